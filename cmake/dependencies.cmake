@@ -1,0 +1,18 @@
+# Everything the stack is built on comes from the system (Debian 12 packages; see tools/setup).
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(sodium  REQUIRED IMPORTED_TARGET libsodium)
+find_package(wslay REQUIRED CONFIG)
+pkg_check_modules(uv      REQUIRED IMPORTED_TARGET libuv)
+pkg_check_modules(openssl REQUIRED IMPORTED_TARGET openssl)
+pkg_check_modules(zlib    REQUIRED IMPORTED_TARGET zlib)
+pkg_check_modules(brotli  REQUIRED IMPORTED_TARGET libbrotlienc)
+pkg_check_modules(sqlite  REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(cmocka  REQUIRED IMPORTED_TARGET cmocka)
+
+# Debian's node-llhttp installs llhttp as C sources; they are compiled here, warnings off.
+find_path(LLHTTP_SOURCES llhttp.c PATHS /usr/share/llhttp REQUIRED NO_DEFAULT_PATH)
+find_path(LLHTTP_INCLUDE llhttp.h PATHS /usr/share/include/llhttp REQUIRED NO_DEFAULT_PATH)
+add_library(llhttp OBJECT ${LLHTTP_SOURCES}/llhttp.c ${LLHTTP_SOURCES}/api.c ${LLHTTP_SOURCES}/http.c)
+target_include_directories(llhttp SYSTEM PUBLIC ${LLHTTP_INCLUDE})
+target_compile_options(llhttp PRIVATE -w -O2)

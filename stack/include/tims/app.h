@@ -1,0 +1,34 @@
+/* app.h: an application is tables; this room composes them into a program with a command line. */
+#ifndef TIMS_APP_H
+#define TIMS_APP_H
+
+#include "tims/auth.h"
+#include "tims/http.h"
+#include "tims/live.h"
+#include "tims/model.h"
+#include "tims/pages.h"
+#include "tims/rest.h"
+
+/* One app of a project: a folder. Every table ends with an empty row (a NULL for models). */
+typedef struct tims_app {
+    const char *name;
+    const char *doc;
+    const tims_model *const *models;
+    const tims_resource *resources;
+    const tims_route *endpoints;
+    const tims_page_route *pages;
+    const tims_embedded *migrations;      /* TIMS_MIGRATIONS(chat): embedded by the build from <app>/migrations */
+    void (*demo)(tims_request *rq);       /* fills in test data; runs once, in a transaction */
+} tims_app;
+
+typedef struct tims_project {
+    const char *name;                     /* the program's name */
+    const char *version;
+    const tims_app *const *apps;          /* NULL-terminated */
+    const char *source_directory;         /* where makemigrations writes: <dir>/<app>/migrations */
+} tims_project;
+
+/* The program: parses the command line and runs the command. Returns the exit status. */
+int tims_main(int argc, char **argv, const tims_project *project);
+
+#endif

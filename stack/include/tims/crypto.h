@@ -1,0 +1,40 @@
+/* crypto.h: passwords, tokens, signatures, random bytes; all over libsodium. */
+#ifndef TIMS_CRYPTO_H
+#define TIMS_CRYPTO_H
+
+#include "tims/base.h"
+
+/* Must succeed once before anything else here; safe to call again. */
+tims_status tims_crypto_setup(void);
+
+void tims_random(void *ret_bytes, size_t length);
+tims_id tims_id_new(void); /* UUIDv7, growing within a millisecond on one thread */
+
+enum { TIMS_PASSWORD_HASH_MAX = 128, TIMS_TOKEN_TEXT_LENGTH = 43, TIMS_TOKEN_HASH_TEXT_LENGTH = 43 };
+
+/* argon2id. Blocks ≈ 50 ms and 64 MiB with the default cost: run it on the worker pool.
+ * `ret_hash` gets a terminated string that names its own parameters. Errors: UNAVAILABLE when memory is short. */
+typedef struct tims_password_cost { uint64_t operations; size_t memory_bytes; } tims_password_cost;
+extern const tims_password_cost tims_password_cost_default;
+extern const tims_password_cost tims_password_cost_for_tests; /* the cheapest the library allows */
+tims_status tims_password_hash(tims_str password, tims_password_cost cost, char ret_hash[TIMS_PASSWORD_HASH_MAX]);
+bool tims_password_matches(tims_str password, const char *hash);
+bool tims_password_needs_rehash(const char *hash, tims_password_cost cost);
+
+/* 256 random bits as 43 characters of base64url, and the BLAKE2b-256 that the database keeps of it. */
+void tims_token_new(char ret_text[TIMS_TOKEN_TEXT_LENGTH]);
+void tims_token_hash(tims_str token, char ret_text[TIMS_TOKEN_HASH_TEXT_LENGTH]);
+bool tims_constant_time_equal(tims_str a, tims_str b);
+
+/* Keyed BLAKE2b-256 as 43 characters of base64url, e.g. for CSRF tokens and page cursors. */
+void tims_sign(tims_str key, tims_str message, char ret_text[TIMS_TOKEN_TEXT_LENGTH]);
+bool tims_signature_matches(tims_str key, tims_str message, tims_str signature);
+
+/* SHA-1 and base64 as the websocket handshake needs them (28 characters), over the websocket GUID. */
+void tims_websocket_accept(tims_str key, char ret_text[28]);
+/* A fast 128-bit content hash as 32 hex characters (ETags). */
+void tims_content_hash(tims_str content, char ret_text[32]);
+tims_str tims_base64url(tims_arena *arena, tims_str bytes);
+TIMS_MUST_USE bool tims_base64url_decode(tims_arena *arena, tims_str text, tims_str *ret_bytes);
+
+#endif

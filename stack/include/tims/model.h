@@ -1,0 +1,232 @@
+/* model.h: models from C structs and their descriptors: queries, validation, access rules, changes, migrations. */
+#ifndef TIMS_MODEL_H
+#define TIMS_MODEL_H
+
+#include "tims/base.h"
+#include "tims/db.h"
+#include "tims/http.h"
+#include "tims/json.h"
+
+typedef struct tims_model tims_model;
+
+/* --- access rules: a closed language that can be read as SQL and backwards as keys ---------------------------------- */
+
+typedef enum tims_rule_kind {
+    TIMS_RULE_NOBODY, TIMS_RULE_PUBLIC, TIMS_RULE_SIGNED_IN, TIMS_RULE_STAFF, TIMS_RULE_OWNER, TIMS_RULE_MEMBERS,
+    TIMS_RULE_LIKE, TIMS_RULE_ANY, TIMS_RULE_ALL
+} tims_rule_kind;
+
+typedef struct tims_rule {
+    tims_rule_kind kind;
+    const char *column;             /* OWNER: the user column; LIKE: the column that points at the parent */
+    const tims_model *model;        /* MEMBERS: the member model; LIKE: the parent model */
+    const char *thing, *user;       /* MEMBERS: the member model's columns */
+    const struct tims_rule *const *parts; /* ANY, ALL; NULL-terminated */
+} tims_rule;
+
+/* Checks that `member` exists in `type` and gives its name. */
+#define TIMS_MEMBER_NAME(type, member) ((void)sizeof(((type *)0)->member), #member)
+#define TIMS_RULE_(...) (&(const tims_rule){ __VA_ARGS__ })
+#define TIMS_PUBLIC TIMS_RULE_(.kind = TIMS_RULE_PUBLIC)
+#define TIMS_SIGNED_IN TIMS_RULE_(.kind = TIMS_RULE_SIGNED_IN)
+#define TIMS_STAFF TIMS_RULE_(.kind = TIMS_RULE_STAFF)
+#define TIMS_NOBODY TIMS_RULE_(.kind = TIMS_RULE_NOBODY)
+/* The user in this column of the row. */
+#define TIMS_OWNER(type, member) TIMS_RULE_(.kind = TIMS_RULE_OWNER, .column = #member)
+/* The users of the rows of `member_model` whose `thing_` points at this row. */
+#define TIMS_MEMBERS(member_model, type, thing_, user_) \
+    TIMS_RULE_(.kind = TIMS_RULE_MEMBERS, .model = &(member_model), .thing = #thing_, .user = #user_)
+/* Whoever may read the row that this column points at. */
+#define TIMS_LIKE(type, member, parent_model) \
+    TIMS_RULE_(.kind = TIMS_RULE_LIKE, .column = #member, .model = &(parent_model))
+#define TIMS_ANY(...) TIMS_RULE_(.kind = TIMS_RULE_ANY, .parts = (const tims_rule *const[]){ __VA_ARGS__, NULL })
+#define TIMS_ALL(...) TIMS_RULE_(.kind = TIMS_RULE_ALL, .parts = (const tims_rule *const[]){ __VA_ARGS__, NULL })
+
+/* --- models --------------------------------------------------------------------------------------------------------- */
+
+typedef struct tims_index {
+    tims_names columns; /* "-created_at": descending */
+    bool unique;
+} tims_index;
+
+struct tims_model {
+    const char *name; /* the table's name too */
+    const char *doc;
+    size_t size;
+    tims_fields fields;            /* exactly one primary; kind TIMS_KIND_ID */
+    const tims_rule *read;         /* NULL: nobody over the API */
+    const tims_rule *write;        /* create, update, delete; NULL: nobody over the API */
+    const tims_rule *create, *change, *remove; /* each wins over `write` */
+    const char *order;             /* default order: "-created_at"; the primary key is always the last tie-break */
+    const tims_index *indexes;     /* ends with a row without columns; NULL: none */
+    bool not_live;                 /* no triggers, no change log (sessions, keys …) */
+};
+#define TIMS_INDEXES(...) (const tims_index[]){ __VA_ARGS__, { .columns = { NULL, 0 } } }
+#define TIMS_INDEX(...) { .columns = { (const char *const[]){ __VA_ARGS__ }, sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *) } }
+#define TIMS_UNIQUE(...) { .unique = true, .columns = { (const char *const[]){ __VA_ARGS__ }, sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *) } }
+
+const tims_field *tims_model_primary(const tims_model *model);
+
+/* Who asks: the user on whose behalf rules are applied. */
+typedef struct tims_caller { bool signed_in, staff, trusted; tims_id user; } tims_caller; /* trusted: rules are not applied */
+
+/* All models of the process, checked: names, kinds, references, rules (MEMBERS columns exist and point at the right
+ * models; LIKE has no cycles …). Errors: INVALID naming the model, the field or the rule, and what to do. */
+typedef struct tims_models tims_models;
+tims_status tims_models_new(tims_arena *arena, const tims_model *const *models, size_t count,
+                            tims_models **ret_models, tims_error *err);
+size_t tims_models_count(const tims_models *models);
+const tims_model *tims_models_at(const tims_models *models, size_t index); /* parents before children */
+const tims_model *tims_models_find(const tims_models *models, tims_str name);
+
+/* --- queries: the shared form of every list, detail, subscription and include -------------------------------------------- */
+
+typedef enum tims_operator {
+    TIMS_EQUAL, TIMS_NOT_EQUAL, TIMS_LESS, TIMS_LESS_OR_EQUAL, TIMS_GREATER, TIMS_GREATER_OR_EQUAL, TIMS_IN,
+    TIMS_IS_NULL, TIMS_CONTAINS, TIMS_STARTS_WITH /* both: case-insensitive for ASCII */
+} tims_operator;
+
+typedef struct tims_condition {
+    const tims_field *field;
+    tims_operator operator;
+    tims_db_value value;          /* IS_NULL: integer 1 or 0 */
+    const tims_db_value *values;  /* IN */
+    size_t value_count;
+} tims_condition;
+
+typedef struct tims_order { const tims_field *field; bool descending; } tims_order;
+
+enum { TIMS_CONDITIONS_MAX = 16, TIMS_ORDERS_MAX = 4 };
+
+typedef struct tims_query {
+    const tims_model *model;
+    tims_caller caller;
+    tims_condition conditions[TIMS_CONDITIONS_MAX];
+    size_t condition_count;
+    tims_str search;              /* every word must be in one of `search_fields` */
+    tims_names search_fields;
+    tims_order orders[TIMS_ORDERS_MAX + 1];
+    size_t order_count;
+    int64_t limit, offset;        /* limit 0: no limit */
+    /* keyset paging: rows strictly behind this one in the order; values of the order fields */
+    const tims_db_value *after;
+    tims_field_set fields;        /* 0: all visible ones */
+} tims_query;
+
+/* Sets the model, its default order and the primary key as last tie-break. */
+void tims_query_init(tims_query *query, const tims_model *model, tims_caller caller);
+/* Errors: INVALID when the field cannot be compared so. */
+tims_status tims_query_where(tims_arena *arena, tims_query *query, tims_str field, tims_operator operator,
+                             tims_str text, tims_error *err);
+tims_status tims_query_order(tims_query *query, tims_str text /* "-created_at,text" */, tims_error *err);
+
+typedef struct tims_sql { tims_str text; tims_db_value *values; size_t value_count; } tims_sql;
+/* SELECT of the visible columns (or count(*)) with the read rule as a filter. Where an equality condition fixes the
+ * column of a LIKE, the rule is asked once for the statement, not once per row. Nobody's rule yields WHERE 0. */
+void tims_query_sql(tims_arena *arena, const tims_query *query, tims_sql *ret_sql);
+void tims_query_count_sql(tims_arena *arena, const tims_query *query, tims_sql *ret_sql);
+/* Reads the rows as JSON objects into a writer (inside an array the caller opened): the hot path, columns straight to
+ * text. `ret_last` (may be NULL): the order fields of the last row, for cursors. */
+tims_status tims_query_write(tims_db_session *db, tims_arena *arena, const tims_query *query, tims_json_writer *writer,
+                             size_t *ret_rows, tims_db_value **ret_last, tims_error *err);
+tims_status tims_query_count(tims_db_session *db, tims_arena *arena, const tims_query *query, int64_t *ret_count,
+                             tims_error *err);
+/* Whether a row in memory matches the conditions and search of a query (not its rule, order or limit). */
+bool tims_query_matches(const tims_query *query, const void *row);
+/* Compares two rows by a query's order. */
+int tims_query_compare(const tims_query *query, const void *a, const void *b);
+
+/* --- below the application line: statuses -------------------------------------------------------------------------------- */
+
+tims_status tims_model_insert(tims_db_session *db, tims_arena *arena, const tims_model *model, void *row,
+                              tims_error *err); /* fills a zero id, auto times and defaults into `row` */
+tims_status tims_model_update(tims_db_session *db, tims_arena *arena, const tims_model *model, void *row,
+                              tims_field_set fields, tims_error *err); /* by primary key; NOT_FOUND; fills auto_now */
+tims_status tims_model_delete(tims_db_session *db, tims_arena *arena, const tims_model *model, tims_id id,
+                              tims_error *err);
+/* All rows of a query as structs, an array of `model->size` items. */
+tims_status tims_model_select(tims_db_session *db, tims_arena *arena, const tims_query *query, void **ret_rows,
+                              size_t *ret_count, tims_error *err);
+/* One row; NOT_FOUND. */
+tims_status tims_model_find(tims_db_session *db, tims_arena *arena, const tims_query *query, void **ret_row,
+                            tims_error *err);
+/* Copies the current result row's columns `first…` (in descriptor order) into a struct. */
+void tims_model_read_row(const tims_model *model, const tims_db_rows *rows, int first, tims_arena *arena, void *ret_row);
+/* Whether the caller may do it to this row (rule as SQL on the database; for create the row is not there yet).
+ * Errors: FORBIDDEN, or the database's. */
+tims_status tims_rule_allows(tims_db_session *db, tims_arena *arena, const tims_rule *rule, const tims_model *model,
+                             const void *row, tims_caller caller, tims_error *err);
+
+/* --- for applications: on `rq`, raising ------------------------------------------------------------------------------------ */
+
+/* The scope's session, made at first use from the slot TIMS_SLOT_APP's database. */
+tims_db_session *tims_session_db(tims_request *rq);
+tims_caller tims_caller_of(tims_request *rq); /* set by auth; anonymous otherwise */
+void tims_request_set_caller(tims_request *rq, tims_caller caller);
+void tims_request_set_db(tims_request *rq, tims_db *db);
+
+/* Writes begin the request's transaction at the first of them; it commits before the answer is sent. Call tims_begin
+ * first where what you read decides what you write. tims_commit ends it early. Suspend. Raise: 503, 504. */
+void tims_begin(tims_request *rq);
+void tims_commit(tims_request *rq);
+
+/* The row with this id that the caller may read. Raises: 404. */
+void *tims_get(tims_request *rq, const tims_model *model, tims_id id);
+/* The same without the read rule (for what the app decides itself); NULL when absent. */
+void *tims_find(tims_request *rq, const tims_model *model, tims_id id);
+/* The first row whose field equals `text` (any reader); NULL when absent. */
+void *tims_find_by(tims_request *rq, const tims_model *model, const char *field, tims_str text);
+/* Rows the caller may read. `filter` as in a URL: "chat=%S&read=false"; NULL: all. */
+void *tims_select(tims_request *rq, const tims_model *model, size_t *ret_count, const char *filter, ...);
+/* Rows whoever asks. */
+void *tims_select_all(tims_request *rq, const tims_model *model, size_t *ret_count, const char *filter, ...);
+int64_t tims_count(tims_request *rq, const tims_model *model, const char *filter, ...); /* whoever asks */
+bool tims_exists(tims_request *rq, const tims_model *model, const char *filter, ...);    /* whoever asks */
+/* No rule is applied: the handler has decided. Raise: 409 (unique), 422, 503. */
+void tims_create(tims_request *rq, const tims_model *model, void *row);
+void tims_update(tims_request *rq, const tims_model *model, void *row, tims_names fields);
+void tims_delete(tims_request *rq, const tims_model *model, tims_id id);
+/* Raw SQL for what the query language does not say; inside the request's transaction if one is open. Raise. */
+tims_db_rows *tims_sql_query(tims_request *rq, tims_str sql, const tims_db_value *values, size_t count);
+int64_t tims_sql_run(tims_request *rq, tims_str sql, const tims_db_value *values, size_t count);
+/* One row as the API shows it. */
+tims_answer tims_answer_row(tims_request *rq, int status, const tims_model *model, const void *row);
+
+/* --- changes: what the feed tells ----------------------------------------------------------------------------------------- */
+
+/* The change log: table tims_change(id INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT, op INTEGER, row TEXT, old TEXT).
+ * `old` is a JSON object of the old values of the model's key columns (references, and what rules and indexes name);
+ * NULL for inserts. Triggers write it, whoever the writer is. Position = highest id. */
+typedef enum tims_change_op { TIMS_INSERTED = 1, TIMS_UPDATED = 2, TIMS_DELETED = 3 } tims_change_op;
+/* The DDL of the log and of all models' triggers (idempotent: drops and makes the triggers anew). */
+tims_str tims_change_ddl(tims_arena *arena, const tims_models *models, tims_db_dialect dialect);
+/* Whether a column is among the key columns that `old` carries. */
+bool tims_change_is_key(const tims_model *model, const tims_field *field);
+/* The position of the session's current snapshot or transaction. */
+tims_status tims_position(tims_db_session *db, int64_t *ret_position, tims_error *err);
+/* Identity of this database and log incarnation, 16 hex characters; kept in table tims_meta. */
+tims_status tims_epoch(tims_db_session *db, tims_arena *arena, tims_str *ret_epoch, tims_error *err);
+
+/* --- migrations ----------------------------------------------------------------------------------------------------------- */
+
+/* A file built into the program: "0001_initial.sql" and its text. Ends with a row without a name. */
+typedef struct tims_embedded { const char *name; const char *data; size_t length; } tims_embedded;
+typedef struct tims_migration_set { const char *app; const tims_embedded *files; const tims_model *const *models; } tims_migration_set;
+
+/* The canonical description of an app's models (JSON), kept beside its migrations as snapshot.json. */
+tims_str tims_migrate_snapshot(tims_arena *arena, const tims_model *const *models);
+typedef struct tims_migration_plan { tims_str sql; tims_str summary; bool empty, destructive; tims_str destructive_list; } tims_migration_plan;
+/* The difference between a committed snapshot (empty: none yet) and the descriptors. SQLite table rebuilds are done by
+ * the book (new table, copy, drop, rename, foreign_key_check). Renames only by `.renamed_from`.
+ * Errors: INVALID (a NOT NULL column without a default on an existing table …). */
+tims_status tims_migrate_plan(tims_arena *arena, tims_str old_snapshot, const tims_model *const *models,
+                              tims_db_dialect dialect, tims_migration_plan *ret_plan, tims_error *err);
+/* Applies what is pending, all sets, each file in a transaction, recorded with its checksum in tims_migration, then
+ * refreshes the triggers. `ret_applied`: one line each. Errors: CONFLICT when an applied file was edited. */
+tims_status tims_migrate_apply(tims_db *db, tims_arena *arena, const tims_migration_set *sets, size_t count,
+                               const tims_models *models, tims_buf *ret_applied, tims_error *err);
+/* OK, or PRECONDITION with what is pending, edited or drifted and the command that helps. */
+tims_status tims_migrate_check(tims_db *db, tims_arena *arena, const tims_migration_set *sets, size_t count,
+                               const tims_models *models, tims_error *err);
+
+#endif

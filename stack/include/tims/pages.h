@@ -1,0 +1,54 @@
+/* pages.h: server-rendered pages. A route, who may see it, a loader that names its data; Next.js renders it. */
+#ifndef TIMS_PAGES_H
+#define TIMS_PAGES_H
+
+#include "tims/auth.h"
+#include "tims/model.h"
+
+typedef struct tims_page {
+    tims_request *rq;
+    struct tims_page_state *state;
+} tims_page;
+
+typedef struct tims_page_route {
+    const char *path;          /* "/chat/{chat:id}"; the Next page is "/chat/[chat]" */
+    const char *access;        /* NULL: anybody; tims_access_signed_in: others are sent to /login?next=… */
+    void (*load)(tims_page *page); /* NULL: a page without data */
+    const char *doc;
+} tims_page_route;
+
+/* Adds the answer of GET `url` to the page's data, read in the page's one snapshot. "%S" takes a tims_str.
+ * Raises: 404 for a detail that is not there. */
+void tims_page_include(tims_page *page, const char *url_format, ...);
+/* A value of the page's own: JSON under `name` in the page's props. */
+void tims_page_value(tims_page *page, const char *name, tims_str json);
+tims_str tims_param(tims_page *page, const char *name);
+
+/* What is POSTed to the render server, and embedded by it for hydration:
+ * {"path":"/chat/1","route":"/chat/[chat]","params":{"chat":"1"},"user":{…}|null,"csrf":"…","position":"e-n",
+ *  "live":{"/api/chats/":{document as GET answers it},…},"values":{…}} */
+
+typedef struct tims_pages_options {
+    const char *front_directory;   /* holds dist/app (exported), dist/server (.next), public/ */
+    const char *render_command;    /* started and supervised when set; speaks HTTP on render_socket */
+    tims_str render_url;           /* unix:/path or http://host:port of the render server; empty: shell only */
+    int64_t render_timeout_ms;     /* past it, or when the server is down, the exported shell is served; 0: 3 s */
+    bool development;              /* proxy /_next (and its websocket) to the render server */
+    /* Handed in by the composition: the document of a live URL. */
+    const void *resolver_data;
+    tims_status (*write_url)(const void *data, tims_request *rq, tims_str url, tims_json_writer *writer, tims_error *err);
+} tims_pages_options;
+
+typedef struct tims_pages tims_pages;
+tims_status tims_pages_new(tims_arena *arena, const tims_page_route *const *tables, size_t count,
+                           const tims_pages_options *options, tims_pages **ret_pages, tims_error *err);
+/* Starts the render server (loop 0) and keeps it running, with growing pauses when it dies at once. */
+tims_status tims_pages_start(tims_pages *pages, tims_loop *loop, tims_error *err);
+void tims_pages_stop(tims_pages *pages);
+const tims_route *tims_pages_routes(const tims_pages *pages, size_t *ret_count); /* pages, /_next/…, public files */
+/* For the server's not_found: the app's 404 page for browsers, a problem document for /api/. */
+tims_answer tims_pages_not_found(tims_request *rq);
+/* The JSON of a page's data, for clients that navigate without a reload: GET /page-data?path=/chat/1 */
+tims_answer tims_pages_data(tims_request *rq);
+
+#endif

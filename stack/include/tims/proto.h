@@ -1,0 +1,142 @@
+/* proto.h: protocol cores without input or output. Bytes in, events out; no socket, no clock. */
+#ifndef TIMS_PROTO_H
+#define TIMS_PROTO_H
+
+#include "tims/base.h"
+
+/* --- HTTP/1.1 (over llhttp, strict) -------------------------------------------------------------------------- */
+
+typedef enum tims_method {
+    TIMS_METHOD_GET = 1, TIMS_METHOD_HEAD = 2, TIMS_METHOD_POST = 4, TIMS_METHOD_PUT = 8, TIMS_METHOD_PATCH = 16,
+    TIMS_METHOD_DELETE = 32, TIMS_METHOD_OPTIONS = 64
+} tims_method; /* bits, so that sets are masks */
+const char *tims_method_name(tims_method method);
+
+typedef struct tims_header { tims_str name, value; } tims_header;
+
+typedef struct tims_http1_limits {
+    uint32_t line_bytes_max;    /* request line: 414 beyond */
+    uint32_t header_bytes_max;  /* all header lines: 431 beyond */
+    uint32_t header_count_max;  /* 431 beyond */
+    uint64_t body_bytes_max;    /* 413 beyond; counts decoded bytes */
+} tims_http1_limits;
+extern const tims_http1_limits tims_http1_limits_default; /* 8 KiB, 32 KiB, 100, 10 MiB */
+
+/* What the parser tells; all slices are valid until the call returns, unless kept by the head's own storage. */
+typedef struct tims_http1_head {
+    tims_method method;       /* requests */
+    int status;               /* responses */
+    tims_str target;          /* requests: as sent */
+    const tims_header *headers;
+    size_t header_count;
+    bool keep_alive, upgrade, expect_continue, chunked;
+    int64_t content_length;   /* -1: not given */
+} tims_http1_head;
+
+typedef struct tims_http1_events {
+    /* The head stands in the parser until the message ends. Return false to stop (pause) after it. */
+    bool (*on_head)(void *ctx, const tims_http1_head *head);
+    bool (*on_body)(void *ctx, tims_str bytes);   /* decoded; false: pause behind these bytes */
+    bool (*on_end)(void *ctx);                    /* false: pause behind the message (pipelining) */
+} tims_http1_events;
+
+typedef struct tims_http1 tims_http1;
+typedef enum tims_http1_role { TIMS_HTTP1_REQUESTS, TIMS_HTTP1_RESPONSES } tims_http1_role;
+tims_http1 *tims_http1_new(tims_http1_role role, const tims_http1_limits *limits, const tims_http1_events *events,
+                           void *ctx);
+void tims_http1_free(tims_http1 **parser);
+/* Ready for the next connection (drops a half-read message). */
+void tims_http1_reset(tims_http1 *parser);
+/* Frees what an idle connection does not need. */
+void tims_http1_rest(tims_http1 *parser);
+/* Feeds bytes; `ret_used` says how many were taken (fewer when paused or upgraded). `ret_http_status` names the
+ * answer a refused request deserves (400, 413, 414, 431, 501, 505).
+ * Errors: MALFORMED, TOO_LARGE. */
+tims_status tims_http1_feed(tims_http1 *parser, tims_str bytes, size_t *ret_used, int *ret_http_status,
+                            tims_error *err);
+void tims_http1_resume(tims_http1 *parser);
+/* The peer closed; finishes a response that is delimited by that. Errors: MALFORMED when in the middle. */
+tims_status tims_http1_finish(tims_http1 *parser);
+/* For responses: the request was HEAD, so no body follows. */
+void tims_http1_expect_no_body(tims_http1 *parser);
+/* Finds a header, any case; empty slice with data == NULL when absent. */
+tims_str tims_header_get(const tims_header *headers, size_t count, tims_str name);
+/* Whether a comma-separated header value has this token, any case. */
+bool tims_header_has_token(tims_str value, tims_str token);
+
+/* --- websocket frames (over wslay) ----------------------------------------------------------------------------- */
+
+typedef enum tims_ws_opcode { TIMS_WS_TEXT = 1, TIMS_WS_BINARY = 2, TIMS_WS_CLOSE = 8, TIMS_WS_PING = 9, TIMS_WS_PONG = 10 }
+tims_ws_opcode;
+typedef struct tims_ws_events {
+    void (*on_message)(void *ctx, tims_ws_opcode opcode, tims_str payload); /* whole; text is checked UTF-8 */
+    void (*on_ping)(void *ctx, tims_str payload);
+    void (*on_pong)(void *ctx, tims_str payload);
+    void (*on_close)(void *ctx, int code, tims_str reason); /* 1005: no code given */
+} tims_ws_events;
+typedef struct tims_ws tims_ws;
+tims_ws *tims_ws_new(bool is_server, size_t message_bytes_max, const tims_ws_events *events, void *ctx);
+void tims_ws_free(tims_ws **ws);
+/* On a protocol error `ret_close_code` says how to close (1002, 1007, 1009). Errors: MALFORMED, TOO_LARGE. */
+tims_status tims_ws_feed(tims_ws *ws, tims_str bytes, int *ret_close_code);
+enum { TIMS_WS_HEADER_MAX = 14 };
+/* Writes a frame's header (server: unmasked) and returns its length. */
+size_t tims_ws_header(tims_ws_opcode opcode, uint64_t payload_length, const uint8_t *mask, bool compressed,
+                      uint8_t ret_header[TIMS_WS_HEADER_MAX]);
+/* A whole close frame's payload: code and reason (cut to 123 bytes). */
+size_t tims_ws_close_payload(int code, tims_str reason, uint8_t ret_payload[125]);
+
+/* --- URL ----------------------------------------------------------------------------------------------------------- */
+
+/* Splits a request target (origin or absolute form). `ret_path` is percent-decoded and normalised (“.” and “..”
+ * resolved, empty segments kept out), always starts with '/'.
+ * Errors: MALFORMED for bad escapes, %00, control bytes, backslashes, invalid UTF-8, or “..” above the root. */
+tims_status tims_url_split_target(tims_arena *arena, tims_str target, tims_str *ret_path, tims_str *ret_query,
+                                  tims_error *err);
+typedef struct tims_pair { tims_str name, value; } tims_pair;
+typedef struct tims_pairs { tims_pair *items; size_t count; } tims_pairs;
+/* application/x-www-form-urlencoded, also query strings. Errors: MALFORMED, TOO_LARGE past `count_max`. */
+tims_status tims_url_parse_pairs(tims_arena *arena, tims_str text, size_t count_max, tims_pairs *ret_pairs,
+                                 tims_error *err);
+tims_str tims_pairs_get(tims_pairs pairs, tims_str name); /* first; data == NULL when absent */
+tims_str tims_url_encode(tims_arena *arena, tims_str text); /* one component */
+/* An absolute URL of an upstream: http://host:port/path, https://…, unix:/path/to.sock */
+typedef struct tims_url { tims_str scheme, host, path, query; uint16_t port; } tims_url;
+tims_status tims_url_parse(tims_arena *arena, tims_str text, tims_url *ret_url, tims_error *err);
+
+/* --- cookies --------------------------------------------------------------------------------------------------------- */
+
+/* The first cookie of that name in a Cookie header; data == NULL when absent. */
+tims_str tims_cookie_get(tims_str header, tims_str name);
+typedef struct tims_cookie {
+    tims_str name, value;
+    int64_t max_age_s; /* 0: for the browser's session; < 0: delete it */
+    bool secure, http_only, same_site_lax; /* else Strict */
+} tims_cookie;
+/* The value of a Set-Cookie header, path "/". */
+tims_str tims_cookie_format(tims_arena *arena, const tims_cookie *cookie);
+
+/* --- multipart/form-data ------------------------------------------------------------------------------------------------ */
+
+typedef struct tims_part_head { tims_str name, filename, content_type; bool has_filename; } tims_part_head;
+typedef struct tims_multipart_events {
+    bool (*on_part)(void *ctx, const tims_part_head *head); /* false stops with MALFORMED */
+    bool (*on_data)(void *ctx, tims_str bytes);
+    bool (*on_part_end)(void *ctx);
+} tims_multipart_events;
+typedef struct tims_multipart tims_multipart;
+/* `content_type` is the request's header, whose boundary is used. Errors: MALFORMED. */
+tims_status tims_multipart_new(tims_arena *arena, tims_str content_type, size_t parts_max,
+                               const tims_multipart_events *events, void *ctx, tims_multipart **ret_parser,
+                               tims_error *err);
+tims_status tims_multipart_feed(tims_multipart *parser, tims_str bytes, tims_error *err);
+/* Errors: MALFORMED when the closing boundary has not come. */
+tims_status tims_multipart_finish(tims_multipart *parser, tims_error *err);
+
+/* --- dates ----------------------------------------------------------------------------------------------------------------- */
+
+enum { TIMS_HTTP_DATE_LENGTH = 29 };
+void tims_http_date_format(int64_t unix_s, char ret_text[TIMS_HTTP_DATE_LENGTH]);
+TIMS_MUST_USE bool tims_http_date_parse(tims_str text, int64_t *ret_unix_s);
+
+#endif

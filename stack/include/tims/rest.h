@@ -1,0 +1,60 @@
+/* rest.h: resources (lists, details, writes of a model at a URL) and what goes with them: paging, filters, throttles. */
+#ifndef TIMS_REST_H
+#define TIMS_REST_H
+
+#include "tims/auth.h"
+#include "tims/model.h"
+
+enum { TIMS_LIST = 1, TIMS_READ = 2, TIMS_CREATE = 4, TIMS_UPDATE = 8, TIMS_DELETE = 16,
+       TIMS_EVERYTHING = TIMS_LIST | TIMS_READ | TIMS_CREATE | TIMS_UPDATE | TIMS_DELETE };
+
+typedef struct tims_resource {
+    const char *path;          /* "/api/messages/"; the detail is path{id}/ */
+    const tims_model *model;
+    uint32_t allow;
+    tims_names filter;         /* fields: ?chat=… also ?created_at__lt=… __gt __gte __lte __in __isnull __not */
+    tims_names search;         /* ?search=… */
+    tims_names order;          /* fields that ?order= may name; the model's default order always works */
+    struct { int64_t size, max; } page; /* 0: 50, 200 */
+    /* Hooks, in the request's transaction; may raise. `row` points at the model's struct. */
+    void (*before_create)(tims_request *rq, void *row);
+    void (*after_create)(tims_request *rq, void *row);
+    void (*before_update)(tims_request *rq, void *row, tims_field_set changed);
+    void (*before_delete)(tims_request *rq, void *row);
+    const char *throttle;      /* "20/s" "100/m": writes per user and per address; NULL: 50/s */
+    const char *doc;
+} tims_resource;
+
+/* Lists answer {"rows":[…],"total":n|null,"next":url|null,"previous":url|null,"position":"epoch-n"}.
+ * Query: filters, search, order, limit, page (number) or cursor (opaque, signed), fields=a,b, include=chat,sender
+ * (adds "included":{"chat":{id:row}}), total=false. Unknown parameters are 400. Details answer the row itself.
+ * Each answer names its position in the header Tims-Position; writes name the position at which they are visible.
+ * ETag/If-None-Match/If-Match on details; Idempotency-Key on creates: same key and body, same answer; other body 422. */
+
+typedef struct tims_rest tims_rest;
+/* Routes of all resources, for the router. */
+tims_status tims_rest_new(tims_arena *arena, const tims_resource *const *tables, size_t count, const tims_models *models,
+                          tims_rest **ret_rest, tims_error *err);
+const tims_route *tims_rest_routes(const tims_rest *rest, size_t *ret_count);
+extern const tims_embedded tims_rest_migrations[]; /* the idempotency table */
+extern const tims_model *const tims_rest_models[];
+
+/* The resolver that live and pages use: a URL (path and query) of a list or detail to a query.
+ * Errors: NOT_FOUND (no such resource), INVALID (a bad parameter), UNAUTHORIZED. */
+typedef struct tims_live_url {
+    const tims_resource *resource;
+    tims_query query;
+    bool is_detail;
+    bool with_total;
+    tims_str canonical;   /* the URL with its parameters sorted and defaults left out: names the subscription */
+} tims_live_url;
+tims_status tims_rest_resolve(const tims_rest *rest, tims_arena *arena, tims_str url, tims_caller caller,
+                              tims_live_url *ret_url, tims_error *err);
+/* Writes the same document that GET of the URL answers, from the session's current snapshot. */
+tims_status tims_rest_write(tims_db_session *db, tims_arena *arena, const tims_live_url *url, tims_str epoch,
+                            int64_t position, tims_json_writer *writer, tims_error *err);
+
+/* Throttle for endpoints: raises 429 with Retry-After when `key` (e.g. a user id, an address) is over `rate`. */
+void tims_throttle(tims_request *rq, const char *name, const char *rate);
+
+#endif
