@@ -2,13 +2,19 @@
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(sodium  REQUIRED IMPORTED_TARGET libsodium)
-find_package(wslay REQUIRED CONFIG)
 pkg_check_modules(uv      REQUIRED IMPORTED_TARGET libuv)
 pkg_check_modules(openssl REQUIRED IMPORTED_TARGET openssl)
 pkg_check_modules(zlib    REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(brotli  REQUIRED IMPORTED_TARGET libbrotlienc)
 pkg_check_modules(sqlite  REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(cmocka  REQUIRED IMPORTED_TARGET cmocka)
+
+# wslay ships no pkg-config file.
+find_library(WSLAY_LIBRARY wslay REQUIRED)
+find_path(WSLAY_INCLUDE wslay/wslay.h REQUIRED)
+add_library(wslay INTERFACE)
+target_link_libraries(wslay INTERFACE ${WSLAY_LIBRARY})
+target_include_directories(wslay SYSTEM INTERFACE ${WSLAY_INCLUDE})
 
 # Debian's node-llhttp installs llhttp as C sources; they are compiled here, warnings off.
 find_path(LLHTTP_SOURCES llhttp.c PATHS /usr/share/llhttp REQUIRED NO_DEFAULT_PATH)
