@@ -1,0 +1,218 @@
+/* buf.c: bytes that grow up to a maximum, on the heap or in an arena; and the printf that knows tims_str.
+ *
+ * A heap buffer keeps one spare byte behind its capacity, for a terminator. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tims/base.h"
+
+enum { FIRST_CAPACITY = 256 };
+
+void tims_buf_init(tims_buf *buf, tims_arena *arena, size_t max_bytes)
+{
+    *buf = (tims_buf){ .arena = arena, .max = max_bytes };
+}
+
+void tims_buf_free(tims_buf *buf)
+{
+    if (buf->arena == NULL)
+        free(buf->data);
+    *buf = (tims_buf){ .arena = buf->arena, .max = buf->max };
+}
+
+static void grow(tims_buf *buf, size_t capacity)
+{
+    char *data;
+    if (buf->arena == NULL) {
+        data = realloc(buf->data, capacity + 1);
+        TIMS_ASSERT(data != NULL);
+    } else {
+        data = tims_alloc_raw(buf->arena, capacity + 1);
+        if (buf->length > 0)
+            memcpy(data, buf->data, buf->length);
+    }
+    buf->data = data;
+    buf->capacity = capacity;
+}
+
+bool tims_buf_reserve(tims_buf *buf, size_t bytes)
+{
+    if (TIMS_LIKELY(bytes <= buf->capacity - buf->length))
+        return true;
+    if (bytes > buf->max - buf->length) {
+        buf->overflow = true;
+        return false;
+    }
+    size_t needed = buf->length + bytes;
+    size_t doubled = buf->capacity < FIRST_CAPACITY / 2 ? FIRST_CAPACITY : buf->capacity * 2;
+    size_t capacity = doubled > needed ? doubled : needed;
+    grow(buf, capacity < buf->max ? capacity : buf->max);
+    return true;
+}
+
+void tims_buf_append(tims_buf *buf, const void *data, size_t length)
+{
+    if (length == 0 || !tims_buf_reserve(buf, length))
+        return;
+    memcpy(buf->data + buf->length, data, length);
+    buf->length += length;
+}
+
+void tims_buf_append_str(tims_buf *buf, tims_str s)
+{
+    tims_buf_append(buf, s.data, s.length);
+}
+
+void tims_buf_append_char(tims_buf *buf, char c)
+{
+    if (tims_buf_reserve(buf, 1))
+        buf->data[buf->length++] = c;
+}
+
+void tims_buf_append_int(tims_buf *buf, int64_t value)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do
+        digits[--at] = (char)('0' + rest % 10);
+    while ((rest /= 10) != 0);
+    if (value < 0)
+        tims_buf_append_char(buf, '-');
+    tims_buf_append(buf, digits + at, sizeof digits - at);
+}
+
+void tims_buf_consume(tims_buf *buf, size_t bytes)
+{
+    TIMS_ASSERT(bytes <= buf->length);
+    buf->length -= bytes;
+    if (buf->length > 0 && bytes > 0)
+        memmove(buf->data, buf->data + bytes, buf->length);
+}
+
+/* --- printf with %S ----------------------------------------------------------------------------------------
+ */
+
+typedef struct argument_source {
+    va_list list;
+} argument_source; /* so that helpers advance one list */
+
+/* A conversion as printf would write it, e.g. "%-8.3" plus its length and letter. */
+typedef struct conversion {
+    char text[24];
+    size_t length;
+    int longs; /* number of 'l'; 3 for 'z', 'j', 't' */
+    char letter;
+} conversion;
+
+static const char *read_conversion(const char *at, conversion *ret)
+{
+    *ret = (conversion){ .text = "%", .length = 1 };
+    while (*at != '\0' && strchr("-+ #0123456789.", *at) != NULL && ret->length < 16)
+        ret->text[ret->length++] = *at++;
+    while (*at == 'l' || *at == 'z' || *at == 'j' || *at == 't' || *at == 'h') {
+        ret->longs = *at == 'l' ? ret->longs + 1 : *at == 'h' ? 0 : 3;
+        at++;
+    }
+    ret->letter = *at;
+    return *at == '\0' ? at : at + 1;
+}
+
+static void print_number(tims_buf *buf, const conversion *c, argument_source *arguments)
+{
+    char format[32], out[64];
+    bool is_signed = c->letter == 'd' || c->letter == 'i';
+    (void)snprintf(format, sizeof format, "%sll%c", c->text, c->letter);
+    int length;
+    if (is_signed) {
+        long long value = c->longs == 0 ? va_arg(arguments->list, int) : va_arg(arguments->list, long long);
+        length = snprintf(out, sizeof out, format, value);
+    } else {
+        unsigned long long value =
+            c->longs == 0 ? va_arg(arguments->list, unsigned) : va_arg(arguments->list, unsigned long long);
+        length = snprintf(out, sizeof out, format, value);
+    }
+    tims_buf_append(buf, out, (size_t)length < sizeof out ? (size_t)length : sizeof out - 1);
+}
+
+static void print_double(tims_buf *buf, const conversion *c, argument_source *arguments)
+{
+    char format[32], out[512];
+    (void)snprintf(format, sizeof format, "%s%c", c->text, c->letter);
+    int length = snprintf(out, sizeof out, format, va_arg(arguments->list, double));
+    tims_buf_append(buf, out, (size_t)length < sizeof out ? (size_t)length : sizeof out - 1);
+}
+
+/* %s and %S with an optional "-width" or "width". */
+static void print_text(tims_buf *buf, const conversion *c, tims_str text)
+{
+    int64_t width = 0;
+    bool left = c->length > 1 && c->text[1] == '-';
+    tims_str digits = { c->text + (left ? 2 : 1), c->length - (left ? 2 : 1) };
+    if (digits.length > 0 && !tims_str_to_int(digits, 0, 1000, &width))
+        width = 0;
+    size_t padding = (size_t)width > text.length ? (size_t)width - text.length : 0;
+    for (size_t i = 0; !left && i < padding; i++)
+        tims_buf_append_char(buf, ' ');
+    tims_buf_append_str(buf, text);
+    for (size_t i = 0; left && i < padding; i++)
+        tims_buf_append_char(buf, ' ');
+}
+
+static void print_one(tims_buf *buf, const conversion *c, argument_source *arguments)
+{
+    switch (c->letter) {
+    case '%':
+        tims_buf_append_char(buf, '%');
+        break;
+    case 'S':
+        print_text(buf, c, va_arg(arguments->list, tims_str));
+        break;
+    case 's':
+        print_text(buf, c, tims_str_from(va_arg(arguments->list, const char *)));
+        break;
+    case 'c':
+        tims_buf_append_char(buf, (char)va_arg(arguments->list, int));
+        break;
+    case 'd':
+    case 'i':
+    case 'u':
+    case 'x':
+    case 'X':
+    case 'o':
+        print_number(buf, c, arguments);
+        break;
+    case 'f':
+    case 'g':
+    case 'e':
+        print_double(buf, c, arguments);
+        break;
+    default:
+        TIMS_ASSERT(!"a conversion that tims_buf_print knows");
+    }
+}
+
+void tims_buf_print_v(tims_buf *buf, const char *format, va_list arguments)
+{
+    argument_source source;
+    va_copy(source.list, arguments);
+    for (const char *at = format; *at != '\0';) {
+        const char *percent = strchrnul(at, '%');
+        tims_buf_append(buf, at, (size_t)(percent - at));
+        if (*percent == '\0')
+            break;
+        conversion c;
+        at = read_conversion(percent + 1, &c);
+        print_one(buf, &c, &source);
+    }
+    va_end(source.list);
+}
+
+void tims_buf_print(tims_buf *buf, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    tims_buf_print_v(buf, format, arguments);
+    va_end(arguments);
+}
