@@ -133,7 +133,7 @@ void *tims_alloc_raw(tims_arena *arena, size_t bytes)
     if (TIMS_UNLIKELY(bytes > arena->limit - arena->used)) {
         TIMS_ASSERT(arena->on_limit != NULL);
         arena->on_limit(arena->on_limit_argument);
-        TIMS_ASSERT(!"on_limit must not return");
+        TIMS_UNREACHABLE("on_limit has returned");
     }
     bytes += bytes == 0; /* never NULL, and every address its own */
     arena->used += bytes;

@@ -189,7 +189,7 @@ static void print_one(tims_buf *buf, const conversion *c, argument_source *argum
         print_double(buf, c, arguments);
         break;
     default:
-        TIMS_ASSERT(!"a conversion that tims_buf_print knows");
+        TIMS_UNREACHABLE("a conversion that tims_buf_print does not know");
     }
 }
 

@@ -99,13 +99,15 @@ static bool read_number(const tims_setting *row, tims_str text, int64_t *ret_val
     return true;
 }
 
+static const char *const words_for_true[] = { "1", "true", "yes", "on" };
+static const char *const words_for_false[] = { "0", "false", "no", "off" };
+
 static bool read_bool(tims_str text, bool *ret_value)
 {
-    static const tims_names yes = { (const char *const[]){ "1", "true", "yes", "on" }, 4 };
-    static const tims_names no = { (const char *const[]){ "0", "false", "no", "off" }, 4 };
-    if (!tims_names_contain(yes, text) && !tims_names_contain(no, text))
+    bool yes = tims_names_contain((tims_names){ words_for_true, 4 }, text);
+    if (!yes && !tims_names_contain((tims_names){ words_for_false, 4 }, text))
         return false;
-    *ret_value = tims_names_contain(yes, text);
+    *ret_value = yes;
     return true;
 }
 

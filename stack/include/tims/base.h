@@ -18,6 +18,9 @@
     (TIMS_LIKELY(condition) ? (void)0 : tims_assert_failed(#condition, __FILE__, __LINE__))
 TIMS_NORETURN TIMS_COLD void tims_assert_failed(const char *expression, const char *file, int line);
 
+/* For places that cannot be reached; says why. */
+#define TIMS_UNREACHABLE(why) tims_assert_failed("unreachable: " why, __FILE__, __LINE__)
+
 /* Long-lived structs start with a magic number; checked at every cast from `void *`. */
 #define TIMS_CHECK_MAGIC(object, expected) TIMS_ASSERT((object) != NULL && (object)->magic == (expected))
 
