@@ -78,7 +78,7 @@ bool tims_kind_is_optional(tims_kind kind);
 /* Appends to `out`; commas are put by itself. Nesting up to 64. Invalid UTF-8 in strings becomes U+FFFD. */
 typedef struct tims_json_writer {
     tims_buf *out;
-    uint64_t needs_comma; /* bit d: something was written at depth d */
+    uint64_t needs_comma; /* bit d - 1: something was written in the container at depth d */
     uint32_t depth;
     bool after_key;
 } tims_json_writer;
@@ -99,8 +99,8 @@ void tims_json_time(tims_json_writer *w, tims_time value);
 void tims_json_raw(tims_json_writer *w, tims_str json); /* trusted JSON text */
 /* Appends the JSON string for `value`, quotes included, to any buffer. */
 void tims_json_escape(tims_buf *out, tims_str value);
-/* One member of a struct by its descriptor; and a whole struct as an object (hidden and write_only left out,
- * `only` 0 means all). */
+/* One member of a struct by its descriptor, key and value; and a whole struct as an object (hidden and write_only left
+ * out, `only` 0 means all). */
 void tims_json_field(tims_json_writer *w, const tims_field *field, const void *object);
 void tims_json_object(tims_json_writer *w, tims_fields fields, const void *object, tims_field_set only);
 
@@ -123,6 +123,11 @@ const tims_json *tims_json_at(const tims_json *array, size_t index);
 size_t tims_json_count(const tims_json *value); /* of an array or object; else 0 */
 /* Steps through an object; start with *cursor = NULL. */
 bool tims_json_next(const tims_json *object, void **cursor, tims_str *ret_key, const tims_json **ret_value);
+/* The value itself, with a fallback for "absent (NULL) or of another type"; whole numbers count as doubles. */
+tims_str tims_json_as_str(const tims_json *value, tims_str fallback);
+int64_t tims_json_as_int(const tims_json *value, int64_t fallback);
+double tims_json_as_double(const tims_json *value, double fallback);
+bool tims_json_as_bool(const tims_json *value, bool fallback);
 /* Typed getters with a fallback for "absent or of another type". */
 tims_str tims_json_get_str(const tims_json *object, tims_str key, tims_str fallback);
 int64_t tims_json_get_int(const tims_json *object, tims_str key, int64_t fallback);
@@ -137,8 +142,10 @@ typedef enum tims_bind_mode {
     TIMS_BIND_PATCH   /* only what is there is set; absent ≠ null */
 } tims_bind_mode;
 
-/* Reads an object into `ret_object` (size bytes, zeroed by the caller), checking every field's rules. Unknown and
- * read-only fields are errors. Collects all field errors (at most 32), each with its JSON pointer.
+/* Reads an object into `ret_object` (size bytes, zeroed by the caller), checking every field's rules. Unknown (and
+ * hidden) and read-only fields are errors; so is the primary key in a patch. After an error `ret_object` may be partly
+ * filled. Field codes: unknown, read_only, required, null, type, min, max, min_length, max_length, choice, format, id,
+ * time, encoding. Collects all field errors (at most 32), each with its JSON pointer.
  * `ret_present` (may be NULL): which fields the body named. Strings point into the arena.
  * Errors: MALFORMED (not an object), INVALID with fields. */
 tims_status tims_json_bind(tims_arena *arena, const tims_json *body, tims_fields fields, tims_bind_mode mode,
@@ -149,5 +156,9 @@ tims_status tims_bind_text(tims_arena *arena, const tims_field *field, tims_str 
 /* Adds a field error to `err`, which becomes INVALID. */
 void tims_error_field(tims_arena *arena, tims_error *err, tims_str pointer, const char *code, const char *format,
                       ...);
+
+/* Whether a string has the named format ("email", "url", "slug", "color"); asserts that the format is known. */
+bool tims_format_matches(const char *format, tims_str text);
+bool tims_format_is_known(const char *format);
 
 #endif

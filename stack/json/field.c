@@ -1,0 +1,91 @@
+/* field: rows of descriptors and the rules they state for a value.
+ *
+ * The rules are asked by whoever reads a value: from JSON (json_bind.c) and from text (bind_text.c). Each
+ * check answers with a code for programs and a sentence for people. */
+#include "json/json_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const tims_field *tims_field_find(tims_fields fields, tims_str name)
+{
+    for (size_t i = 0; i < fields.count; i++)
+        if (tims_str_equal(tims_str_from(fields.items[i].name), name))
+            return &fields.items[i];
+    return NULL;
+}
+
+size_t tims_field_index(tims_fields fields, const tims_field *field)
+{
+    TIMS_ASSERT(field >= fields.items && field < fields.items + fields.count);
+    return (size_t)(field - fields.items);
+}
+
+bool tims_kind_is_optional(tims_kind kind)
+{
+    return kind >= TIMS_KIND_OPT_BOOL && kind <= TIMS_KIND_OPT_TIME;
+}
+
+bool json__complain(json__complaint *complaint, const char *code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    complaint->code = code;
+    (void)vsnprintf(complaint->message, sizeof(complaint->message), format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool json__check_int(const tims_field *field, int64_t value, json__complaint *complaint)
+{
+    if (field->min == 0 && field->max == 0)
+        return true;
+    if (value < field->min)
+        return json__complain(complaint, "min", "Must be at least %lld.", (long long)field->min);
+    if (value > field->max)
+        return json__complain(complaint, "max", "Must be at most %lld.", (long long)field->max);
+    return true;
+}
+
+bool json__check_double(const tims_field *field, double value, json__complaint *complaint)
+{
+    if (field->min == 0 && field->max == 0)
+        return true;
+    if (value < (double)field->min)
+        return json__complain(complaint, "min", "Must be at least %lld.", (long long)field->min);
+    if (value > (double)field->max)
+        return json__complain(complaint, "max", "Must be at most %lld.", (long long)field->max);
+    return true;
+}
+
+static bool check_length(const tims_field *field, size_t length, const char *unit, json__complaint *complaint)
+{
+    uint32_t max = field->max_length != 0 ? field->max_length : JSON__LENGTH_MAX_DEFAULT;
+    if (length > max)
+        return json__complain(complaint, "max_length", "Must have at most %u %s; it has %zu.", max, unit,
+                              length);
+    if (length < field->min_length)
+        return json__complain(complaint, "min_length", "Must have at least %u %s.", field->min_length, unit);
+    return true;
+}
+
+bool json__check_count(const tims_field *field, size_t count, json__complaint *complaint)
+{
+    if (field->required && count == 0)
+        return json__complain(complaint, "required", "Must not be empty.");
+    return check_length(field, count, "items", complaint);
+}
+
+bool json__check_str(const tims_field *field, tims_str value, json__complaint *complaint)
+{
+    if (field->required && value.length == 0)
+        return json__complain(complaint, "required", "Must not be empty.");
+    if (!check_length(field, tims_str_count_codepoints(value), "characters", complaint))
+        return false;
+    if (field->choices.count > 0 && !tims_names_contain(field->choices, value))
+        return json__complain(complaint, "choice", "Is not one of the choices.");
+    /* The zero value of a formatted field is the empty string: "not given". */
+    if (field->format != NULL && value.length > 0 && !tims_format_matches(field->format, value))
+        return json__complain(complaint, "format", "Is not a valid %s.", field->format);
+    return true;
+}

@@ -1,0 +1,34 @@
+/* json_internal.h: what the files of this room share. */
+#ifndef TIMS_JSON_INTERNAL_H
+#define TIMS_JSON_INTERNAL_H
+
+#include "tims/json.h"
+
+enum { JSON__ERRORS_MAX = 32, JSON__LENGTH_MAX_DEFAULT = 10000 };
+
+/* Where the member of a descriptor's row lives in an object. */
+static inline void *json__member(const tims_field *field, void *object)
+{
+    return (char *)object + field->offset;
+}
+
+static inline const void *json__member_const(const tims_field *field, const void *object)
+{
+    return (const char *)object + field->offset;
+}
+
+/* What is wrong with a value: `code` NULL means nothing. `message` is for the person who sent it. */
+typedef struct json__complaint {
+    const char *code;
+    char message[160];
+} json__complaint;
+
+bool json__complain(json__complaint *complaint, const char *code, const char *format, ...) TIMS_PRINTF(3, 4);
+
+/* The rules of one value, whatever it came from. False: `complaint` says why. */
+bool json__check_int(const tims_field *field, int64_t value, json__complaint *complaint);
+bool json__check_double(const tims_field *field, double value, json__complaint *complaint);
+bool json__check_str(const tims_field *field, tims_str value, json__complaint *complaint);
+bool json__check_count(const tims_field *field, size_t count, json__complaint *complaint);
+
+#endif
