@@ -160,6 +160,27 @@ static void print_text(tims_buf *buf, const conversion *c, tims_str text)
         tims_buf_append_char(buf, ' ');
 }
 
+static void append_url_encoded(tims_buf *buf, tims_str text)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < text.length; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                     c == '.' || c == '_' || c == '~';
+        if (plain)
+            tims_buf_append_char(buf, (char)c);
+        else
+            tims_buf_append(buf, (const char[]){ '%', digits[c >> 4], digits[c & 15] }, 3);
+    }
+}
+
+static void print_id(tims_buf *buf, tims_id id)
+{
+    char text[TIMS_ID_TEXT_LENGTH];
+    tims_id_format(id, text);
+    tims_buf_append(buf, text, sizeof text);
+}
+
 static void print_one(tims_buf *buf, const conversion *c, argument_source *arguments)
 {
     switch (c->letter) {
@@ -168,6 +189,9 @@ static void print_one(tims_buf *buf, const conversion *c, argument_source *argum
         break;
     case 'S':
         print_text(buf, c, va_arg(arguments->list, tims_str));
+        break;
+    case 'I':
+        print_id(buf, va_arg(arguments->list, tims_id));
         break;
     case 's':
         print_text(buf, c, tims_str_from(va_arg(arguments->list, const char *)));
@@ -193,10 +217,8 @@ static void print_one(tims_buf *buf, const conversion *c, argument_source *argum
     }
 }
 
-void tims_buf_print_v(tims_buf *buf, const char *format, va_list arguments)
+static void print_all(tims_buf *buf, const char *format, argument_source *arguments, bool encode)
 {
-    argument_source source;
-    va_copy(source.list, arguments);
     for (const char *at = format; *at != '\0';) {
         const char *percent = strchrnul(at, '%');
         tims_buf_append(buf, at, (size_t)(percent - at));
@@ -204,8 +226,28 @@ void tims_buf_print_v(tims_buf *buf, const char *format, va_list arguments)
             break;
         conversion c;
         at = read_conversion(percent + 1, &c);
-        print_one(buf, &c, &source);
+        if (encode && c.letter == 'S')
+            append_url_encoded(buf, va_arg(arguments->list, tims_str));
+        else if (encode && c.letter == 's')
+            append_url_encoded(buf, tims_str_from(va_arg(arguments->list, const char *)));
+        else
+            print_one(buf, &c, arguments);
     }
+}
+
+void tims_buf_print_v(tims_buf *buf, const char *format, va_list arguments)
+{
+    argument_source source;
+    va_copy(source.list, arguments);
+    print_all(buf, format, &source, false);
+    va_end(source.list);
+}
+
+void tims_buf_print_url_v(tims_buf *buf, const char *format, va_list arguments)
+{
+    argument_source source;
+    va_copy(source.list, arguments);
+    print_all(buf, format, &source, true);
     va_end(source.list);
 }
 

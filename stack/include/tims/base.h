@@ -194,7 +194,7 @@ void tims_arena_defer(tims_arena *arena, tims_defer_fn function, void *argument)
 size_t tims_arena_used(const tims_arena *arena);
 tims_str tims_copy(tims_arena *arena, tims_str s);       /* adds a terminator that is not counted */
 const char *tims_copy_c(tims_arena *arena, tims_str s);  /* the same, as a C string */
-/* printf with one addition: "%S" takes a tims_str (by value) — see tims_format. */
+/* printf with two additions, both by value: "%S" takes a tims_str, "%I" a tims_id. */
 tims_str tims_print(tims_arena *arena, const char *format, ...);
 tims_str tims_print_v(tims_arena *arena, const char *format, va_list arguments);
 
@@ -216,9 +216,11 @@ void tims_buf_append(tims_buf *buf, const void *data, size_t length);
 void tims_buf_append_str(tims_buf *buf, tims_str s);
 void tims_buf_append_char(tims_buf *buf, char c);
 void tims_buf_append_int(tims_buf *buf, int64_t value);
-/* printf plus "%S" for a tims_str. Values are not escaped. */
+/* As tims_print. Values are not escaped. */
 void tims_buf_print(tims_buf *buf, const char *format, ...);
 void tims_buf_print_v(tims_buf *buf, const char *format, va_list arguments);
+/* The same with every %S and %s value percent-encoded as one URL component, for URLs and filters. */
+void tims_buf_print_url_v(tims_buf *buf, const char *format, va_list arguments);
 void tims_buf_consume(tims_buf *buf, size_t bytes); /* drops bytes at the front */
 static inline tims_str tims_buf_str(const tims_buf *buf) { return (tims_str){ buf->data, buf->length }; }
 

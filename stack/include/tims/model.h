@@ -176,7 +176,8 @@ void *tims_get(tims_request *rq, const tims_model *model, tims_id id);
 void *tims_find(tims_request *rq, const tims_model *model, tims_id id);
 /* The first row whose field equals `text` (any reader); NULL when absent. */
 void *tims_find_by(tims_request *rq, const tims_model *model, const char *field, tims_str text);
-/* Rows the caller may read. `filter` as in a URL: "chat=%S&read=false"; NULL: all. */
+/* Rows the caller may read. `filter` as in a URL: "chat=%I&text=%S&read=false"; NULL: all. Values of %S are
+ * percent-encoded on the way in (tims_buf_print_url_v), so they cannot add conditions. */
 void *tims_select(tims_request *rq, const tims_model *model, size_t *ret_count, const char *filter, ...);
 /* Rows whoever asks. */
 void *tims_select_all(tims_request *rq, const tims_model *model, size_t *ret_count, const char *filter, ...);

@@ -17,7 +17,8 @@ typedef struct tims_page_route {
     const char *doc;
 } tims_page_route;
 
-/* Adds the answer of GET `url` to the page's data, read in the page's one snapshot. "%S" takes a tims_str.
+/* Adds the answer of GET `url` to the page's data, read in the page's one snapshot. "%S" takes a tims_str
+ * (percent-encoded: tims_buf_print_url_v), "%I" a tims_id.
  * Raises: 404 for a detail that is not there. */
 void tims_page_include(tims_page *page, const char *url_format, ...);
 /* A value of the page's own: JSON under `name` in the page's props. */

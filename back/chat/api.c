@@ -1,0 +1,98 @@
+#include "chat/chat.h"
+
+static void sign_message(tims_request *rq, void *row)
+{
+    message *m = row;
+    m->sender = tims_user_id(rq);
+}
+
+/* The chat moves up in everybody's list, and everybody else has one more to read. */
+static void announce_message(tims_request *rq, void *row)
+{
+    const message *m = row;
+    tims_sql_run(rq, TIMS_STR("UPDATE chat SET last_message_at = ?2 WHERE id = ?1"),
+                 (tims_db_value[]){ tims_db_id(m->chat), tims_db_int(m->created_at.us) }, 2);
+    tims_sql_run(rq, TIMS_STR("UPDATE member SET unread = unread + 1 WHERE chat = ?1 AND user <> ?2"),
+                 (tims_db_value[]){ tims_db_id(m->chat), tims_db_id(m->sender) }, 2);
+}
+
+static const tims_resource resources[] = {
+    { .path = "/api/chats/", .model = &chat_model, .allow = TIMS_LIST | TIMS_READ | TIMS_UPDATE,
+      .order = TIMS_NAMES("last_message_at", "created_at"), .search = TIMS_NAMES("title") },
+    { .path = "/api/members/", .model = &member_model, .allow = TIMS_LIST | TIMS_READ | TIMS_CREATE | TIMS_DELETE,
+      .filter = TIMS_NAMES("chat", "user"), .page = { .size = 200, .max = 500 } },
+    { .path = "/api/messages/", .model = &message_model, .allow = TIMS_LIST | TIMS_READ | TIMS_CREATE,
+      .filter = TIMS_NAMES("chat", "sender", "created_at"), .search = TIMS_NAMES("text"),
+      .order = TIMS_NAMES("created_at"), .page = { .size = 50, .max = 200 },
+      .before_create = sign_message, .after_create = announce_message },
+    { 0 },
+};
+
+typedef struct start_body {
+    tims_str title;
+    tims_ids members;
+} start_body;
+
+static const tims_shape start_shape = {
+    .name = "start_chat", .doc = "A new chat and who is in it.", .size = sizeof(start_body),
+    .fields = TIMS_FIELDS(
+        TIMS_FIELD(start_body, title, .required = true, .max_length = 80, .doc = "What it is about."),
+        TIMS_FIELD(start_body, members, .max_length = 100, .doc = "The others; you are always in it.")),
+};
+
+static void add_member(tims_request *rq, tims_id chat_id, tims_id user)
+{
+    if (!tims_exists(rq, &member_model, "chat=%I&user=%I", chat_id, user))
+        tims_create(rq, &member_model, &(member){ .chat = chat_id, .user = user });
+}
+
+chat *chat_start(tims_request *rq, tims_str title, tims_ids members)
+{
+    tims_begin(rq);
+    chat *c = TIMS_NEW(rq->arena, chat);
+    *c = (chat){ .title = title, .created_by = tims_user_id(rq) };
+    tims_create(rq, &chat_model, c);
+    add_member(rq, c->id, c->created_by);
+    for (size_t i = 0; i < members.count; i++)
+        add_member(rq, c->id, members.items[i]);
+    return c;
+}
+
+static tims_answer start(tims_request *rq)
+{
+    const start_body *body = tims_body_shape(rq, &start_shape);
+    return tims_answer_row(rq, 201, &chat_model, chat_start(rq, body->title, body->members));
+}
+
+static tims_answer mark_read(tims_request *rq)
+{
+    tims_begin(rq);
+    const chat *c = tims_get(rq, &chat_model, tims_path_id(rq, "chat")); /* Raises: 404 */
+    size_t count;
+    member *me = tims_select(rq, &member_model, &count, "chat=%I&user=%I", c->id, tims_user_id(rq));
+    if (count == 1 && me->unread > 0) {
+        me->unread = 0;
+        me->last_read_at = (tims_opt_time){ true, tims_now() };
+        tims_update(rq, &member_model, me, TIMS_NAMES("unread", "last_read_at"));
+    }
+    return tims_answer_empty(204);
+}
+
+static const tims_route endpoints[] = {
+    { TIMS_METHOD_POST, "/api/chats/start/", start, .access = tims_access_signed_in,
+      .doc = "Starts a chat with some people." },
+    { TIMS_METHOD_POST, "/api/chats/{chat:id}/read/", mark_read, .access = tims_access_signed_in,
+      .doc = "Marks all messages of a chat as read." },
+    { 0 },
+};
+
+const tims_app chat_app = {
+    .name = "chat",
+    .doc = "Chats, live.",
+    .models = chat_models,
+    .resources = resources,
+    .endpoints = endpoints,
+    .pages = chat_pages,
+    .migrations = chat_migrations,
+    .demo = chat_demo,
+};

@@ -1,0 +1,37 @@
+/* chat: chats, who is in them, and what they write. */
+#ifndef CHAT_H
+#define CHAT_H
+
+#include <tims.h>
+
+typedef struct chat {
+    tims_id id;
+    tims_str title;
+    tims_id created_by;
+    tims_time created_at, last_message_at;
+} chat;
+
+typedef struct member {
+    tims_id id, chat, user;
+    tims_time joined_at;
+    tims_opt_time last_read_at;
+    int64_t unread;
+} member;
+
+typedef struct message {
+    tims_id id, chat, sender;
+    tims_str text;
+    tims_time created_at;
+} message;
+
+extern const tims_model chat_model, member_model, message_model;
+extern const tims_model *const chat_models[];
+extern const tims_embedded chat_migrations[];
+extern const tims_page_route chat_pages[];
+extern const tims_app chat_app;
+
+/* A new chat of these people; the caller is one of them. Raises: 422 when somebody does not exist. */
+chat *chat_start(tims_request *rq, tims_str title, tims_ids members);
+void chat_demo(tims_request *rq);
+
+#endif

@@ -1,0 +1,15 @@
+/* The demo: a chat. A program is its apps, named in one place. */
+#include "accounts/accounts.h"
+#include "chat/chat.h"
+
+int main(int argc, char **argv)
+{
+    static const tims_app *const apps[] = { &accounts_app, &chat_app, NULL };
+    static const tims_project project = {
+        .name = "chat",
+        .version = "0.1.0",
+        .apps = apps,
+        .source_directory = "back",
+    };
+    return tims_main(argc, argv, &project);
+}
