@@ -56,8 +56,10 @@ void tims_check(tims_request *rq, tims_status status, const tims_error *err);
 typedef enum tims_slot { TIMS_SLOT_APP, TIMS_SLOT_DB, TIMS_SLOT_AUTH, TIMS_SLOT_PAGE, TIMS_SLOT_REST, TIMS_SLOT_LIVE,
                          TIMS_SLOT_RUN, TIMS_SLOT_COUNT } tims_slot;
 
+enum { TIMS_REQUEST_MAGIC = 0x54524551 };
+
 struct tims_request {
-    uint32_t magic;
+    uint32_t magic; /* TIMS_REQUEST_MAGIC */
     tims_arena *arena;
     tims_loop *loop;
     tims_method method;
@@ -75,8 +77,11 @@ struct tims_request {
     struct tims_exchange *exchange;    /* http's own; NULL for requests that no client made */
     tims_header *out_headers;          /* what tims_set_header collected */
     size_t out_header_count, out_header_capacity;
+    size_t out_header_bytes;
     tims_error raised;                 /* filled when it was raised */
-    bool has_raised;
+    int raised_http;                   /* the HTTP status it was raised with */
+    bool has_raised, has_finished;
+    void (*finish)(tims_request *rq, tims_answer *answer); /* of the server's options or of tims_request_run */
 };
 
 /* A scope without a client, for tasks, commands and inner reads: runs `function` on the calling fiber… */
@@ -195,6 +200,7 @@ typedef struct tims_server_options {
     tims_names cors_origins;           /* exact origins; "*" is refused together with credentials */
     tims_names trusted_proxies;        /* addresses whose X-Forwarded-* count */
     tims_str certificate_path, key_path; /* TLS when set */
+    void (*before_restart)(const void *data); /* before SIGHUP re-executes: end child processes, close databases */
     bool access_log;
     bool compress;                     /* br and gzip of answers above 1 KiB */
     const char *pid_file;              /* NULL: none */

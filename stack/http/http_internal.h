@@ -1,0 +1,322 @@
+/* http_internal.h: what the files of this room share.
+ *
+ *   tims_server ── one per process: options, listening sockets, counts
+ *     └─ http__worker ── one per loop: connections, pools, the output buffer, the date, the file cache
+ *          └─ http__connection ── one per client: stream, (TLS,) deadline, what was read and not yet parsed
+ *               └─ tims_exchange ── one request and its answer, only while there is one: arena, fiber, body
+ *
+ * A connection handles one request at a time; what a client sends ahead waits, so answers are in order by themselves.
+ * Everything of a worker is touched by its loop's thread only; tims_server has atomics where threads meet. */
+#ifndef TIMS_HTTP_INTERNAL_H
+#define TIMS_HTTP_INTERNAL_H
+
+#include "tims/http.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    HTTP__SERVER_MAGIC = 0x68735256,
+    HTTP__WORKER_MAGIC = 0x68574b52,
+    HTTP__CONNECTION_MAGIC = 0x68434f4e,
+    HTTP__EXCHANGE_MAGIC = 0x68455843,
+    HTTP__SOCKET_MAGIC = 0x68534f4b,
+    HTTP__OUT_BYTES = 64 * 1024,          /* a worker's output buffer: answers gathered for one write */
+    HTTP__COPY_BYTES_MAX = 16 * 1024,     /* bodies up to here are copied behind their head */
+    HTTP__QUEUE_HIGH_BYTES = 256 * 1024,  /* unread output past which no further pipelined request is begun */
+    HTTP__PENDING_BYTES_MAX = 64 * 1024,  /* input read ahead of a busy handler; past it the client must wait */
+    HTTP__BODY_HIGH_BYTES = 256 * 1024,   /* body bytes read ahead of a streaming handler */
+    HTTP__DISCARD_BYTES_MAX = 64 * 1024,  /* unread body that is swallowed to keep a connection alive */
+    HTTP__LINGER_BYTES_MAX = 1024 * 1024, /* what a refused client may still send before it is cut off */
+    HTTP__LINGER_MS = 2000,
+    HTTP__GONE_GRACE_MS = 2000,      /* for clients that close their sending half and still read */
+    HTTP__DRAIN_IDLE_MS = 250,       /* how long an idle connection lives on when the server drains */
+    HTTP__BODY_RATE_BYTES_S = 4096,  /* slower bodies time out */
+    HTTP__POOL_MAX = 256,            /* exchanges and parsers kept for reuse, per worker */
+    HTTP__OUT_HEADER_BYTES_MAX = 32 * 1024,
+    HTTP__QUERY_PAIRS_MAX = 256,
+    HTTP__ID_LENGTH = 20,
+    HTTP__PEER_TEXT_MAX = 46
+};
+
+typedef struct http__worker http__worker;
+typedef struct http__connection http__connection;
+typedef struct tims_exchange http__exchange;
+typedef struct http__tls http__tls;
+typedef struct http__tls_context http__tls_context;
+typedef struct http__files http__files;
+typedef struct http__compressor http__compressor;
+
+typedef enum http__server_state { HTTP__STARTING, HTTP__SERVING, HTTP__DRAINING } http__server_state;
+
+struct tims_server {
+    uint32_t magic;
+    tims_server_options options;
+    http__worker *workers;
+    int worker_count;
+    uint16_t port;
+    _Atomic int state;
+    _Atomic uint32_t connection_count;
+    _Atomic bool restart; /* SIGHUP: re-execute behind the drain */
+    http__tls_context *tls;
+    tims_str default_headers; /* security headers, ready to be copied */
+    char *default_headers_text;
+    int *kept_fds; /* for the re-executed program */
+    int kept_count;
+    void (*on_ready)(tims_server *server, void *argument);
+    void *on_ready_argument;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    int started_count, failed_count;
+    tims_error first_error;
+};
+
+/* A parser that connections borrow while they are in the middle of a message. */
+typedef struct http__parser {
+    struct http__parser *next;
+    tims_http1 *http1;
+    http__connection *connection;
+} http__parser;
+
+struct http__worker {
+    uint32_t magic;
+    int index;
+    tims_server *server;
+    tims_loop *loop;
+    pthread_t thread;
+    bool thread_started, hook_started, draining;
+    tims_listener **listeners;
+    int listener_count;
+    http__connection *connections; /* all of them */
+    size_t connection_count;
+    http__exchange *free_exchanges;
+    size_t free_exchange_count;
+    http__parser *free_parsers;
+    size_t free_parser_count;
+    char *out; /* HTTP__OUT_BYTES, gathered for out_owner */
+    size_t out_length;
+    http__connection *out_owner;
+    bool flush_armed, log_armed, sockets_armed;
+    tims_socket *dirty_sockets;
+    int64_t date_second;
+    char date[TIMS_HTTP_DATE_LENGTH];
+    char id_prefix[HTTP__ID_LENGTH];
+    uint64_t id_next;
+    tims_buf scratch; /* malloc'd, reused: compressed bodies, problem documents */
+    http__files *files;
+    http__compressor *compressor;
+    tims_timer drain_timer, stop_listening_timer;
+};
+
+typedef enum http__mode {
+    HTTP__MODE_HTTP,
+    HTTP__MODE_LINGER, /* the last answer is out; input is dropped until the client closes */
+    HTTP__MODE_SOCKET, /* a websocket */
+    HTTP__MODE_RAW     /* a tunnel has taken over */
+} http__mode;
+
+/* Raw bytes for tunnel.c, from http__raw_begin on. */
+typedef struct http__raw_events {
+    void (*on_data)(void *ctx, tims_str bytes);
+    void (*on_end)(void *ctx); /* the client closed or broke */
+} http__raw_events;
+
+struct http__connection {
+    uint32_t magic;
+    http__mode mode;
+    http__worker *worker;
+    http__connection *next, *previous;
+    tims_stream *stream;
+    http__tls *tls;
+    http__parser *parser; /* NULL between messages */
+    http__exchange *exchange;
+    tims_socket *socket;
+    const http__raw_events *raw_events;
+    void *raw_ctx;
+    tims_buf pending; /* read, not yet parsed */
+    tims_timer timer;
+    int64_t timer_due_us, deadline_us, write_deadline_us;
+    uint64_t submitted_bytes, write_mark_bytes; /* for telling a slow reader from a stuck one */
+    uint64_t discarded_bytes;
+    bool has_parts;     /* part of a head was read */
+    bool message_open;  /* the head is in, the end of the message is not */
+    bool pumping;       /* on the stack already */
+    bool input_paused;
+    bool peer_ended;    /* no more input will come */
+    bool closing, stream_closed;
+    bool close_after_answer;
+    char peer_length;
+    char peer[HTTP__PEER_TEXT_MAX];
+};
+
+struct tims_exchange {
+    tims_request rq; /* first: rq->exchange points here */
+    uint32_t magic;
+    http__exchange *next_free;
+    http__connection *connection; /* NULL once the client is gone for good */
+    http__worker *worker;
+    tims_arena *arena, *spare_arena; /* rq.arena is one of them: the spare one once the limit was passed */
+    tims_fiber *fiber;
+    int64_t started_us;
+    const struct tims_route *found;
+    uint32_t allowed; /* methods, when none was found */
+    tims_str redirect;
+    int holds;            /* writes under way that still read the arena */
+    bool fiber_started, fiber_ended;
+    bool head_sent, body_done; /* of the answer */
+    bool chunked, is_head, keep_alive, old_version;
+    bool upgraded;
+    bool completing;      /* past the handler: a second raise must not run the hooks again */
+    bool client_gone;
+    /* request body */
+    tims_buf incoming, given;
+    uint64_t body_limit, body_received;
+    int64_t content_length;
+    int64_t body_started_us;
+    bool body_expected, input_ended, want_whole, waiting_for_body, reading_body;
+    bool expect_continue;
+    int body_failure; /* HTTP status: 408 or 413, 400 */
+    char *body_text;
+    /* for the log */
+    int status;
+    uint64_t sent_bytes;
+    tims_status failure;
+    char id[HTTP__ID_LENGTH + 1];
+};
+
+/* connection.c */
+void http__connection_accept(void *worker, tims_stream *stream);
+void http__connection_receive(http__connection *connection, tims_str bytes);
+void http__connection_pump(http__connection *connection);
+void http__connection_close(http__connection *connection);        /* at once */
+void http__connection_finish(http__connection *connection);       /* after what is queued */
+void http__connection_set_deadline(http__connection *connection, int64_t after_ms); /* 0: none */
+void http__connection_drain(http__connection *connection);
+void http__connection_resume_input(http__connection *connection);
+
+/* output.c */
+char *http__out_reserve(http__connection *connection, size_t bytes); /* at most HTTP__OUT_BYTES */
+void http__out_commit(http__connection *connection, size_t bytes);
+void http__out_append(http__connection *connection, tims_str bytes); /* copies, any length */
+void http__out_flush(http__connection *connection);
+void http__out_flush_at_tick_end(http__connection *connection);
+/* Writes what is gathered and then `bytes`; `release` runs when they are no longer needed. */
+void http__out_write_owned(http__connection *connection, tims_str bytes, tims_loop_fn release, void *argument);
+size_t http__out_queued(http__connection *connection);
+void http__out_forget(http__connection *connection);
+/* Below the output buffer: to the stream, through TLS when there is one. */
+tims_status http__transport_write(http__connection *connection, const tims_str *slices, size_t count);
+tims_status http__transport_write_owned(http__connection *connection, const tims_str *slices, size_t count,
+                                        tims_loop_fn release, void *argument);
+
+/* exchange.c */
+http__exchange *http__exchange_new(http__connection *connection, const tims_http1_head *head);
+void http__exchange_start(http__exchange *exchange);
+void http__exchange_drop(http__exchange *exchange); /* never started */
+void http__exchange_client_gone(http__exchange *exchange);
+void http__exchange_hold(http__exchange *exchange);
+void http__exchange_release(void *exchange);
+TIMS_NORETURN void http__request_end(tims_request *rq); /* has_raised is set: hooks, answer, fiber exit */
+
+/* body.c */
+bool http__body_arrived(http__exchange *exchange, tims_str bytes); /* false: pause */
+void http__body_ended(http__exchange *exchange);
+void http__body_failed(http__exchange *exchange, int http_status);
+void http__body_free(http__exchange *exchange);
+
+/* head.c */
+void http__head_write(http__exchange *exchange, int status, tims_str content_type, int64_t content_length);
+tims_str http__reason(int status);
+tims_str http__out_header(const tims_request *rq, tims_str name); /* data == NULL when not set */
+void http__set_default_header(tims_request *rq, tims_str name, tims_str value); /* unless it is there */
+void http__add_vary(tims_request *rq, tims_str name);
+void http__worker_date(http__worker *worker);
+
+/* answer.c */
+void http__answer_send(http__exchange *exchange, const tims_answer *answer); /* may suspend for files */
+void http__answer_refusal(http__connection *connection, int http_status, const tims_error *err); /* no request */
+
+/* problem.c */
+void http__problem_write(tims_buf *out, int http_status, const char *code, tims_str detail,
+                         const tims_field_error *fields, tims_str request_id);
+tims_answer http__problem_of_raise(tims_request *rq);
+
+/* request.c */
+void http__request_raise_limit(void *exchange);
+
+/* peer.c */
+bool http__peer_is_trusted(const tims_server_options *options, tims_str address);
+void http__peer_resolve(http__exchange *exchange);
+bool http__id_is_well_formed(tims_str id);
+
+/* cors.c */
+void http__cors_apply(http__exchange *exchange);
+bool http__cors_is_preflight(const tims_request *rq);
+tims_answer http__cors_preflight(http__exchange *exchange, uint32_t allowed);
+bool http__origin_is_allowed(const tims_request *rq, const tims_server_options *options, tims_str origin);
+
+/* compress.c */
+typedef enum http__encoding { HTTP__IDENTITY, HTTP__GZIP, HTTP__BROTLI } http__encoding;
+/* The best of `available` (bits 1 << http__encoding) that the header accepts. */
+http__encoding http__encoding_choose(tims_str accept_encoding, uint32_t available);
+tims_str http__encoding_name(http__encoding encoding);
+bool http__is_compressible(tims_str content_type);
+http__compressor *http__compressor_new(void);
+void http__compressor_free(http__compressor **compressor);
+/* Into `out` (emptied first). False: it did not get smaller or failed. */
+bool http__compress(http__compressor *compressor, http__encoding encoding, tims_str bytes, tims_buf *out);
+void http__answer_compress(http__exchange *exchange, tims_answer *answer);
+
+/* file.c, file_cache.c */
+http__files *http__files_new(void);
+void http__files_free(http__files **files);
+void http__file_send(http__exchange *exchange, const tims_answer *answer);
+
+/* socket.c */
+void http__socket_receive(tims_socket *socket, tims_str bytes);
+void http__socket_handed_over(tims_socket *socket); /* the handler has returned */
+void http__socket_gone(tims_socket *socket);        /* the stream ended */
+void http__socket_free(tims_socket *socket);        /* the connection goes: on_close */
+void http__socket_expired(tims_socket *socket);
+void http__socket_drained(tims_socket *socket);
+void http__socket_going_away(tims_socket *socket, int code);
+
+/* log.c */
+void http__log_access(http__exchange *exchange);
+
+/* tls.c */
+tims_status http__tls_context_new(const tims_server_options *options, http__tls_context **ret_context,
+                                  tims_error *err);
+void http__tls_context_free(http__tls_context **context);
+http__tls *http__tls_new(http__tls_context *context);
+void http__tls_free(http__tls **tls);
+void http__tls_receive(http__connection *connection, tims_str bytes); /* → http__connection_receive */
+tims_status http__tls_write(http__connection *connection, const tims_str *slices, size_t count);
+void http__tls_end(http__connection *connection); /* close_notify */
+
+/* raw.c: a connection taken over by a tunnel, called on the request's fiber. */
+tims_status http__raw_begin(tims_request *rq, const http__raw_events *events, void *ctx);
+tims_status http__raw_write(tims_request *rq, tims_str bytes); /* Suspends under backpressure. */
+void http__raw_pause(tims_request *rq);
+void http__raw_resume(tims_request *rq);
+
+/* worker.c */
+tims_status http__worker_init(http__worker *worker, tims_server *server, int index, tims_error *err);
+void http__worker_free(http__worker *worker);
+tims_status http__worker_listen(http__worker *worker, int inherited_fd, tims_error *err);
+void http__worker_run(http__worker *worker);
+void http__worker_drain(void *worker);
+void http__worker_connection_gone(http__worker *worker);
+
+/* restart.c */
+tims_status http__restart_inherited(const tims_server_options *options, int **ret_fds, int *ret_count,
+                                    tims_error *err);
+tims_status http__restart_keep(tims_server *server, tims_error *err);
+void http__restart_exec(tims_server *server, tims_error *err);
+
+static inline tims_str http__rest(tims_str s, size_t from)
+{
+    return (tims_str){ s.data + from, s.length - from };
+}
+
+#endif
