@@ -110,15 +110,28 @@ typedef struct tims_query {
     int64_t limit, offset;        /* limit 0: no limit */
     /* keyset paging: rows strictly behind this one in the order; values of the order fields */
     const tims_db_value *after;
+    bool backwards;               /* the rows just before `after` instead (or the last ones); still written in order */
     tims_field_set fields;        /* 0: all visible ones */
 } tims_query;
 
-/* Sets the model, its default order and the primary key as last tie-break. */
+/* Sets the model, its default order and the primary key as last tie-break (in the direction of the first order). */
 void tims_query_init(tims_query *query, const tims_model *model, tims_caller caller);
-/* Errors: INVALID when the field cannot be compared so. */
+enum { TIMS_TEXT_BYTES_MAX = 1000, TIMS_IN_MAX = 100, TIMS_SEARCH_BYTES_MAX = 200, TIMS_SEARCH_WORDS_MAX = 8 };
+/* `text` is the value as in a URL; IN: values with commas between; IS_NULL: true or false. NOT_EQUAL also finds rows
+ * without a value. Any field of the model can be named: whoever takes names from outside checks them first.
+ * Errors: INVALID when there is no such field, it cannot be compared so, or the text is no value of its kind. */
 tims_status tims_query_where(tims_arena *arena, tims_query *query, tims_str field, tims_operator operator,
                              tims_str text, tims_error *err);
 tims_status tims_query_order(tims_query *query, tims_str text /* "-created_at,text" */, tims_error *err);
+/* Words of at most 200 bytes in all, each to be found in one of `fields`; borrowed. Errors: INVALID. */
+tims_status tims_query_search(tims_query *query, tims_str text, tims_names fields, tims_error *err);
+/* Conditions (and order, limit) written as in a URL: "chat=…&created_at__lt=…&order=-created_at&limit=10".
+ * Errors: INVALID, MALFORMED. */
+tims_status tims_query_filter(tims_arena *arena, tims_query *query, tims_str text, tims_error *err);
+/* "created_at__lt" to its field and operator. False: no such operator. The name alone is EQUAL. */
+TIMS_MUST_USE bool tims_query_split_operator(tims_str parameter, tims_str *ret_field, tims_operator *ret_operator);
+/* Whether the rule lets this caller see no row at all, whatever is in the database. */
+bool tims_rule_is_never(const tims_rule *rule, const tims_model *model, tims_caller caller);
 
 typedef struct tims_sql { tims_str text; tims_db_value *values; size_t value_count; } tims_sql;
 /* SELECT of the visible columns (or count(*)) with the read rule as a filter. Where an equality condition fixes the
@@ -126,9 +139,20 @@ typedef struct tims_sql { tims_str text; tims_db_value *values; size_t value_cou
 void tims_query_sql(tims_arena *arena, const tims_query *query, tims_sql *ret_sql);
 void tims_query_count_sql(tims_arena *arena, const tims_query *query, tims_sql *ret_sql);
 /* Reads the rows as JSON objects into a writer (inside an array the caller opened): the hot path, columns straight to
- * text. `ret_last` (may be NULL): the order fields of the last row, for cursors. */
+ * text. `ret_last` (may be NULL): the order fields of the last row, for cursors; NULL unless `limit` rows came. */
 tims_status tims_query_write(tims_db_session *db, tims_arena *arena, const tims_query *query, tims_json_writer *writer,
                              size_t *ret_rows, tims_db_value **ret_last, tims_error *err);
+/* The same with what paging needs. `probe`: looks for one row beyond `limit`, which is not written but sets `more`. */
+typedef struct tims_written {
+    size_t rows;
+    bool more;
+    const tims_db_value *first, *last; /* order fields; NULL without rows; `last` also NULL unless `limit` rows came */
+    tims_ids *collected;               /* per field of `collect`: the distinct ids in it, by first appearance */
+} tims_written;
+typedef struct tims_write_options { bool probe; const tims_field *const *collect; size_t collect_count; } tims_write_options;
+tims_status tims_query_write_page(tims_db_session *db, tims_arena *arena, const tims_query *query,
+                                  const tims_write_options *options, tims_json_writer *writer,
+                                  tims_written *ret_written, tims_error *err);
 tims_status tims_query_count(tims_db_session *db, tims_arena *arena, const tims_query *query, int64_t *ret_count,
                              tims_error *err);
 /* Whether a row in memory matches the conditions and search of a query (not its rule, order or limit). */
@@ -138,8 +162,11 @@ int tims_query_compare(const tims_query *query, const void *a, const void *b);
 
 /* --- below the application line: statuses -------------------------------------------------------------------------------- */
 
+/* Fills a zero id, auto times, and the defaults of strings without data into `row`. (Other defaults are for what a
+ * JSON body leaves out: in C a zero is a value.)
+ * Errors: CONFLICT "unique"; INVALID with pointers to references that do not exist; the database's. */
 tims_status tims_model_insert(tims_db_session *db, tims_arena *arena, const tims_model *model, void *row,
-                              tims_error *err); /* fills a zero id, auto times and defaults into `row` */
+                              tims_error *err);
 tims_status tims_model_update(tims_db_session *db, tims_arena *arena, const tims_model *model, void *row,
                               tims_field_set fields, tims_error *err); /* by primary key; NOT_FOUND; fills auto_now */
 tims_status tims_model_delete(tims_db_session *db, tims_arena *arena, const tims_model *model, tims_id id,
@@ -151,6 +178,8 @@ tims_status tims_model_select(tims_db_session *db, tims_arena *arena, const tims
 tims_status tims_model_find(tims_db_session *db, tims_arena *arena, const tims_query *query, void **ret_row,
                             tims_error *err);
 /* Copies the current result row's columns `first…` (in descriptor order) into a struct. */
+/* The value of a member as it is bound; strings are borrowed. */
+tims_db_value tims_model_value(const tims_field *field, const void *row);
 void tims_model_read_row(const tims_model *model, const tims_db_rows *rows, int first, tims_arena *arena, void *ret_row);
 /* Whether the caller may do it to this row (rule as SQL on the database; for create the row is not there yet).
  * Errors: FORBIDDEN, or the database's. */
@@ -159,7 +188,7 @@ tims_status tims_rule_allows(tims_db_session *db, tims_arena *arena, const tims_
 
 /* --- for applications: on `rq`, raising ------------------------------------------------------------------------------------ */
 
-/* The scope's session, made at first use from the slot TIMS_SLOT_APP's database. */
+/* The scope's session, made at first use on the database given by tims_request_set_db. */
 tims_db_session *tims_session_db(tims_request *rq);
 tims_caller tims_caller_of(tims_request *rq); /* set by auth; anonymous otherwise */
 void tims_request_set_caller(tims_request *rq, tims_caller caller);
@@ -169,6 +198,8 @@ void tims_request_set_db(tims_request *rq, tims_db *db);
  * first where what you read decides what you write. tims_commit ends it early. Suspend. Raise: 503, 504. */
 void tims_begin(tims_request *rq);
 void tims_commit(tims_request *rq);
+bool tims_in_transaction(const tims_request *rq);
+void tims_rollback(tims_request *rq); /* for the finish hook of what was raised; fine when nothing is open */
 
 /* The row with this id that the caller may read. Raises: 404. */
 void *tims_get(tims_request *rq, const tims_model *model, tims_id id);

@@ -21,7 +21,8 @@ typedef struct tims_resource {
     void (*after_create)(tims_request *rq, void *row);
     void (*before_update)(tims_request *rq, void *row, tims_field_set changed);
     void (*before_delete)(tims_request *rq, void *row);
-    const char *throttle;      /* "20/s" "100/m": writes per user and per address; NULL: 50/s */
+    const char *throttle;      /* "20/s" "100/m" "5000/h" "none": writes per user (an address may ten times that;
+                                * without a user just that); NULL: 50/s */
     const char *doc;
 } tims_resource;
 
@@ -36,21 +37,34 @@ typedef struct tims_rest tims_rest;
 tims_status tims_rest_new(tims_arena *arena, const tims_resource *const *tables, size_t count, const tims_models *models,
                           tims_rest **ret_rest, tims_error *err);
 const tims_route *tims_rest_routes(const tims_rest *rest, size_t *ret_count);
+/* Called by the server's begin hook: tims_throttle finds its state on the request. */
+void tims_request_set_rest(tims_request *rq, tims_rest *rest);
+/* What answers GET with Accept: text/event-stream on a list or detail: `url` is the request's target. Handed in by the
+ * composition; without it such requests get 406. */
+typedef tims_answer (*tims_rest_stream_fn)(tims_request *rq, void *data, tims_str url);
+void tims_rest_set_stream(tims_rest *rest, tims_rest_stream_fn function, void *data);
 extern const tims_embedded tims_rest_migrations[]; /* the idempotency table */
 extern const tims_model *const tims_rest_models[];
 
 /* The resolver that live and pages use: a URL (path and query) of a list or detail to a query.
  * Errors: NOT_FOUND (no such resource), INVALID (a bad parameter), UNAUTHORIZED. */
+enum { TIMS_INCLUDES_MAX = 4 };
 typedef struct tims_live_url {
+    const tims_rest *rest;
     const tims_resource *resource;
     tims_query query;
     bool is_detail;
     bool with_total;
     tims_str canonical;   /* the URL with its parameters sorted and defaults left out: names the subscription */
+    tims_str base;        /* the same without page and cursor: what next and previous are made of */
+    int64_t page;         /* page number; 0: by cursor, or the first page */
+    const tims_field *includes[TIMS_INCLUDES_MAX];
+    size_t include_count;
 } tims_live_url;
 tims_status tims_rest_resolve(const tims_rest *rest, tims_arena *arena, tims_str url, tims_caller caller,
                               tims_live_url *ret_url, tims_error *err);
-/* Writes the same document that GET of the URL answers, from the session's current snapshot. */
+/* Writes the same document that GET of the URL answers, from the session's current snapshot; a detail is the bare row.
+ * Errors: NOT_FOUND (a detail that is not there for this caller), the database's. */
 tims_status tims_rest_write(tims_db_session *db, tims_arena *arena, const tims_live_url *url, tims_str epoch,
                             int64_t position, tims_json_writer *writer, tims_error *err);
 
