@@ -1,0 +1,77 @@
+/* app_internal.h: what the commands share: the settings, and the parts of a project put together. */
+#ifndef APP_INTERNAL_H
+#define APP_INTERNAL_H
+
+#include "tims/app.h"
+
+typedef struct app__settings {
+    tims_str host, database_url, front_directory, render_command, render_url, log_level, log_format,
+        certificate_path, key_path, cors_origins, trusted_proxies, pid_file;
+    int64_t port, loops, connections_max, request_memory_max;
+    int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms,
+        render_timeout_ms;
+    int64_t session_idle_ms, session_max_ms, login_failures_max, live_poll_ms, live_log_keep_ms;
+    bool development, open_registration, secure_cookies, access_log, compress, cheap_passwords;
+} app__settings;
+
+/* A program's parts, made in this order, ended in reverse. */
+typedef struct app__stack {
+    const tims_project *project;
+    tims_arena *arena;
+    app__settings settings;
+    tims_models *models;
+    tims_migration_set *migration_sets;
+    size_t migration_set_count;
+    tims_db *db;
+    tims_auth *auth;
+    tims_rest *rest;
+    tims_live *live;
+    tims_pages *pages;
+    tims_router *router;
+} app__stack;
+
+/* Prints every problem of the environment; false when there was one. */
+bool app__load_settings(app__stack *stack);
+void app__describe_settings(const app__stack *stack, tims_buf *out);
+/* A comma-separated setting as names. */
+tims_names app__split_names(tims_arena *arena, tims_str text);
+
+/* Models and migration sets: needs no database. */
+tims_status app__compose_models(app__stack *stack, tims_error *err);
+/* Opens DATABASE_URL. `exclusive`: this process serves it. */
+tims_status app__open_database(app__stack *stack, bool exclusive, tims_error *err);
+/* Resources, endpoints, pages and what they stand on. */
+tims_status app__compose_server(app__stack *stack, tims_error *err);
+/* All routes of the project in one array. */
+const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count);
+void app__close(app__stack *stack);
+
+/* Around every request: who asks, and one transaction. */
+void app__begin_request(tims_request *rq);
+void app__finish_request(tims_request *rq, tims_answer *answer);
+/* Runs a function as a request that no client made, on a loop of its own, in one transaction. */
+tims_status app__run_scope(app__stack *stack, tims_scope_fn function, void *argument, tims_error *err);
+
+typedef struct app__command {
+    const char *name, *arguments, *summary, *help;
+    int (*run)(app__stack *stack, int argc, char **argv); /* the exit status */
+} app__command;
+
+/* The value of `--name value` or `--name=value`; NULL when absent. */
+const char *app__option(int argc, char **argv, const char *name);
+bool app__flag(int argc, char **argv, const char *name);
+/* The first word that is neither an option nor one's value; NULL when absent. */
+const char *app__word(int argc, char **argv);
+/* Prints "program: message" and, when there is one, the detail; returns exit status 1. */
+int app__complain(const app__stack *stack, const tims_error *err);
+
+int app__serve(app__stack *stack, int argc, char **argv);
+int app__migrate(app__stack *stack, int argc, char **argv);
+int app__makemigrations(app__stack *stack, int argc, char **argv);
+int app__createadmin(app__stack *stack, int argc, char **argv);
+int app__demo(app__stack *stack, int argc, char **argv);
+int app__routes_command(app__stack *stack, int argc, char **argv);
+int app__check(app__stack *stack, int argc, char **argv);
+int app__shell(app__stack *stack, int argc, char **argv);
+
+#endif

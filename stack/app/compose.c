@@ -1,0 +1,328 @@
+/* compose.c: puts a project's tables and the stack's rooms together.
+ *
+ * The rooms know nothing of each other sideways: rest turns a URL into a query, live and pages are handed
+ * that as a function; live tells auth of changed sessions through a function. All of that is tied here and
+ * nowhere else. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/app_internal.h"
+
+/* --- models and migrations
+ * ---------------------------------------------------------------------------------- */
+
+static size_t count_models(const tims_model *const *models)
+{
+    size_t count = 0;
+    while (models != NULL && models[count] != NULL)
+        count++;
+    return count;
+}
+
+/* The stack's own models come first: apps point at users. */
+static size_t list_sets(const tims_project *project, tims_migration_set *ret_sets)
+{
+    size_t count = 0;
+    ret_sets[count++] = (tims_migration_set){ "auth", tims_auth_migrations, tims_auth_models };
+    ret_sets[count++] = (tims_migration_set){ "rest", tims_rest_migrations, tims_rest_models };
+    for (const tims_app *const *app = project->apps; *app != NULL; app++)
+        if ((*app)->models != NULL)
+            ret_sets[count++] = (tims_migration_set){ (*app)->name, (*app)->migrations, (*app)->models };
+    return count;
+}
+
+tims_status app__compose_models(app__stack *stack, tims_error *err)
+{
+    size_t apps = 0, total = 0;
+    while (stack->project->apps[apps] != NULL)
+        apps++;
+    stack->migration_sets = TIMS_NEW_ARRAY(stack->arena, tims_migration_set, apps + 2);
+    stack->migration_set_count = list_sets(stack->project, stack->migration_sets);
+    for (size_t i = 0; i < stack->migration_set_count; i++)
+        total += count_models(stack->migration_sets[i].models);
+    const tims_model **all = TIMS_NEW_ARRAY(stack->arena, const tims_model *, total + 1);
+    size_t at = 0;
+    for (size_t i = 0; i < stack->migration_set_count; i++)
+        for (size_t m = 0; m < count_models(stack->migration_sets[i].models); m++)
+            all[at++] = stack->migration_sets[i].models[m];
+    return tims_models_new(stack->arena, all, total, &stack->models, err);
+}
+
+tims_status app__open_database(app__stack *stack, bool exclusive, tims_error *err)
+{
+    tims_db_options options = { .url = stack->settings.database_url, .exclusive = exclusive };
+    return tims_db_open(&options, &stack->db, err);
+}
+
+/* --- what the rooms are handed
+ * -------------------------------------------------------------------------------- */
+
+static tims_status resolve_live(const void *data, tims_arena *arena, tims_str url, tims_caller caller,
+                                tims_live_query *ret_query, tims_error *err)
+{
+    const app__stack *stack = data;
+    tims_live_url found;
+    tims_status status = tims_rest_resolve(stack->rest, arena, url, caller, &found, err);
+    if (status == TIMS_OK)
+        *ret_query = (tims_live_query){ .query = found.query,
+                                        .is_detail = found.is_detail,
+                                        .with_total = found.with_total,
+                                        .canonical = found.canonical };
+    return status;
+}
+
+static tims_status write_page_url(const void *data, tims_request *rq, tims_str url, tims_json_writer *writer,
+                                  tims_error *err)
+{
+    const app__stack *stack = data;
+    tims_db_session *db = tims_session_db(rq);
+    tims_live_url found;
+    int64_t position;
+    tims_status status = tims_rest_resolve(stack->rest, rq->arena, url, tims_caller_of(rq), &found, err);
+    if (status == TIMS_OK)
+        status = tims_position(db, &position, err);
+    if (status == TIMS_OK)
+        status = tims_rest_write(db, rq->arena, &found, tims_live_epoch(stack->live), position, writer, err);
+    return status;
+}
+
+static tims_answer stream_live(tims_request *rq, void *data, tims_str url)
+{
+    const app__stack *stack = data;
+    return tims_live_sse(rq, stack->live, url);
+}
+
+static void hear_change(void *argument, const tims_model *model, tims_change_op op, tims_id id)
+{
+    const app__stack *stack = argument;
+    if (op != TIMS_INSERTED && (model == &tims_auth_session_model || model == &tims_user_model))
+        tims_auth_forget(stack->auth, model, id);
+}
+
+/* --- the server's parts
+ * ------------------------------------------------------------------------------------------ */
+
+static tims_status compose_auth(app__stack *stack, tims_error *err)
+{
+    const app__settings *settings = &stack->settings;
+    tims_auth_options options = {
+        .session_idle_s = settings->session_idle_ms / 1000,
+        .session_max_s = settings->session_max_ms / 1000,
+        .login_failures_max = settings->login_failures_max,
+        .password_cost =
+            settings->cheap_passwords ? tims_password_cost_for_tests : tims_password_cost_default,
+        .secure_cookies = settings->secure_cookies || settings->certificate_path.length > 0,
+        .open_registration = settings->open_registration,
+    };
+    return tims_auth_new(stack->arena, stack->db, &options, &stack->auth, err);
+}
+
+static tims_status compose_rest(app__stack *stack, tims_error *err)
+{
+    size_t count = 0;
+    const tims_resource **tables =
+        TIMS_NEW_ARRAY(stack->arena, const tims_resource *, stack->migration_set_count + 64);
+    for (const tims_app *const *app = stack->project->apps; *app != NULL; app++)
+        if ((*app)->resources != NULL && count < 64)
+            tables[count++] = (*app)->resources;
+    tims_status status = tims_rest_new(stack->arena, tables, count, stack->models, &stack->rest, err);
+    if (status == TIMS_OK)
+        tims_rest_set_stream(stack->rest, stream_live, stack);
+    return status;
+}
+
+static tims_status compose_live(app__stack *stack, tims_error *err)
+{
+    tims_live_options options = {
+        .resolver = { stack, resolve_live },
+        .poll_ms = stack->settings.live_poll_ms,
+        .log_keep_s = stack->settings.live_log_keep_ms / 1000,
+        .on_change = hear_change,
+        .on_change_argument = stack,
+    };
+    return tims_live_new(stack->db, stack->models, stack->auth, &options, &stack->live, err);
+}
+
+static tims_status compose_pages(app__stack *stack, tims_error *err)
+{
+    const app__settings *settings = &stack->settings;
+    size_t count = 0;
+    const tims_page_route **tables = TIMS_NEW_ARRAY(stack->arena, const tims_page_route *, 64);
+    for (const tims_app *const *app = stack->project->apps; *app != NULL; app++)
+        if ((*app)->pages != NULL && count < 64)
+            tables[count++] = (*app)->pages;
+    tims_pages_options options = {
+        .front_directory = tims_copy_c(stack->arena, settings->front_directory),
+        .render_command =
+            settings->render_command.length > 0 ? tims_copy_c(stack->arena, settings->render_command) : NULL,
+        .render_url = settings->render_url,
+        .render_timeout_ms = settings->render_timeout_ms,
+        .development = settings->development,
+        .resolver_data = stack,
+        .write_url = write_page_url,
+    };
+    return tims_pages_new(stack->arena, tables, count, &options, &stack->pages, err);
+}
+
+/* --- routes
+ * -------------------------------------------------------------------------------------------------------- */
+
+static tims_answer answer_health(tims_request *rq)
+{
+    (void)rq;
+    return tims_answer_json(200, TIMS_STR("{\"status\":\"ok\"}"));
+}
+
+typedef struct route_list {
+    tims_arena *arena;
+    const tims_route **items;
+    size_t count, capacity;
+} route_list;
+
+static void add_route(route_list *list, const tims_route *route)
+{
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 64 : list->capacity * 2;
+        const tims_route **items = TIMS_NEW_ARRAY(list->arena, const tims_route *, capacity);
+        if (list->count > 0)
+            memcpy(items, list->items, list->count * sizeof *items);
+        list->items = items;
+        list->capacity = capacity;
+    }
+    list->items[list->count++] = route;
+}
+
+static void add_table(route_list *list, const tims_route *table)
+{
+    for (; table != NULL && table->pattern != NULL; table++)
+        add_route(list, table);
+}
+
+static void add_counted(route_list *list, const tims_route *routes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        add_route(list, &routes[i]);
+}
+
+const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count)
+{
+    route_list list = { .arena = stack->arena };
+    size_t count;
+    tims_route *own = TIMS_NEW_ARRAY(stack->arena, tims_route, 3);
+    own[0] = (tims_route){ TIMS_METHOD_GET, "/live", tims_live_endpoint, .data = stack->live,
+                           .doc = "The live websocket." };
+    own[1] = (tims_route){ TIMS_METHOD_GET,   "/health",       answer_health,
+                           .anonymous = true, .no_csrf = true, .doc = "Whether this process answers." };
+    add_table(&list, own);
+    add_table(&list, tims_auth_routes);
+    for (const tims_app *const *app = stack->project->apps; *app != NULL; app++)
+        add_table(&list, (*app)->endpoints);
+    const tims_route *resources = tims_rest_routes(stack->rest, &count);
+    add_counted(&list, resources, count);
+    const tims_route *pages = tims_pages_routes(stack->pages, &count);
+    add_counted(&list, pages, count);
+    *ret_count = list.count;
+    return list.items;
+}
+
+tims_status app__compose_server(app__stack *stack, tims_error *err)
+{
+    size_t count;
+    tims_status status = compose_auth(stack, err);
+    if (status == TIMS_OK)
+        status = compose_rest(stack, err);
+    if (status == TIMS_OK)
+        status = compose_live(stack, err);
+    if (status == TIMS_OK)
+        status = compose_pages(stack, err);
+    if (status != TIMS_OK)
+        return status;
+    const tims_route *const *routes = app__routes(stack, &count);
+    return tims_router_new(routes, count, &stack->router, err);
+}
+
+void app__close(app__stack *stack)
+{
+    tims_router_free(&stack->router);
+    tims_live_free(&stack->live);
+    tims_db_close(&stack->db);
+}
+
+/* --- around every request
+ * ------------------------------------------------------------------------------------------ */
+
+void app__begin_request(tims_request *rq)
+{
+    const app__stack *stack = rq->server_data;
+    rq->slots[TIMS_SLOT_PAGE] = stack->pages;
+    tims_request_set_db(rq, stack->db);
+    tims_request_set_rest(rq, stack->rest);
+    tims_auth_begin(rq, stack->auth);
+}
+
+static tims_status commit(tims_request *rq, const app__stack *stack, tims_error *err)
+{
+    tims_db_session *db = tims_session_db(rq);
+    int64_t position;
+    tims_status status = tims_position(db, &position, err);
+    if (status == TIMS_OK)
+        status = tims_db_commit(db, err);
+    if (status == TIMS_OK && rq->exchange != NULL)
+        tims_set_header(rq, TIMS_STR("Tims-Position"),
+                        tims_print(rq->arena, "%S-%lld", tims_live_epoch(stack->live), (long long)position));
+    return status;
+}
+
+void app__finish_request(tims_request *rq, tims_answer *answer)
+{
+    const app__stack *stack = rq->server_data;
+    tims_error err = { 0 };
+    if (!tims_in_transaction(rq))
+        return;
+    if (rq->has_raised)
+        tims_rollback(rq);
+    else if (commit(rq, stack, &err) != TIMS_OK) {
+        rq->raised = err;
+        rq->has_raised = true;
+        *answer = tims_answer_problem(rq, &err);
+    }
+}
+
+/* --- a scope without a client
+ * ------------------------------------------------------------------------------------------ */
+
+typedef struct scope_run {
+    app__stack *stack;
+    tims_loop *loop;
+    tims_scope_fn function;
+    void *argument;
+    tims_status status;
+    tims_error *err;
+} scope_run;
+
+static void begin_and_call(tims_request *rq, void *argument)
+{
+    scope_run *run = argument;
+    tims_request_set_db(rq, run->stack->db);
+    tims_request_set_caller(rq, (tims_caller){ .trusted = true });
+    run->function(rq, run->argument);
+}
+
+static void run_on_fiber(void *argument)
+{
+    scope_run *run = argument;
+    run->status = tims_request_run(run->loop, run->stack, begin_and_call, run, app__finish_request, run->err);
+    tims_loop_stop(run->loop);
+}
+
+tims_status app__run_scope(app__stack *stack, tims_scope_fn function, void *argument, tims_error *err)
+{
+    scope_run run = { .stack = stack, .function = function, .argument = argument, .err = err };
+    tims_status status = tims_loop_new(&(tims_loop_options){ 0 }, &run.loop);
+    if (status != TIMS_OK)
+        return tims_fail(err, status, NULL, "The event loop cannot be made.");
+    tims_fiber_start(run.loop, run_on_fiber, &run);
+    tims_loop_run(run.loop);
+    tims_loop_free(&run.loop);
+    return run.status;
+}

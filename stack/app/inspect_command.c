@@ -1,0 +1,81 @@
+/* inspect_command.c: `routes`, `check` and `shell`. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/app_internal.h"
+
+enum { DESCRIPTION_BYTES_MAX = 256 * 1024 };
+
+static tims_status open_and_compose(app__stack *stack, tims_error *err)
+{
+    tims_status status = app__compose_models(stack, err);
+    if (status == TIMS_OK)
+        status = app__open_database(stack, false, err);
+    if (status == TIMS_OK)
+        status = app__compose_server(stack, err);
+    return status;
+}
+
+static void append_methods(tims_buf *out, uint32_t methods)
+{
+    size_t start = out->length;
+    for (uint32_t bit = 1; bit <= TIMS_METHOD_OPTIONS; bit <<= 1)
+        if ((methods & bit) != 0)
+            tims_buf_print(out, "%s%s", out->length > start ? "," : "", tims_method_name((tims_method)bit));
+    while (out->length - start < 24)
+        tims_buf_append_char(out, ' ');
+}
+
+int app__routes_command(app__stack *stack, int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    tims_error err = { 0 };
+    if (open_and_compose(stack, &err) != TIMS_OK)
+        return app__complain(stack, &err);
+    size_t count;
+    const tims_route *const *routes = app__routes(stack, &count);
+    tims_buf out;
+    tims_buf_init(&out, stack->arena, DESCRIPTION_BYTES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        append_methods(&out, routes[i]->methods);
+        tims_buf_print(&out, " %-40s %s\n", routes[i]->pattern, routes[i]->doc != NULL ? routes[i]->doc : "");
+    }
+    return printf("%.*s", TIMS_PRINT(tims_buf_str(&out))) < 0;
+}
+
+int app__check(app__stack *stack, int argc, char **argv)
+{
+    tims_error err = { 0 };
+    if (app__flag(argc, argv, "--settings")) {
+        tims_buf out;
+        tims_buf_init(&out, stack->arena, DESCRIPTION_BYTES_MAX);
+        app__describe_settings(stack, &out);
+        (void)printf("%.*s\n", TIMS_PRINT(tims_buf_str(&out)));
+    }
+    tims_status status = open_and_compose(stack, &err);
+    if (status == TIMS_OK)
+        status = tims_migrate_check(stack->db, stack->arena, stack->migration_sets,
+                                    stack->migration_set_count, stack->models, &err);
+    if (status != TIMS_OK)
+        return app__complain(stack, &err);
+    (void)printf("Settings, models, rules, routes and migrations are right.\n");
+    return 0;
+}
+
+int app__shell(app__stack *stack, int argc, char **argv)
+{
+    tims_str url = stack->settings.database_url;
+    if (!tims_str_starts_with(url, TIMS_STR("sqlite:"))) {
+        (void)fprintf(stderr, "%s: shell knows sqlite databases only\n", stack->project->name);
+        return 1;
+    }
+    const char *path = tims_copy_c(stack->arena, tims_str_slice(url, 7, url.length));
+    const char *statement = app__word(argc, argv);
+    (void)execlp("sqlite3", "sqlite3", path, statement, (char *)NULL);
+    (void)fprintf(stderr, "%s: sqlite3 does not start: %s (Debian's package is sqlite3)\n",
+                  stack->project->name, strerror(errno));
+    return 1;
+}

@@ -1,0 +1,121 @@
+/* settings.c: every setting of a program, in one table: the environment, then .env, then the default. */
+#include <stdio.h>
+
+#include "app/app_internal.h"
+
+#define SETTING(kind_, name_, member_, default_, ...)                                            \
+    {                                                                                            \
+        .name = name_, .kind = TIMS_SETTING_##kind_, .offset = offsetof(app__settings, member_), \
+        .default_value = default_, __VA_ARGS__                                                   \
+    }
+#define ONE_OF(...)                                    \
+    .choices = { (const char *const[]){ __VA_ARGS__ }, \
+                 sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *) }
+
+static const tims_setting table[] = {
+    SETTING(STR, "HOST", host, "127.0.0.1", .doc = "The address to listen on; 0.0.0.0 for all."),
+    SETTING(INT, "PORT", port, "8000", .min = 0, .max = 65535, .doc = "The port; 0 takes any free one."),
+    SETTING(STR, "DATABASE_URL", database_url, "sqlite:back/data/dev.sqlite3", .secret = true,
+            .doc = "sqlite:<file>. The file and its folder are made when absent."),
+    SETTING(INT, "LOOPS", loops, "0", .min = 0, .max = 256, .doc = "Event loops; 0: one per core."),
+    SETTING(BOOL, "DEVELOPMENT", development, "false", .doc = "Pages from `next dev`, errors in detail."),
+    SETTING(STR, "FRONT_DIRECTORY", front_directory, "front",
+            .doc = "Holds dist/ and public/ of the front end."),
+    SETTING(STR, "RENDER_COMMAND", render_command, "",
+            .doc = "Starts the render server; it is kept running. Empty: nothing is started."),
+    SETTING(STR, "RENDER_URL", render_url, "",
+            .doc = "Where the render server listens, if it is not started from here."),
+    SETTING(MS, "RENDER_TIMEOUT", render_timeout_ms, "3s", .min = 10, .max = 60000,
+            .doc = "Past it the exported page is served instead."),
+    SETTING(STR, "LOG_LEVEL", log_level, "info", ONE_OF("debug", "info", "warn", "error"),
+            .doc = "What is logged."),
+    SETTING(STR, "LOG_FORMAT", log_format, "human", ONE_OF("human", "json"),
+            .doc = "Lines for people or as JSON."),
+    SETTING(BOOL, "ACCESS_LOG", access_log, "true", .doc = "A line per request."),
+    SETTING(BOOL, "COMPRESS", compress, "true", .doc = "br and gzip for answers above 1 KiB."),
+    SETTING(STR, "TLS_CERTIFICATE", certificate_path, "",
+            .doc = "PEM file; serves https when set with TLS_KEY."),
+    SETTING(STR, "TLS_KEY", key_path, "", .doc = "PEM file of the certificate's key."),
+    SETTING(STR, "CORS_ORIGINS", cors_origins, "",
+            .doc = "Other origins whose pages may call the API, with commas."),
+    SETTING(STR, "TRUSTED_PROXIES", trusted_proxies, "",
+            .doc = "Addresses whose X-Forwarded-For and -Proto are believed, with commas."),
+    SETTING(BOOL, "SECURE_COOKIES", secure_cookies, "false", .doc = "Set it where the site is https."),
+    SETTING(INT, "CONNECTIONS_MAX", connections_max, "20000", .min = 1, .max = 1000000,
+            .doc = "Open connections; one more gets 503."),
+    SETTING(BYTES, "REQUEST_MEMORY_MAX", request_memory_max, "32m", .min = 65536, .max = INT64_MAX,
+            .doc = "What one request may allocate."),
+    SETTING(MS, "HEADER_TIMEOUT", header_timeout_ms, "10s", .min = 10, .max = 600000,
+            .doc = "For a whole request head."),
+    SETTING(MS, "BODY_TIMEOUT", body_timeout_ms, "30s", .min = 10, .max = 600000,
+            .doc = "Between two pieces of a body."),
+    SETTING(MS, "IDLE_TIMEOUT", idle_timeout_ms, "75s", .min = 10, .max = 3600000,
+            .doc = "Kept-alive connections."),
+    SETTING(MS, "WRITE_TIMEOUT", write_timeout_ms, "30s", .min = 10, .max = 600000,
+            .doc = "For a client that does not take its answer."),
+    SETTING(MS, "DRAIN_TIMEOUT", drain_timeout_ms, "20s", .min = 10, .max = 600000,
+            .doc = "For requests under way when the server stops."),
+    SETTING(MS, "SESSION_IDLE", session_idle_ms, "14d", .min = 1000, .max = INT64_MAX,
+            .doc = "A session nobody uses ends after this."),
+    SETTING(MS, "SESSION_MAX", session_max_ms, "90d", .min = 1000, .max = INT64_MAX,
+            .doc = "Any session ends after this."),
+    SETTING(INT, "LOGIN_FAILURES_MAX", login_failures_max, "10", .min = 1, .max = 1000,
+            .doc = "Failed logins per account and per address in 15 minutes."),
+    SETTING(BOOL, "OPEN_REGISTRATION", open_registration, "true", .doc = "Anybody may make an account."),
+    SETTING(BOOL, "CHEAP_PASSWORDS", cheap_passwords, "false",
+            .doc = "For tests only: password hashes that cost next to nothing."),
+    SETTING(MS, "LIVE_POLL", live_poll_ms, "25ms", .min = 1, .max = 60000,
+            .doc = "How often other programs' changes are looked for."),
+    SETTING(MS, "LIVE_LOG_KEEP", live_log_keep_ms, "24h", .min = 1000, .max = INT64_MAX,
+            .doc = "How long a client may be away and still resume."),
+    SETTING(STR, "PID_FILE", pid_file, "", .doc = "Where to write the process id."),
+};
+enum { SETTING_COUNT = sizeof table / sizeof table[0], PROBLEM_BYTES_MAX = 65536 };
+
+static void setup_log(const app__settings *settings)
+{
+    static const char *const levels[] = { "debug", "info", "warn", "error" };
+    tims_log_level level = TIMS_LOG_INFO;
+    for (int i = 0; i < 4; i++)
+        if (tims_str_equal(settings->log_level, tims_str_from(levels[i])))
+            level = (tims_log_level)i;
+    bool json = tims_str_equal(settings->log_format, TIMS_STR("json"));
+    tims_log_setup(level, json ? TIMS_LOG_JSON : TIMS_LOG_HUMAN, 2);
+}
+
+bool app__load_settings(app__stack *stack)
+{
+    tims_buf problems;
+    tims_buf_init(&problems, stack->arena, PROBLEM_BYTES_MAX);
+    tims_status status =
+        tims_settings_load(stack->arena, table, SETTING_COUNT, ".env", &stack->settings, &problems);
+    if (status == TIMS_OK &&
+        (stack->settings.certificate_path.length > 0) != (stack->settings.key_path.length > 0)) {
+        tims_buf_print(&problems, "TLS_CERTIFICATE and TLS_KEY: set both or neither\n");
+        status = TIMS_INVALID;
+    }
+    if (status != TIMS_OK) {
+        (void)fprintf(stderr, "The settings (environment or .env) are not right:\n%.*s",
+                      TIMS_PRINT(tims_buf_str(&problems)));
+        return false;
+    }
+    setup_log(&stack->settings);
+    return true;
+}
+
+void app__describe_settings(const app__stack *stack, tims_buf *out)
+{
+    tims_settings_describe(table, SETTING_COUNT, &stack->settings, out);
+}
+
+tims_names app__split_names(tims_arena *arena, tims_str text)
+{
+    size_t count = 0;
+    const char **items = TIMS_NEW_ARRAY(arena, const char *, text.length / 2 + 1);
+    while (text.data != NULL) {
+        tims_str name = tims_str_trim(tims_str_cut(&text, ','));
+        if (name.length > 0)
+            items[count++] = tims_copy_c(arena, name);
+    }
+    return (tims_names){ items, count };
+}
