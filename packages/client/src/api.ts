@@ -1,0 +1,120 @@
+/* api(): fetch with the stack's manners: JSON both ways, CSRF for cookie sessions, problem documents as typed errors,
+ * positions of what was read or written. */
+
+import type { Platform } from "./platform";
+import type { Problem } from "./types";
+
+export class ApiError extends Error {
+  readonly problem: Problem;
+  constructor(problem: Problem) {
+    super(problem.detail || problem.title);
+    this.name = "ApiError";
+    this.problem = problem;
+  }
+  get status(): number {
+    return this.problem.status;
+  }
+  get code(): string {
+    return this.problem.code;
+  }
+  /** The message for one field: fieldError("text") finds the pointer "/text". */
+  fieldError(field: string): string | undefined {
+    return fieldError(this.problem, field);
+  }
+}
+
+export function fieldError(problem: Problem | null | undefined, field: string): string | undefined {
+  return problem?.errors.find((error) => error.pointer === `/${field}`)?.message;
+}
+
+export interface ApiOptions {
+  /** JSON value, or FormData for uploads. */
+  body?: unknown;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+  /** Past it the call fails with status 0, code "timeout". Default 15 s. */
+  timeoutMs?: number;
+  idempotencyKey?: string;
+}
+
+export interface ApiAnswer<T> {
+  status: number;
+  data: T;
+  /** "epoch-number", where the answer names one. */
+  position: string | null;
+}
+
+export interface ApiContext {
+  platform: Platform;
+  csrf: () => string;
+  fetch?: typeof fetch;
+}
+
+export function problemOf(status: number, code: string, detail: string): Problem {
+  return { status, code, title: detail, detail, errors: [] };
+}
+
+function readProblem(response: Response, data: unknown): Problem {
+  const known = typeof data === "object" && data !== null ? (data as Partial<Problem>) : {};
+  const retryAfter = Number(response.headers.get("Retry-After"));
+  return {
+    status: response.status,
+    code: known.code ?? `http_${response.status}`,
+    title: known.title ?? response.statusText,
+    detail: known.detail ?? known.title ?? `The server answered ${response.status}.`,
+    errors: Array.isArray(known.errors) ? known.errors : [],
+    request_id: known.request_id ?? response.headers.get("X-Request-Id") ?? undefined,
+    retry_after_s: retryAfter > 0 ? retryAfter : undefined,
+  };
+}
+
+function requestOf(context: ApiContext, method: string, options: ApiOptions): RequestInit {
+  const headers: Record<string, string> = { Accept: "application/json", ...options.headers };
+  const isForm = typeof FormData !== "undefined" && options.body instanceof FormData;
+  if (options.body !== undefined && !isForm) headers["Content-Type"] = "application/json";
+  if (options.idempotencyKey) headers["Idempotency-Key"] = options.idempotencyKey;
+  const token = context.platform.token.get();
+  if (token) headers.Authorization = `Bearer ${token}`;
+  else if (method !== "GET" && method !== "HEAD" && context.csrf()) headers["X-CSRF-Token"] = context.csrf();
+  const body = options.body === undefined ? undefined : isForm ? (options.body as FormData) : JSON.stringify(options.body);
+  return { method, headers, body, credentials: context.platform.credentials };
+}
+
+function deadlineOf(options: ApiOptions): { signal: AbortSignal; timedOut: () => boolean; done: () => void } {
+  const controller = new AbortController();
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    controller.abort();
+  }, options.timeoutMs ?? 15_000);
+  const forward = () => controller.abort();
+  if (options.signal?.aborted) forward();
+  options.signal?.addEventListener("abort", forward);
+  const done = () => {
+    clearTimeout(timer);
+    options.signal?.removeEventListener("abort", forward);
+  };
+  return { signal: controller.signal, timedOut: () => late, done };
+}
+
+/** Throws ApiError for every answer that is not 2xx, and with status 0 when there was none. */
+export async function callApi<T>(context: ApiContext, method: string, url: string, options: ApiOptions = {}): Promise<ApiAnswer<T>> {
+  const deadline = deadlineOf(options);
+  try {
+    const target = url.startsWith("/") ? context.platform.apiBase + url : url;
+    const send = context.fetch ?? fetch;
+    const response = await send(target, { ...requestOf(context, method, options), signal: deadline.signal });
+    const text = await response.text();
+    const isJson = /[/+]json/.test(response.headers.get("Content-Type") ?? "");
+    const data: unknown = isJson && text !== "" ? JSON.parse(text) : text === "" ? null : text;
+    if (!response.ok) throw new ApiError(readProblem(response, data));
+    return { status: response.status, data: data as T, position: response.headers.get("Tims-Position") };
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
+    if (deadline.timedOut()) throw new ApiError(problemOf(0, "timeout", "The server took too long to answer."));
+    if (options.signal?.aborted) throw new ApiError(problemOf(0, "cancelled", "The call was cancelled."));
+    throw new ApiError(problemOf(0, "unreachable", "The server cannot be reached."));
+  } finally {
+    deadline.done();
+  }
+}

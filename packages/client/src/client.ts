@@ -1,0 +1,358 @@
+/* The client: one store, one connection, one API, for one page's life in the browser (or one render on the server). */
+
+import { type ApiAnswer, type ApiContext, ApiError, type ApiOptions, callApi, problemOf } from "./api";
+import { type ConnectionEvents, LiveConnection, type SocketLike } from "./connection";
+import { isList } from "./documents";
+import { newId } from "./id";
+import { detectPlatform, liveSocketUrl, type Platform } from "./platform";
+import { formatPosition } from "./position";
+import { actions, createStore, type LiveState, type TimsStore } from "./store";
+import type { AnyRow, LiveDocument, ListDocument, Mutation, MutationMethod, PageData, Problem, User } from "./types";
+import { canonicalUrl, pathOf } from "./url";
+
+export interface ClientOptions {
+  pageData?: PageData | null;
+  platform?: Partial<Platform>;
+  /** Asked when the backend ended the session; who is signed in now? Default: nobody. */
+  whoAmI?: (client: Client) => Promise<{ user: User | null; csrf?: string }>;
+  fetch?: typeof fetch;
+  socket?: (url: string) => SocketLike;
+  random?: () => number;
+}
+
+export interface MutateOptions {
+  /** Fields to show at once beside what is sent; for creates usually the sender and the time. */
+  optimistic?: Record<string, unknown>;
+  /** False: wait for the backend, show nothing before. */
+  show?: boolean;
+}
+
+export type MutationResult<T> =
+  | { ok: true; key: string; data: T; position: string | null }
+  | { ok: false; key: string; problem: Problem; draft: Record<string, unknown> | null };
+
+/** Unfollowed documents that are kept for coming back. */
+const KEPT_MAX = 100;
+/** A component that comes back within this time finds its subscription still there. */
+const LINGER_MS = 5_000;
+/** Without an answer from the socket by then, a document is read by REST. */
+const REST_AFTER_MS = 2_000;
+const ROWS_MAX = 1_000;
+const PAGES_MAX = 25;
+
+export class Client {
+  readonly store: TimsStore;
+  readonly platform: Platform;
+  readonly connection: LiveConnection;
+  private readonly options: ClientOptions;
+  private readonly context: ApiContext;
+  private readonly users = new Map<string, number>();
+  private readonly lingering = new Map<string, ReturnType<typeof setTimeout>>();
+  private readonly idle: string[] = [];
+  private readonly loading = new Map<string, Promise<void>>();
+  private listening = false;
+
+  constructor(options: ClientOptions = {}) {
+    this.options = options;
+    this.platform = { ...detectPlatform(), ...options.platform };
+    this.store = createStore(options.pageData);
+    this.context = { platform: this.platform, csrf: () => this.state.csrf, fetch: options.fetch };
+    this.connection = new LiveConnection({
+      url: () => liveSocketUrl(this.platform),
+      token: () => this.platform.token.get(),
+      events: this.events(),
+      socket: options.socket,
+      backoff: { random: options.random },
+    });
+  }
+
+  get state(): LiveState {
+    return this.store.getState().tims;
+  }
+
+  /** Throws ApiError. */
+  api<T = unknown>(method: string, url: string, options?: ApiOptions): Promise<ApiAnswer<T>> {
+    return callApi<T>(this.context, method, url, options);
+  }
+
+  // --- live documents ------------------------------------------------------------------------------------------
+
+  /** Follows a URL until the returned function is called. The first one opens the connection. */
+  follow(rawUrl: string): () => void {
+    const url = canonicalUrl(rawUrl);
+    clearTimeout(this.lingering.get(url));
+    this.lingering.delete(url);
+    const count = this.users.get(url) ?? 0;
+    this.users.set(url, count + 1);
+    if (count === 0) this.begin(url);
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      this.leave(url);
+    };
+  }
+
+  private begin(url: string): void {
+    this.store.dispatch(actions.documentWanted(url));
+    this.listen();
+    this.connection.start();
+    this.connection.want(url);
+    if ((this.state.documents[url]?.position ?? -1) >= 0) return;
+    setTimeout(() => {
+      if (this.users.has(url) && this.state.documents[url]?.status === "loading") void this.read(url);
+    }, REST_AFTER_MS);
+  }
+
+  private leave(url: string): void {
+    const count = (this.users.get(url) ?? 1) - 1;
+    if (count > 0) {
+      this.users.set(url, count);
+      return;
+    }
+    this.users.delete(url);
+    this.lingering.set(
+      url,
+      setTimeout(() => {
+        this.lingering.delete(url);
+        this.connection.unwant(url);
+        this.store.dispatch(actions.documentReleased(url));
+        this.keep(url);
+      }, LINGER_MS),
+    );
+  }
+
+  private keep(url: string): void {
+    const at = this.idle.indexOf(url);
+    if (at >= 0) this.idle.splice(at, 1);
+    this.idle.push(url);
+    while (this.idle.length > KEPT_MAX) {
+      const oldest = this.idle.shift();
+      if (oldest !== undefined && !this.users.has(oldest)) this.store.dispatch(actions.documentDropped(oldest));
+    }
+  }
+
+  /** Reads a document by REST into the store. */
+  async read(rawUrl: string): Promise<void> {
+    const url = canonicalUrl(rawUrl);
+    try {
+      const answer = await this.api<LiveDocument>("GET", url);
+      this.store.dispatch(actions.documentLoaded({ url, document: answer.data, position: answer.position }));
+    } catch (error) {
+      const held = this.state.documents[url];
+      if (held?.status === "live" || (held?.position ?? -1) >= 0) return;
+      this.store.dispatch(actions.documentFailed({ url, problem: problemFrom(error) }));
+    }
+  }
+
+  /** Older rows: by the socket where it follows the list (they are live then), else the next page by REST. */
+  loadMore(rawUrl: string): Promise<void> {
+    const url = canonicalUrl(rawUrl);
+    const running = this.loading.get(url);
+    if (running) return running;
+    const work = this.loadMoreNow(url).finally(() => this.loading.delete(url));
+    this.loading.set(url, work);
+    return work;
+  }
+
+  private async loadMoreNow(url: string): Promise<void> {
+    const document = this.state.documents[url];
+    if (!document || document.detail || document.end === true) return;
+    const limit = document.ids.length + Math.max(20, Number(new URLSearchParams(url.split("?")[1]).get("limit")) || 50);
+    if (this.connection.follows(url) && document.ids.length < ROWS_MAX) {
+      try {
+        await this.connection.more(url, Math.min(limit, ROWS_MAX));
+        return;
+      } catch {
+        // the connection ended meanwhile: the next page comes by REST
+      }
+    }
+    await this.loadPages(url);
+  }
+
+  /** The cursor is that of the first page, so pages that are held already are passed over. */
+  private async loadPages(url: string): Promise<void> {
+    for (let i = 0; i < PAGES_MAX; i++) {
+      const document = this.state.documents[url];
+      if (!document?.next) return;
+      const before = document.ids.length;
+      const answer = await this.api<ListDocument>("GET", document.next);
+      if (!isList(answer.data)) return;
+      const position = answer.data.position ?? answer.position ?? undefined;
+      this.store.dispatch(actions.pageMerged({ url, page: { ...answer.data, position } }));
+      if ((this.state.documents[url]?.ids.length ?? 0) > before) return;
+    }
+  }
+
+  /** The data of another page of the app, for navigation without a reload. Throws ApiError. */
+  async loadPage(path: string): Promise<PageData> {
+    const answer = await this.api<PageData>("GET", `/page-data?path=${encodeURIComponent(path)}`);
+    this.takePage(answer.data);
+    return answer.data;
+  }
+
+  takePage(page: PageData): void {
+    if (page.user?.id !== this.state.user?.id && (this.state.user !== null || this.state.page !== null)) {
+      this.setSession(page.user, page.csrf);
+    }
+    this.store.dispatch(actions.pageLoaded(page));
+  }
+
+  // --- session -------------------------------------------------------------------------------------------------
+
+  /** After signing in or out: another person's data goes, the connection begins anew. */
+  setSession(user: User | null, csrf?: string, token?: string | null): void {
+    if (token !== undefined) this.platform.token.set(token);
+    const changed = this.state.user?.id !== user?.id;
+    this.store.dispatch(actions.sessionChanged({ user, csrf }));
+    if (!changed) return;
+    this.idle.length = 0;
+    for (const url of this.users.keys()) this.store.dispatch(actions.documentWanted(url));
+    if (this.listening) this.connection.restart();
+  }
+
+  private async sessionEnded(): Promise<void> {
+    const ask = this.options.whoAmI ?? (async () => ({ user: null }) as { user: User | null; csrf?: string });
+    try {
+      const { user, csrf } = await ask(this);
+      if (user === null) this.platform.token.set(null);
+      const same = this.state.user?.id === user?.id;
+      this.setSession(user, csrf);
+      if (same) this.connection.start();
+    } catch {
+      setTimeout(() => void this.sessionEnded(), REST_AFTER_MS);
+    }
+  }
+
+  // --- writes --------------------------------------------------------------------------------------------------
+
+  /** Sends a write and shows it at once where it belongs. Never throws: a refusal is a result, its draft kept. */
+  mutate<T = AnyRow>(
+    method: MutationMethod,
+    url: string,
+    body: Record<string, unknown> | null = null,
+    options: MutateOptions = {},
+  ): Promise<MutationResult<T>> {
+    const mutation = this.describe(method, url, body, options);
+    this.store.dispatch(actions.mutationStarted(mutation));
+    return this.send<T>(mutation);
+  }
+
+  private describe(
+    method: MutationMethod,
+    url: string,
+    body: Record<string, unknown> | null,
+    options: MutateOptions,
+  ): Mutation {
+    const key = newId();
+    const about = /\/([0-9a-f]{8}-[0-9a-f-]{27})\/?$/.exec(pathOf(url))?.[1] ?? null;
+    const shown = options.show !== false;
+    const base = { key, method, url, status: "sending", problem: null, epoch: "", position: -1, created_ms: Date.now() } as const;
+    if (method === "POST" && about === null && shown && this.isCollection(url)) {
+      const id = typeof body?.id === "string" ? body.id : newId();
+      const sent = { ...body, id };
+      return { ...base, kind: "create", body: sent, id, row: { ...sent, ...options.optimistic } };
+    }
+    if (method === "DELETE" && about !== null && shown) return { ...base, kind: "delete", body, id: about, row: null };
+    if ((method === "PATCH" || method === "PUT") && about !== null && shown)
+      return { ...base, kind: "update", body, id: about, row: { ...body, ...options.optimistic } };
+    return { ...base, kind: "call", body, id: about, row: null };
+  }
+
+  /** Whether rows are made here: the store holds a list of this path. Other POSTs are calls without a row to show. */
+  private isCollection(url: string): boolean {
+    const path = pathOf(url);
+    return Object.values(this.state.documents).some((document) => !document.detail && pathOf(document.url) === path);
+  }
+
+  private async send<T>(mutation: Mutation): Promise<MutationResult<T>> {
+    const { key, method, url, body } = mutation;
+    try {
+      const sent = body === null && method === "DELETE" ? undefined : (body ?? {});
+      const answer = await this.api<T>(method, url, { body: sent, idempotencyKey: key });
+      const data = answer.data as unknown;
+      const isRow = typeof data === "object" && data !== null && (data as AnyRow).id === mutation.id;
+      this.store.dispatch(actions.mutationConfirmed({ key, row: isRow ? (data as AnyRow) : null, position: answer.position }));
+      return { ok: true, key, data: answer.data, position: answer.position };
+    } catch (error) {
+      const problem = problemFrom(error);
+      this.store.dispatch(actions.mutationFailed({ key, problem }));
+      if (mutation.kind === "call") this.store.dispatch(actions.mutationDropped(key));
+      return { ok: false, key, problem, draft: body };
+    }
+  }
+
+  /** Sends a failed write again under its key, so that it happens once even if the first one did arrive. */
+  async retry(key: string): Promise<MutationResult<AnyRow> | null> {
+    const mutation = this.state.mutations[key];
+    if (mutation?.status !== "failed") return null;
+    this.store.dispatch(actions.mutationRetried(key));
+    return this.send<AnyRow>(mutation);
+  }
+
+  /** Gives a failed write up; what it showed goes. */
+  discard(key: string): void {
+    this.store.dispatch(actions.mutationDropped(key));
+  }
+
+  private retryUnreached(): void {
+    for (const mutation of Object.values(this.state.mutations)) {
+      if (mutation.status === "failed" && mutation.problem?.status === 0) void this.retry(mutation.key);
+    }
+  }
+
+  // --- the connection's events ---------------------------------------------------------------------------------
+
+  private listen(): void {
+    if (this.listening) return;
+    this.listening = true;
+    const hurry = () => this.connection.hurry();
+    globalThis.addEventListener?.("online", hurry);
+    globalThis.document?.addEventListener?.("visibilitychange", () => {
+      if (globalThis.document.visibilityState === "visible") hurry();
+    });
+  }
+
+  private events(): ConnectionEvents {
+    const dispatch = (action: Parameters<TimsStore["dispatch"]>[0]) => this.store.dispatch(action);
+    return {
+      onStatus: (status, attempts) => {
+        dispatch(actions.connectionChanged({ status, attempts }));
+        if (status === "live") this.retryUnreached();
+      },
+      onWelcome: ({ epoch, position }) => dispatch(actions.connectionChanged({ epoch, position })),
+      onSnap: (facts) => dispatch(actions.snapReceived(facts)),
+      onResumed: (facts) => dispatch(actions.resumed(facts)),
+      onTx: (facts) => dispatch(actions.txReceived(facts)),
+      onPosition: (facts) => dispatch(actions.positionReached(facts)),
+      onWindow: (facts) => dispatch(actions.windowChanged(facts)),
+      onError: (facts) => dispatch(actions.documentFailed(facts)),
+      onSessionEnded: () => void this.sessionEnded(),
+      held: (url) => {
+        const document = this.state.documents[url];
+        return document ? { epoch: document.epoch, position: document.position, rows: document.ids.length } : null;
+      },
+    };
+  }
+
+  /** Where the store stands, as the backend writes positions; "" before the first connection. */
+  get position(): string {
+    const { epoch, position } = this.state.connection;
+    return epoch === "" ? "" : formatPosition(epoch, position);
+  }
+
+  close(): void {
+    for (const timer of this.lingering.values()) clearTimeout(timer);
+    this.lingering.clear();
+    this.connection.stop();
+  }
+}
+
+function problemFrom(error: unknown): Problem {
+  if (error instanceof ApiError) return error.problem;
+  return problemOf(0, "failed", error instanceof Error ? error.message : String(error));
+}
+
+export function createClient(options: ClientOptions = {}): Client {
+  return new Client(options);
+}

@@ -1,0 +1,44 @@
+/* @tims/client: what an app uses. Names here are stable. */
+
+export { type ApiAnswer, ApiError, type ApiOptions, fieldError } from "./api";
+export {
+  Client,
+  type ClientOptions,
+  createClient,
+  type MutateOptions,
+  type MutationResult,
+} from "./client";
+export { newId } from "./id";
+export { detectPlatform, isNative, localTokenStore, liveSocketUrl, type Platform, type TokenStore } from "./platform";
+export { formatPosition, type Position, parsePosition } from "./position";
+export {
+  type LiveResult,
+  type Mutate,
+  PageProvider,
+  useClient,
+  useConnection,
+  useLive,
+  useMutation,
+  usePageData,
+  usePageParams,
+  usePageValue,
+  useUser,
+} from "./react";
+export type { LiveState, PageState, RootState, TimsStore } from "./store";
+export type {
+  AnyRow,
+  ConnectionState,
+  ConnectionStatus,
+  FieldProblem,
+  ListDocument,
+  LiveDocument,
+  LiveStatus,
+  Mutation,
+  MutationMethod,
+  MutationStatus,
+  PageData,
+  Problem,
+  Row,
+  User,
+} from "./types";
+export { canonicalUrl } from "./url";

@@ -1,0 +1,117 @@
+/* Hooks. All of them read the store through react-redux, which renders on the server and hydrates from the same state. */
+
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
+import { Provider, useSelector } from "react-redux";
+import type { Client, MutateOptions, MutationResult } from "./client";
+import type { PageState, RootState } from "./store";
+import type { AnyRow, ConnectionState, LiveStatus, Mutation, MutationMethod, Problem, Row, User } from "./types";
+import { canonicalUrl } from "./url";
+import { viewDocument } from "./view";
+
+const ClientContext = createContext<Client | null>(null);
+
+/** Gives the app its client: <PageProvider client={client}>. Make the client with useState(() => createClient({ pageData })). */
+export function PageProvider({ client, children }: { client: Client; children: ReactNode }) {
+  return (
+    <ClientContext.Provider value={client}>
+      <Provider store={client.store}>{children}</Provider>
+    </ClientContext.Provider>
+  );
+}
+
+export function useClient(): Client {
+  const client = useContext(ClientContext);
+  if (!client) throw new Error("Wrap the app in <PageProvider client={…}>.");
+  return client;
+}
+
+export interface LiveResult<T extends Row> {
+  /** In the backend's order, with writes on their way laid over. */
+  rows: T[];
+  /** A detail's row, or a list's first; null when there is none. */
+  row: T | null;
+  state: LiveStatus;
+  problem: Problem | null;
+  total: number | null;
+  /** Whether older rows can be loaded. */
+  next: boolean;
+  loadMore: () => Promise<void>;
+  included: Record<string, Record<string, AnyRow>>;
+  /** Writes over these rows, by row id: sending, or failed with their problem and draft. */
+  pending: Record<string, Mutation>;
+}
+
+/** The live rows of a list or detail URL. null: nothing is followed (a parameter is not known yet). */
+export function useLive<T extends Row = AnyRow>(url: string | null): LiveResult<T> {
+  const client = useClient();
+  const key = url === null ? null : canonicalUrl(url);
+  const document = useSelector((root: RootState) => (key === null ? undefined : root.tims.documents[key]));
+  const mutations = useSelector((root: RootState) => root.tims.mutations);
+  useEffect(() => (key === null ? undefined : client.follow(key)), [client, key]);
+  const loadMore = useCallback(() => (key === null ? Promise.resolve() : client.loadMore(key)), [client, key]);
+  return useMemo(() => {
+    const view = viewDocument(document, mutations);
+    const rows = view.rows as unknown as T[];
+    const { status: state, problem, total, hasMore: next, included, pending } = view;
+    return { rows, row: rows[0] ?? null, state, problem, total, next, loadMore, included, pending };
+  }, [document, mutations, loadMore]);
+}
+
+export interface Mutate<B extends object, T> {
+  (body?: B | null, options?: MutateOptions): Promise<MutationResult<T>>;
+  /** Calls of this hook that are on their way. */
+  sending: boolean;
+  /** Why the last one was refused; null after a success or reset(). */
+  problem: Problem | null;
+  reset: () => void;
+}
+
+/**
+ * A write. With a list's URL and POST the row is shown at once (with a client-made id), replaced by the stream, and kept as a
+ * failed draft when refused: see `pending` of useLive, and retry/discard of useClient.
+ */
+export function useMutation<T = AnyRow, B extends object = Record<string, unknown>>(
+  method: MutationMethod,
+  url: string | ((body: B) => string),
+): Mutate<B, T> {
+  const client = useClient();
+  const [sending, setSending] = useState(0);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const call = useCallback(
+    async (body?: B | null, options?: MutateOptions) => {
+      const target = typeof url === "string" ? url : url((body ?? {}) as B);
+      setSending((count) => count + 1);
+      const result = await client.mutate<T>(method, target, (body ?? null) as Record<string, unknown> | null, options);
+      setSending((count) => count - 1);
+      setProblem(result.ok ? null : result.problem);
+      return result;
+    },
+    [client, method, url],
+  );
+  const reset = useCallback(() => setProblem(null), []);
+  return useMemo(() => Object.assign(call.bind(null), { sending: sending > 0, problem, reset }), [call, sending, problem, reset]);
+}
+
+export function useUser(): User | null {
+  return useSelector((root: RootState) => root.tims.user);
+}
+
+export function usePageData(): PageState | null {
+  return useSelector((root: RootState) => root.tims.page);
+}
+
+const NO_PARAMS: Record<string, string> = {};
+
+/** The parameters of the page's path: /chat/[chat] → { chat }. */
+export function usePageParams<P extends Record<string, string> = Record<string, string>>(): Partial<P> {
+  return useSelector((root: RootState) => (root.tims.page?.params ?? NO_PARAMS) as Partial<P>);
+}
+
+/** A value of the page's own, as its loader gave it. */
+export function usePageValue<T = unknown>(name: string): T | undefined {
+  return useSelector((root: RootState) => root.tims.page?.values[name] as T | undefined);
+}
+
+export function useConnection(): ConnectionState {
+  return useSelector((root: RootState) => root.tims.connection);
+}

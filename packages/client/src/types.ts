@@ -1,0 +1,98 @@
+/* The words of the client: rows, documents, page data, problems. */
+
+/** One row as the API shows it. Ids are UUIDs as text, times RFC 3339 text in UTC. */
+export interface Row {
+  id: string;
+}
+export type AnyRow = Row & Record<string, unknown>;
+
+/** The signed-in user as the backend tells it. */
+export interface User extends Row {
+  username: string;
+  display_name: string;
+  avatar: string;
+  staff: boolean;
+  email?: string | null;
+}
+
+/** What GET of a list answers. */
+export interface ListDocument {
+  rows: AnyRow[];
+  total?: number | null;
+  next?: string | null;
+  previous?: string | null;
+  position?: string;
+  included?: Record<string, Record<string, AnyRow>>;
+}
+/** A list, a detail's row, or null for a detail that is not there. */
+export type LiveDocument = ListDocument | AnyRow | null;
+
+/** What the backend hands to a rendered page, and what /page-data answers. */
+export interface PageData {
+  path: string;
+  route: string;
+  params: Record<string, string>;
+  user: User | null;
+  csrf: string;
+  /** "epoch-number": the snapshot in which all of `live` was read. */
+  position: string;
+  live: Record<string, LiveDocument>;
+  values: Record<string, unknown>;
+}
+
+/** One problem with one field of a body. */
+export interface FieldProblem {
+  pointer: string;
+  code: string;
+  message: string;
+}
+
+/** A failed call, as plain data: an application/problem+json document, or status 0 for "no answer". */
+export interface Problem {
+  status: number;
+  code: string;
+  title: string;
+  detail: string;
+  errors: FieldProblem[];
+  request_id?: string;
+  retry_after_s?: number;
+}
+
+/**
+ * loading: nothing to show yet · live: follows the backend · stale: shown from what is held while the connection is
+ * away · error: refused, see `problem`.
+ */
+export type LiveStatus = "loading" | "live" | "stale" | "error";
+
+export type MutationMethod = "POST" | "PUT" | "PATCH" | "DELETE";
+/** sending: on its way · confirmed: answered, not yet seen in the stream · failed: refused or unreachable; draft kept. */
+export type MutationStatus = "sending" | "confirmed" | "failed";
+
+/** A write that is on its way, or that failed and waits for the person to decide. */
+export interface Mutation {
+  /** Also the Idempotency-Key. */
+  key: string;
+  kind: "create" | "update" | "delete" | "call";
+  method: MutationMethod;
+  url: string;
+  /** What was sent: the draft. */
+  body: Record<string, unknown> | null;
+  /** The row it is about. */
+  id: string | null;
+  /** create: the row to show · update: the fields to show over the row. */
+  row: Record<string, unknown> | null;
+  status: MutationStatus;
+  problem: Problem | null;
+  epoch: string;
+  position: number;
+  created_ms: number;
+}
+
+export type ConnectionStatus = "idle" | "connecting" | "live" | "waiting" | "ended";
+export interface ConnectionState {
+  status: ConnectionStatus;
+  epoch: string;
+  position: number;
+  /** Failed attempts in a row. */
+  attempts: number;
+}
