@@ -1,0 +1,32 @@
+# The verbs. Each installs what it lacks; the work is in tools/.
+.PHONY: help start dev test bench lint fuzz clean
+
+help:
+	@echo "make start   everything installed, built and served: http://localhost:8000"
+	@echo "make dev     the same with hot reload"
+	@echo "make test    every test                         [FILTER=unit/json]"
+	@echo "make bench   every measurement                  [NAME=json]"
+	@echo "make lint    silent when all is well"
+	@echo "make fuzz    every parser, fuzzed               [SECONDS=60] [TARGET=url_fuzz]"
+	@echo "make clean   removes what was built"
+
+start:
+	@tools/start
+
+dev:
+	@tools/start dev
+
+test:
+	@tools/run-tests $(FILTER)
+
+bench:
+	@bench/run $(NAME)
+
+lint:
+	@tools/lint
+
+fuzz:
+	@tools/setup build test && tools/build-back fuzz fuzz_targets && tools/fuzz $(or $(SECONDS),60) $(TARGET)
+
+clean:
+	@rm -rf build front/dist front/.next
