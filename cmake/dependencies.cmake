@@ -22,3 +22,5 @@ find_path(LLHTTP_INCLUDE llhttp.h PATHS /usr/share/include/llhttp REQUIRED NO_DE
 add_library(llhttp OBJECT ${LLHTTP_SOURCES}/llhttp.c ${LLHTTP_SOURCES}/api.c ${LLHTTP_SOURCES}/http.c)
 target_include_directories(llhttp SYSTEM PUBLIC ${LLHTTP_INCLUDE})
 target_compile_options(llhttp PRIVATE -w -O2)
+# Both tables are in the file; only the strict one refuses what differs between parsers.
+target_compile_definitions(llhttp PUBLIC LLHTTP_STRICT_MODE=1)

@@ -16,48 +16,65 @@ typedef struct tims_header { tims_str name, value; } tims_header;
 
 typedef struct tims_http1_limits {
     uint32_t line_bytes_max;    /* request line: 414 beyond */
-    uint32_t header_bytes_max;  /* all header lines: 431 beyond */
+    uint32_t header_bytes_max;  /* all header lines, and all trailer lines: 431 beyond */
     uint32_t header_count_max;  /* 431 beyond */
     uint64_t body_bytes_max;    /* 413 beyond; counts decoded bytes */
 } tims_http1_limits;
 extern const tims_http1_limits tims_http1_limits_default; /* 8 KiB, 32 KiB, 100, 10 MiB */
 
-/* What the parser tells; all slices are valid until the call returns, unless kept by the head's own storage. */
+/* What the parser tells of a message. The head and its slices are valid until on_end is called or feed returns,
+ * whichever is first: a head that arrives in one piece is not copied, its slices point into the bytes being fed. Who
+ * needs it longer takes tims_http1_head_copy: one memcpy. */
 typedef struct tims_http1_head {
     tims_method method;       /* requests */
     int status;               /* responses */
-    tims_str target;          /* requests: as sent */
+    tims_str target;          /* requests: as sent; origin or absolute form, or "*" with OPTIONS */
+    tims_str host;            /* requests: the Host header, checked; data == NULL when a 1.0 request has none */
     const tims_header *headers;
     size_t header_count;
-    bool keep_alive, upgrade, expect_continue, chunked;
+    bool keep_alive;          /* the connection may carry another message after this one */
+    bool upgrade;             /* asks for (or, status 101, grants) another protocol; feed stops behind it */
+    bool expect_continue;     /* answer 100 before the body comes */
+    bool chunked;
+    int minor_version;        /* HTTP/1.<n>: 0 or 1 */
     int64_t content_length;   /* -1: not given */
+    tims_str raw;             /* first line and header lines, contiguous; every slice above points into it */
 } tims_http1_head;
+/* A copy whose slices and header array live in `arena`. */
+tims_http1_head tims_http1_head_copy(tims_arena *arena, const tims_http1_head *head);
 
+/* Each returns false to pause: feed then returns at once with the bytes used so far. Go on with tims_http1_resume and
+ * another feed of what was not used, even if that is empty: an event may be waiting. Callbacks must not call the
+ * parser, except tims_http1_expect_no_body. */
 typedef struct tims_http1_events {
-    /* The head stands in the parser until the message ends. Return false to stop (pause) after it. */
     bool (*on_head)(void *ctx, const tims_http1_head *head);
-    bool (*on_body)(void *ctx, tims_str bytes);   /* decoded; false: pause behind these bytes */
-    bool (*on_end)(void *ctx);                    /* false: pause behind the message (pipelining) */
+    bool (*on_body)(void *ctx, tims_str bytes);   /* decoded, never empty; valid during the call */
+    bool (*on_end)(void *ctx);                    /* the message is complete (false: pause, for pipelining) */
 } tims_http1_events;
 
 typedef struct tims_http1 tims_http1;
 typedef enum tims_http1_role { TIMS_HTTP1_REQUESTS, TIMS_HTTP1_RESPONSES } tims_http1_role;
+/* `limits` is copied (NULL: the default); `events` is borrowed. */
 tims_http1 *tims_http1_new(tims_http1_role role, const tims_http1_limits *limits, const tims_http1_events *events,
                            void *ctx);
 void tims_http1_free(tims_http1 **parser);
 /* Ready for the next connection (drops a half-read message). */
 void tims_http1_reset(tims_http1 *parser);
-/* Frees what an idle connection does not need. */
+/* Frees what an idle connection does not need; fine at any time outside a feed, does nothing within a message. */
 void tims_http1_rest(tims_http1 *parser);
-/* Feeds bytes; `ret_used` says how many were taken (fewer when paused or upgraded). `ret_http_status` names the
- * answer a refused request deserves (400, 413, 414, 431, 501, 505).
+/* True between messages with nothing of the next one read: the connection is idle. */
+bool tims_http1_is_idle(const tims_http1 *parser);
+/* Feeds bytes; `ret_used` says how many were taken (fewer when paused, upgraded or refused). A message with
+ * `head.upgrade` pauses behind its on_end whatever that returns: the caller takes the connection over, or resumes and
+ * goes on with HTTP. On failure `ret_http_status` names the answer a refused request deserves (400, 413, 414, 417,
+ * 431, 501, 505); the connection must be closed after it, and every further feed fails the same way until reset.
  * Errors: MALFORMED, TOO_LARGE. */
 tims_status tims_http1_feed(tims_http1 *parser, tims_str bytes, size_t *ret_used, int *ret_http_status,
                             tims_error *err);
 void tims_http1_resume(tims_http1 *parser);
 /* The peer closed; finishes a response that is delimited by that. Errors: MALFORMED when in the middle. */
 tims_status tims_http1_finish(tims_http1 *parser);
-/* For responses: the request was HEAD, so no body follows. */
+/* For responses: the request was HEAD, so no body follows the next final (not 1xx) head. */
 void tims_http1_expect_no_body(tims_http1 *parser);
 /* Finds a header, any case; empty slice with data == NULL when absent. */
 tims_str tims_header_get(const tims_header *headers, size_t count, tims_str name);
