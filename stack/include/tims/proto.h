@@ -105,19 +105,24 @@ size_t tims_ws_close_payload(int code, tims_str reason, uint8_t ret_payload[125]
 
 /* --- URL ----------------------------------------------------------------------------------------------------------- */
 
-/* Splits a request target (origin or absolute form). `ret_path` is percent-decoded and normalised (“.” and “..”
- * resolved, empty segments kept out), always starts with '/'.
- * Errors: MALFORMED for bad escapes, %00, control bytes, backslashes, invalid UTF-8, or “..” above the root. */
+/* Splits a request target (origin or absolute form; "*" counts as "/"). `ret_path` is percent-decoded and normalised
+ * (“.” and “..” resolved, empty segments kept out, a final slash kept), always starts with '/'; terminated behind its
+ * length. `ret_query` is as sent, never NULL, and points into `target`.
+ * Errors: MALFORMED for bad escapes, %00, %2F, control bytes, backslashes, '#', invalid UTF-8, or “..” above the
+ * root. */
 tims_status tims_url_split_target(tims_arena *arena, tims_str target, tims_str *ret_path, tims_str *ret_query,
                                   tims_error *err);
 typedef struct tims_pair { tims_str name, value; } tims_pair;
 typedef struct tims_pairs { tims_pair *items; size_t count; } tims_pairs;
-/* application/x-www-form-urlencoded, also query strings. Errors: MALFORMED, TOO_LARGE past `count_max`. */
+/* application/x-www-form-urlencoded, also query strings. What needs no decoding points into `text`. Errors: MALFORMED
+ * (escapes, NUL, invalid UTF-8), TOO_LARGE past `count_max`. */
 tims_status tims_url_parse_pairs(tims_arena *arena, tims_str text, size_t count_max, tims_pairs *ret_pairs,
                                  tims_error *err);
 tims_str tims_pairs_get(tims_pairs pairs, tims_str name); /* first; data == NULL when absent */
 tims_str tims_url_encode(tims_arena *arena, tims_str text); /* one component */
-/* An absolute URL of an upstream: http://host:port/path, https://…, unix:/path/to.sock */
+/* An absolute URL of an upstream: http://host:port/path, https://…, ws://…, wss://…, unix:/path/to.sock,
+ * unix:/path/to.sock:/path?query (host is the socket then). Visible ASCII only; path and query stay as written; a
+ * literal v6 host comes without its brackets. The parts live in `arena`. Errors: MALFORMED (also for userinfo, '#'). */
 typedef struct tims_url { tims_str scheme, host, path, query; uint16_t port; } tims_url;
 tims_status tims_url_parse(tims_arena *arena, tims_str text, tims_url *ret_url, tims_error *err);
 
@@ -130,7 +135,8 @@ typedef struct tims_cookie {
     int64_t max_age_s; /* 0: for the browser's session; < 0: delete it */
     bool secure, http_only, same_site_lax; /* else Strict */
 } tims_cookie;
-/* The value of a Set-Cookie header, path "/". */
+/* The value of a Set-Cookie header, path "/". The name must be a token (asserted). Bytes that a cookie's value may not
+ * hold, and '%', are percent-encoded; tims_cookie_get gives them back encoded. */
 tims_str tims_cookie_format(tims_arena *arena, const tims_cookie *cookie);
 
 /* --- multipart/form-data ------------------------------------------------------------------------------------------------ */
@@ -154,6 +160,7 @@ tims_status tims_multipart_finish(tims_multipart *parser, tims_error *err);
 
 enum { TIMS_HTTP_DATE_LENGTH = 29 };
 void tims_http_date_format(int64_t unix_s, char ret_text[TIMS_HTTP_DATE_LENGTH]);
+/* The IMF-fixdate form only, from 1970 on; weekday and all must be right. */
 TIMS_MUST_USE bool tims_http_date_parse(tims_str text, int64_t *ret_unix_s);
 
 #endif
