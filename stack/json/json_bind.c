@@ -174,7 +174,7 @@ static bool read_optional(binding *b, const tims_field *field, const tims_json *
         OPTIONAL(tims_opt_time, read_time(value, &fresh.value, complaint))
 #undef OPTIONAL
     default:
-        TIMS_ASSERT(!"not an optional kind");
+        TIMS_UNREACHABLE("not an optional kind");
     }
     return false;
 }
@@ -268,7 +268,7 @@ static bool bind_value(binding *b, const tims_field *field, const tims_json *val
         bind_strs(b, field, value, member);
         return true;
     default:
-        TIMS_ASSERT(!"unknown kind");
+        TIMS_UNREACHABLE("unknown kind");
     }
     return false;
 }

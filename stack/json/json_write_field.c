@@ -57,7 +57,7 @@ static void write_optional(tims_json_writer *w, tims_kind kind, const void *memb
         WRITE_OPTIONAL(tims_opt_time, tims_json_time);
         break;
     default:
-        TIMS_ASSERT(!"not an optional kind");
+        TIMS_UNREACHABLE("not an optional kind");
     }
 }
 
