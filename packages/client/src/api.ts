@@ -76,7 +76,12 @@ function requestOf(context: ApiContext, method: string, options: ApiOptions): Re
   const token = context.platform.token.get();
   if (token) headers.Authorization = `Bearer ${token}`;
   else if (method !== "GET" && method !== "HEAD" && context.csrf()) headers["X-CSRF-Token"] = context.csrf();
-  const body = options.body === undefined ? undefined : isForm ? (options.body as FormData) : JSON.stringify(options.body);
+  const body =
+    options.body === undefined
+      ? undefined
+      : isForm
+        ? (options.body as FormData)
+        : JSON.stringify(options.body);
   return { method, headers, body, credentials: context.platform.credentials };
 }
 
@@ -98,7 +103,12 @@ function deadlineOf(options: ApiOptions): { signal: AbortSignal; timedOut: () =>
 }
 
 /** Throws ApiError for every answer that is not 2xx, and with status 0 when there was none. */
-export async function callApi<T>(context: ApiContext, method: string, url: string, options: ApiOptions = {}): Promise<ApiAnswer<T>> {
+export async function callApi<T>(
+  context: ApiContext,
+  method: string,
+  url: string,
+  options: ApiOptions = {},
+): Promise<ApiAnswer<T>> {
   const deadline = deadlineOf(options);
   try {
     const target = url.startsWith("/") ? context.platform.apiBase + url : url;
@@ -111,7 +121,8 @@ export async function callApi<T>(context: ApiContext, method: string, url: strin
     return { status: response.status, data: data as T, position: response.headers.get("Tims-Position") };
   } catch (error) {
     if (error instanceof ApiError) throw error;
-    if (deadline.timedOut()) throw new ApiError(problemOf(0, "timeout", "The server took too long to answer."));
+    if (deadline.timedOut())
+      throw new ApiError(problemOf(0, "timeout", "The server took too long to answer."));
     if (options.signal?.aborted) throw new ApiError(problemOf(0, "cancelled", "The call was cancelled."));
     throw new ApiError(problemOf(0, "unreachable", "The server cannot be reached."));
   } finally {

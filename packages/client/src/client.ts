@@ -7,7 +7,16 @@ import { newId } from "./id";
 import { detectPlatform, liveSocketUrl, type Platform } from "./platform";
 import { formatPosition } from "./position";
 import { actions, createStore, type LiveState, type TimsStore } from "./store";
-import type { AnyRow, LiveDocument, ListDocument, Mutation, MutationMethod, PageData, Problem, User } from "./types";
+import type {
+  AnyRow,
+  ListDocument,
+  LiveDocument,
+  Mutation,
+  MutationMethod,
+  PageData,
+  Problem,
+  User,
+} from "./types";
 import { canonicalUrl, pathOf } from "./url";
 
 export interface ClientOptions {
@@ -128,7 +137,8 @@ export class Client {
     this.idle.push(url);
     while (this.idle.length > KEPT_MAX) {
       const oldest = this.idle.shift();
-      if (oldest !== undefined && !this.users.has(oldest)) this.store.dispatch(actions.documentDropped(oldest));
+      if (oldest !== undefined && !this.users.has(oldest))
+        this.store.dispatch(actions.documentDropped(oldest));
     }
   }
 
@@ -158,7 +168,8 @@ export class Client {
   private async loadMoreNow(url: string): Promise<void> {
     const document = this.state.documents[url];
     if (!document || document.detail || document.end === true) return;
-    const limit = document.ids.length + Math.max(20, Number(new URLSearchParams(url.split("?")[1]).get("limit")) || 50);
+    const limit =
+      document.ids.length + Math.max(20, Number(new URLSearchParams(url.split("?")[1]).get("limit")) || 50);
     if (this.connection.follows(url) && document.ids.length < ROWS_MAX) {
       try {
         await this.connection.more(url, Math.min(limit, ROWS_MAX));
@@ -247,13 +258,23 @@ export class Client {
     const key = newId();
     const about = /\/([0-9a-f]{8}-[0-9a-f-]{27})\/?$/.exec(pathOf(url))?.[1] ?? null;
     const shown = options.show !== false;
-    const base = { key, method, url, status: "sending", problem: null, epoch: "", position: -1, created_ms: Date.now() } as const;
+    const base = {
+      key,
+      method,
+      url,
+      status: "sending",
+      problem: null,
+      epoch: "",
+      position: -1,
+      created_ms: Date.now(),
+    } as const;
     if (method === "POST" && about === null && shown && this.isCollection(url)) {
       const id = typeof body?.id === "string" ? body.id : newId();
       const sent = { ...body, id };
       return { ...base, kind: "create", body: sent, id, row: { ...sent, ...options.optimistic } };
     }
-    if (method === "DELETE" && about !== null && shown) return { ...base, kind: "delete", body, id: about, row: null };
+    if (method === "DELETE" && about !== null && shown)
+      return { ...base, kind: "delete", body, id: about, row: null };
     if ((method === "PATCH" || method === "PUT") && about !== null && shown)
       return { ...base, kind: "update", body, id: about, row: { ...body, ...options.optimistic } };
     return { ...base, kind: "call", body, id: about, row: null };
@@ -262,7 +283,9 @@ export class Client {
   /** Whether rows are made here: the store holds a list of this path. Other POSTs are calls without a row to show. */
   private isCollection(url: string): boolean {
     const path = pathOf(url);
-    return Object.values(this.state.documents).some((document) => !document.detail && pathOf(document.url) === path);
+    return Object.values(this.state.documents).some(
+      (document) => !document.detail && pathOf(document.url) === path,
+    );
   }
 
   private async send<T>(mutation: Mutation): Promise<MutationResult<T>> {
@@ -272,7 +295,9 @@ export class Client {
       const answer = await this.api<T>(method, url, { body: sent, idempotencyKey: key });
       const data = answer.data as unknown;
       const isRow = typeof data === "object" && data !== null && (data as AnyRow).id === mutation.id;
-      this.store.dispatch(actions.mutationConfirmed({ key, row: isRow ? (data as AnyRow) : null, position: answer.position }));
+      this.store.dispatch(
+        actions.mutationConfirmed({ key, row: isRow ? (data as AnyRow) : null, position: answer.position }),
+      );
       return { ok: true, key, data: answer.data, position: answer.position };
     } catch (error) {
       const problem = problemFrom(error);
@@ -330,7 +355,9 @@ export class Client {
       onSessionEnded: () => void this.sessionEnded(),
       held: (url) => {
         const document = this.state.documents[url];
-        return document ? { epoch: document.epoch, position: document.position, rows: document.ids.length } : null;
+        return document
+          ? { epoch: document.epoch, position: document.position, rows: document.ids.length }
+          : null;
       },
     };
   }

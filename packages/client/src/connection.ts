@@ -27,7 +27,12 @@ export interface ConnectionEvents {
     detail: boolean;
   }): void;
   onResumed(facts: { url: string; epoch: string; order: string; end: boolean; detail: boolean }): void;
-  onTx(facts: { epoch: string; position: number; operations: Record<string, Operation[]>; followed: string[] }): void;
+  onTx(facts: {
+    epoch: string;
+    position: number;
+    operations: Record<string, Operation[]>;
+    followed: string[];
+  }): void;
   onPosition(facts: { position: number; followed: string[] }): void;
   onWindow(facts: { url: string; end: boolean }): void;
   onError(facts: { url: string; problem: Problem }): void;
@@ -157,7 +162,9 @@ export class LiveConnection {
     const subscription = this.byUrl.get(url);
     if (!subscription?.follows) return Promise.reject(new Error("not followed"));
     return new Promise((resolve, reject) => {
-      subscription.growing.push((end) => (this.byUrl.get(url) === subscription ? resolve(end) : reject(new Error("closed"))));
+      subscription.growing.push((end) =>
+        this.byUrl.get(url) === subscription ? resolve(end) : reject(new Error("closed")),
+      );
       this.send({ t: "more", sub: subscription.id, limit });
     });
   }
@@ -266,7 +273,9 @@ export class LiveConnection {
   }
 
   private followed(): string[] {
-    return [...this.byUrl.values()].filter((subscription) => subscription.follows).map((subscription) => subscription.url);
+    return [...this.byUrl.values()]
+      .filter((subscription) => subscription.follows)
+      .map((subscription) => subscription.url);
   }
 
   private receive(text: string): void {
@@ -301,7 +310,8 @@ export class LiveConnection {
         this.receiveTx(frame);
         break;
       case "pong":
-        if (frame.position !== undefined) events.onPosition({ position: frame.position, followed: this.followed() });
+        if (frame.position !== undefined)
+          events.onPosition({ position: frame.position, followed: this.followed() });
         break;
       case "bye":
         this.retryMs = frame.retry_ms ?? null;
@@ -312,7 +322,13 @@ export class LiveConnection {
   private receiveFor(subscription: Subscription, frame: Frame): void {
     const { events } = this.options;
     const { url } = subscription;
-    const facts = { url, epoch: this.epoch, order: frame.order ?? "", end: frame.end === true, detail: frame.detail === true };
+    const facts = {
+      url,
+      epoch: this.epoch,
+      order: frame.order ?? "",
+      end: frame.end === true,
+      detail: frame.detail === true,
+    };
     switch (frame.t) {
       case "snap":
         subscription.follows = true;
@@ -335,7 +351,10 @@ export class LiveConnection {
         this.wanted.delete(url);
         const message = frame.message ?? "";
         const code = frame.code ?? "error";
-        events.onError({ url, problem: { status: frame.status ?? 500, code, title: message, detail: message, errors: [] } });
+        events.onError({
+          url,
+          problem: { status: frame.status ?? 500, code, title: message, detail: message, errors: [] },
+        });
         break;
       }
     }
@@ -357,4 +376,3 @@ export class LiveConnection {
     this.options.events.onTx({ epoch: this.epoch, position, operations, followed: this.followed() });
   }
 }
-

@@ -98,7 +98,9 @@ export function loadDocument(
 /** The backend has told the order: rows are put into it once, and stay in it from then on. */
 export function withWindow(document: DocumentState, facts: WindowFacts): DocumentState {
   const order = parseOrder(facts.order);
-  const ids = [...document.ids].sort((a, b) => compareRows(order, document.rows[a] ?? {}, document.rows[b] ?? {}));
+  const ids = [...document.ids].sort((a, b) =>
+    compareRows(order, document.rows[a] ?? {}, document.rows[b] ?? {}),
+  );
   return { ...document, ids, order: facts.order, end: facts.end, detail: facts.detail };
 }
 
@@ -156,7 +158,8 @@ export function mergePage(document: DocumentState, page: ListDocument): Document
     ids.sort((a, b) => compareRows(order, rows[a] ?? {}, rows[b] ?? {}));
   }
   const included = { ...document.included };
-  for (const [field, more] of Object.entries(page.included ?? {})) included[field] = { ...included[field], ...more };
+  for (const [field, more] of Object.entries(page.included ?? {}))
+    included[field] = { ...included[field], ...more };
   const next = page.next ?? null;
   return { ...document, rows, ids, included, next, end: next === null };
 }

@@ -9,7 +9,14 @@ export {
   type MutationResult,
 } from "./client";
 export { newId } from "./id";
-export { detectPlatform, isNative, localTokenStore, liveSocketUrl, type Platform, type TokenStore } from "./platform";
+export {
+  detectPlatform,
+  isNative,
+  liveSocketUrl,
+  localTokenStore,
+  type Platform,
+  type TokenStore,
+} from "./platform";
 export { formatPosition, type Position, parsePosition } from "./position";
 export {
   type LiveResult,

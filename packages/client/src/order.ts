@@ -11,7 +11,9 @@ export function parseOrder(text: string): OrderField[] {
   return text
     .split(",")
     .filter((part) => part !== "" && part !== "-")
-    .map((part) => (part.startsWith("-") ? { field: part.slice(1), descending: true } : { field: part, descending: false }));
+    .map((part) =>
+      part.startsWith("-") ? { field: part.slice(1), descending: true } : { field: part, descending: false },
+    );
 }
 
 function compareText(a: string, b: string): number {
@@ -40,7 +42,11 @@ export function compareValues(a: unknown, b: unknown): number {
   return x < y ? -1 : x > y ? 1 : 0;
 }
 
-export function compareRows(order: OrderField[], a: Record<string, unknown>, b: Record<string, unknown>): number {
+export function compareRows(
+  order: OrderField[],
+  a: Record<string, unknown>,
+  b: Record<string, unknown>,
+): number {
   for (const { field, descending } of order) {
     const result = compareValues(a[field], b[field]);
     if (result !== 0) return descending ? -result : result;

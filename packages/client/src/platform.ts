@@ -50,7 +50,12 @@ const NO_TOKEN: TokenStore = { get: () => null, set: () => undefined };
 export function detectPlatform(): Platform {
   const native = isNative();
   const apiBase = native ? configuredBase() : "";
-  return { apiBase, native, credentials: native ? "omit" : "same-origin", token: native ? localTokenStore() : NO_TOKEN };
+  return {
+    apiBase,
+    native,
+    credentials: native ? "omit" : "same-origin",
+    token: native ? localTokenStore() : NO_TOKEN,
+  };
 }
 
 /** http → ws, https → wss; relative bases resolve against the page. */

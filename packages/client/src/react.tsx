@@ -4,7 +4,16 @@ import { createContext, type ReactNode, useCallback, useContext, useEffect, useM
 import { Provider, useSelector } from "react-redux";
 import type { Client, MutateOptions, MutationResult } from "./client";
 import type { PageState, RootState } from "./store";
-import type { AnyRow, ConnectionState, LiveStatus, Mutation, MutationMethod, Problem, Row, User } from "./types";
+import type {
+  AnyRow,
+  ConnectionState,
+  LiveStatus,
+  Mutation,
+  MutationMethod,
+  Problem,
+  Row,
+  User,
+} from "./types";
 import { canonicalUrl } from "./url";
 import { viewDocument } from "./view";
 
@@ -48,7 +57,10 @@ export function useLive<T extends Row = AnyRow>(url: string | null): LiveResult<
   const document = useSelector((root: RootState) => (key === null ? undefined : root.tims.documents[key]));
   const mutations = useSelector((root: RootState) => root.tims.mutations);
   useEffect(() => (key === null ? undefined : client.follow(key)), [client, key]);
-  const loadMore = useCallback(() => (key === null ? Promise.resolve() : client.loadMore(key)), [client, key]);
+  const loadMore = useCallback(
+    () => (key === null ? Promise.resolve() : client.loadMore(key)),
+    [client, key],
+  );
   return useMemo(() => {
     const view = viewDocument(document, mutations);
     const rows = view.rows as unknown as T[];
@@ -81,7 +93,12 @@ export function useMutation<T = AnyRow, B extends object = Record<string, unknow
     async (body?: B | null, options?: MutateOptions) => {
       const target = typeof url === "string" ? url : url((body ?? {}) as B);
       setSending((count) => count + 1);
-      const result = await client.mutate<T>(method, target, (body ?? null) as Record<string, unknown> | null, options);
+      const result = await client.mutate<T>(
+        method,
+        target,
+        (body ?? null) as Record<string, unknown> | null,
+        options,
+      );
       setSending((count) => count - 1);
       setProblem(result.ok ? null : result.problem);
       return result;
@@ -89,7 +106,10 @@ export function useMutation<T = AnyRow, B extends object = Record<string, unknow
     [client, method, url],
   );
   const reset = useCallback(() => setProblem(null), []);
-  return useMemo(() => Object.assign(call.bind(null), { sending: sending > 0, problem, reset }), [call, sending, problem, reset]);
+  return useMemo(
+    () => Object.assign(call.bind(null), { sending: sending > 0, problem, reset }),
+    [call, sending, problem, reset],
+  );
 }
 
 export function useUser(): User | null {

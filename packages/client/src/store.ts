@@ -13,7 +13,16 @@ import {
   withWindow,
 } from "./documents";
 import { parsePosition } from "./position";
-import type { AnyRow, ConnectionState, ListDocument, LiveDocument, Mutation, PageData, Problem, User } from "./types";
+import type {
+  AnyRow,
+  ConnectionState,
+  ListDocument,
+  LiveDocument,
+  Mutation,
+  PageData,
+  Problem,
+  User,
+} from "./types";
 import { canonicalUrl } from "./url";
 
 export interface PageState {
@@ -60,7 +69,12 @@ function takePage(state: LiveState, page: PageData): void {
     const url = canonicalUrl(rawUrl);
     const held = state.documents[url];
     if (held && held.epoch === position?.epoch && held.position >= position.number) continue;
-    state.documents[url] = loadDocument(url, document, page.position, held?.status === "live" ? "live" : "stale");
+    state.documents[url] = loadDocument(
+      url,
+      document,
+      page.position,
+      held?.status === "live" ? "live" : "stale",
+    );
   }
 }
 
@@ -130,7 +144,10 @@ const slice = createSlice({
       if (document?.status === "live") document.status = "stale";
     },
     /** By REST, while the socket is away. */
-    documentLoaded(state, action: PayloadAction<{ url: string; document: LiveDocument; position: string | null }>) {
+    documentLoaded(
+      state,
+      action: PayloadAction<{ url: string; document: LiveDocument; position: string | null }>,
+    ) {
       const { url, document, position } = action.payload;
       if (state.documents[url]?.status === "live") return;
       state.documents[url] = loadDocument(url, document, position, "stale");
@@ -143,7 +160,9 @@ const slice = createSlice({
     },
     snapReceived(
       state,
-      action: PayloadAction<{ url: string; document: LiveDocument; epoch: string; position: number } & WindowFacts>,
+      action: PayloadAction<
+        { url: string; document: LiveDocument; epoch: string; position: number } & WindowFacts
+      >,
     ) {
       const { url, document, epoch, position, order, end, detail } = action.payload;
       const loaded = loadDocument(url, document, null, "live");
@@ -154,7 +173,11 @@ const slice = createSlice({
       const { url, order, end, detail } = action.payload;
       const document = state.documents[url];
       if (!document) return;
-      state.documents[url] = { ...withWindow(document, { order, end, detail }), status: "live", problem: null };
+      state.documents[url] = {
+        ...withWindow(document, { order, end, detail }),
+        status: "live",
+        problem: null,
+      };
     },
     txReceived(state, action: PayloadAction<TxPayload>) {
       const { position, operations, followed } = action.payload;
@@ -178,7 +201,10 @@ const slice = createSlice({
     mutationStarted(state, action: PayloadAction<Mutation>) {
       state.mutations[action.payload.key] = action.payload;
     },
-    mutationConfirmed(state, action: PayloadAction<{ key: string; row: AnyRow | null; position: string | null }>) {
+    mutationConfirmed(
+      state,
+      action: PayloadAction<{ key: string; row: AnyRow | null; position: string | null }>,
+    ) {
       const { key, row, position } = action.payload;
       const mutation = state.mutations[key];
       if (!mutation) return;
@@ -192,7 +218,8 @@ const slice = createSlice({
       mutation.epoch = at.epoch;
       mutation.position = at.number;
       if (row && mutation.kind !== "delete") mutation.row = row;
-      if (state.connection.epoch === at.epoch && state.connection.position >= at.number) delete state.mutations[key];
+      if (state.connection.epoch === at.epoch && state.connection.position >= at.number)
+        delete state.mutations[key];
     },
     mutationFailed(state, action: PayloadAction<{ key: string; problem: Problem }>) {
       const mutation = state.mutations[action.payload.key];

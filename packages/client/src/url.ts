@@ -4,8 +4,13 @@ const NOT_FILTERS = new Set(["order", "limit", "page", "cursor", "search", "fiel
 
 /** The same list by the same name: parameters sorted, the origin dropped. */
 export function canonicalUrl(url: string): string {
-  const [path = "", query = ""] = url.replace(/^https?:\/\/[^/]+/, "").replace(/#.*$/, "").split("?");
-  const pairs = [...new URLSearchParams(query)].sort(([a, x], [b, y]) => (a < b ? -1 : a > b ? 1 : x < y ? -1 : 1));
+  const [path = "", query = ""] = url
+    .replace(/^https?:\/\/[^/]+/, "")
+    .replace(/#.*$/, "")
+    .split("?");
+  const pairs = [...new URLSearchParams(query)].sort(([a, x], [b, y]) =>
+    a < b ? -1 : a > b ? 1 : x < y ? -1 : 1,
+  );
   return pairs.length === 0 ? path : `${path}?${new URLSearchParams(pairs)}`;
 }
 

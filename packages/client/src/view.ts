@@ -29,11 +29,18 @@ export const EMPTY_VIEW: DocumentView = {
 
 function concerns(document: DocumentState, mutation: Mutation): boolean {
   if (mutation.kind === "call" || mutation.id === null) return false;
-  const seen = mutation.status === "confirmed" && mutation.epoch === document.epoch && document.position >= mutation.position;
+  const seen =
+    mutation.status === "confirmed" &&
+    mutation.epoch === document.epoch &&
+    document.position >= mutation.position;
   if (seen) return false;
   if (mutation.kind !== "create") return mutation.id in document.rows;
   if (mutation.id in document.rows) return false; // the stream was faster than the answer
-  return !document.detail && document.position >= 0 && listTakes(document.url, pathOf(mutation.url), mutation.row ?? {});
+  return (
+    !document.detail &&
+    document.position >= 0 &&
+    listTakes(document.url, pathOf(mutation.url), mutation.row ?? {})
+  );
 }
 
 function layOver(document: DocumentState, mutations: Mutation[]): AnyRow[] {
@@ -44,7 +51,8 @@ function layOver(document: DocumentState, mutations: Mutation[]): AnyRow[] {
     const held = rows[id];
     if (mutation.kind === "create") made.push({ ...mutation.row, id });
     else if (mutation.kind === "delete" && mutation.status !== "failed") delete rows[id];
-    else if (mutation.kind === "update" && mutation.status !== "failed" && held) rows[id] = { ...held, ...mutation.row, id };
+    else if (mutation.kind === "update" && mutation.status !== "failed" && held)
+      rows[id] = { ...held, ...mutation.row, id };
   }
   const list: AnyRow[] = [];
   for (const id of document.ids) {
@@ -57,10 +65,14 @@ function layOver(document: DocumentState, mutations: Mutation[]): AnyRow[] {
   return [...list, ...made].sort((a, b) => compareRows(order, a, b));
 }
 
-export function viewDocument(document: DocumentState | undefined, all: Record<string, Mutation>): DocumentView {
+export function viewDocument(
+  document: DocumentState | undefined,
+  all: Record<string, Mutation>,
+): DocumentView {
   if (!document) return EMPTY_VIEW;
   const mutations = Object.values(all).filter((mutation) => concerns(document, mutation));
-  const pending = mutations.length === 0 ? NOTHING : Object.fromEntries(mutations.map((m) => [m.id ?? "", m]));
+  const pending =
+    mutations.length === 0 ? NOTHING : Object.fromEntries(mutations.map((m) => [m.id ?? "", m]));
   const { included, total, status, problem } = document;
   const hasMore = !document.detail && document.end !== true && document.position >= 0;
   return { rows: layOver(document, mutations), pending, included, total, hasMore, status, problem };
