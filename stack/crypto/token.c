@@ -98,8 +98,19 @@ tims_str tims_base64url(tims_arena *arena, tims_str bytes)
     return (tims_str){ text, room - 1 };
 }
 
+/* libsodium's decoder is written for ASCII; a byte beyond it must not get there. */
+static bool is_ascii(tims_str text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if ((unsigned char)text.data[i] >= 0x80)
+            return false;
+    return true;
+}
+
 bool tims_base64url_decode(tims_arena *arena, tims_str text, tims_str *ret_bytes)
 {
+    if (!is_ascii(text))
+        return false;
     size_t room = text.length / 4 * 3 + 3, length = 0;
     unsigned char *bytes = tims_alloc_raw(arena, room);
     const char *end = NULL;
