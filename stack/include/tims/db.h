@@ -18,7 +18,7 @@ typedef enum tims_db_dialect { TIMS_SQLITE, TIMS_POSTGRES } tims_db_dialect;
 typedef struct tims_db_options {
     tims_str url;                 /* sqlite:path, sqlite::memory: is refused; postgres://… */
     int64_t busy_timeout_ms;      /* for foreign writers; 0: 5 s */
-    int64_t transaction_max_ms;   /* a transaction that holds the writer longer is rolled back; 0: 5 s */
+    int64_t transaction_max_ms;   /* a transaction on a loop that holds the writer longer is rolled back; 0: 5 s */
     int64_t begin_timeout_ms;     /* waiting for the writer; 0: 10 s, then UNAVAILABLE */
     uint32_t group_max;           /* transactions per commit; 0: 256 */
     bool exclusive;               /* take the lock file: a second serving process gets BUSY */
@@ -71,7 +71,8 @@ void tims_db_on_commit(tims_db_session *session, tims_loop_fn function, void *ar
 
 /* --- statements ------------------------------------------------------------------------------------------------------- */
 
-/* Rows are read one at a time; open rows end with tims_db_rows_end or the session. `sql` uses ?1 ?2 …; statements
+/* Rows are read one at a time; a statement that writes needs a transaction (or tims_db_run); open rows end with
+ * tims_db_rows_end, the transaction they were opened in, or the session. `sql` uses ?1 ?2 …; statements
  * are prepared once per connection and kept (LRU of 256).
  * Errors: CONFLICT with err->code "unique" | "foreign_key" | "not_null" | "check" and the column in the pointer list,
  * UNAVAILABLE (busy, disk full, lost), TIMEOUT, INTERNAL (a bad statement; the text goes to detail). */
@@ -96,9 +97,14 @@ const char *tims_db_column_name(const tims_db_rows *rows, int column);
 
 /* Many statements in one text (DDL), inside the session's transaction. */
 tims_status tims_db_script(tims_db_session *session, tims_str sql, tims_error *err);
-/* Told after every group commit of this process, on the writer's thread: poke a loop from it. One per caller. */
+/* As tims_db_begin, for changes of the schema: no other transaction shares its commit, foreign keys are not enforced
+ * while it runs but checked as a whole at its commit (CONFLICT). Waits for other processes. Blocking sessions only,
+ * outermost only. */
+tims_status tims_db_begin_schema(tims_db_session *session, tims_error *err);
+/* Told after every group commit of this process, on the writer's thread: poke a loop from it. One per argument;
+ * `function` NULL ends it (it is not running when this returns). */
 void tims_db_watch_commits(tims_db *db, void (*function)(void *argument), void *argument);
-/* A number that changes when another process has committed; cheap (no lock taken when nothing changed). */
-tims_status tims_db_foreign_version(tims_db_session *session, int64_t *ret_version);
+/* A number that changes when another process has committed (and may change for commits of this one); cheap. */
+tims_status tims_db_foreign_version(tims_db_session *session, int64_t *ret_version, tims_error *err);
 
 #endif
