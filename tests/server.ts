@@ -1,0 +1,147 @@
+// server.ts: the real program in a folder of its own: migrated, filled with the demo's users, on a free port.
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export const root = join(import.meta.dirname, "..");
+export const program = process.env.TIMS_PROGRAM ?? join(root, "build/release/chat");
+export const password = "demo-pass-1";
+
+export type Environment = Record<string, string>;
+
+export interface ServerOptions {
+  env?: Environment;
+  folder?: string; // reuse a folder (and its database)
+  fresh?: boolean; // migrate and fill in; default true unless `folder` is given
+  front?: boolean; // start the render server too
+}
+
+export interface Server {
+  url: string;
+  port: number;
+  folder: string;
+  database: string;
+  process: ChildProcess;
+  output: () => string;
+  exited: Promise<{ code: number | null; signal: string | null }>;
+  stop: () => Promise<void>;
+  kill: () => Promise<void>;
+  remove: () => void;
+}
+
+export function makeFolder(): string {
+  return mkdtempSync(join(tmpdir(), "tims-test-"));
+}
+
+export function environment(folder: string, extra: Environment = {}): Environment {
+  return {
+    PATH: process.env.PATH ?? "",
+    HOME: folder,
+    HOST: "127.0.0.1",
+    PORT: "0",
+    LOOPS: "2",
+    DATABASE_URL: `sqlite:${join(folder, "app.sqlite3")}`,
+    FRONT_DIRECTORY: join(root, "front"),
+    CHEAP_PASSWORDS: "true",
+    LOGIN_FAILURES_MAX: "1000",
+    NODE_ENV: "production",
+    NEXT_TELEMETRY_DISABLED: "1",
+    ...extra,
+  };
+}
+
+// Runs a command of the program to its end. Throws with its output when it fails.
+export function run(folder: string, args: string[], extra: Environment = {}, input = ""): string {
+  return execFileSync(program, args, {
+    cwd: folder,
+    env: environment(folder, extra),
+    input,
+    encoding: "utf8",
+  });
+}
+
+// Waits until `condition` holds; fails loudly when it does not by then.
+export async function until<T>(
+  what: string,
+  condition: () => T | Promise<T>,
+  timeoutMs = 15_000,
+): Promise<NonNullable<T>> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const value = await condition();
+    if (value) return value as NonNullable<T>;
+    if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for: ${what}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function spawnServer(folder: string, env: Environment): { child: ChildProcess; output: () => string } {
+  const child = spawn(program, ["serve"], { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+  let text = "";
+  child.stdout?.on("data", (bytes) => {
+    text += bytes;
+  });
+  child.stderr?.on("data", (bytes) => {
+    text += bytes;
+  });
+  return { child, output: () => text };
+}
+
+export async function startServer(options: ServerOptions = {}): Promise<Server> {
+  const folder = options.folder ?? makeFolder();
+  const front: Environment = options.front
+    ? { RENDER_COMMAND: `${process.execPath} ${join(root, "front/render.mjs")}` }
+    : {};
+  const env = environment(folder, { ...front, ...options.env });
+  if (options.fresh ?? !options.folder) {
+    run(folder, ["migrate"], options.env);
+    run(folder, ["demo"], options.env);
+  }
+  const { child, output } = spawnServer(folder, env);
+  const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
+    child.on("exit", (code, signal) => resolve({ code, signal })),
+  );
+  const ready = await until("the server to be ready", () => {
+    if (child.exitCode !== null) throw new Error(`serve has exited with ${child.exitCode}:\n${output()}`);
+    return /is ready: (https?):\/\/[^:]+:(\d+)/.exec(output());
+  });
+  const port = Number(ready[2]);
+  return {
+    url: `${ready[1]}://127.0.0.1:${port}`,
+    port,
+    folder,
+    database: join(folder, "app.sqlite3"),
+    process: child,
+    output,
+    exited,
+    stop: async () => {
+      child.kill("SIGTERM");
+      await exited;
+    },
+    kill: async () => {
+      child.kill("SIGKILL");
+      await exited;
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+// Starts one that must refuse: its exit code and everything it printed.
+export async function startInVain(
+  folder: string,
+  extra: Environment = {},
+): Promise<{ code: number | null; output: string }> {
+  const { child, output } = spawnServer(folder, environment(folder, extra));
+  const timer = setTimeout(() => child.kill("SIGKILL"), 15_000);
+  const code = await new Promise<number | null>((resolve) => child.on("close", (exit) => resolve(exit)));
+  clearTimeout(timer);
+  return { code, output: output() };
+}
+
+// The sqlite3 program as a foreign writer or reader.
+export function sql(server: Server, statement: string): string {
+  return execFileSync("sqlite3", ["-cmd", ".timeout 5000", server.database, statement], {
+    encoding: "utf8",
+  }).trim();
+}
