@@ -177,9 +177,9 @@ tims_status tims_model_select(tims_db_session *db, tims_arena *arena, const tims
 /* One row; NOT_FOUND. */
 tims_status tims_model_find(tims_db_session *db, tims_arena *arena, const tims_query *query, void **ret_row,
                             tims_error *err);
-/* Copies the current result row's columns `first…` (in descriptor order) into a struct. */
 /* The value of a member as it is bound; strings are borrowed. */
 tims_db_value tims_model_value(const tims_field *field, const void *row);
+/* Copies the current result row's columns `first…` (in descriptor order) into a struct. */
 void tims_model_read_row(const tims_model *model, const tims_db_rows *rows, int first, tims_arena *arena, void *ret_row);
 /* Whether the caller may do it to this row (rule as SQL on the database; for create the row is not there yet).
  * Errors: FORBIDDEN, or the database's. */

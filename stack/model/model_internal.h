@@ -1,0 +1,88 @@
+/* model_internal.h: what the files of this room share. */
+#ifndef TIMS_MODEL_INTERNAL_H
+#define TIMS_MODEL_INTERNAL_H
+
+#include <string.h>
+
+#include "tims/model.h"
+
+/* --- SQL under construction ----------------------------------------------------------------------------- */
+
+enum { MODEL__SQL_BYTES_MAX = 64 * 1024, MODEL__RULE_DEPTH_MAX = 8 };
+
+/* Text and the values of ?1 ?2 … The same query gives the same text, so that the statement cache hits. */
+typedef struct model__sql {
+    tims_arena *arena;
+    tims_buf text;
+    tims_db_value *values;
+    size_t count, capacity;
+    size_t me;      /* the number of the caller's id; 0: not bound yet */
+    unsigned alias; /* the last table alias given out: t0, t1 … */
+} model__sql;
+
+void model__sql_init(model__sql *sql, tims_arena *arena);
+void model__sql_add(model__sql *sql, const char *text);
+void model__sql_add_name(model__sql *sql, const char *name);                   /* quoted */
+void model__sql_add_column(model__sql *sql, unsigned alias, const char *name); /* t0."name" */
+void model__append_column(tims_buf *out, unsigned alias, const char *name);
+/* Binds a value; returns its number. */
+size_t model__sql_bind(model__sql *sql, tims_db_value value);
+void model__sql_add_number(model__sql *sql, size_t number);      /* ?7 */
+void model__sql_add_value(model__sql *sql, tims_db_value value); /* binds and writes ?n */
+tims_sql model__sql_done(model__sql *sql);
+
+/* --- rules -------------------------------------------------------------------------------------------------
+ */
+
+/* What a rule may look at: a table of the statement, or a row in memory, or only its key. */
+typedef struct model__view {
+    const tims_model *model;
+    unsigned alias;
+    const uint16_t
+        *fixed; /* per field: the number of the value it is known to have; 0: unknown. NULL: none known */
+    const void *row; /* NULL: in the database */
+    tims_str key;    /* data != NULL: the SQL for the primary key; nothing else is known */
+} model__view;
+
+/* NO and YES are known without asking the database, and then nothing was added to the text. */
+typedef enum model__truth { MODEL__NO, MODEL__YES, MODEL__ASK } model__truth;
+model__truth model__rule_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
+                             const tims_caller *caller);
+
+/* --- queries
+ * --------------------------------------------------------------------------------------------------- */
+
+/* Bits of all fields the API shows; of all columns; of what a query asks for. */
+tims_field_set model__visible(const tims_model *model);
+tims_field_set model__all(const tims_model *model);
+static inline tims_field_set model__wanted(const tims_query *query)
+{
+    return query->fields != 0 ? query->fields : model__visible(query->model);
+}
+/* SELECT of these columns in descriptor order, then of `extra` ones. `limit` 0: none. */
+tims_sql model__select_sql(tims_arena *arena, const tims_query *query, tims_field_set columns,
+                           const tims_field *const *extra, size_t extra_count, int64_t limit);
+tims_status model__parse_order(const tims_model *model, tims_str text, tims_order *ret_orders,
+                               size_t *ret_count, tims_error *err);
+/* Cuts the next word of a search; false at the end. */
+bool model__next_word(tims_str *rest, tims_str *ret_word);
+
+/* --- rows
+ * -------------------------------------------------------------------------------------------------------- */
+
+static inline const void *model__member(const tims_field *field, const void *row)
+{
+    return (const char *)row + field->offset;
+}
+static inline void *model__member_of(const tims_field *field, void *row)
+{
+    return (char *)row + field->offset;
+}
+/* The kind without "optional". */
+tims_kind model__base_kind(tims_kind kind);
+/* The value of a column as it would be bound again; text is copied. */
+tims_db_value model__column_value(tims_arena *arena, const tims_field *field, const tims_db_rows *rows,
+                                  int column);
+size_t model__kind_size(tims_kind kind);
+
+#endif

@@ -1,0 +1,263 @@
+/* write.c: insert, update, delete, and reading rows as structs; below the application line, so with statuses.
+ *
+ * What the database refuses is told in the terms of the body that caused it: a reference to nothing is an
+ * error of that field (422), a value that is taken is a conflict (409). */
+#include "model/model_internal.h"
+
+#include "tims/crypto.h"
+
+/* --- what is filled in
+ * ------------------------------------------------------------------------------------------ */
+
+static void set_time(const tims_field *field, void *row, tims_time now)
+{
+    if (field->kind == TIMS_KIND_TIME)
+        *(tims_time *)model__member_of(field, row) = now;
+    else
+        *(tims_opt_time *)model__member_of(field, row) = (tims_opt_time){ true, now };
+}
+
+static bool has_time(const tims_field *field, const void *row)
+{
+    const void *member = model__member(field, row);
+    return field->kind == TIMS_KIND_TIME ? ((const tims_time *)member)->us != 0
+                                         : ((const tims_opt_time *)member)->present;
+}
+
+/* A string without data was never set; an empty one was. */
+static void set_default(tims_arena *arena, const tims_field *field, void *row)
+{
+    bool unset = (field->kind == TIMS_KIND_STR && ((tims_str *)model__member_of(field, row))->data == NULL) ||
+                 (field->kind == TIMS_KIND_JSON &&
+                  ((tims_json_text *)model__member_of(field, row))->text.data == NULL);
+    if (!unset)
+        return;
+    tims_status status = tims_bind_text(arena, field, tims_str_from(field->default_value), row, NULL);
+    TIMS_ASSERT(status == TIMS_OK); /* tims_models_new has checked it */
+}
+
+static void fill_in(tims_arena *arena, const tims_model *model, void *row)
+{
+    tims_time now = tims_now();
+    for (size_t i = 0; i < model->fields.count; i++) {
+        const tims_field *field = &model->fields.items[i];
+        if (field->primary && tims_id_is_zero(*(tims_id *)model__member_of(field, row)))
+            *(tims_id *)model__member_of(field, row) = tims_id_new();
+        else if (field->auto_now || (field->auto_now_add && !has_time(field, row)))
+            set_time(field, row, now);
+        else if (field->default_value != NULL)
+            set_default(arena, field, row);
+    }
+}
+
+/* --- what was refused
+ * ------------------------------------------------------------------------------------------------ */
+
+static tims_status has_target(tims_db_session *db, tims_arena *arena, const tims_field *field,
+                              const tims_db_value *id, bool *ret_found)
+{
+    tims_str sql = tims_print(arena, "SELECT 1 FROM \"%s\" WHERE \"%s\" = ?1", field->to->name,
+                              tims_model_primary(field->to)->name);
+    tims_db_rows *rows;
+    tims_status status = tims_db_query(db, sql, id, 1, &rows, NULL);
+    if (status != TIMS_OK)
+        return status;
+    *ret_found = tims_db_next(rows);
+    return tims_db_rows_end(&rows, NULL);
+}
+
+/* SQLite does not say which foreign key failed: look for it. */
+static void name_missing_targets(tims_db_session *db, tims_arena *arena, const tims_model *model,
+                                 const void *row, tims_error *err)
+{
+    for (size_t i = 0; i < model->fields.count; i++) {
+        const tims_field *field = &model->fields.items[i];
+        if (field->to == NULL)
+            continue;
+        tims_db_value id = tims_model_value(field, row);
+        bool found = true;
+        if (id.type == TIMS_DB_NULL || has_target(db, arena, field, &id, &found) != TIMS_OK || found)
+            continue;
+        tims_error_field(arena, err, tims_print(arena, "/%s", field->name), "not_found",
+                         "There is no such %s.", field->to->name);
+    }
+}
+
+/* A conflict that the row itself caused is invalid input; only "unique" is a conflict with something else. */
+static tims_status explain(tims_db_session *db, tims_arena *arena, const tims_model *model, const void *row,
+                           tims_status status, tims_error *err)
+{
+    if (status != TIMS_CONFLICT || err == NULL || err->code == NULL || strcmp(err->code, "unique") == 0)
+        return status;
+    tims_error refined = { 0 };
+    const char *code = err->code;
+    if (strcmp(code, "foreign_key") == 0)
+        name_missing_targets(db, arena, model, row, &refined);
+    if (refined.fields == NULL) {
+        (void)tims_fail(&refined, TIMS_INVALID, code, "The database refused this %s: %s.", model->name, code);
+        refined.fields = err->fields;
+    }
+    memcpy(refined.detail, err->detail, sizeof(refined.detail));
+    *err = refined;
+    return TIMS_INVALID;
+}
+
+/* --- writing
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+tims_status tims_model_insert(tims_db_session *db, tims_arena *arena, const tims_model *model, void *row,
+                              tims_error *err)
+{
+    tims_error own = { 0 };
+    if (err == NULL)
+        err = &own;
+    fill_in(arena, model, row);
+    model__sql sql;
+    model__sql_init(&sql, arena);
+    model__sql_add(&sql, "INSERT INTO ");
+    model__sql_add_name(&sql, model->name);
+    for (size_t i = 0; i < model->fields.count; i++) {
+        model__sql_add(&sql, i == 0 ? " (" : ",");
+        model__sql_add_name(&sql, model->fields.items[i].name);
+    }
+    for (size_t i = 0; i < model->fields.count; i++) {
+        model__sql_add(&sql, i == 0 ? ") VALUES (" : ",");
+        model__sql_add_value(&sql, tims_model_value(&model->fields.items[i], row));
+    }
+    model__sql_add(&sql, ")");
+    tims_sql statement = model__sql_done(&sql);
+    tims_status status = tims_db_run(db, statement.text, statement.values, statement.value_count, NULL, err);
+    return explain(db, arena, model, row, status, err);
+}
+
+static tims_status not_found(const tims_model *model, tims_error *err)
+{
+    return tims_fail(err, TIMS_NOT_FOUND, NULL, "There is no such %s, or it is not yours to see.",
+                     model->name);
+}
+
+/* The fields named, and those that tell the time of each change. */
+static tims_field_set with_auto_fields(const tims_model *model, void *row, tims_field_set fields)
+{
+    for (size_t i = 0; i < model->fields.count; i++) {
+        if (!model->fields.items[i].auto_now)
+            continue;
+        set_time(&model->fields.items[i], row, tims_now());
+        fields |= (tims_field_set)1 << i;
+    }
+    return fields;
+}
+
+tims_status tims_model_update(tims_db_session *db, tims_arena *arena, const tims_model *model, void *row,
+                              tims_field_set fields, tims_error *err)
+{
+    tims_error own = { 0 };
+    if (err == NULL)
+        err = &own;
+    const tims_field *primary = tims_model_primary(model);
+    fields &= ~((tims_field_set)1 << tims_field_index(model->fields, primary));
+    if (fields == 0)
+        return TIMS_OK;
+    fields = with_auto_fields(model, row, fields);
+    model__sql sql;
+    model__sql_init(&sql, arena);
+    model__sql_add(&sql, "UPDATE ");
+    model__sql_add_name(&sql, model->name);
+    for (size_t i = 0; i < model->fields.count; i++) {
+        if ((fields >> i & 1) == 0)
+            continue;
+        model__sql_add(&sql, sql.count == 0 ? " SET " : ",");
+        model__sql_add_name(&sql, model->fields.items[i].name);
+        model__sql_add(&sql, " = ");
+        model__sql_add_value(&sql, tims_model_value(&model->fields.items[i], row));
+    }
+    model__sql_add(&sql, " WHERE ");
+    model__sql_add_name(&sql, primary->name);
+    model__sql_add(&sql, " = ");
+    model__sql_add_value(&sql, tims_model_value(primary, row));
+    tims_sql statement = model__sql_done(&sql);
+    int64_t changed = 0;
+    tims_status status =
+        tims_db_run(db, statement.text, statement.values, statement.value_count, &changed, err);
+    if (status == TIMS_OK && changed == 0)
+        return not_found(model, err);
+    return explain(db, arena, model, row, status, err);
+}
+
+tims_status tims_model_delete(tims_db_session *db, tims_arena *arena, const tims_model *model, tims_id id,
+                              tims_error *err)
+{
+    model__sql sql;
+    model__sql_init(&sql, arena);
+    model__sql_add(&sql, "DELETE FROM ");
+    model__sql_add_name(&sql, model->name);
+    model__sql_add(&sql, " WHERE ");
+    model__sql_add_name(&sql, tims_model_primary(model)->name);
+    model__sql_add(&sql, " = ");
+    model__sql_add_value(&sql, tims_db_id(id));
+    tims_sql statement = model__sql_done(&sql);
+    int64_t changed = 0;
+    tims_status status =
+        tims_db_run(db, statement.text, statement.values, statement.value_count, &changed, err);
+    if (status == TIMS_OK && changed == 0)
+        return not_found(model, err);
+    return status;
+}
+
+/* --- reading structs
+ * ---------------------------------------------------------------------------------------------------- */
+
+enum { FIRST_ROWS = 16 };
+
+static char *grow_rows(tims_arena *arena, const tims_model *model, char *items, size_t count,
+                       size_t *capacity)
+{
+    char *more = tims_alloc_array(arena, *capacity * 2, model->size);
+    memcpy(more, items, count * model->size);
+    *capacity *= 2;
+    return more;
+}
+
+tims_status tims_model_select(tims_db_session *db, tims_arena *arena, const tims_query *query,
+                              void **ret_rows, size_t *ret_count, tims_error *err)
+{
+    const tims_model *model = query->model;
+    TIMS_ASSERT(!query->backwards);
+    tims_sql sql = model__select_sql(arena, query, model__all(model), NULL, 0, query->limit);
+    tims_db_rows *rows;
+    tims_status status = tims_db_query(db, sql.text, sql.values, sql.value_count, &rows, err);
+    if (status != TIMS_OK)
+        return status;
+    size_t count = 0;
+    size_t capacity = query->limit > 0 && query->limit < FIRST_ROWS ? (size_t)query->limit : FIRST_ROWS;
+    char *items = tims_alloc_array(arena, capacity, model->size);
+    while (tims_db_next(rows)) {
+        if (count == capacity)
+            items = grow_rows(arena, model, items, count, &capacity);
+        tims_model_read_row(model, rows, 0, arena, items + count * model->size);
+        count++;
+    }
+    status = tims_db_rows_end(&rows, err);
+    if (status != TIMS_OK)
+        return status;
+    *ret_rows = items;
+    *ret_count = count;
+    return TIMS_OK;
+}
+
+tims_status tims_model_find(tims_db_session *db, tims_arena *arena, const tims_query *query, void **ret_row,
+                            tims_error *err)
+{
+    tims_query one = *query;
+    one.limit = 1;
+    void *rows;
+    size_t count;
+    tims_status status = tims_model_select(db, arena, &one, &rows, &count, err);
+    if (status != TIMS_OK)
+        return status;
+    if (count == 0)
+        return not_found(query->model, err);
+    *ret_row = rows;
+    return TIMS_OK;
+}
