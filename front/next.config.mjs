@@ -1,0 +1,27 @@
+// One set of pages, two builds: dist/server renders pages on request from data that the backend posts (render.mjs);
+// dist/app is the same pages as files, for native shells, for offline use, and for when no renderer answers.
+import { dirname } from "node:path";
+
+const exporting = process.env.APP_TARGET === "export";
+
+/** @type {import("next").NextConfig} */
+const config = {
+  reactStrictMode: true,
+  poweredByHeader: false,
+  compress: false, // the backend compresses
+  generateEtags: false,
+  devIndicators: false,
+  transpilePackages: ["@tims/client"],
+  distDir: exporting
+    ? "dist/app"
+    : process.env.NODE_ENV === "production"
+      ? "dist/server"
+      : "dist/development",
+  turbopack: {
+    root: dirname(import.meta.dirname), // workspaces: packages live beside this folder
+    rules: { "*.md": { loaders: ["./scripts/markdown.cjs"], as: "*.js" } },
+  },
+  ...(exporting ? { output: "export", images: { unoptimized: true } } : {}),
+};
+
+export default config;

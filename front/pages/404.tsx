@@ -1,0 +1,3 @@
+import { MissingPage } from "@/layout/MissingPage";
+
+export default MissingPage;

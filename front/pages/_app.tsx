@@ -1,0 +1,93 @@
+/* Around every page: the client with the page's data.
+ *
+ * Rendered on the server, the data came with the request. Navigating in the browser, it is asked for before the next
+ * page shows. In the exported shell it is asked for once the shell stands. */
+import { ApiError, type Client, createClient, type PageData, PageProvider, type User } from "@tims/client";
+import type { AppContext, AppProps } from "next/app";
+import Head from "next/head";
+import Router, { useRouter } from "next/router";
+import { useEffect, useState } from "react";
+import { MissingPage } from "@/layout/MissingPage";
+import "../styles/globals.css";
+
+interface PageProps {
+  pageData: PageData | null;
+  /** The backend says that there is no such page, or not for this person. */
+  missing?: boolean;
+}
+
+interface RequestWithData {
+  pageData?: PageData;
+}
+
+let browserClient: Client | null = null; // one a tab; never used on the server
+
+async function whoAmI(client: Client): Promise<{ user: User | null }> {
+  try {
+    return { user: (await client.api<User>("GET", "/api/auth/me/")).data };
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return { user: null };
+    throw error;
+  }
+}
+
+function makeClient(pageData: PageData | null): Client {
+  const client = createClient({ pageData, whoAmI });
+  if (typeof window !== "undefined") browserClient = client;
+  return client;
+}
+
+/** What the page at `path` shows is in the store afterwards, where it can be had. */
+async function fetchPage(client: Client, path: string): Promise<PageProps> {
+  try {
+    await client.loadPage(path);
+    return { pageData: null };
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status === 401) window.location.assign(`/login?next=${encodeURIComponent(path)}`);
+    return { pageData: null, missing: error.status === 403 || error.status === 404 };
+  }
+}
+
+/** A native shell answers every address that it has no file for with index.html; this goes where it was meant. */
+function useMeantAddress() {
+  const router = useRouter();
+  useEffect(() => {
+    const meant = window.location.pathname;
+    if (router.pathname === "/" && meant !== "/" && !meant.endsWith(".html")) {
+      void router.replace(meant + window.location.search);
+    }
+  }, [router]);
+}
+
+export default function App({ Component, pageProps, pageData, missing = false }: AppProps & PageProps) {
+  const [client] = useState(() => makeClient(pageData));
+  const [shellMissing, setShellMissing] = useState(false);
+  const router = useRouter();
+  useMeantAddress();
+  const isError = router.pathname === "/404" || router.pathname === "/_error" || router.pathname === "/500";
+  useEffect(() => {
+    if (client.state.page !== null) return;
+    const path = isError ? "/" : Router.asPath; // an error page has no data; the bar wants to know who is signed in
+    void fetchPage(client, path).then((props) => setShellMissing(!isError && props.missing === true));
+  }, [client, isError]);
+  useEffect(() => {
+    const left = () => setShellMissing(false);
+    Router.events.on("routeChangeComplete", left);
+    return () => Router.events.off("routeChangeComplete", left);
+  }, []);
+  return (
+    <PageProvider client={client}>
+      <Head>
+        <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover" />
+      </Head>
+      {missing || shellMissing ? <MissingPage /> : <Component {...pageProps} />}
+    </PageProvider>
+  );
+}
+
+App.getInitialProps = async ({ ctx }: AppContext): Promise<PageProps> => {
+  if (typeof window === "undefined")
+    return { pageData: (ctx.req as RequestWithData | undefined)?.pageData ?? null };
+  return browserClient ? fetchPage(browserClient, ctx.asPath ?? "/") : { pageData: null };
+};

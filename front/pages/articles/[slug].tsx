@@ -1,0 +1,30 @@
+import Link from "next/link";
+import { useRouter } from "next/router";
+import { articles } from "@/articles";
+import { Layout } from "@/layout/Layout";
+import { MissingPage } from "@/layout/MissingPage";
+import { Icon } from "@/ui/Icon";
+
+export default function ArticlePage() {
+  const router = useRouter();
+  const slug = router.query.slug;
+  if (slug === undefined) return <Layout title="Article">{null}</Layout>; // the exported shell, for a moment
+  const article = typeof slug === "string" && Object.hasOwn(articles, slug) ? articles[slug] : undefined;
+  if (!article) return <MissingPage />;
+  return (
+    <Layout title={article.title}>
+      <article className="mx-auto max-w-2xl">
+        <Link href="/" className="btn btn-ghost btn-sm -ml-3 font-medium">
+          <Icon name="back" /> All articles
+        </Link>
+        <h1 className="mt-4 text-4xl font-semibold tracking-tight">{article.title}</h1>
+        <p className="text-soft mt-3 text-xl leading-relaxed">{article.summary}</p>
+        <div
+          className="article mt-8"
+          // biome-ignore lint/security/noDangerouslySetInnerHtml: made from our own content/*.md while building
+          dangerouslySetInnerHTML={{ __html: article.html }}
+        />
+      </article>
+    </Layout>
+  );
+}

@@ -1,0 +1,205 @@
+import { fieldError, type User, useClient, useUser } from "@tims/client";
+import { type ChangeEvent, type FormEvent, useRef } from "react";
+import { Layout } from "@/layout/Layout";
+import { nameOf } from "@/types";
+import { Avatar } from "@/ui/Avatar";
+import { useCall } from "@/ui/callApi";
+import { Field, FormError } from "@/ui/Field";
+import { Icon } from "@/ui/Icon";
+
+const PICTURE_BYTES_MAX = 1024 * 1024;
+
+function useTakeUser() {
+  const client = useClient();
+  return (user: User | undefined) =>
+    user && client.setSession({ ...client.state.user, ...user }, client.state.csrf);
+}
+
+function Saved({ shown, children }: { shown: boolean; children: string }) {
+  return (
+    <p role="status" className="text-success text-sm font-medium empty:hidden">
+      {shown ? children : null}
+    </p>
+  );
+}
+
+function Picture({ user }: { user: User }) {
+  const { run, sending, problem, done } = useCall<User>();
+  const take = useTakeUser();
+  const input = useRef<HTMLInputElement>(null);
+  async function upload(event: ChangeEvent<HTMLInputElement>) {
+    const file = event.currentTarget.files?.[0];
+    if (!file) return;
+    const body = new FormData();
+    body.set("avatar", file);
+    take(await run("PUT", "/api/auth/me/avatar/", { body }));
+    if (input.current) input.current.value = "";
+  }
+  return (
+    <div className="flex items-center gap-5">
+      <Avatar person={user} size="large" />
+      <div className="flex min-w-0 flex-col items-start gap-2">
+        <p className="text-2xl font-semibold break-words">{nameOf(user)}</p>
+        <label
+          className={`btn btn-sm ${sending ? "btn-disabled" : ""} focus-within:outline-primary focus-within:outline-2`}
+        >
+          <Icon name="camera" /> Change picture
+          <input
+            ref={input}
+            type="file"
+            name="avatar"
+            accept="image/png,image/jpeg,image/webp,image/gif"
+            className="sr-only"
+            onChange={upload}
+            disabled={sending}
+          />
+        </label>
+        <p className="text-soft text-sm">
+          PNG, JPEG, WebP or GIF, up to {PICTURE_BYTES_MAX / 1024 / 1024} MB.
+        </p>
+        <FormError>{problem?.detail}</FormError>
+        <Saved shown={done}>Your new picture is in place.</Saved>
+      </div>
+    </div>
+  );
+}
+
+function NameForm({ user }: { user: User }) {
+  const { run, sending, problem, done } = useCall<User>();
+  const take = useTakeUser();
+  async function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const name = new FormData(event.currentTarget).get("display_name");
+    take(await run("PATCH", "/api/auth/me/", { body: { display_name: String(name ?? "").trim() } }));
+  }
+  const wrong = fieldError(problem, "display_name");
+  return (
+    <form onSubmit={submit} className="flex flex-col gap-4">
+      <FormError>{problem && !wrong ? problem.detail : null}</FormError>
+      <Field
+        label="Name that others see"
+        name="display_name"
+        defaultValue={user.display_name}
+        maxLength={60}
+        autoComplete="name"
+        error={wrong}
+        hint={`You sign in as ${user.username}.`}
+      />
+      <div className="flex items-center gap-4">
+        <button type="submit" className="btn btn-primary" disabled={sending}>
+          Save
+        </button>
+        <Saved shown={done}>Saved.</Saved>
+      </div>
+    </form>
+  );
+}
+
+function PasswordForm({ user }: { user: User }) {
+  const { run, sending, problem, done } = useCall();
+  async function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = event.currentTarget;
+    const data = new FormData(form);
+    const body = { old_password: data.get("old_password"), new_password: data.get("new_password") };
+    if ((await run("POST", "/api/auth/password/", { body })) !== undefined) form.reset();
+  }
+  const wrongOld = fieldError(problem, "old_password");
+  const wrongNew = fieldError(problem, "new_password");
+  return (
+    <form onSubmit={submit} className="flex flex-col gap-4">
+      <FormError>{problem && !wrongOld && !wrongNew ? problem.detail : null}</FormError>
+      <input
+        type="text"
+        name="username"
+        autoComplete="username"
+        defaultValue={user.username}
+        hidden
+        readOnly
+      />
+      <Field
+        label="Password now"
+        name="old_password"
+        type="password"
+        autoComplete="current-password"
+        required
+        error={wrongOld}
+      />
+      <Field
+        label="New password"
+        name="new_password"
+        type="password"
+        autoComplete="new-password"
+        required
+        error={wrongNew}
+        hint="At least 8 characters; a sentence is best."
+      />
+      <div className="flex items-center gap-4">
+        <button type="submit" className="btn" disabled={sending}>
+          Change password
+        </button>
+        <Saved shown={done}>Your password is changed.</Saved>
+      </div>
+    </form>
+  );
+}
+
+function SignOut() {
+  const { run, sending, problem } = useCall();
+  const client = useClient();
+  async function signOut(url: string) {
+    if ((await run("POST", url)) === undefined) return;
+    client.setSession(null, "", null);
+    window.location.assign("/");
+  }
+  return (
+    <div className="flex flex-col gap-3">
+      <FormError>{problem?.detail}</FormError>
+      <div className="flex flex-wrap gap-3">
+        <button type="button" className="btn" disabled={sending} onClick={() => signOut("/api/auth/logout/")}>
+          <Icon name="leave" /> Sign out
+        </button>
+        <button
+          type="button"
+          className="btn btn-outline btn-error"
+          disabled={sending}
+          onClick={() => signOut("/api/auth/logout-everywhere/")}
+        >
+          Sign out everywhere
+        </button>
+      </div>
+      <p className="text-soft text-sm">Everywhere means this browser, all others, and your devices.</p>
+    </div>
+  );
+}
+
+export default function ProfilePage() {
+  const user = useUser();
+  return (
+    <Layout title="Profile">
+      <div className="mx-auto flex max-w-xl flex-col gap-6">
+        <h1 className="sr-only">Profile</h1>
+        {user && (
+          <>
+            <section className="surface flex flex-col gap-6 p-6">
+              <Picture user={user} />
+              <NameForm user={user} />
+            </section>
+            <section className="surface flex flex-col gap-4 p-6" aria-labelledby="password">
+              <h2 id="password" className="text-lg font-semibold">
+                Password
+              </h2>
+              <PasswordForm user={user} />
+            </section>
+            <section className="surface flex flex-col gap-4 p-6" aria-labelledby="signing-out">
+              <h2 id="signing-out" className="text-lg font-semibold">
+                Signing out
+              </h2>
+              <SignOut />
+            </section>
+          </>
+        )}
+      </div>
+    </Layout>
+  );
+}

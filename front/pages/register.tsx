@@ -1,0 +1,5 @@
+import { SignForm } from "@/account/SignForm";
+
+export default function RegisterPage() {
+  return <SignForm kind="register" />;
+}

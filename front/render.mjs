@@ -1,0 +1,59 @@
+// The render server. The backend owns the address, the session, the status and the headers; it posts a page's data to
+// the page's path over a private socket and gets the page's HTML. It is stateless: run as many as there are cores.
+//
+//   TIMS_RENDER_SOCKET=/run/x/render.sock node render.mjs     (or PORT=3101; NODE_ENV=development for hot reload)
+import http from "node:http";
+import next from "next";
+
+const development = process.env.NODE_ENV !== "production";
+const DATA_BYTES_MAX = 16 * 1024 * 1024;
+
+async function readData(request) {
+  const parts = [];
+  let length = 0;
+  for await (const part of request) {
+    length += part.length;
+    if (length > DATA_BYTES_MAX) throw new Error("page data is too large");
+    parts.push(part);
+  }
+  return JSON.parse(Buffer.concat(parts).toString("utf8"));
+}
+
+// Next sees a GET; _app finds the data on the request (getInitialProps). Without Next's own cookies and previews.
+async function becomeGet(request) {
+  request.pageData = await readData(request);
+  request.method = "GET";
+  for (const name of ["content-length", "content-type", "transfer-encoding", "cookie"])
+    delete request.headers[name];
+}
+
+const server = http.createServer({ keepAliveTimeout: 60_000 }, async (request, response) => {
+  try {
+    if (request.method === "POST" && !request.url.startsWith("/_")) await becomeGet(request);
+    await handle(request, response);
+  } catch (error) {
+    console.error(error);
+    if (!response.headersSent) response.statusCode = 500;
+    response.end("The page could not be rendered.");
+  }
+});
+
+const app = next({ dev: development, dir: import.meta.dirname, quiet: true, httpServer: server });
+await app.prepare();
+const handle = app.getRequestHandler();
+if (development) server.on("upgrade", app.getUpgradeHandler()); // hot reload
+
+const socket = process.env.TIMS_RENDER_SOCKET;
+if (socket) server.listen(socket);
+else server.listen(Number(process.env.PORT ?? 3101), "127.0.0.1");
+server.on("listening", () => console.log(`renderer: ready on ${socket ?? `port ${server.address().port}`}`));
+
+// Goes with the backend: asked to by a signal, or when its parent has gone without a word.
+function stop() {
+  server.close(() => process.exit(0));
+  setTimeout(() => process.exit(0), 2000).unref();
+}
+process.on("SIGTERM", stop);
+process.on("SIGINT", stop);
+const parent = process.ppid;
+if (socket) setInterval(() => process.ppid !== parent && process.exit(0), 1000).unref();

@@ -1,0 +1,100 @@
+/* All chats of the person, the latest first, each with what is unread. */
+import { useLive } from "@tims/client";
+import Link from "next/link";
+import { useMemo, useState } from "react";
+import type { Chat } from "@/types";
+import { hueOf, initialsOf } from "@/ui/Avatar";
+import { Icon } from "@/ui/Icon";
+import { ShortTime } from "@/ui/Time";
+import { NewChatDialog } from "./NewChatDialog";
+import { useOwnMembers } from "./unread";
+
+function ChatMark({ chat }: { chat: Chat }) {
+  return (
+    <span
+      aria-hidden="true"
+      className="rounded-field flex size-11 shrink-0 items-center justify-center font-semibold text-white"
+      style={{ backgroundColor: `oklch(48% 0.095 ${hueOf(chat.id)})` }}
+    >
+      {initialsOf(chat.title)}
+    </span>
+  );
+}
+
+function ChatItem({ chat, unread, open }: { chat: Chat; unread: number; open: boolean }) {
+  return (
+    <li>
+      <Link
+        href={`/chat/${chat.id}`}
+        aria-current={open ? "page" : undefined}
+        className={`rounded-field flex items-center gap-3 px-3 py-2.5 ${open ? "bg-primary/12" : "hover:bg-base-content/5"}`}
+      >
+        <ChatMark chat={chat} />
+        <span className="flex min-w-0 grow flex-col">
+          <span className={`truncate ${unread > 0 ? "font-semibold" : "font-medium"}`}>{chat.title}</span>
+          <span className="text-soft text-sm">
+            <ShortTime iso={chat.last_message_at} />
+          </span>
+        </span>
+        {unread > 0 && (
+          <span className="badge badge-primary badge-sm font-semibold">
+            {unread > 99 ? "99+" : unread}
+            <span className="sr-only"> unread</span>
+          </span>
+        )}
+      </Link>
+    </li>
+  );
+}
+
+export function ChatList({ open }: { open?: string | undefined }) {
+  const chats = useLive<Chat>("/api/chats/");
+  const members = useOwnMembers();
+  const [starting, setStarting] = useState(false);
+  const unread = useMemo(() => new Map(members.map((member) => [member.chat, member.unread])), [members]);
+  const settled = chats.state !== "loading";
+  return (
+    <div className="flex h-full min-h-0 flex-col">
+      <header className="flex h-16 shrink-0 items-center justify-between px-5">
+        <h2 className="text-xl font-semibold tracking-tight">Chats</h2>
+        <button type="button" className="btn btn-primary btn-sm" onClick={() => setStarting(true)}>
+          <Icon name="plus" className="size-4" /> New chat
+        </button>
+      </header>
+      <nav aria-label="Chats" className="min-h-0 grow overflow-y-auto px-2 pb-4" aria-busy={!settled}>
+        <ul className="flex flex-col gap-0.5">
+          {chats.rows.map((chat) => (
+            <ChatItem key={chat.id} chat={chat} unread={unread.get(chat.id) ?? 0} open={chat.id === open} />
+          ))}
+        </ul>
+        {chats.rows.length === 0 && settled && (
+          <p className="text-soft px-3 py-8 text-center">No chats yet. Start one with somebody.</p>
+        )}
+        {chats.rows.length === 0 && !settled && <Placeholder />}
+        {chats.next && (
+          <button
+            type="button"
+            className="btn btn-ghost btn-sm mt-2 w-full"
+            onClick={() => void chats.loadMore()}
+          >
+            More chats
+          </button>
+        )}
+      </nav>
+      {starting && <NewChatDialog onClose={() => setStarting(false)} />}
+    </div>
+  );
+}
+
+function Placeholder() {
+  return (
+    <div className="flex flex-col gap-3 px-3 py-2" aria-hidden="true">
+      {["a", "b", "c", "d"].map((key) => (
+        <div key={key} className="flex items-center gap-3">
+          <div className="skeleton rounded-field size-11" />
+          <div className="skeleton h-4 grow" />
+        </div>
+      ))}
+    </div>
+  );
+}

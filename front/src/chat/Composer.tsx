@@ -1,0 +1,65 @@
+/* Where messages are written. Enter sends, Shift+Enter begins a line; a phone's keyboard keeps its own Enter. */
+import { type FormEvent, type KeyboardEvent, useId, useRef, useState } from "react";
+import { Icon } from "@/ui/Icon";
+
+const LENGTH_MAX = 4000; // as the model says
+
+export function Composer({ onSend }: { onSend: (text: string) => void }) {
+  const [text, setText] = useState("");
+  const box = useRef<HTMLTextAreaElement>(null);
+  const id = useId();
+  const ready = text.trim() !== "";
+
+  function send(event?: FormEvent) {
+    event?.preventDefault();
+    if (!ready) return;
+    onSend(text.trim());
+    setText("");
+    box.current?.focus();
+  }
+
+  function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>) {
+    const touch = window.matchMedia("(pointer: coarse)").matches;
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing || touch) return;
+    event.preventDefault();
+    send();
+  }
+
+  return (
+    <form
+      onSubmit={send}
+      className="border-base-content/8 bg-base-100 border-t px-3 pt-3 pb-[calc(0.75rem+env(safe-area-inset-bottom))] md:px-5"
+    >
+      <div className="mx-auto flex max-w-3xl items-end gap-2">
+        <label htmlFor={id} className="sr-only">
+          Message
+        </label>
+        <textarea
+          ref={box}
+          id={id}
+          name="text"
+          rows={1}
+          maxLength={LENGTH_MAX}
+          placeholder="Write a message"
+          className="textarea field-sizing-content max-h-40 min-h-10 w-full resize-none py-2 text-base"
+          value={text}
+          onChange={(event) => setText(event.currentTarget.value)}
+          onKeyDown={onKeyDown}
+        />
+        <button
+          type="submit"
+          className="btn btn-primary btn-circle shrink-0"
+          aria-label="Send"
+          disabled={!ready}
+        >
+          <Icon name="send" />
+        </button>
+      </div>
+      <noscript>
+        <p className="text-soft mx-auto max-w-3xl pt-2 text-sm">
+          You can read without JavaScript; writing needs it.
+        </p>
+      </noscript>
+    </form>
+  );
+}

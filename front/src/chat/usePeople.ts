@@ -1,0 +1,43 @@
+/* Who is who in a chat: members come with their users; somebody who wrote and left is asked for once. */
+import { type AnyRow, type ListDocument, type User, useClient, useUser } from "@tims/client";
+import { useEffect, useMemo, useState } from "react";
+import type { Message, Person } from "@/types";
+
+export type People = Record<string, Person>;
+
+export function usePeople(
+  included: Record<string, AnyRow> | undefined,
+  messages: readonly Message[],
+): People {
+  const client = useClient();
+  const me = useUser();
+  const [others, setOthers] = useState<People>({});
+  const people = useMemo(() => {
+    const known: People = { ...others };
+    for (const [id, row] of Object.entries(included ?? {})) known[id] = row as unknown as User;
+    if (me) known[me.id] = me;
+    return known;
+  }, [included, others, me]);
+  const unknown = [...new Set(messages.map((message) => message.sender))]
+    .filter((id) => id && !people[id])
+    .sort()
+    .join(",");
+  useEffect(() => {
+    if (unknown === "" || included === undefined) return;
+    let stale = false;
+    client
+      .api<ListDocument>("GET", `/api/users/?id__in=${unknown}`)
+      .then(({ data }) => {
+        if (!stale)
+          setOthers((held) => ({
+            ...held,
+            ...(Object.fromEntries(data.rows.map((row) => [row.id, row])) as unknown as People),
+          }));
+      })
+      .catch(() => {}); // they stay "Somebody"
+    return () => {
+      stale = true;
+    };
+  }, [client, unknown, included]);
+  return people;
+}

@@ -1,0 +1,172 @@
+/* The frame of every page: a bar above, a dock below on phones, one main landmark between. */
+import { useConnection, useUser } from "@tims/client";
+import Head from "next/head";
+import Link from "next/link";
+import { useRouter } from "next/router";
+import type { ReactNode } from "react";
+import { useUnread } from "@/chat/unread";
+import { nameOf } from "@/types";
+import { Avatar } from "@/ui/Avatar";
+import { Icon, type IconName } from "@/ui/Icon";
+
+interface Place {
+  href: string;
+  label: string;
+  icon: IconName;
+  /** Paths that belong to it. */
+  at: RegExp;
+}
+
+const HOME: Place = { href: "/", label: "Home", icon: "home", at: /^\/(articles\/.*)?$/ };
+const CHATS: Place = { href: "/chats", label: "Chats", icon: "chats", at: /^\/chats?(\/|$)/ };
+const PROFILE: Place = { href: "/profile", label: "Profile", icon: "person", at: /^\/profile/ };
+const SIGN_IN: Place = { href: "/login", label: "Sign in", icon: "person", at: /^\/(login|register)/ };
+const SETTINGS: Place = { href: "/settings", label: "Settings", icon: "palette", at: /^\/settings/ };
+
+function isAt(place: Place, path: string): boolean {
+  return place.at.test(path.split(/[?#]/)[0] ?? "");
+}
+
+function UnreadBadge({ count }: { count: number }) {
+  if (count === 0) return null;
+  return (
+    <span className="badge badge-primary badge-sm font-semibold">
+      {count > 99 ? "99+" : count}
+      <span className="sr-only"> unread</span>
+    </span>
+  );
+}
+
+function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number; hiddenOnPhones: boolean }) {
+  const user = useUser();
+  const link = (place: Place, children: ReactNode) => (
+    <Link
+      href={place.href}
+      className={`btn btn-ghost btn-sm font-medium ${isAt(place, path) ? "bg-base-content/8" : ""}`}
+      aria-current={isAt(place, path) ? "page" : undefined}
+    >
+      {children}
+    </Link>
+  );
+  return (
+    <header className={`border-base-content/8 bg-base-100 border-b ${hiddenOnPhones ? "max-md:hidden" : ""}`}>
+      <div className="mx-auto flex h-14 max-w-6xl items-center gap-1 px-4">
+        <Link
+          href="/"
+          className="mr-auto flex items-center gap-2.5 rounded-lg font-semibold tracking-tight md:mr-4"
+        >
+          <img src="/icon.svg" alt="" width="28" height="28" />
+          Tim’s Stack
+        </Link>
+        <nav aria-label="Main" className="flex items-center gap-1 max-md:hidden md:grow">
+          {link(HOME, "Home")}
+          {link(
+            CHATS,
+            <>
+              Chats <UnreadBadge count={unread} />
+            </>,
+          )}
+          <span className="grow" />
+          {link(SETTINGS, "Settings")}
+          {user ? (
+            <Link
+              href="/profile"
+              className="btn btn-ghost btn-sm gap-2 pl-1 font-medium"
+              aria-current={isAt(PROFILE, path) ? "page" : undefined}
+            >
+              <Avatar person={user} size="small" />
+              <span className="max-w-40 truncate">{nameOf(user)}</span>
+            </Link>
+          ) : (
+            <Link href="/login" className="btn btn-primary btn-sm">
+              Sign in
+            </Link>
+          )}
+        </nav>
+      </div>
+    </header>
+  );
+}
+
+function Dock({ path, unread }: { path: string; unread: number }) {
+  const places = [HOME, CHATS, useUser() ? PROFILE : SIGN_IN, SETTINGS];
+  return (
+    <nav
+      aria-label="Main"
+      className="border-base-content/8 bg-base-100 sticky bottom-0 z-10 grid grid-cols-4 border-t pb-[env(safe-area-inset-bottom)] md:hidden"
+    >
+      {places.map((place) => {
+        const here = isAt(place, path);
+        return (
+          <Link
+            key={place.href}
+            href={place.href}
+            aria-current={here ? "page" : undefined}
+            className={`relative flex h-14 flex-col items-center justify-center gap-0.5 text-xs font-medium ${here ? "text-primary" : "text-soft"}`}
+          >
+            <Icon name={place.icon} className="size-5.5" />
+            {place.label}
+            {place === CHATS && (
+              <span className="absolute top-1 left-1/2 ml-2">
+                <UnreadBadge count={unread} />
+              </span>
+            )}
+          </Link>
+        );
+      })}
+    </nav>
+  );
+}
+
+/** Says that what is shown may be old, once that has lasted a moment (the class delays it). */
+function ConnectionNotice() {
+  const { status, attempts } = useConnection();
+  const away = status === "waiting" || (status === "connecting" && attempts > 0);
+  return (
+    <div role="status" className="empty:hidden">
+      {away ? (
+        <p className="bg-warning text-warning-content px-4 py-1.5 text-center text-sm font-medium">
+          Not connected. You see what was here last; it goes on by itself.
+        </p>
+      ) : null}
+    </div>
+  );
+}
+
+interface LayoutProps {
+  title: string;
+  children: ReactNode;
+  /** The page fills the screen and scrolls inside (chats). */
+  fill?: boolean;
+  /** On phones nothing but the page itself (a conversation). */
+  bare?: boolean;
+}
+
+export function Layout({ title, children, fill = false, bare = false }: LayoutProps) {
+  const path = useRouter().asPath;
+  const unread = useUnread();
+  const heading = unread > 0 ? `(${unread}) ${title}` : title;
+  return (
+    <div className={`flex flex-col ${fill ? "h-dvh" : "min-h-dvh"}`}>
+      <Head>
+        <title>{`${heading} · Tim’s Stack`}</title>
+      </Head>
+      <a
+        href="#main"
+        className="btn btn-primary btn-sm sr-only z-20 focus:not-sr-only focus:absolute focus:m-2"
+      >
+        Skip to the content
+      </a>
+      <TopBar path={path} unread={unread} hiddenOnPhones={bare} />
+      <ConnectionNotice />
+      <main
+        id="main"
+        tabIndex={-1}
+        className={`grow outline-none ${fill ? "min-h-0" : "px-4 py-8 md:py-12"}`}
+      >
+        {children}
+      </main>
+      {!bare && <Dock path={path} unread={unread} />}
+    </div>
+  );
+}

@@ -1,0 +1,30 @@
+/* The demo's rows, as the API answers them. */
+import type { Row, User } from "@tims/client";
+
+export type Person = Pick<User, "id" | "username" | "display_name" | "avatar">;
+
+export interface Chat extends Row {
+  title: string;
+  created_by: string;
+  created_at: string;
+  last_message_at: string;
+}
+
+export interface Member extends Row {
+  chat: string;
+  user: string;
+  joined_at: string;
+  last_read_at: string | null;
+  unread: number;
+}
+
+export interface Message extends Row {
+  chat: string;
+  sender: string;
+  text: string;
+  created_at: string;
+}
+
+export function nameOf(person: Person | undefined): string {
+  return person?.display_name || person?.username || "Somebody";
+}

@@ -1,0 +1,43 @@
+/* A person's picture, or their initials on a colour that is always the same for them. */
+import { nameOf, type Person } from "@/types";
+
+const SIZES = { small: "size-7 text-[0.65rem]", medium: "size-10 text-sm", large: "size-24 text-3xl" };
+
+export function initialsOf(name: string): string {
+  const words = name
+    .trim()
+    .split(/[\s._-]+/)
+    .filter(Boolean);
+  const first = [...(words[0] ?? "?")][0] ?? "?";
+  const last =
+    words.length > 1 ? ([...(words[words.length - 1] ?? "")][0] ?? "") : ([...(words[0] ?? "")].at(-1) ?? "");
+  return (/\d/.test(last) || words.length > 1 ? first + last : first).toUpperCase();
+}
+
+/** A hue from 0 to 359 that belongs to the id. */
+export function hueOf(id: string): number {
+  let hash = 7;
+  for (const character of id) hash = (hash * 31 + character.charCodeAt(0)) % 360;
+  return hash;
+}
+
+export function Avatar({
+  person,
+  size = "medium",
+}: {
+  person: Person | undefined;
+  size?: keyof typeof SIZES;
+}) {
+  const shape = `${SIZES[size]} shrink-0 rounded-full`;
+  if (person?.avatar)
+    return <img src={person.avatar} alt="" className={`${shape} bg-base-300 object-cover`} />;
+  return (
+    <span
+      aria-hidden="true"
+      className={`${shape} inline-flex items-center justify-center font-semibold text-white select-none`}
+      style={{ backgroundColor: `oklch(48% 0.095 ${hueOf(person?.id ?? "")})` }}
+    >
+      {initialsOf(nameOf(person))}
+    </span>
+  );
+}
