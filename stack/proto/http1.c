@@ -56,8 +56,7 @@ const tims_http1_limits tims_http1_limits_default = { .line_bytes_max = 8 << 10,
                                                       .header_count_max = 100,
                                                       .body_bytes_max = 10 << 20 };
 
-/* --- lifetime
- * ------------------------------------------------------------------------------------------------------ */
+/* --- lifetime ------------------------------------------------------------------------------------ */
 
 tims_http1 *tims_http1_new(tims_http1_role role, const tims_http1_limits *limits,
                            const tims_http1_events *events, void *ctx)
@@ -131,8 +130,7 @@ void tims_http1_expect_no_body(tims_http1 *parser)
     parser->no_body_follows = true;
 }
 
-/* --- the steps: each takes what it can from `bytes` and returns how much
- * ---------------------------------------------- */
+/* --- the steps: each takes what it can from `bytes` and returns how much ------------------------- */
 
 static size_t refuse(tims_http1 *parser, int http_status, const char *reason)
 {

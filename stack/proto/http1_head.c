@@ -12,8 +12,7 @@
 
 enum { FIRST_HEADERS = 24 };
 
-/* --- llhttp callbacks: a head is complete when it is parsed, so each span comes in one piece
- * --------------------- */
+/* --- llhttp callbacks: a head is complete when it is parsed, so each span comes in one piece ----- */
 
 static int take_target(llhttp_t *llhttp, const char *at, size_t length)
 {
@@ -26,7 +25,7 @@ static int take_field(llhttp_t *llhttp, const char *at, size_t length)
 {
     proto__head_parser *parser = llhttp->data;
     proto__header_list *list = &parser->headers;
-    if (parser->has_field)
+    if (parser->has_field || length == 0)
         return -1;
     if (list->count == list->capacity) {
         list->capacity = list->capacity == 0 ? FIRST_HEADERS : list->capacity * 2;
@@ -86,8 +85,7 @@ void proto__head_free(proto__head_parser *parser)
     parser->headers = (proto__header_list){ 0 };
 }
 
-/* --- the request line
- * ------------------------------------------------------------------------------------------------ */
+/* --- the request line ---------------------------------------------------------------------------- */
 
 static tims_method find_method(tims_str name)
 {
@@ -126,9 +124,18 @@ static int check_request_line(proto__head_parser *parser, tims_str raw, const ch
     return 0;
 }
 
-/* --- Host
- * --------------------------------------------------------------------------------------------------------------
- */
+/* HTTP/d.d SP three digits, then a space or the end. */
+static int check_status_line(tims_str raw, const char **ret_reason)
+{
+    tims_str rest = raw;
+    tims_str line = tims_str_cut(&rest, '\r');
+    int64_t status;
+    bool plain = line.length >= 12 && line.data[8] == ' ' && (line.length == 12 || line.data[12] == ' ') &&
+                 tims_str_to_int(tims_str_slice(line, 9, 12), 100, 999, &status);
+    return plain ? 0 : refuse(400, "The status line cannot be read.", ret_reason);
+}
+
+/* --- Host ---------------------------------------------------------------------------------------- */
 
 static bool is_host_name_char(unsigned char c)
 {
@@ -200,8 +207,7 @@ static int check_host(const tims_http1_head *head, size_t host_count, const char
     return 0;
 }
 
-/* --- headers that frame the message or steer the connection
- * --------------------------------------------------------------- */
+/* --- headers that frame the message or steer the connection -------------------------------------- */
 
 typedef struct notes {
     size_t host_count, length_count, encoding_count;
@@ -346,11 +352,10 @@ int proto__head_parse(proto__head_parser *parser, tims_str raw, const char **ret
     parser->headers.count = 0;
     parser->has_field = parser->complete = false;
     parser->head = (tims_http1_head){ .content_length = -1, .raw = raw };
-    if (parser->role == TIMS_HTTP1_REQUESTS) {
-        int refused = check_request_line(parser, raw, ret_reason);
-        if (refused != 0)
-            return refused;
-    }
+    int refused = parser->role == TIMS_HTTP1_REQUESTS ? check_request_line(parser, raw, ret_reason)
+                                                      : check_status_line(raw, ret_reason);
+    if (refused != 0)
+        return refused;
     llhttp_reset(&parser->llhttp);
     llhttp_errno_t problem = llhttp_execute(&parser->llhttp, raw.data, raw.length);
     if (!parser->complete)

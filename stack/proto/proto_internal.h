@@ -13,8 +13,7 @@ bool proto__is_token(tims_str s); /* RFC 9110 token: one or more tchar */
 bool proto__is_token_char(unsigned char c);
 int proto__hex_value(unsigned char c); /* -1: not a hex digit */
 
-/* --- lines: where a head or trailer ends, and that every line ends in CRLF
- * ----------------------------------- */
+/* --- lines: where a head or trailer ends, and that every line ends in CRLF ----------------------- */
 
 /* Keeps its place between feeds. Zero it for a new head. */
 typedef struct proto__lines {
@@ -33,8 +32,7 @@ typedef enum proto__scan { PROTO__SCAN_MORE, PROTO__SCAN_END, PROTO__SCAN_REFUSE
 proto__scan proto__lines_scan(proto__lines *lines, const tims_http1_limits *limits, tims_str bytes,
                               size_t *ret_taken, int *ret_http_status);
 
-/* --- head: from complete, clean lines to a checked head
- * -------------------------------------------------------- */
+/* --- head: from complete, clean lines to a checked head ------------------------------------------ */
 
 /* Grows as needed and is kept between messages. */
 typedef struct proto__header_list {

@@ -7,8 +7,7 @@
 
 #include "proto/proto_internal.h"
 
-/* --- percent decoding
- * ------------------------------------------------------------------------------------------- */
+/* --- percent decoding ---------------------------------------------------------------------------- */
 
 /* The byte of the escape at text[i], or -1. */
 static int decode_escape(tims_str text, size_t i)
@@ -42,8 +41,7 @@ static bool decode_path(tims_str text, char *out, size_t *ret_length)
     return tims_str_is_utf8((tims_str){ out, length });
 }
 
-/* --- paths
- * -------------------------------------------------------------------------------------------------------- */
+/* --- paths --------------------------------------------------------------------------------------- */
 
 static size_t drop_last_segment(const char *path, size_t length)
 {
@@ -128,9 +126,7 @@ tims_status tims_url_split_target(tims_arena *arena, tims_str target, tims_str *
     return TIMS_OK;
 }
 
-/* --- pairs
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- pairs --------------------------------------------------------------------------------------- */
 
 /* Names and values may hold any text but NUL. Returns the text itself when there is nothing to decode. */
 static bool decode_form(tims_arena *arena, tims_str text, tims_str *ret_text)
@@ -223,8 +219,7 @@ tims_str tims_url_encode(tims_arena *arena, tims_str text)
     return (tims_str){ out, length };
 }
 
-/* --- upstream URLs
- * ---------------------------------------------------------------------------------------------------- */
+/* --- upstream URLs ------------------------------------------------------------------------------- */
 
 static bool is_visible(tims_str text)
 {
