@@ -1,0 +1,112 @@
+/* epoll.c: read, answer, write; nothing else. */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "limit.h"
+
+static int listen_on(int port)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), one = 1;
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((unsigned short)port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 1024) != 0) {
+        perror("listen");
+        exit(1);
+    }
+    return fd;
+}
+
+static void accept_all(int epoll, int listener)
+{
+    int fd, one = 1;
+    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
+        connection *c = calloc(1, sizeof *c);
+        if (c == NULL)
+            abort();
+        c->fd = fd;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
+        epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+    }
+}
+
+void limit_send(connection *to, const char *data, size_t length)
+{
+    while (length > 0) {
+        ssize_t written = write(to->fd, data, length);
+        if (written <= 0)
+            continue; /* the load generator always reads */
+        data += written;
+        length -= (size_t)written;
+    }
+}
+
+size_t limit_head(char *output, const char *status, size_t body_length)
+{
+    return (size_t)snprintf(output, 256,
+                            "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", status,
+                            body_length);
+}
+
+/* The length of the first whole request in the input, 0 if there is none. */
+static size_t request_length(const connection *c)
+{
+    const char *end = memmem(c->input, c->input_length, "\r\n\r\n", 4);
+    if (end == NULL)
+        return 0;
+    size_t head = (size_t)(end - c->input) + 4;
+    const char *field = memmem(c->input, head, "Content-Length: ", 16);
+    size_t body = 0;
+    for (const char *digit = field != NULL ? field + 16 : ""; *digit >= '0' && *digit <= '9'; digit++)
+        body = body * 10 + (size_t)(*digit - '0');
+    return c->input_length >= head + body ? head + body : 0;
+}
+
+/* False when the peer is gone. */
+static bool serve_connection(connection *c, answer_fn answer, void *state)
+{
+    static char output[OUTPUT_BYTES * 4];
+    ssize_t got = read(c->fd, c->input + c->input_length, sizeof c->input - c->input_length);
+    if (got <= 0)
+        return false;
+    c->input_length += (size_t)got;
+    size_t length, out = 0;
+    while ((length = request_length(c)) > 0) {
+        out += answer(state, c->input, length, c, output + out);
+        c->input_length -= length;
+        memmove(c->input, c->input + length, c->input_length);
+    }
+    if (out > 0)
+        limit_send(c, output, out);
+    return true;
+}
+
+int limit_serve(int port, answer_fn answer, finish_fn finish, void *state)
+{
+    int listener = listen_on(port), epoll = epoll_create1(0);
+    struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL }, events[128];
+    epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
+    printf("ready\n");
+    fflush(stdout);
+    for (;;) {
+        int count = epoll_wait(epoll, events, 128, -1);
+        for (int i = 0; i < count; i++) {
+            connection *c = events[i].data.ptr;
+            if (c == NULL)
+                accept_all(epoll, listener);
+            else if (!serve_connection(c, answer, state)) {
+                close(c->fd);
+                free(c);
+            }
+        }
+        if (finish != NULL)
+            finish(state);
+    }
+}

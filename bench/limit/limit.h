@@ -1,0 +1,31 @@
+/* limit.h: the machine's own limit: what a request costs when a program does only the system calls and the SQL that the
+ * work cannot avoid. No parsing beyond what finds the end of a request, no routing, no log, no bounds: not a server. */
+#ifndef LIMIT_H
+#define LIMIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { INPUT_BYTES = 8192, OUTPUT_BYTES = 65536 };
+
+typedef struct connection {
+    int fd;
+    size_t input_length;
+    char input[INPUT_BYTES];
+} connection;
+
+/* Writes the answer to one request and returns its length; 0: the answer comes later (see finish). */
+typedef size_t (*answer_fn)(void *state, const char *request, size_t length, connection *from, char *output);
+/* After all that one epoll_wait has brought: answers what was put off. */
+typedef void (*finish_fn)(void *state);
+
+/* Listens on 127.0.0.1:port and serves until SIGTERM. */
+int limit_serve(int port, answer_fn answer, finish_fn finish, void *state);
+/* Head and body of a 200 (or `status`) with JSON. */
+size_t limit_head(char *output, const char *status, size_t body_length);
+void limit_send(connection *to, const char *data, size_t length);
+
+int limit_json(int port);
+int limit_sqlite(int port, const char *workload, const char *database);
+
+#endif
