@@ -32,6 +32,11 @@ bool tims_log_enabled(tims_log_level level)
     return level >= log_settings.level;
 }
 
+bool tims_log_is_json(void)
+{
+    return log_settings.format == TIMS_LOG_JSON;
+}
+
 const char *tims_log_scope(const char *scope)
 {
     const char *former = current_scope;

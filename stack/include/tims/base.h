@@ -247,6 +247,7 @@ typedef enum tims_log_format { TIMS_LOG_HUMAN, TIMS_LOG_JSON } tims_log_format;
 /* Process-wide, set once before any thread starts. Lines go to `fd` with one write each. */
 void tims_log_setup(tims_log_level level, tims_log_format format, int fd);
 bool tims_log_enabled(tims_log_level level);
+bool tims_log_is_json(void); /* for lines made elsewhere: the access log */
 /* One line: an event name and key=value pairs: tims_log(TIMS_LOG_INFO, "http", "status=%d path=%S", …).
  * Control characters are escaped. Never pass a secret. */
 void tims_log(tims_log_level level, const char *room, const char *format, ...);
