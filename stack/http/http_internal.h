@@ -5,8 +5,9 @@
  *          └─ http__connection ── one per client: stream, (TLS,) deadline, what was read and not yet parsed
  *               └─ tims_exchange ── one request and its answer, only while there is one: arena, fiber, body
  *
- * A connection handles one request at a time; what a client sends ahead waits, so answers are in order by themselves.
- * Everything of a worker is touched by its loop's thread only; tims_server has atomics where threads meet. */
+ * A connection handles one request at a time; what a client sends ahead waits, so answers are in order by
+ * themselves. Everything of a worker is touched by its loop's thread only; tims_server has atomics where
+ * threads meet. */
 #ifndef TIMS_HTTP_INTERNAL_H
 #define TIMS_HTTP_INTERNAL_H
 
@@ -21,21 +22,23 @@ enum {
     HTTP__CONNECTION_MAGIC = 0x68434f4e,
     HTTP__EXCHANGE_MAGIC = 0x68455843,
     HTTP__SOCKET_MAGIC = 0x68534f4b,
-    HTTP__OUT_BYTES = 64 * 1024,          /* a worker's output buffer: answers gathered for one write */
-    HTTP__COPY_BYTES_MAX = 16 * 1024,     /* bodies up to here are copied behind their head */
-    HTTP__QUEUE_HIGH_BYTES = 256 * 1024,  /* unread output past which no further pipelined request is begun */
-    HTTP__PENDING_BYTES_MAX = 64 * 1024,  /* input read ahead of a busy handler; past it the client must wait */
-    HTTP__BODY_HIGH_BYTES = 256 * 1024,   /* body bytes read ahead of a streaming handler */
+    HTTP__OUT_BYTES = 64 * 1024,         /* a worker's output buffer: answers gathered for one write */
+    HTTP__COPY_BYTES_MAX = 16 * 1024,    /* bodies up to here are copied behind their head */
+    HTTP__QUEUE_HIGH_BYTES = 256 * 1024, /* unread output past which no further pipelined request is begun */
+    HTTP__PENDING_BYTES_MAX =
+        64 * 1024,                      /* input read ahead of a busy handler; past it the client must wait */
+    HTTP__BODY_HIGH_BYTES = 256 * 1024, /* body bytes read ahead of a streaming handler */
     HTTP__DISCARD_BYTES_MAX = 64 * 1024,  /* unread body that is swallowed to keep a connection alive */
     HTTP__LINGER_BYTES_MAX = 1024 * 1024, /* what a refused client may still send before it is cut off */
     HTTP__LINGER_MS = 2000,
-    HTTP__GONE_GRACE_MS = 2000,      /* for clients that close their sending half and still read */
-    HTTP__DRAIN_IDLE_MS = 250,       /* how long an idle connection lives on when the server drains */
-    HTTP__BODY_RATE_BYTES_S = 4096,  /* slower bodies time out */
-    HTTP__POOL_MAX = 256,            /* exchanges and parsers kept for reuse, per worker */
+    HTTP__GONE_GRACE_MS = 2000,     /* for clients that close their sending half and still read */
+    HTTP__DRAIN_IDLE_MS = 250,      /* how long an idle connection lives on when the server drains */
+    HTTP__BODY_RATE_BYTES_S = 4096, /* slower bodies time out */
+    HTTP__POOL_MAX = 256,           /* exchanges and parsers kept for reuse, per worker */
     HTTP__OUT_HEADER_BYTES_MAX = 32 * 1024,
     HTTP__QUERY_PAIRS_MAX = 256,
     HTTP__ID_LENGTH = 20,
+    HTTP__ID_TEXT_MAX = 64,
     HTTP__PEER_TEXT_MAX = 46
 };
 
@@ -59,14 +62,12 @@ struct tims_server {
     _Atomic uint32_t connection_count;
     _Atomic bool restart; /* SIGHUP: re-execute behind the drain */
     http__tls_context *tls;
-    tims_str default_headers; /* security headers, ready to be copied */
-    char *default_headers_text;
+
     int *kept_fds; /* for the re-executed program */
     int kept_count;
     void (*on_ready)(tims_server *server, void *argument);
     void *on_ready_argument;
     pthread_mutex_t mutex;
-    pthread_cond_t changed;
     int started_count, failed_count;
     tims_error first_error;
 };
@@ -138,14 +139,16 @@ struct http__connection {
     int64_t timer_due_us, deadline_us, write_deadline_us;
     uint64_t submitted_bytes, write_mark_bytes; /* for telling a slow reader from a stuck one */
     uint64_t discarded_bytes;
-    bool has_parts;     /* part of a head was read */
-    bool message_open;  /* the head is in, the end of the message is not */
-    bool pumping;       /* on the stack already */
+    bool has_parts;    /* part of a head was read */
+    bool message_open; /* the head is in, the end of the message is not */
+    bool pumping;      /* on the stack already */
     bool input_paused;
-    bool peer_ended;    /* no more input will come */
+    bool peer_ended; /* no more input will come */
     bool closing, stream_closed;
     bool close_after_answer;
-    char peer_length;
+    bool stalled;         /* the parser has an event that waits for the handler to read */
+    bool header_deadline; /* the deadline is that of a head whose start is in */
+    uint8_t peer_length;
     char peer[HTTP__PEER_TEXT_MAX];
 };
 
@@ -161,12 +164,12 @@ struct tims_exchange {
     const struct tims_route *found;
     uint32_t allowed; /* methods, when none was found */
     tims_str redirect;
-    int holds;            /* writes under way that still read the arena */
+    int holds; /* writes under way that still read the arena */
     bool fiber_started, fiber_ended;
     bool head_sent, body_done; /* of the answer */
     bool chunked, is_head, keep_alive, old_version;
     bool upgraded;
-    bool completing;      /* past the handler: a second raise must not run the hooks again */
+    bool completing; /* past the handler: a second raise must not run the hooks again */
     bool client_gone;
     /* request body */
     tims_buf incoming, given;
@@ -181,17 +184,21 @@ struct tims_exchange {
     int status;
     uint64_t sent_bytes;
     tims_status failure;
-    char id[HTTP__ID_LENGTH + 1];
+    char id[HTTP__ID_TEXT_MAX + 1];
 };
 
 /* connection.c */
 void http__connection_accept(void *worker, tims_stream *stream);
 void http__connection_receive(http__connection *connection, tims_str bytes);
 void http__connection_pump(http__connection *connection);
-void http__connection_close(http__connection *connection);        /* at once */
-void http__connection_finish(http__connection *connection);       /* after what is queued */
+void http__connection_close(http__connection *connection);                          /* at once */
+void http__connection_finish(http__connection *connection);                         /* after what is queued */
 void http__connection_set_deadline(http__connection *connection, int64_t after_ms); /* 0: none */
+/* The exchange's fiber has ended: go on to the next request, or close. */
+void http__connection_answered(http__connection *connection, http__exchange *exchange);
+void http__connection_arm(http__connection *connection); /* the timer, for the nearer of both deadlines */
 void http__connection_drain(http__connection *connection);
+void http__connection_reap(http__connection *connection); /* frees it when it is closed and unused */
 void http__connection_resume_input(http__connection *connection);
 
 /* output.c */
@@ -200,8 +207,9 @@ void http__out_commit(http__connection *connection, size_t bytes);
 void http__out_append(http__connection *connection, tims_str bytes); /* copies, any length */
 void http__out_flush(http__connection *connection);
 void http__out_flush_at_tick_end(http__connection *connection);
-/* Writes what is gathered and then `bytes`; `release` runs when they are no longer needed. */
-void http__out_write_owned(http__connection *connection, tims_str bytes, tims_loop_fn release, void *argument);
+/* Writes what is gathered and then `bytes`, which live as long as the exchange; holds it until they are out.
+ */
+void http__out_write_held(http__exchange *exchange, tims_str bytes);
 size_t http__out_queued(http__connection *connection);
 void http__out_forget(http__connection *connection);
 /* Below the output buffer: to the stream, through TLS when there is one. */
@@ -211,12 +219,15 @@ tims_status http__transport_write_owned(http__connection *connection, const tims
 
 /* exchange.c */
 http__exchange *http__exchange_new(http__connection *connection, const tims_http1_head *head);
-void http__exchange_start(http__exchange *exchange);
-void http__exchange_drop(http__exchange *exchange); /* never started */
+bool http__exchange_start(http__exchange *exchange); /* false: no fiber to be had */
+void http__exchange_drop(http__exchange *exchange);  /* never started */
 void http__exchange_client_gone(http__exchange *exchange);
 void http__exchange_hold(http__exchange *exchange);
 void http__exchange_release(void *exchange);
 TIMS_NORETURN void http__request_end(tims_request *rq); /* has_raised is set: hooks, answer, fiber exit */
+
+/* scope.c */
+TIMS_NORETURN void http__scope_end(tims_request *rq);
 
 /* body.c */
 bool http__body_arrived(http__exchange *exchange, tims_str bytes); /* false: pause */
@@ -234,7 +245,8 @@ void http__worker_date(http__worker *worker);
 
 /* answer.c */
 void http__answer_send(http__exchange *exchange, const tims_answer *answer); /* may suspend for files */
-void http__answer_refusal(http__connection *connection, int http_status, const tims_error *err); /* no request */
+void http__answer_refusal(http__connection *connection, int http_status,
+                          const tims_error *err); /* no request */
 
 /* problem.c */
 void http__problem_write(tims_buf *out, int http_status, const char *code, tims_str detail,
@@ -307,6 +319,10 @@ tims_status http__worker_listen(http__worker *worker, int inherited_fd, tims_err
 void http__worker_run(http__worker *worker);
 void http__worker_drain(void *worker);
 void http__worker_connection_gone(http__worker *worker);
+void http__worker_abandon(http__worker *worker); /* closes its listeners when the server could not start */
+
+/* server.c */
+void http__server_worker_started(tims_server *server, tims_status status, const tims_error *err);
 
 /* restart.c */
 tims_status http__restart_inherited(const tims_server_options *options, int **ret_fds, int *ret_count,

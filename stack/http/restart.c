@@ -1,0 +1,138 @@
+/* restart.c: SIGHUP replaces the program by itself (or by what stands in its place on disk by now) without
+ * closing the door: the listening sockets survive the exec, and clients that come meanwhile wait in the
+ * kernel's queue.
+ *
+ * The sockets' numbers travel in TIMS_LISTEN_FDS. */
+#include "http_internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { FDS_MAX = 256, COMMAND_LINE_MAX = 256 * 1024, ARGUMENTS_MAX = 4096 };
+static const char variable[] = "TIMS_LISTEN_FDS";
+
+static bool is_listening_on(int fd, uint16_t port)
+{
+    int listening = 0;
+    socklen_t size = sizeof(listening);
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || !listening)
+        return false;
+    struct sockaddr_storage address = { 0 };
+    size = sizeof(address);
+    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+        return false;
+    uint16_t own = address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                                 : ((struct sockaddr_in *)&address)->sin_port;
+    return port == 0 || ntohs(own) == port;
+}
+
+tims_status http__restart_inherited(const tims_server_options *options, int **ret_fds, int *ret_count,
+                                    tims_error *err)
+{
+    const char *text = getenv(variable);
+    *ret_count = 0;
+    if (!text)
+        return TIMS_OK;
+    int *fds = calloc(FDS_MAX, sizeof(*fds));
+    TIMS_ASSERT(fds != NULL);
+    int count = 0;
+    tims_str rest = tims_str_from(text);
+    do {
+        int64_t fd = 0;
+        tims_str item = tims_str_cut(&rest, ',');
+        if (count == FDS_MAX || !tims_str_to_int(item, 3, INT32_MAX, &fd)) {
+            free(fds);
+            return tims_fail(err, TIMS_INVALID, "inherited_fds", "%s cannot be read.", variable);
+        }
+        if (is_listening_on((int)fd, options->port)) {
+            fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+            fds[count++] = (int)fd;
+        } else {
+            close((int)fd);
+        }
+    } while (rest.data);
+    unsetenv(variable);
+    *ret_fds = fds;
+    *ret_count = count;
+    return TIMS_OK;
+}
+
+tims_status http__restart_keep(tims_server *server, tims_error *err)
+{
+    int total = 0;
+    for (int i = 0; i < server->worker_count; i++)
+        total += server->workers[i].listener_count;
+    server->kept_fds = calloc((size_t)total + 1, sizeof(int));
+    TIMS_ASSERT(server->kept_fds != NULL);
+    for (int i = 0; i < server->worker_count; i++) {
+        http__worker *worker = &server->workers[i];
+        for (int j = 0; j < worker->listener_count; j++) {
+            int fd = fcntl(tims_listener_fd(worker->listeners[j]), F_DUPFD, 3); /* survives exec */
+            if (fd < 0)
+                return tims_fail(err, TIMS_IO, "dup", "A socket cannot be kept: %s.", strerror(errno));
+            server->kept_fds[server->kept_count++] = fd;
+        }
+    }
+    return TIMS_OK;
+}
+
+/* The arguments this process was started with, from the kernel. */
+static char **read_arguments(char *buffer, size_t size)
+{
+    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    ssize_t length = read(fd, buffer, size - 1);
+    close(fd);
+    if (length <= 0)
+        return NULL;
+    buffer[length] = 0;
+    char **arguments = calloc(ARGUMENTS_MAX + 1, sizeof(*arguments));
+    TIMS_ASSERT(arguments != NULL);
+    size_t count = 0;
+    for (char *at = buffer; at < buffer + length && count < ARGUMENTS_MAX; at += strlen(at) + 1)
+        arguments[count++] = at;
+    return arguments;
+}
+
+/* The program's path as it was started: a newer file in its place is what shall run. */
+static void find_program(char *ret_path, size_t size)
+{
+    static const char deleted[] = " (deleted)";
+    ssize_t length = readlink("/proc/self/exe", ret_path, size - 1);
+    ret_path[length > 0 ? length : 0] = 0;
+    size_t suffix = sizeof(deleted) - 1;
+    if (length > (ssize_t)suffix && strcmp(ret_path + length - (ssize_t)suffix, deleted) == 0)
+        ret_path[length - (ssize_t)suffix] = 0;
+}
+
+void http__restart_exec(tims_server *server, tims_error *err)
+{
+    tims_buf list;
+    tims_buf_init(&list, NULL, 4096);
+    for (int i = 0; i < server->kept_count; i++)
+        tims_buf_print(&list, "%s%d", i > 0 ? "," : "", server->kept_fds[i]);
+    tims_buf_append_char(&list, 0);
+    setenv(variable, list.data, 1);
+    tims_buf_free(&list);
+    if (server->options.before_restart)
+        server->options.before_restart(server->options.data);
+    char program[4096];
+    find_program(program, sizeof(program));
+    char *buffer = malloc(COMMAND_LINE_MAX);
+    TIMS_ASSERT(buffer != NULL);
+    char **arguments = read_arguments(buffer, COMMAND_LINE_MAX);
+    if (arguments)
+        execv(program, arguments);
+    (void)!tims_fail(err, TIMS_IO, "exec", "Cannot restart %s: %s.", program, strerror(errno));
+    tims_log(TIMS_LOG_ERROR, "http", "%s", err->message);
+    free(arguments);
+    free(buffer);
+}
