@@ -36,6 +36,17 @@ static void set_default(tims_arena *arena, const tims_field *field, void *row)
     TIMS_ASSERT(status == TIMS_OK); /* tims_models_new has checked it */
 }
 
+/* A database keeps no negative zero: the row in memory shall be written as the row read back. */
+static void drop_negative_zero(const tims_field *field, void *row)
+{
+    double *value = field->kind == TIMS_KIND_DOUBLE ? model__member_of(field, row)
+                    : field->kind == TIMS_KIND_OPT_DOUBLE
+                        ? &((tims_opt_double *)model__member_of(field, row))->value
+                        : NULL;
+    if (value != NULL && *value == 0)
+        *value = 0;
+}
+
 static void fill_in(tims_arena *arena, const tims_model *model, void *row)
 {
     tims_time now = tims_now();
@@ -47,6 +58,7 @@ static void fill_in(tims_arena *arena, const tims_model *model, void *row)
             set_time(field, row, now);
         else if (field->default_value != NULL)
             set_default(arena, field, row);
+        drop_negative_zero(field, row);
     }
 }
 
@@ -141,6 +153,7 @@ static tims_status not_found(const tims_model *model, tims_error *err)
 static tims_field_set with_auto_fields(const tims_model *model, void *row, tims_field_set fields)
 {
     for (size_t i = 0; i < model->fields.count; i++) {
+        drop_negative_zero(&model->fields.items[i], row);
         if (!model->fields.items[i].auto_now)
             continue;
         set_time(&model->fields.items[i], row, tims_now());
