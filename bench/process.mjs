@@ -1,0 +1,122 @@
+// process.mjs: servers pinned to core 0, load to core 1, and the CPU time and memory of whole process trees.
+import { spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
+
+export function freePort() {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function readStat(pid) {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return { pid, parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) };
+  } catch {
+    return null;
+  }
+}
+
+export function processTree(root) {
+  const all = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(readStat)
+    .filter(Boolean);
+  const tree = new Set([root]);
+  for (let before = 0; before !== tree.size; ) {
+    before = tree.size;
+    for (const one of all) if (tree.has(one.parent)) tree.add(one.pid);
+  }
+  return all.filter((one) => tree.has(one.pid));
+}
+
+// Microseconds of CPU that the tree has used so far (clock ticks of 10 ms).
+export function cpuMicroseconds(root) {
+  return processTree(root).reduce((sum, one) => sum + one.ticks * 10_000, 0);
+}
+
+export function memoryKilobytes(pid) {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+  const read = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text)?.[1] ?? 0);
+  return { pss: read("Pss"), rss: read("Rss") };
+}
+
+// Starts `command` on core 0 (or `cpu`); resolves when `ready` answers 200 on its health URL or prints `ready`.
+export async function startProcess({ command, args, env = {}, cwd, readyText, readyUrl, cpu = "0" }) {
+  const child = spawn("taskset", ["-c", cpu, command, ...args], {
+    cwd,
+    env: { PATH: process.env.PATH, HOME: "/tmp", NODE_ENV: "production", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  child.stdout.on("data", (bytes) => {
+    output = (output + bytes).slice(-20_000);
+  });
+  child.stderr.on("data", (bytes) => {
+    output = (output + bytes).slice(-20_000);
+  });
+  const exited = new Promise((resolve) => child.on("exit", resolve));
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    if (child.exitCode !== null || Date.now() > deadline)
+      throw new Error(`${command} ${args.join(" ")}:\n${output}`);
+    if (readyText && output.includes(readyText)) break;
+    if (
+      readyUrl &&
+      (await fetch(readyUrl).then(
+        (answer) => answer.ok,
+        () => false,
+      ))
+    )
+      break;
+    await pause(20);
+  }
+  return {
+    pid: child.pid,
+    output: () => output,
+    stop: async () => {
+      child.kill("SIGTERM");
+      const timer = setTimeout(() => child.kill("SIGKILL"), 5000);
+      await exited;
+      clearTimeout(timer);
+    },
+  };
+}
+
+function toMilliseconds(text) {
+  const [, number, unit] = /([\d.]+)(us|ms|s|m)/.exec(text) ?? [];
+  return Number(number) * { us: 0.001, ms: 1, s: 1000, m: 60_000 }[unit];
+}
+
+// One closed-loop run of wrk on core 1 against a server's process tree.
+export async function runLoad({ url, server, seconds, connections = 64, script, headers = [] }) {
+  const args = ["-c", "1", "wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--latency"];
+  for (const header of headers) args.push("-H", header);
+  if (script) args.push("-s", script);
+  const before = cpuMicroseconds(server.pid);
+  const child = spawn("taskset", [...args, url], { stdio: ["ignore", "pipe", "inherit"] });
+  let text = "";
+  child.stdout.on("data", (bytes) => {
+    text += bytes;
+  });
+  await new Promise((resolve) => child.on("close", resolve));
+  const requests = Number(/(\d+) requests in/.exec(text)?.[1] ?? 0);
+  const errors = /Socket errors: (.*)/.exec(text)?.[1];
+  const refused = Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? 0);
+  if (requests === 0 || refused > 0 || (errors && !/connect 0, read 0, write 0/.test(errors)))
+    throw new Error(`the load was not answered well: ${text}`);
+  return {
+    per_second: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)[1]),
+    cpu_us: (cpuMicroseconds(server.pid) - before) / requests,
+    p50_ms: toMilliseconds(/50%\s+(\S+)/.exec(text)[1]),
+    p99_ms: toMilliseconds(/99%\s+(\S+)/.exec(text)[1]),
+    requests,
+  };
+}
