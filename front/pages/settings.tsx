@@ -10,8 +10,8 @@ function titleOf(theme: string): string {
 }
 
 /** The theme's own colours, whatever theme is on: data-theme works on any element. */
-function Swatch({ theme }: { theme: string }) {
-  const colours = ["bg-primary", "bg-secondary", "bg-accent", "bg-neutral"];
+function Swatch({ theme, small = false }: { theme: string; small?: boolean }) {
+  const colours = ["bg-primary", "bg-accent", ...(small ? [] : ["bg-secondary", "bg-neutral"])];
   return (
     <span
       data-theme={theme}
@@ -40,8 +40,8 @@ function ThemeChoice({ theme, chosen }: { theme: string; chosen: boolean }) {
       />
       {theme === "" ? (
         <span className="grid grid-cols-2 gap-1">
-          <Swatch theme={DEFAULT_LIGHT} />
-          <Swatch theme={DEFAULT_DARK} />
+          <Swatch theme={DEFAULT_LIGHT} small />
+          <Swatch theme={DEFAULT_DARK} small />
         </span>
       ) : (
         <Swatch theme={theme} />

@@ -43,6 +43,10 @@ function compress(folder) {
   }
 }
 
+// Next's cache does not notice a changed loader; the export leaves its scratch behind.
+const remove = (folder) => rmSync(join(front, folder), { recursive: true, force: true });
+remove("dist/server/cache");
+remove(".next");
 for (const target of ["server", "export"]) build(target);
-rmSync(join(front, ".next"), { recursive: true, force: true }); // the export's scratch
+remove(".next");
 for (const folder of ["dist/server/static", "dist/app/_next"]) compress(join(front, folder));

@@ -15,7 +15,8 @@ function readMatter(source) {
 
 module.exports = function markdown(source) {
   const { matter, body } = readMatter(source);
-  const html = marked.parse(body, { async: false });
+  // Code that is wider than the page scrolls; a keyboard must be able to reach it.
+  const html = marked.parse(body, { async: false }).replaceAll("<pre>", '<pre tabindex="0">');
   const words = body.split(/\s+/).length;
   const article = {
     ...matter,

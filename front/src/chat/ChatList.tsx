@@ -52,11 +52,12 @@ export function ChatList({ open }: { open?: string | undefined }) {
   const members = useOwnMembers();
   const [starting, setStarting] = useState(false);
   const unread = useMemo(() => new Map(members.map((member) => [member.chat, member.unread])), [members]);
+  const Heading = open === undefined ? "h1" : "h2"; // beside a conversation, its title is the first
   const settled = chats.state !== "loading";
   return (
     <div className="flex h-full min-h-0 flex-col">
       <header className="flex h-16 shrink-0 items-center justify-between px-5">
-        <h2 className="text-xl font-semibold tracking-tight">Chats</h2>
+        <Heading className="text-xl font-semibold tracking-tight">Chats</Heading>
         <button type="button" className="btn btn-primary btn-sm" onClick={() => setStarting(true)}>
           <Icon name="plus" className="size-4" /> New chat
         </button>

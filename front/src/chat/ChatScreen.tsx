@@ -15,7 +15,7 @@ export function ChatScreen({
   const inside = open !== undefined;
   return (
     <Layout title={title} fill bare={inside}>
-      <div className="mx-auto grid h-full max-w-6xl md:grid-cols-[20rem_1fr]">
+      <div className="mx-auto grid h-full max-w-6xl grid-cols-1 md:grid-cols-[20rem_minmax(0,1fr)] xl:border-x border-base-content/8">
         <div className={`border-base-content/8 min-h-0 md:border-r ${inside ? "max-md:hidden" : ""}`}>
           <ChatList open={open} />
         </div>

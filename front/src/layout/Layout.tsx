@@ -118,15 +118,15 @@ function Dock({ path, unread }: { path: string; unread: number }) {
   );
 }
 
-/** Says that what is shown may be old, once that has lasted a moment (the class delays it). */
+/** Says that what is shown may be old, once the first try to return has failed. */
 function ConnectionNotice() {
   const { status, attempts } = useConnection();
-  const away = status === "waiting" || (status === "connecting" && attempts > 0);
+  const away = (status === "waiting" || status === "connecting") && attempts > 1;
   return (
     <div role="status" className="empty:hidden">
       {away ? (
-        <p className="bg-warning text-warning-content px-4 py-1.5 text-center text-sm font-medium">
-          Not connected. You see what was here last; it goes on by itself.
+        <p className="bg-warning text-warning-content px-4 py-1 text-center text-xs font-medium">
+          Not connected. This is what was here last.
         </p>
       ) : null}
     </div>

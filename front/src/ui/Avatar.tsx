@@ -16,9 +16,9 @@ export function initialsOf(name: string): string {
 
 /** A hue from 0 to 359 that belongs to the id. */
 export function hueOf(id: string): number {
-  let hash = 7;
-  for (const character of id) hash = (hash * 31 + character.charCodeAt(0)) % 360;
-  return hash;
+  let hash = 0x811c9dc5; // FNV-1a: similar ids get different hues
+  for (const character of id) hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193) >>> 0;
+  return (hash >>> 8) % 360;
 }
 
 export function Avatar({
