@@ -2,7 +2,8 @@
  *
  * A ring, and two lines of waiting fibers, first come first served. A waiter is a node on its fiber's stack;
  * who wakes it takes it out of the line first. A woken waiter that gives up (cancel, deadline) passes its
- * turn on, so no item and no place is ever left with somebody waiting for it. */
+ * turn on, so no item and no place is ever left with somebody waiting for it. A channel freed under its
+ * waiters ends with the last of them. */
 #include <stdlib.h>
 
 #include "loop/loop_internal.h"
@@ -11,7 +12,6 @@ typedef struct waiter {
     struct waiter *next, *previous;
     tims_fiber *fiber;
     bool in_line;
-    bool closed; /* the channel is gone: it must not be touched */
 } waiter;
 
 typedef struct line {
@@ -21,7 +21,8 @@ typedef struct line {
 struct tims_channel {
     uint32_t magic;
     bool closed;
-    tims_loop *loop;
+    bool freed;     /* by its owner; the memory goes with the last who waited */
+    size_t waiting; /* fibers between joining a line and running again */
     size_t capacity, count, head;
     line senders, receivers;
     void *items[];
@@ -65,26 +66,43 @@ static void call_next(line *queue)
 
 static void send_away(line *queue)
 {
-    while (queue->first != NULL) {
-        queue->first->closed = true;
+    while (queue->first != NULL)
         call_next(queue);
-    }
 }
 
-/* Waits in `queue` for one turn. CLOSED: the channel must not be touched any more. */
-static tims_status wait_turn(line *queue, bool *called)
+static void free_if_unused(tims_channel *channel)
+{
+    if (!channel->freed || channel->waiting > 0)
+        return;
+    channel->magic = 0;
+    free(channel);
+}
+
+/* Waits in `queue` for one turn. Unless it is OK the turn, if it came, is passed on while `usable` holds. */
+static tims_status wait_turn(tims_channel *channel, line *queue, bool (*usable)(const tims_channel *channel))
 {
     waiter mine = { 0 };
     join(queue, &mine);
+    channel->waiting++;
     tims_status status = TIMS_OK;
     while (mine.in_line && status == TIMS_OK)
         status = tims_fiber_suspend();
-    if (mine.closed)
-        return TIMS_CLOSED;
-    *called = !mine.in_line;
     if (mine.in_line)
         leave(queue, &mine);
+    else if (status != TIMS_OK && usable(channel))
+        call_next(queue);
+    channel->waiting--;
     return status;
+}
+
+static bool has_items(const tims_channel *channel)
+{
+    return channel->count > 0;
+}
+
+static bool has_room(const tims_channel *channel)
+{
+    return channel->count < channel->capacity;
 }
 
 tims_channel *tims_channel_new(tims_loop *loop, size_t capacity)
@@ -93,7 +111,7 @@ tims_channel *tims_channel_new(tims_loop *loop, size_t capacity)
     tims_channel *channel = calloc(1, sizeof *channel + capacity * sizeof(void *));
     TIMS_ASSERT(channel != NULL);
     channel->magic = CHANNEL_MAGIC;
-    channel->loop = loop;
+    (void)loop;
     channel->capacity = capacity;
     return channel;
 }
@@ -104,9 +122,9 @@ void tims_channel_free(tims_channel **pointer)
     if (channel == NULL)
         return;
     tims_channel_close(channel);
-    channel->magic = 0;
-    free(channel);
     *pointer = NULL;
+    channel->freed = true;
+    free_if_unused(channel);
 }
 
 void tims_channel_close(tims_channel *channel)
@@ -131,41 +149,33 @@ bool tims_channel_try_send(tims_channel *channel, void *item)
 tims_status tims_channel_send(tims_channel *channel, void *item)
 {
     TIMS_CHECK_MAGIC(channel, CHANNEL_MAGIC);
+    tims_status status = TIMS_OK;
     while (!tims_channel_try_send(channel, item)) {
-        if (channel->closed)
-            return TIMS_CLOSED;
-        bool called = false;
-        tims_status status = wait_turn(&channel->senders, &called);
-        if (status == TIMS_CLOSED)
-            return status;
-        if (status != TIMS_OK) {
-            if (called && channel->count < channel->capacity)
-                call_next(&channel->senders);
-            return status;
-        }
+        status = channel->closed ? TIMS_CLOSED : wait_turn(channel, &channel->senders, has_room);
+        if (status != TIMS_OK)
+            break;
     }
-    return TIMS_OK;
+    free_if_unused(channel);
+    return status;
+}
+
+static void *take_item(tims_channel *channel)
+{
+    void *item = channel->items[channel->head];
+    channel->head = (channel->head + 1) % channel->capacity;
+    channel->count--;
+    call_next(&channel->senders);
+    return item;
 }
 
 tims_status tims_channel_receive(tims_channel *channel, void **ret_item)
 {
     TIMS_CHECK_MAGIC(channel, CHANNEL_MAGIC);
-    while (channel->count == 0) {
-        if (channel->closed)
-            return TIMS_CLOSED;
-        bool called = false;
-        tims_status status = wait_turn(&channel->receivers, &called);
-        if (status == TIMS_CLOSED)
-            return status;
-        if (status != TIMS_OK) {
-            if (called && channel->count > 0)
-                call_next(&channel->receivers);
-            return status;
-        }
-    }
-    *ret_item = channel->items[channel->head];
-    channel->head = (channel->head + 1) % channel->capacity;
-    channel->count--;
-    call_next(&channel->senders);
-    return TIMS_OK;
+    tims_status status = TIMS_OK;
+    while (channel->count == 0 && status == TIMS_OK)
+        status = channel->closed ? TIMS_CLOSED : wait_turn(channel, &channel->receivers, has_items);
+    if (status == TIMS_OK)
+        *ret_item = take_item(channel);
+    free_if_unused(channel);
+    return status;
 }

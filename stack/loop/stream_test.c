@@ -514,16 +514,16 @@ static void connect_by_name(void *argument)
     stage *s = argument;
     tims_stream *second = NULL;
     tims_error err = { 0 };
+    end first = s->server; /* the next accept takes its place */
+    tims_stream_set_events(first.stream, &events, &first);
     if (tims_connect_tcp(s->loop, TIMS_STR("localhost"), s->port, 5000, &second, &err) != TIMS_OK)
         fail_msg("%s %s", err.message, err.detail);
     end other = { .stream = second };
-    end first = s->server;
     tims_stream_start(second, &events, &other);
     s->acceptor = tims_fiber_self();
     while (s->accepted < 2)
         assert_int_equal(tims_fiber_suspend(), TIMS_OK);
     s->acceptor = NULL;
-    tims_stream_set_events(first.stream, &events, &first);
     tims_stream_close(second);
     tims_stream_close(first.stream);
     WAIT_UNTIL(&other, other.closes == 1);
