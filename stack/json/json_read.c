@@ -53,9 +53,13 @@ static bool check_depth(tims_str text, depth_scan *ret_at)
     return true;
 }
 
-static void release(void *root)
+typedef struct holder {
+    json_t *root;
+} holder;
+
+static void release(void *argument)
 {
-    json_decref(root);
+    json_decref(((holder *)argument)->root);
 }
 
 static const char *code_of(const json_error_t *problem)
@@ -96,12 +100,14 @@ tims_status tims_json_parse(tims_arena *arena, tims_str text, const tims_json **
         return tims_fail(err, TIMS_MALFORMED, "json_depth",
                          "Not valid JSON here: nested deeper than %d levels, at line %zu, column %zu.",
                          TIMS_JSON_DEPTH_MAX, at.line, at.column);
+    /* Held by the arena before there is anything to hold: its limit may end the fiber at any allocation. */
+    holder *held = TIMS_NEW(arena, holder);
+    tims_arena_defer(arena, release, held);
     json_error_t problem;
-    json_t *root = json_loadb(text.data, text.length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
-    if (root == NULL)
+    held->root = json_loadb(text.data, text.length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+    if (held->root == NULL)
         return fail_syntax(&problem, err);
-    tims_arena_defer(arena, release, root);
-    *ret_value = json_of(root);
+    *ret_value = json_of(held->root);
     return TIMS_OK;
 }
 

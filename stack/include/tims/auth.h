@@ -3,12 +3,14 @@
 #define TIMS_AUTH_H
 
 #include "tims/crypto.h"
+#include "tims/loop.h"
 #include "tims/model.h"
 
 /* The stack's own user. Apps keep what is theirs (display name, picture …) in models that point at it. */
 typedef struct tims_user {
     tims_id id;
-    tims_str username;      /* unique, 3–30 of letters, digits, . _ - ; compared without case */
+    tims_str username;      /* 3–30 of letters, digits, . _ - ; as it was chosen */
+    tims_str username_key;  /* the same in lower case, unique; hidden */
     tims_opt_str email;
     tims_str display_name, avatar; /* shown to others; avatar: URL or empty */
     tims_str password;      /* hash; hidden */
@@ -37,8 +39,13 @@ tims_status tims_auth_new(tims_arena *arena, tims_db *db, const tims_auth_option
 /* Called by the server's begin hook: resolves cookie or bearer token to a caller, checks CSRF for cookie sessions on
  * unsafe methods (header X-CSRF-Token, or the form field csrf_token), checks the route's access. Raises: 401, 403. */
 void tims_auth_begin(tims_request *rq, tims_auth *auth);
-/* The same look-up for other ways in (websocket hello): OK or UNAUTHORIZED. Suspends. */
+/* The same look-up of a device's token for other ways in (websocket hello): OK or UNAUTHORIZED, or the database's
+ * UNAVAILABLE. Suspends. */
 tims_status tims_auth_by_token(tims_request *rq, tims_auth *auth, tims_str token, tims_caller *ret_caller);
+/* For scopes without a client (commands, tasks): what tims_user_create needs; nobody is signed in by it. */
+void tims_auth_attach(tims_request *rq, tims_auth *auth);
+/* From the server's loop_stop, after the loop's last request: gives back what the loop remembers. */
+void tims_auth_loop_stop(tims_auth *auth, tims_loop *loop);
 /* The feed tells that a session or user row changed: forget what is cached of it. Any loop. */
 void tims_auth_forget(tims_auth *auth, const tims_model *model, tims_id id);
 

@@ -1,0 +1,131 @@
+/* csrf: that a change was asked for by our own pages.
+ *
+ * A browser sends the session's cookie along with whatever another site makes it send; what it cannot send
+ * along is a value that only our pages know. That value is the session's token hash (or, for those not signed
+ * in, a random cookie of their own) under the process's key: nothing to store, nothing to share between
+ * sessions, gone when the session is. Pages with it are compressed, which is safe because the cookies are
+ * SameSite=Lax: other sites cannot make a browser fetch our pages as somebody. */
+#include "auth/auth_internal.h"
+
+bool auth__is_form(const tims_request *rq)
+{
+    tims_str type = tims_header_of(rq, TIMS_STR("content-type"));
+    tims_str form = TIMS_STR("application/x-www-form-urlencoded");
+    return tims_str_equal_ignoring_case(tims_str_slice(type, 0, form.length), form) &&
+           (type.length == form.length || type.data[form.length] == ';' || type.data[form.length] == ' ');
+}
+
+static void sign_for(const tims_auth *auth, char kind, tims_str whom, char ret_text[TIMS_TOKEN_TEXT_LENGTH])
+{
+    char message[5 + TIMS_TOKEN_TEXT_LENGTH] = { 'c', 's', 'r', 'f', kind };
+    TIMS_ASSERT(whom.length == TIMS_TOKEN_TEXT_LENGTH);
+    memcpy(message + 5, whom.data, whom.length);
+    tims_sign((tims_str){ auth->key, sizeof auth->key }, (tims_str){ message, sizeof message }, ret_text);
+}
+
+static bool matches(const tims_auth *auth, char kind, tims_str whom, tims_str token)
+{
+    char expected[TIMS_TOKEN_TEXT_LENGTH];
+    if (whom.length != TIMS_TOKEN_TEXT_LENGTH)
+        return false;
+    sign_for(auth, kind, whom, expected);
+    return tims_constant_time_equal((tims_str){ expected, sizeof expected }, token);
+}
+
+static tims_str session_hash(const auth__state *state)
+{
+    return (tims_str){ state->token_hash, sizeof state->token_hash };
+}
+
+/* --- giving it out
+ * ------------------------------------------------------------------------------------------------- */
+
+static tims_str visitor_of(tims_request *rq, auth__state *state)
+{
+    if (state->visitor.data != NULL)
+        return state->visitor;
+    tims_str cookie = tims_cookie_of(rq, auth__visitor_cookie_name(state->auth));
+    if (cookie.length == TIMS_TOKEN_TEXT_LENGTH) {
+        state->visitor = cookie;
+        return cookie;
+    }
+    char *fresh = tims_alloc_raw(rq->arena, TIMS_TOKEN_TEXT_LENGTH);
+    tims_token_new(fresh);
+    state->visitor = (tims_str){ fresh, TIMS_TOKEN_TEXT_LENGTH };
+    const tims_cookie made = { .name = auth__visitor_cookie_name(state->auth),
+                               .value = state->visitor,
+                               .secure = state->auth->options.secure_cookies,
+                               .http_only = true,
+                               .same_site_lax = true };
+    tims_set_cookie(rq, &made);
+    return state->visitor;
+}
+
+tims_str tims_csrf_token(tims_request *rq)
+{
+    if (rq->slots[TIMS_SLOT_AUTH] == NULL)
+        return TIMS_STR("");
+    auth__state *state = auth__state_of(rq);
+    if (state->signed_in && state->session.device)
+        return TIMS_STR(""); /* a bearer token needs none */
+    if (state->csrf.data == NULL) {
+        char *text = tims_alloc_raw(rq->arena, TIMS_TOKEN_TEXT_LENGTH);
+        if (state->signed_in)
+            sign_for(state->auth, 's', session_hash(state), text);
+        else
+            sign_for(state->auth, 'v', visitor_of(rq, state), text);
+        state->csrf = (tims_str){ text, TIMS_TOKEN_TEXT_LENGTH };
+    }
+    return state->csrf;
+}
+
+/* --- asking for it
+ * ------------------------------------------------------------------------------------------------- */
+
+static tims_str token_of(tims_request *rq)
+{
+    tims_str header = tims_header_of(rq, TIMS_STR("x-csrf-token"));
+    if (header.data != NULL || !auth__is_form(rq))
+        return header;
+    return tims_pairs_get(tims_body_form(rq), TIMS_STR("csrf_token"));
+}
+
+void auth__csrf_check(tims_request *rq)
+{
+    const auth__state *state = auth__state_of(rq);
+    tims_str token = token_of(rq);
+    if (token.data == NULL)
+        tims_raise(rq, 403, "csrf_missing",
+                   "The header X-CSRF-Token (or the form field csrf_token) is missing.");
+    if (!matches(state->auth, 's', session_hash(state), token))
+        tims_raise(rq, 403, "csrf_wrong", "This page is from another session; load it again.");
+}
+
+/* Whether the browser says that our own site is asking; programs say nothing. */
+static bool is_same_origin(const tims_request *rq)
+{
+    tims_str origin = tims_header_of(rq, TIMS_STR("origin")), host = tims_header_of(rq, TIMS_STR("host"));
+    if (origin.data == NULL)
+        return !tims_str_equal(tims_header_of(rq, TIMS_STR("sec-fetch-site")), TIMS_STR("cross-site"));
+    size_t at = tims_str_find(origin, TIMS_STR("://"));
+    return at != SIZE_MAX &&
+           tims_str_equal_ignoring_case(tims_str_slice(origin, at + 3, origin.length), host);
+}
+
+/* Signing somebody in as somebody else is an attack, too. A JSON body without a foreign Origin cannot come
+ * from another site's page; a form can. */
+tims_status auth__csrf_check_sign_in(tims_request *rq, tims_str form_token, bool is_form, tims_error *err)
+{
+    const auth__state *state = auth__state_of(rq);
+    tims_str token = tims_header_of(rq, TIMS_STR("x-csrf-token"));
+    if (token.data == NULL)
+        token = form_token;
+    if (state->signed_in && matches(state->auth, 's', session_hash(state), token))
+        return TIMS_OK;
+    if (matches(state->auth, 'v', tims_cookie_of(rq, auth__visitor_cookie_name(state->auth)), token))
+        return TIMS_OK;
+    if (!is_form && is_same_origin(rq))
+        return TIMS_OK;
+    return tims_fail(err, TIMS_FORBIDDEN, token.length == 0 ? "csrf_missing" : "csrf_wrong",
+                     "This form is too old or from another site; load the page again.");
+}

@@ -1,0 +1,116 @@
+/* me_api: what a person sees and changes of the own account. */
+#include "auth/auth_internal.h"
+
+tims_answer auth__me(tims_request *rq)
+{
+    return auth__answer_who(rq, NULL, 200);
+}
+
+typedef struct changes {
+    tims_str display_name;
+    tims_opt_str email;
+} changes;
+
+static const tims_fields change_fields =
+    TIMS_FIELDS(TIMS_FIELD(changes, display_name, .required = true, .max_length = 60),
+                TIMS_FIELD(changes, email, .max_length = 254, .format = "email"));
+enum { DISPLAY_NAME = 1, EMAIL = 2 };
+
+tims_answer auth__me_patch(tims_request *rq)
+{
+    changes wanted = { 0 };
+    tims_field_set present = 0;
+    tims_error err = { 0 };
+    const tims_json *body = tims_body_json(rq);
+    tims_check(rq, tims_json_bind(rq->arena, body, change_fields, TIMS_BIND_PATCH, &wanted, &present, &err),
+               &err);
+    tims_begin(rq);
+    tims_user user = *tims_current_user(rq);
+    if (present & DISPLAY_NAME)
+        user.display_name = tims_str_trim(wanted.display_name);
+    if (user.display_name.length == 0)
+        user.display_name = user.username;
+    if (present & EMAIL)
+        user.email =
+            (tims_opt_str){ wanted.email.present && wanted.email.value.length > 0, wanted.email.value };
+    if (present != 0)
+        tims_update(rq, &tims_user_model, &user, TIMS_NAMES("display_name", "email"));
+    auth__state_of(rq)->user = NULL; /* read again */
+    return auth__answer_who(rq, NULL, 200);
+}
+
+/* --- password
+ * -------------------------------------------------------------------------------------------------------- */
+
+/* In JSON they are "old" and "new". */
+static const tims_fields password_fields = {
+    .items =
+        (const tims_field[]){
+            { .offset = offsetof(auth__input, old),
+              .name = "old",
+              .kind = TIMS_KIND_STR,
+              .required = true,
+              .max_length = 1000 },
+            { .offset = offsetof(auth__input, fresh),
+              .name = "new",
+              .kind = TIMS_KIND_STR,
+              .required = true,
+              .max_length = 1000 },
+            TIMS_FIELD(auth__input, next, .max_length = 1000),
+            TIMS_FIELD(auth__input, csrf_token, .max_length = 200),
+        },
+    .count = 4,
+};
+
+/* Whoever sits at an open browser must not find the password by trying. */
+static tims_status check_old(tims_request *rq, const tims_user *user, tims_str old, tims_error *err)
+{
+    const tims_auth *auth = auth__state_of(rq)->auth;
+    uint64_t key = auth__throttle_key(auth->throttle, 'p', user->username_key);
+    int retry_s = 0;
+    bool matches = false;
+    if (!auth__throttle_try(auth->throttle, key, auth->options.login_failures_max, tims_monotonic_us(),
+                            &retry_s)) {
+        (void)tims_fail(err, TIMS_THROTTLED, "password_throttled", "Too many attempts; wait a while.");
+        err->retry_after_s = retry_s;
+        return TIMS_THROTTLED;
+    }
+    tims_status status = auth__password_check(rq, old, user->password, &matches, err);
+    if (status != TIMS_OK || matches)
+        auth__throttle_take_back(auth->throttle, key);
+    if (status == TIMS_OK && !matches) {
+        tims_error_field(rq->arena, err, TIMS_STR("/old"), "wrong", "Is not the present password.");
+        status = TIMS_INVALID;
+    }
+    return status;
+}
+
+static tims_status try_password_change(tims_request *rq, auth__input *input, tims_error *err)
+{
+    tims_status status = auth__input_read(rq, password_fields, input, err);
+    if (status != TIMS_OK)
+        return status;
+    tims_user *user = TIMS_NEW(rq->arena, tims_user);
+    *user = *tims_current_user(rq);
+    status = check_old(rq, user, input->old, err);
+    if (status == TIMS_OK)
+        status = auth__password_rules(rq->arena, input->fresh, user->username, user->email.value,
+                                      TIMS_STR("/new"), err);
+    if (status == TIMS_OK)
+        status = auth__password_hash(rq, input->fresh, &user->password, err);
+    if (status != TIMS_OK)
+        return status;
+    tims_update(rq, &tims_user_model, user, TIMS_NAMES("password"));
+    auth__session_end_all(rq, user->id); /* whoever knew the old one is out */
+    tims_login(rq, user);
+    return TIMS_OK;
+}
+
+tims_answer auth__password_change(tims_request *rq)
+{
+    auth__input input;
+    tims_error err = { 0 };
+    if (try_password_change(rq, &input, &err) != TIMS_OK)
+        return auth__answer_failure(rq, &input, "/profile", &err);
+    return auth__answer_who(rq, &input, 200);
+}
