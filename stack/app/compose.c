@@ -305,6 +305,8 @@ static void begin_and_call(tims_request *rq, void *argument)
     scope_run *run = argument;
     tims_request_set_db(rq, run->stack->db);
     tims_request_set_caller(rq, (tims_caller){ .trusted = true });
+    if (run->stack->auth != NULL)
+        tims_auth_attach(rq, run->stack->auth);
     run->function(rq, run->argument);
 }
 

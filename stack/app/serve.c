@@ -18,6 +18,7 @@ static void stop_loop(tims_loop *loop, const void *data)
     if (tims_loop_index(loop) == 0)
         tims_pages_stop(stack->pages);
     tims_live_loop_stop(stack->live, loop);
+    tims_auth_loop_stop(stack->auth, loop);
 }
 
 static void say_ready(tims_server *server, void *argument)
