@@ -72,8 +72,9 @@ void loop__first_entry(void);
 
 #if defined(__x86_64__)
 
-/* endbr64: both are reached by indirect jumps when the processor tracks them. The return address of the
- * first entry is marked as unknown, so that debuggers end a backtrace there. */
+/* The last step is a jump, not a return: the processor would predict the return wrongly, every time. endbr64
+ * and notrack: for processors that check where indirect jumps land (shadow stacks are not supported). The
+ * return address of the first entry is marked as unknown, so that debuggers end a backtrace there. */
 __asm__(".text\n"
         ".globl loop__switch_stack\n"
         ".hidden loop__switch_stack\n"
@@ -96,7 +97,8 @@ __asm__(".text\n"
         "    popq %r12\n"
         "    popq %rbx\n"
         "    popq %rbp\n"
-        "    ret\n"
+        "    popq %rcx\n"
+        "    notrack jmp *%rcx\n"
         ".cfi_endproc\n"
         ".size loop__switch_stack, .-loop__switch_stack\n"
         ".globl loop__first_entry\n"

@@ -7,7 +7,7 @@
  * there when it first waits. From then on only the loop resumes it, at the end of a tick: a wake queues, it
  * never switches, so no code is surprised by running in the middle of other code.
  *
- * Stacks are mapped with a guard page below them and kept in a pool, last used first. What was not needed for
+ * Stacks are mapped with a guard below them and kept in a pool, last used first. What was not needed for
  * a second is given back, all but a few. A start and an end in the steady state are two switches and no
  * system call. */
 #include <stdlib.h>
@@ -34,38 +34,31 @@ enum {
 /* --- stacks
  * ----------------------------------------------------------------------------------------------------- */
 
-static size_t page_bytes(void)
-{
-    return (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static tims_fiber *map_fiber(tims_loop *loop)
 {
-    size_t page = page_bytes();
     size_t bytes = loop->fiber_stack_bytes;
-    char *base = mmap(NULL, bytes + page, PROT_READ | PROT_WRITE,
+    char *base = mmap(NULL, bytes + guard_bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (base == MAP_FAILED)
         return NULL;
-    if (mprotect(base, page, PROT_NONE) != 0) {
-        (void)munmap(base, bytes + page);
+    if (mprotect(base, guard_bytes, PROT_NONE) != 0) {
+        (void)munmap(base, bytes + guard_bytes);
         return NULL;
     }
     tims_fiber *fiber = calloc(1, sizeof *fiber);
     TIMS_ASSERT(fiber != NULL);
     fiber->magic = FIBER_MAGIC;
     fiber->loop = loop;
-    fiber->context.stack_bottom = base + page;
+    fiber->context.stack_bottom = base + guard_bytes;
     fiber->context.stack_bytes = bytes;
     return fiber;
 }
 
 static void unmap_fiber(tims_fiber *fiber)
 {
-    size_t page = page_bytes();
     TIMS_ASSERT(fiber->state == FIBER_FREE);
     loop__context_free(&fiber->context);
-    (void)munmap((char *)fiber->context.stack_bottom - page, fiber->context.stack_bytes + page);
+    (void)munmap((char *)fiber->context.stack_bottom - guard_bytes, fiber->context.stack_bytes + guard_bytes);
     fiber->magic = 0;
     free(fiber);
 }
@@ -132,7 +125,7 @@ static void give_back(tims_fiber *fiber)
 
 void loop__fibers_init(tims_loop *loop)
 {
-    size_t page = page_bytes();
+    size_t page = 64 * 1024; /* the largest there are */
     size_t bytes = loop->fiber_stack_bytes * SANITIZER_STACK_FACTOR;
     loop->fiber_stack_bytes = (bytes + page - 1) / page * page;
 }
@@ -166,11 +159,21 @@ static void release_ended(tims_fiber *fiber)
         loop__update_keepalive(loop);
 }
 
+/* The time since the loop woke or the last fiber left it: one cheap reading per switch. */
+static void watch_hold(tims_loop *loop)
+{
+    int64_t now_ms = loop__coarse_ms();
+    int64_t woke_ms = (int64_t)uv_now(&loop->uv);
+    int64_t held_ms = now_ms - (loop->left_ms > woke_ms ? loop->left_ms : woke_ms);
+    loop->left_ms = now_ms;
+    if (TIMS_UNLIKELY(held_ms > loop->watchdog_ms) && loop->running)
+        tims_log(TIMS_LOG_WARN, "loop", "a fiber held loop %d for %lld ms", loop->index, (long long)held_ms);
+}
+
 /* Lets `fiber` run until it waits or ends. */
 static void resume(tims_fiber *fiber)
 {
     tims_loop *loop = fiber->loop;
-    int64_t before_ms = loop__coarse_ms();
     const char *scope = tims_log_scope(fiber->scope);
     fiber->starter = loop->current;
     fiber->state = FIBER_RUNNING;
@@ -179,9 +182,7 @@ static void resume(tims_fiber *fiber)
     loop->current = fiber->starter;
     if (fiber->state == FIBER_ENDED)
         tims_log_scope(scope); /* the fiber's may have gone with its request */
-    int64_t held_ms = loop__coarse_ms() - before_ms;
-    if (TIMS_UNLIKELY(held_ms > loop->watchdog_ms))
-        tims_log(TIMS_LOG_WARN, "loop", "a fiber held loop %d for %lld ms", loop->index, (long long)held_ms);
+    watch_hold(loop);
     fiber->scope = tims_log_scope(scope);
     if (fiber->state == FIBER_ENDED)
         release_ended(fiber);

@@ -5,6 +5,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cmocka.h>
 
 #include "loop/loop_internal.h"
@@ -443,6 +447,7 @@ int main(void)
         cmocka_unit_test(exit_abandons_the_stack_and_calls_the_end_hook_once),
         cmocka_unit_test(the_end_hook_runs_after_a_return_too),
         cmocka_unit_test(past_fibers_max_none_is_started),
+        cmocka_unit_test(a_stack_that_overflows_ends_the_process_and_spoils_nothing),
         cmocka_unit_test(a_pool_that_is_not_needed_is_given_back),
         cmocka_unit_test(a_wake_before_the_suspend_is_kept_once),
         cmocka_unit_test(another_thread_wakes_a_fiber),

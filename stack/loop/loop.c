@@ -193,9 +193,10 @@ static void before_sleep(uv_prepare_t *handle)
 static void after_callbacks(uv_check_t *handle)
 {
     tims_loop *loop = handle->data;
-    int64_t held_ms = loop__coarse_ms() - (int64_t)uv_now(&loop->uv);
+    int64_t woke_ms = (int64_t)uv_now(&loop->uv);
+    int64_t held_ms = loop__coarse_ms() - (loop->left_ms > woke_ms ? loop->left_ms : woke_ms);
     if (TIMS_UNLIKELY(held_ms > loop->watchdog_ms))
-        tims_log(TIMS_LOG_WARN, "loop", "loop %d was held for %lld ms by one tick", loop->index,
+        tims_log(TIMS_LOG_WARN, "loop", "callbacks held loop %d for %lld ms", loop->index,
                  (long long)held_ms);
     finish_tick(loop);
 }

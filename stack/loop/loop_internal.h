@@ -127,6 +127,7 @@ struct tims_loop {
     bool stopping;
     bool running;
     uint32_t watchdog_ms;
+    int64_t left_ms; /* when a fiber last gave the loop back */
     void *slots[SLOTS_COUNT];
     loop_signal *signals;
 

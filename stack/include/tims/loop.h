@@ -16,12 +16,16 @@ typedef struct tims_loop_options {
     int index;                 /* shown in the log */
     size_t fiber_stack_bytes;  /* 0: 256 KiB of address space */
     uint32_t fibers_max;       /* 0: 100,000; past it tims_fiber_start returns NULL */
-    uint32_t watchdog_ms;      /* a fiber that holds the loop longer is logged; 0: 50 */
+    uint32_t watchdog_ms;      /* a fiber or callback that holds the loop longer is logged; 0: 50 */
 } tims_loop_options;
 
+/* Also makes the process ignore SIGPIPE. `options` may be NULL. */
 tims_status tims_loop_new(const tims_loop_options *options, tims_loop **ret_loop);
-void tims_loop_free(tims_loop **loop);          /* everything on it must have been closed */
-void tims_loop_run(tims_loop *loop);            /* until tims_loop_stop and nothing is left to do */
+/* Everything on it must have been closed (asserted). Posts that came too late for run are run here. */
+void tims_loop_free(tims_loop **loop);
+/* Until tims_loop_stop has been called and nothing is left to do: no fiber alive, no stream or listener open, no
+ * process running that was not let go. Timers, signals and watches are no reason to go on. */
+void tims_loop_run(tims_loop *loop);
 void tims_loop_stop(tims_loop *loop);           /* from any thread; pending posts still run */
 tims_loop *tims_loop_self(void);                /* the loop this thread runs; NULL elsewhere */
 int tims_loop_index(const tims_loop *loop);
@@ -29,8 +33,9 @@ int64_t tims_loop_now_us(const tims_loop *loop); /* monotonic, read once a tick 
 /* Runs `function(argument)` on the loop's thread, soon, in order. From any thread; never blocks. */
 typedef void (*tims_loop_fn)(void *argument);
 void tims_loop_post(tims_loop *loop, tims_loop_fn function, void *argument);
-/* Runs once at the end of the current tick (before the loop sleeps): where writes are gathered. Registering the same
- * pair twice in a tick runs it once if `armed` (caller's flag, cleared before the call) is already true. */
+/* Runs once at the end of the current tick (before the loop sleeps, after woken fibers and own posts): where writes are
+ * gathered. Registering the same pair twice in a tick runs it once if `armed` (caller's flag, cleared before the call) is
+ * already true. It runs before the on_closed of anything that was open when it was registered. */
 void tims_loop_at_tick_end(tims_loop *loop, bool *armed, tims_loop_fn function, void *argument);
 void *tims_loop_get_slot(tims_loop *loop, int slot); /* per-loop state of the rooms above, 0–15 */
 void tims_loop_set_slot(tims_loop *loop, int slot, void *value);
@@ -43,18 +48,21 @@ void tims_loop_on_signal(tims_loop *loop, int signal_number, tims_loop_fn functi
 /* --- fibers ---------------------------------------------------------------------------------------------------------- */
 
 typedef void (*tims_fiber_fn)(void *argument);
-/* Starts at once, on the calling loop's thread, and returns when it first waits or ends. The fiber's arena ends with
- * it. NULL when fibers_max is reached or no stack can be had. */
+/* Starts at once, on the calling loop's thread, and returns when it first waits or ends. The result may be used only while
+ * the fiber is known to live; it is not NULL even if the fiber has already ended. NULL: fibers_max is reached or no stack
+ * can be had; nothing has run. */
 tims_fiber *tims_fiber_start(tims_loop *loop, tims_fiber_fn function, void *argument);
 tims_fiber *tims_fiber_self(void); /* NULL outside fibers */
 /* Leaves the fiber for good: its stack is simply abandoned, so what must be released was deferred. */
 TIMS_NORETURN void tims_fiber_exit(void);
-/* Called when the fiber ends, by return or exit, on its loop, off its stack. One per fiber. */
+/* Called when the fiber ends, by return or exit, on its loop, off its stack. One per fiber. Must not suspend. */
 void tims_fiber_on_end(tims_fiber *fiber, tims_loop_fn function, void *argument);
 /* Waits until tims_fiber_wake, the deadline, or cancel. Returns OK, TIMEOUT or CANCELLED. Suspends. A wake before the
- * suspend is kept (one). */
+ * suspend is kept (one), so OK may also be an old wake: wait in a loop, `while (!done && status == TIMS_OK)`. With
+ * TIMEOUT or CANCELLED a kept wake is dropped: take the fiber out of wherever it is to be woken from, then return. */
 tims_status tims_fiber_suspend(void);
-void tims_fiber_wake(tims_fiber *fiber);       /* same loop only; safe while the fiber is running */
+/* Queues it for the end of the tick, never switches. Same loop only; safe while the fiber is running. */
+void tims_fiber_wake(tims_fiber *fiber);
 /* From any thread: takes effect at its loop. The fiber must be alive until then. */
 void tims_fiber_wake_from_anywhere(tims_fiber *fiber);
 void tims_fiber_cancel(tims_fiber *fiber);     /* its current and next waits return CANCELLED; same loop */
@@ -75,13 +83,14 @@ typedef struct tims_timer { /* embed it; zero it before first use */
     tims_loop *loop;
 } tims_timer;
 void tims_timer_set(tims_loop *loop, tims_timer *timer, int64_t after_ms, tims_loop_fn function, void *argument);
+/* Never early; at most a tick and the loop's own lateness late. Setting a set timer moves it. */
 void tims_timer_clear(tims_timer *timer); /* fine when not set */
 
 /* --- channels: bounded queues of pointers between fibers of one loop ------------------------------------------------------- */
 
 typedef struct tims_channel tims_channel;
 tims_channel *tims_channel_new(tims_loop *loop, size_t capacity);
-void tims_channel_free(tims_channel **channel);
+void tims_channel_free(tims_channel **channel); /* closes it first: who waits gets CLOSED */
 tims_status tims_channel_send(tims_channel *channel, void *item);      /* Suspends while full. CLOSED after close. */
 bool tims_channel_try_send(tims_channel *channel, void *item);
 tims_status tims_channel_receive(tims_channel *channel, void **ret_item); /* Suspends while empty. CLOSED at the end. */
@@ -90,7 +99,7 @@ void tims_channel_close(tims_channel *channel);
 /* --- worker pool: blocking work off the loop -------------------------------------------------------------------------------- */
 
 /* Runs `function(argument)` on a pool thread while this fiber waits. Suspends, shielded: it returns only when the
- * function has. `argument` may be on the stack. */
+ * function has. `argument` may be on the stack. The pool has four threads for the whole process. */
 tims_status tims_work_run(void (*function)(void *argument), void *argument);
 
 /* --- streams: TCP and Unix sockets, both ends -------------------------------------------------------------------------------- */
@@ -99,21 +108,22 @@ typedef struct tims_stream tims_stream;
 typedef struct tims_stream_events {
     void (*on_data)(void *ctx, tims_str bytes); /* the bytes are valid during the call only */
     void (*on_end)(void *ctx, tims_status why); /* CLOSED: orderly end of input; IO: error. Once. */
-    void (*on_drain)(void *ctx);                /* everything queued has been written */
+    void (*on_drain)(void *ctx);                /* everything queued has been written; not called if nothing was */
     void (*on_closed)(void *ctx);               /* after tims_stream_close: nothing follows, ctx may go */
 } tims_stream_events;
 
 typedef struct tims_listener tims_listener;
 typedef struct tims_listen_options {
-    tims_str host;        /* address, or empty for all */
+    tims_str host;        /* address or "localhost"; empty: all, both families */
     uint16_t port;        /* 0: any free one */
     tims_str unix_path;   /* instead of host and port */
-    int fd;               /* ≥ 0 instead: an inherited listening socket */
+    int fd;               /* > 0 instead: an inherited listening socket */
     int backlog;          /* 0: 1024 */
     bool reuse_port;      /* one listener per loop on the same port */
 } tims_listen_options;
 /* `on_accept` gets a stream that is not yet reading; it must call tims_stream_start or _close.
- * Errors: BUSY (address in use), FORBIDDEN, IO. */
+ * A socket file nobody listens on is replaced. Errors: BUSY (address in use), FORBIDDEN, UNAVAILABLE (no such address),
+ * IO (also for an address or path that is none). */
 tims_status tims_listen(tims_loop *loop, const tims_listen_options *options,
                         void (*on_accept)(void *ctx, tims_stream *stream), void *ctx, tims_listener **ret_listener,
                         tims_error *err);
@@ -129,20 +139,22 @@ tims_status tims_connect_unix(tims_loop *loop, tims_str path, int64_t timeout_ms
 
 void tims_stream_start(tims_stream *stream, const tims_stream_events *events, void *ctx);
 void tims_stream_set_events(tims_stream *stream, const tims_stream_events *events, void *ctx);
-void tims_stream_pause(tims_stream *stream);  /* no on_data until resume: backpressure to the peer */
+/* No on_data and no on_end of the peer's until resume: backpressure. Costs nothing unless bytes arrive meanwhile. */
+void tims_stream_pause(tims_stream *stream);
 void tims_stream_resume(tims_stream *stream);
 typedef struct tims_slice_list { const tims_str *items; size_t count; } tims_slice_list;
-/* Tries to write at once with one writev; what the kernel does not take is copied and queued. Errors: CLOSED, IO. */
+/* Tries to write at once with one writev; what the kernel does not take is copied and queued, without a limit: who may
+ * be slow must be asked with tims_stream_queued or _wait_below. Errors: CLOSED, IO. */
 tims_status tims_stream_write(tims_stream *stream, const tims_str *slices, size_t count);
 /* As write, but the rest is not copied: `release(argument)` is called once when the bytes are no longer needed
- * (possibly before the call returns). For shared frames and file buffers. */
+ * (possibly before the call returns, and also when it fails). For shared frames and file buffers. */
 tims_status tims_stream_write_owned(tims_stream *stream, const tims_str *slices, size_t count, tims_loop_fn release,
                                     void *argument);
 size_t tims_stream_queued(const tims_stream *stream); /* bytes not yet taken by the kernel */
 /* Waits until less than `bytes` are queued. Suspends. Errors: CLOSED, TIMEOUT, CANCELLED. */
 tims_status tims_stream_wait_below(tims_stream *stream, size_t bytes);
 void tims_stream_shutdown(tims_stream *stream); /* no more writes; the peer sees the end after what is queued */
-void tims_stream_close(tims_stream *stream);    /* at once; on_closed follows */
+void tims_stream_close(tims_stream *stream);    /* at once, dropping what is queued; on_closed follows (if started) */
 tims_str tims_stream_peer_address(tims_stream *stream); /* "127.0.0.1"; "unix" for Unix sockets; lives with it */
 tims_loop *tims_stream_loop(tims_stream *stream);
 
