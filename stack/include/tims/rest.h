@@ -58,6 +58,7 @@ typedef struct tims_live_url {
     tims_str canonical;   /* the URL with its parameters sorted and defaults left out: names the subscription */
     tims_str base;        /* the same without page and cursor: what next and previous are made of */
     int64_t page;         /* page number; 0: by cursor, or the first page */
+    tims_str cursor;      /* as it was given; checked when the document is written. data == NULL: none */
     const tims_field *includes[TIMS_INCLUDES_MAX];
     size_t include_count;
 } tims_live_url;

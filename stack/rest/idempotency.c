@@ -1,0 +1,108 @@
+/* idempotency.c: a create that is sent twice happens once.
+ *
+ * The key and the answer are stored in the transaction that creates the row: there is no moment in which one
+ * is there without the other. Keys belong to a user (strangers share one name space) and are kept for a day;
+ * each new one sweeps a few old ones away, so the table stays as large as a day's keys. */
+#include "rest/rest_internal.h"
+
+#include "tims/crypto.h"
+
+enum { KEY_BYTES_MAX = 200, KEEP_S = 24 * 3600, SWEEP_ROWS = 8 };
+
+typedef struct idempotency {
+    tims_id id;
+    tims_str key;         /* "<user id or ->:<what the client chose>" */
+    tims_str fingerprint; /* of path and body */
+    tims_str location, etag, answer;
+    tims_time created_at;
+} idempotency;
+
+static const tims_model idempotency_model = {
+    .name = "tims_idempotency",
+    .doc = "Answers to creates that carried an Idempotency-Key.",
+    .size = sizeof(idempotency),
+    .fields = TIMS_FIELDS(
+        TIMS_FIELD(idempotency, id, .primary = true),
+        TIMS_FIELD(idempotency, key, .unique = true, .doc = "Whose, and what the client chose."),
+        TIMS_FIELD(idempotency, fingerprint, .doc = "Of the path and the body."),
+        TIMS_FIELD(idempotency, location), TIMS_FIELD(idempotency, etag), TIMS_FIELD(idempotency, answer),
+        TIMS_FIELD(idempotency, created_at, .auto_now_add = true, .index = true)),
+    .not_live = true,
+};
+
+/* What this room keeps in the database besides: the key of page cursors. */
+typedef struct setting {
+    tims_id id;
+    tims_str name, value;
+} setting;
+
+static const tims_model setting_model = {
+    .name = "tims_rest_setting",
+    .doc = "What the REST room keeps: the key of page cursors.",
+    .size = sizeof(setting),
+    .fields = TIMS_FIELDS(TIMS_FIELD(setting, id, .primary = true), TIMS_FIELD(setting, name, .unique = true),
+                          TIMS_FIELD(setting, value)),
+    .not_live = true,
+};
+
+const tims_model *const tims_rest_models[] = { &idempotency_model, &setting_model, NULL };
+
+tims_str rest__idempotency_key(tims_request *rq)
+{
+    tims_str key = tims_header_of(rq, TIMS_STR("Idempotency-Key"));
+    if (key.data == NULL)
+        return key;
+    bool fine = key.length > 0 && key.length <= KEY_BYTES_MAX;
+    for (size_t i = 0; fine && i < key.length; i++)
+        fine = key.data[i] > ' ' && key.data[i] < 0x7f;
+    if (!fine)
+        tims_raise(rq, 400, "idempotency_key",
+                   "Idempotency-Key must have 1 to 200 visible ASCII characters.");
+    tims_caller caller = tims_caller_of(rq);
+    return caller.signed_in ? tims_print(rq->arena, "%I:%S", caller.user, key)
+                            : tims_print(rq->arena, "-:%S", key);
+}
+
+static tims_str fingerprint_of(tims_request *rq, tims_str body)
+{
+    char *text = tims_alloc_raw(rq->arena, 32);
+    tims_content_hash(tims_print(rq->arena, "%S\n%S", rq->path, body), text);
+    return (tims_str){ text, 32 };
+}
+
+bool rest__idempotency_find(tims_request *rq, tims_str key, tims_str body, tims_answer *ret_answer)
+{
+    const idempotency *known = tims_find_by(rq, &idempotency_model, "key", key);
+    if (known == NULL)
+        return false;
+    if (!tims_str_equal(known->fingerprint, fingerprint_of(rq, body)))
+        tims_raise(rq, 422, "idempotency_key_reused", "This Idempotency-Key was used with another body.");
+    tims_set_header(rq, TIMS_STR("Location"), known->location);
+    tims_set_header(rq, TIMS_STR("ETag"), known->etag);
+    tims_set_header(rq, TIMS_STR("Idempotent-Replayed"), TIMS_STR("true"));
+    *ret_answer = tims_answer_json(201, known->answer);
+    return true;
+}
+
+static void sweep(tims_request *rq)
+{
+    int64_t limit = tims_now().us - (int64_t)KEEP_S * 1000000;
+    (void)tims_sql_run(
+        rq,
+        TIMS_STR("DELETE FROM tims_idempotency WHERE id IN (SELECT id FROM tims_idempotency WHERE "
+                 "created_at < ?1 ORDER BY created_at LIMIT ?2)"),
+        (tims_db_value[]){ tims_db_int(limit), tims_db_int(SWEEP_ROWS) }, 2);
+}
+
+void rest__idempotency_keep(tims_request *rq, tims_str key, tims_str body, tims_str location, tims_str etag,
+                            tims_str answer)
+{
+    sweep(rq);
+    idempotency *row = TIMS_NEW(rq->arena, idempotency);
+    *row = (idempotency){ .key = key,
+                          .fingerprint = fingerprint_of(rq, body),
+                          .location = location,
+                          .etag = etag,
+                          .answer = answer };
+    tims_create(rq, &idempotency_model, row);
+}

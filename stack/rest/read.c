@@ -1,0 +1,104 @@
+/* read.c: GET of lists and details.
+ *
+ * Everything one answer shows, its position included, is read in one snapshot. */
+#include "rest/rest_internal.h"
+
+#include "tims/crypto.h"
+
+tims_str rest__etag(tims_arena *arena, tims_str text)
+{
+    char *etag = tims_alloc_raw(arena, 34);
+    etag[0] = etag[33] = '"';
+    tims_content_hash(text, etag + 1);
+    return (tims_str){ etag, 34 };
+}
+
+tims_str rest__row_text(tims_request *rq, const tims_model *model, const void *row)
+{
+    tims_buf out;
+    tims_buf_init(&out, rq->arena, REST__DOCUMENT_BYTES_MAX);
+    tims_json_writer writer = tims_json_to(&out);
+    tims_json_object(&writer, model->fields, row, 0);
+    if (out.overflow)
+        tims_raise(rq, 500, "too_large", "The row is too large to be shown.");
+    return tims_buf_str(&out);
+}
+
+static bool wants_stream(const tims_request *rq)
+{
+    tims_str accept = tims_header_of(rq, TIMS_STR("Accept"));
+    return tims_str_find(accept, TIMS_STR("text/event-stream")) != SIZE_MAX;
+}
+
+static tims_answer stream(tims_request *rq, const tims_rest *rest)
+{
+    if (rest->stream == NULL)
+        tims_raise(rq, 406, "not_acceptable", "Nothing is streamed here.");
+    return rest->stream(rq, rest->stream_data, rq->target);
+}
+
+/* What cannot be understood in a URL is a bad request; 422 is for bodies. */
+TIMS_NORETURN static void raise_bad_url(tims_request *rq, tims_error *err)
+{
+    if (err->status == TIMS_INVALID)
+        err->status = TIMS_MALFORMED;
+    tims_raise_error(rq, err);
+}
+
+static tims_status write_document(tims_request *rq, const tims_live_url *url, tims_str *ret_position,
+                                  tims_json_writer *writer, tims_error *err)
+{
+    tims_db_session *db = tims_session_db(rq);
+    tims_str epoch, key;
+    int64_t position;
+    tims_status status = tims_db_begin_snapshot(db, err);
+    if (status != TIMS_OK)
+        return status;
+    status = rest__secrets(url->rest, db, rq->arena, &epoch, &key, err);
+    if (status == TIMS_OK)
+        status = tims_position(db, &position, err);
+    if (status == TIMS_OK)
+        status = tims_rest_write(db, rq->arena, url, epoch, position, writer, err);
+    tims_db_end_snapshot(db);
+    if (status == TIMS_OK)
+        *ret_position = tims_print(rq->arena, "%S-%lld", epoch, (long long)position);
+    return status;
+}
+
+static tims_str read_document(tims_request *rq, const tims_id *id)
+{
+    tims_live_url *url = TIMS_NEW(rq->arena, tims_live_url);
+    tims_error err = { 0 };
+    tims_status status =
+        rest__resolve(rest__entry_of(rq), rq->arena, id, tims_query_pairs(rq), tims_caller_of(rq), url, &err);
+    if (status != TIMS_OK)
+        raise_bad_url(rq, &err);
+    tims_buf out;
+    tims_buf_init(&out, rq->arena, REST__DOCUMENT_BYTES_MAX);
+    (void)tims_buf_reserve(&out, id != NULL ? 512 : 8 * 1024);
+    tims_json_writer writer = tims_json_to(&out);
+    tims_str position;
+    if (write_document(rq, url, &position, &writer, &err) != TIMS_OK)
+        raise_bad_url(rq, &err);
+    tims_set_header(rq, TIMS_STR("Tims-Position"), position);
+    tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("private, no-cache"));
+    return tims_buf_str(&out);
+}
+
+tims_answer rest__list(tims_request *rq)
+{
+    if (wants_stream(rq))
+        return stream(rq, rest__entry_of(rq)->rest);
+    return tims_answer_json(200, read_document(rq, NULL));
+}
+
+tims_answer rest__detail(tims_request *rq)
+{
+    if (wants_stream(rq))
+        return stream(rq, rest__entry_of(rq)->rest);
+    tims_id id = tims_path_id(rq, "id");
+    tims_str text = read_document(rq, &id);
+    if (tims_not_modified(rq, rest__etag(rq->arena, text)))
+        return tims_answer_empty(304);
+    return tims_answer_json(200, text);
+}

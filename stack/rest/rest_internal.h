@@ -1,0 +1,109 @@
+/* rest_internal.h: what the files of this room share. */
+#ifndef TIMS_REST_INTERNAL_H
+#define TIMS_REST_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "tims/rest.h"
+
+enum {
+    REST__URL_BYTES_MAX = 8 * 1024,
+    REST__PARAMETERS_MAX = 32,
+    REST__PAGE_MAX = 1000 * 1000,
+    REST__DOCUMENT_BYTES_MAX = 16 * 1024 * 1024,
+    REST__EPOCH_LENGTH = 16,
+    REST__KEY_BYTES_MAX = 128,
+};
+
+/* A resource as it is served; two routes point at it. */
+typedef struct rest__entry {
+    tims_rest *rest;
+    const tims_resource *resource;
+    tims_str path;
+    int64_t size, max;
+} rest__entry;
+
+typedef struct rest__throttle rest__throttle;
+
+/* Constant once it is made, but for what is behind the mutex: the epoch and the cursor key, read at first
+ * use. */
+struct tims_rest {
+    uint32_t magic;
+    rest__entry *entries;
+    size_t entry_count;
+    tims_route *routes;
+    size_t route_count;
+    tims_rest_stream_fn stream;
+    void *stream_data;
+    rest__throttle *throttle;
+    pthread_mutex_t mutex;
+    atomic_bool has_secrets;
+    char epoch[REST__EPOCH_LENGTH];
+    char key[REST__KEY_BYTES_MAX];
+    size_t key_length;
+};
+enum { REST__MAGIC = 0x72657374 };
+
+/* What the database keeps for this room. Errors: the database's; INTERNAL when it is not migrated. */
+tims_status rest__secrets(const tims_rest *rest, tims_db_session *db, tims_arena *arena, tims_str *ret_epoch,
+                          tims_str *ret_key, tims_error *err);
+bool rest__known_key(const tims_rest *rest, tims_str *ret_key); /* false: not read yet */
+
+/* Handlers; rq->route->data is the entry. */
+tims_answer rest__list(tims_request *rq);
+tims_answer rest__detail(tims_request *rq);
+tims_answer rest__create(tims_request *rq);
+tims_answer rest__update(tims_request *rq);
+tims_answer rest__delete(tims_request *rq);
+static inline const rest__entry *rest__entry_of(const tims_request *rq)
+{
+    const rest__entry *entry = rq->route->data;
+    TIMS_CHECK_MAGIC(entry->rest, REST__MAGIC);
+    return entry;
+}
+
+/* The parameters of a list (or, with `id`, a detail) to a query. */
+tims_status rest__resolve(const rest__entry *entry, tims_arena *arena, const tims_id *id,
+                          tims_pairs parameters, tims_caller caller, tims_live_url *ret_url, tims_error *err);
+/* Fills `url->query` from a cursor's text, which resolve keeps until the key can be read. */
+tims_status rest__apply_cursor(tims_arena *arena, tims_str key, tims_live_url *url, tims_error *err);
+/* The URL of the page behind (or before) the row with these order values. */
+tims_status rest__cursor_url(tims_arena *arena, tims_str key, const tims_live_url *url,
+                             const tims_db_value *values, bool backwards, tims_str *ret_url, tims_error *err);
+/* `base` with one more parameter, which is not encoded. */
+tims_str rest__add_parameter(tims_arena *arena, tims_str base, const char *name, tims_str value);
+
+/* Row and ETag as details answer them. */
+tims_str rest__row_text(tims_request *rq, const tims_model *model, const void *row);
+tims_str rest__etag(tims_arena *arena, tims_str text);
+/* The rule of a write: the verb's own, else the model's `write`. */
+static inline const tims_rule *rest__write_rule(const tims_model *model, const tims_rule *own)
+{
+    return own != NULL ? own : model->write;
+}
+
+/* --- throttle
+ * ------------------------------------------------------------------------------------------------ */
+
+typedef struct rest__rate {
+    int64_t count, period_us;
+} rest__rate; /* count 0: none */
+TIMS_MUST_USE bool rest__rate_parse(const char *text, rest__rate *ret_rate);
+rest__throttle *rest__throttle_new(tims_arena *arena);
+/* Takes one from the bucket of `key`; 0 when it may go on, else how long to wait. */
+int64_t rest__throttle_take(rest__throttle *throttle, tims_str key, rest__rate rate, int64_t now_us);
+void rest__throttle_request(tims_request *rq, rest__throttle *throttle, const char *name, const char *rate);
+
+/* --- idempotency
+ * ---------------------------------------------------------------------------------------------- */
+
+/* The key's value, checked; data == NULL: none was sent. Raises: 400. */
+tims_str rest__idempotency_key(tims_request *rq);
+/* In the request's transaction: whether this was answered before. Raises: 422 when it was another body. */
+bool rest__idempotency_find(tims_request *rq, tims_str key, tims_str body, tims_answer *ret_answer);
+void rest__idempotency_keep(tims_request *rq, tims_str key, tims_str body, tims_str location, tims_str etag,
+                            tims_str answer);
+
+#endif

@@ -1,0 +1,122 @@
+/* throttle.c: token buckets, per user and per address.
+ *
+ * A bucket holds as many tokens as the rate allows in its period and refills evenly; each request takes one.
+ * Memory is bounded: a fixed table of sets of eight buckets. Where a set is full, the bucket that is nearest
+ * to full goes, since forgetting a full bucket changes nothing: whoever floods the table with fresh addresses
+ * pushes out only those that were not near their limit. Buckets are found by a keyed hash, so nobody can
+ * choose whom they share a set with. */
+#include "rest/rest_internal.h"
+
+#include "tims/crypto.h"
+
+enum { SETS = 2048, WAYS = 8, LOCKS = 16, ADDRESS_FACTOR = 10 };
+
+typedef struct bucket {
+    uint64_t hash;      /* 0: free */
+    int64_t full_at_us; /* when it will be full again; the tokens follow from it */
+} bucket;
+
+struct rest__throttle {
+    uint64_t seed[2];
+    pthread_mutex_t locks[LOCKS];
+    bucket buckets[SETS][WAYS];
+};
+
+static void destroy_locks(void *argument)
+{
+    rest__throttle *throttle = argument;
+    for (size_t i = 0; i < LOCKS; i++)
+        pthread_mutex_destroy(&throttle->locks[i]);
+}
+
+rest__throttle *rest__throttle_new(tims_arena *arena)
+{
+    rest__throttle *throttle = TIMS_NEW(arena, rest__throttle);
+    tims_random(throttle->seed, sizeof(throttle->seed));
+    for (size_t i = 0; i < LOCKS; i++)
+        pthread_mutex_init(&throttle->locks[i], NULL);
+    tims_arena_defer(arena, destroy_locks, throttle);
+    return throttle;
+}
+
+bool rest__rate_parse(const char *text, rest__rate *ret_rate)
+{
+    tims_str rest = tims_str_from(text);
+    if (tims_str_equal(rest, TIMS_STR("none"))) {
+        *ret_rate = (rest__rate){ 0, 1 };
+        return true;
+    }
+    int64_t count;
+    if (!tims_str_to_int(tims_str_cut(&rest, '/'), 1, 1000000, &count) || rest.length != 1)
+        return false;
+    int64_t seconds = rest.data[0] == 's' ? 1 : rest.data[0] == 'm' ? 60 : rest.data[0] == 'h' ? 3600 : 0;
+    if (seconds == 0)
+        return false;
+    *ret_rate = (rest__rate){ count, seconds * 1000000 };
+    return true;
+}
+
+/* The key's bucket; else a free one; else the one nearest to full. */
+static bucket *find_bucket(bucket *set, uint64_t hash)
+{
+    bucket *best = &set[0];
+    for (size_t i = 0; i < WAYS; i++) {
+        if (set[i].hash == hash)
+            return &set[i];
+        if (set[i].full_at_us < best->full_at_us)
+            best = &set[i];
+    }
+    *best = (bucket){ .hash = hash };
+    return best;
+}
+
+int64_t rest__throttle_take(rest__throttle *throttle, tims_str key, rest__rate rate, int64_t now_us)
+{
+    if (rate.count == 0)
+        return 0;
+    uint64_t hash = tims_hash(key.data, key.length, throttle->seed) | 1;
+    pthread_mutex_t *lock = &throttle->locks[hash / 2 % LOCKS];
+    pthread_mutex_lock(lock);
+    bucket *b = find_bucket(throttle->buckets[hash / 2 % SETS], hash);
+    int64_t cost = rate.period_us / rate.count;
+    int64_t full_at = (b->full_at_us > now_us ? b->full_at_us : now_us) + (cost > 0 ? cost : 1);
+    int64_t wait = full_at - rate.period_us - now_us;
+    if (wait <= 0)
+        b->full_at_us = full_at;
+    pthread_mutex_unlock(lock);
+    return wait > 0 ? wait : 0;
+}
+
+static void take_or_raise(tims_request *rq, rest__throttle *throttle, tims_str key, rest__rate rate)
+{
+    int64_t wait_us = rest__throttle_take(throttle, key, rate, tims_monotonic_us());
+    if (wait_us == 0)
+        return;
+    tims_error err = { 0 };
+    (void)tims_fail(&err, TIMS_THROTTLED, NULL, "%s", tims_status_text(TIMS_THROTTLED));
+    err.retry_after_s = (int)((wait_us + 999999) / 1000000);
+    tims_raise_error(rq, &err);
+}
+
+void rest__throttle_request(tims_request *rq, rest__throttle *throttle, const char *name, const char *text)
+{
+    rest__rate rate;
+    bool valid = rest__rate_parse(text, &rate);
+    TIMS_ASSERT(valid); /* a literal in the app's code */
+    tims_caller caller = tims_caller_of(rq);
+    if (rate.count == 0 || caller.trusted)
+        return;
+    rest__rate shared = rate; /* many users may sit behind one address */
+    if (caller.signed_in) {
+        take_or_raise(rq, throttle, tims_print(rq->arena, "%s u %I", name, caller.user), rate);
+        shared.count *= ADDRESS_FACTOR;
+    }
+    take_or_raise(rq, throttle, tims_print(rq->arena, "%s a %S", name, rq->peer), shared);
+}
+
+void tims_throttle(tims_request *rq, const char *name, const char *rate)
+{
+    tims_rest *rest = rq->slots[TIMS_SLOT_REST];
+    TIMS_CHECK_MAGIC(rest, REST__MAGIC); /* the begin hook puts it there */
+    rest__throttle_request(rq, rest->throttle, name, rate);
+}
