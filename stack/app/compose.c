@@ -86,6 +86,17 @@ static tims_status write_page_url(const void *data, tims_request *rq, tims_str u
     return status;
 }
 
+static tims_status write_page_position(const void *data, tims_request *rq, tims_json_writer *writer,
+                                       tims_error *err)
+{
+    const app__stack *stack = data;
+    int64_t position;
+    tims_status status = tims_position(tims_session_db(rq), &position, err);
+    if (status == TIMS_OK)
+        tims_json_str(writer, tims_print(rq->arena, "%S-%lld", tims_live_epoch(stack->live), (long long)position));
+    return status;
+}
+
 static tims_answer stream_live(tims_request *rq, void *data, tims_str url)
 {
     const app__stack *stack = data;
@@ -160,6 +171,7 @@ static tims_status compose_pages(app__stack *stack, tims_error *err)
         .development = settings->development,
         .resolver_data = stack,
         .write_url = write_page_url,
+        .write_position = write_page_position,
     };
     return tims_pages_new(stack->arena, tables, count, &options, &stack->pages, err);
 }
@@ -273,7 +285,7 @@ static tims_status commit(tims_request *rq, const app__stack *stack, tims_error 
     return status;
 }
 
-void app__finish_request(tims_request *rq, tims_answer *answer)
+static void end_transaction(tims_request *rq, tims_answer *answer)
 {
     const app__stack *stack = rq->server_data;
     tims_error err = { 0 };
@@ -286,6 +298,12 @@ void app__finish_request(tims_request *rq, tims_answer *answer)
         rq->has_raised = true;
         *answer = tims_answer_problem(rq, &err);
     }
+}
+
+void app__finish_request(tims_request *rq, tims_answer *answer)
+{
+    end_transaction(rq, answer);
+    tims_pages_finish(rq, answer);
 }
 
 /* --- a scope without a client

@@ -26,30 +26,43 @@ void tims_page_value(tims_page *page, const char *name, tims_str json);
 tims_str tims_param(tims_page *page, const char *name);
 
 /* What is POSTed to the render server, and embedded by it for hydration:
- * {"path":"/chat/1","route":"/chat/[chat]","params":{"chat":"1"},"user":{…}|null,"csrf":"…","position":"e-n",
- *  "live":{"/api/chats/":{document as GET answers it},…},"values":{…}} */
+ * {"path":"/chat/1?x=y","route":"/chat/[chat]","params":{"chat":"1"},"user":{…}|null,"csrf":"…","position":"e-n",
+ *  "live":{"/api/chats/":{document as GET answers it},…},"values":{…}}
+ * user: id, username, display_name, avatar, staff. position: "" for a page that loads nothing. */
 
 typedef struct tims_pages_options {
     const char *front_directory;   /* holds dist/app (exported), dist/server (.next), public/ */
-    const char *render_command;    /* started and supervised when set; speaks HTTP on render_socket */
-    tims_str render_url;           /* unix:/path or http://host:port of the render server; empty: shell only */
+    const char *render_command;    /* for /bin/sh; started and supervised when set; told TIMS_RENDER_SOCKET */
+    tims_str render_url;           /* unix:/path or http://host:port of the render server; empty: a private socket
+                                    * for render_command, or without one the exported shells only */
     int64_t render_timeout_ms;     /* past it, or when the server is down, the exported shell is served; 0: 3 s */
     bool development;              /* proxy /_next (and its websocket) to the render server */
-    /* Handed in by the composition: the document of a live URL. */
+    /* Handed in by the composition: the document of a live URL, and the session's position as a JSON string
+     * (NULL: pages have none). */
     const void *resolver_data;
     tims_status (*write_url)(const void *data, tims_request *rq, tims_str url, tims_json_writer *writer, tims_error *err);
+    tims_status (*write_position)(const void *data, tims_request *rq, tims_json_writer *writer, tims_error *err);
 } tims_pages_options;
 
 typedef struct tims_pages tims_pages;
+/* Errors: INVALID (a bad path, two pages at one path) naming the page. */
 tims_status tims_pages_new(tims_arena *arena, const tims_page_route *const *tables, size_t count,
                            const tims_pages_options *options, tims_pages **ret_pages, tims_error *err);
 /* Starts the render server (loop 0) and keeps it running, with growing pauses when it dies at once. */
 tims_status tims_pages_start(tims_pages *pages, tims_loop *loop, tims_error *err);
-void tims_pages_stop(tims_pages *pages);
-const tims_route *tims_pages_routes(const tims_pages *pages, size_t *ret_count); /* pages, /_next/…, public files */
-/* For the server's not_found: the app's 404 page for browsers, a problem document for /api/. */
+void tims_pages_stop(tims_pages *pages); /* on that loop; also before the program re-executes itself */
+/* Pages, /page-data, /_next/…, public files. */
+const tims_route *tims_pages_routes(const tims_pages *pages, size_t *ret_count);
+
+/* For these rq->slots[TIMS_SLOT_PAGE] must hold the tims_pages (set it in the server's begin hook). */
+
+/* For the server's not_found: the app's 404 page for browsers. Raises: 404, for everybody else. */
 tims_answer tims_pages_not_found(tims_request *rq);
-/* The JSON of a page's data, for clients that navigate without a reload: GET /page-data?path=/chat/1 */
+/* For the end of the server's finish hook: where a browser asked for a page and something was raised, the app's
+ * error page takes the place of the problem document. */
+void tims_pages_finish(tims_request *rq, tims_answer *answer);
+/* The JSON of a page's data, for clients that navigate without a reload: GET /page-data?path=/chat/1
+ * Raises: 400, 401, 403, 404. */
 tims_answer tims_pages_data(tims_request *rq);
 
 #endif

@@ -1,0 +1,97 @@
+/* asset.c: files of the front end.
+ *
+ * The rendered pages and the exported ones come from two builds, whose scripts differ in part. Their names
+ * are hashes of their content, so both folders together are one: /_next/static is the union. */
+#include <dirent.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "pages/pages_internal.h"
+
+enum { PUBLIC_FILES_MAX = 96 };
+
+static bool is_file(tims_arena *arena, const char *root, tims_str path)
+{
+    struct stat facts;
+    tims_str full = tims_print(arena, "%s/%S", root, path);
+    return stat(tims_copy_c(arena, full), &facts) == 0 && S_ISREG(facts.st_mode);
+}
+
+/* `path` is decoded and normalised by the router: it has no "..". tims_answer_file looks again. */
+static tims_answer answer_static(tims_request *rq)
+{
+    const tims_pages *pages = rq->route->data;
+    tims_str path = tims_path_str(rq, "path");
+    const char *front = pages->options.front_directory;
+    const char *server = tims_copy_c(rq->arena, tims_print(rq->arena, "%s/dist/server/static", front));
+    const char *app = tims_copy_c(rq->arena, tims_print(rq->arena, "%s/dist/app/_next/static", front));
+    return tims_answer_file(rq, is_file(rq->arena, server, path) ? server : app, path, true);
+}
+
+static tims_answer answer_public(tims_request *rq)
+{
+    const tims_pages *pages = rq->route->data;
+    tims_str root = tims_print(rq->arena, "%s/public", pages->options.front_directory);
+    return tims_answer_file(rq, tims_copy_c(rq->arena, root), tims_str_slice(rq->path, 1, rq->path.length),
+                            false);
+}
+
+static bool is_plain_name(const char *name)
+{
+    size_t length = strlen(name);
+    if (length == 0 || name[0] == '.')
+        return false;
+    for (const char *c = name; *c != '\0'; c++)
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '.' ||
+              *c == '-' || *c == '_'))
+            return false;
+    return !tims_str_ends_with(tims_str_from(name), TIMS_STR(".br")) &&
+           !tims_str_ends_with(tims_str_from(name), TIMS_STR(".gz"));
+}
+
+static void add_public(tims_pages *pages, const char *root, const char *name)
+{
+    struct stat facts;
+    const char *full = tims_copy_c(pages->arena, tims_print(pages->arena, "%s/%s", root, name));
+    if (!is_plain_name(name) || stat(full, &facts) != 0)
+        return;
+    const char *format = S_ISDIR(facts.st_mode) ? "/%s/{path:path}" : "/%s";
+    pages__add_route(
+        pages, (tims_route){ .methods = TIMS_METHOD_GET,
+                             .pattern = tims_copy_c(pages->arena, tims_print(pages->arena, format, name)),
+                             .handler = answer_public,
+                             .data = pages,
+                             .doc = "A file of the front end's public folder.",
+                             .no_csrf = true,
+                             .anonymous = true });
+}
+
+/* Each name in public/ is a route, so that they win over nothing and cost nothing when another address is
+ * asked for. */
+static void add_public_files(tims_pages *pages)
+{
+    const char *root =
+        tims_copy_c(pages->arena, tims_print(pages->arena, "%s/public", pages->options.front_directory));
+    DIR *folder = opendir(root);
+    if (folder == NULL)
+        return;
+    struct dirent *item;
+    for (size_t count = 0; count < PUBLIC_FILES_MAX && (item = readdir(folder)) != NULL; count++)
+        add_public(pages, root, item->d_name);
+    (void)closedir(folder);
+}
+
+void pages__add_assets(tims_pages *pages)
+{
+    bool development = pages->options.development;
+    pages__add_route(
+        pages, (tims_route){ .methods = TIMS_METHOD_GET | (development ? TIMS_METHOD_POST : 0),
+                             .pattern = development ? "/_next/{path:path}" : "/_next/static/{path:path}",
+                             .handler = development ? pages__proxy : answer_static,
+                             .data = pages,
+                             .doc = "Scripts and styles of the front end.",
+                             .timeout_ms = development ? 120000 : 0,
+                             .no_csrf = true,
+                             .anonymous = true });
+    add_public_files(pages);
+}

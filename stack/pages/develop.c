@@ -1,0 +1,64 @@
+/* develop.c: while developing, the render server compiles pages as they are asked for and serves their
+ * scripts itself; what belongs to it is passed through, its hot-reload websocket included. Never part of a
+ * production server's routes. */
+#include "pages/pages_internal.h"
+
+/* Next's own helpers: stack frames, error overlay, fonts. */
+bool pages__is_development_path(tims_str path)
+{
+    return tims_str_starts_with(path, TIMS_STR("/__nextjs"));
+}
+
+static void close_stream(void *argument)
+{
+    tims_fetch_close(argument);
+}
+
+static size_t pick_headers(tims_request *rq, tims_header ret_headers[8])
+{
+    static const char *const names[] = {
+        "accept", "content-type", "host", "origin", "referer", "rsc", "range"
+    };
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        tims_str value = tims_header_of(rq, tims_str_from(names[i]));
+        if (value.data != NULL)
+            ret_headers[count++] = (tims_header){ tims_str_from(names[i]), value };
+    }
+    return count;
+}
+
+static tims_answer relay(tims_request *rq, const tims_fetch_options *options)
+{
+    tims_fetch_stream **stream = TIMS_NEW(rq->arena, tims_fetch_stream *);
+    tims_fetched head = { 0 };
+    tims_error err = { 0 };
+    tims_str piece;
+    tims_defer(rq, close_stream, stream);
+    tims_check(rq, tims_fetch_open(rq->arena, options, stream, &head, &err), &err);
+    tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("no-store"));
+    tims_stream_head(rq, head.status,
+                     tims_header_get(head.headers, head.header_count, TIMS_STR("content-type")));
+    while (tims_fetch_next(*stream, &piece, &err) == TIMS_OK && piece.length > 0)
+        tims_stream_out(rq, piece);
+    return tims_answer_sent();
+}
+
+tims_answer pages__proxy(tims_request *rq)
+{
+    tims_pages *pages = pages__of(rq);
+    tims_header headers[8];
+    tims_str url = pages__render_address(rq->arena, pages, pages__target_of(rq));
+    if (pages->render.base.length == 0)
+        tims_raise(rq, 503, "no_renderer", "No render server is running; set RENDER_COMMAND.");
+    if (tims_header_has_token(tims_header_of(rq, TIMS_STR("upgrade")), TIMS_STR("websocket")))
+        return tims_answer_tunnel(rq, url);
+    tims_fetch_options options = { .method = rq->method,
+                                   .url = url,
+                                   .headers = headers,
+                                   .header_count = pick_headers(rq, headers),
+                                   .timeout_ms = pages->render.timeout_ms };
+    if (rq->method == TIMS_METHOD_POST)
+        options.body = tims_body(rq);
+    return relay(rq, &options);
+}

@@ -1,0 +1,252 @@
+/* page.c: one page: who may see it, what its loader names, and the answer.
+ *
+ * Everything a loader includes is read in one snapshot and written straight into the JSON that the render
+ * server gets; the snapshot ends before the render server is asked, so that a slow one holds nothing of the
+ * database. */
+#include "pages/pages_internal.h"
+
+typedef struct included_url {
+    struct included_url *next;
+    tims_str url;
+} included_url;
+
+struct tims_page_state {
+    uint32_t magic;
+    const pages__entry *entry;
+    tims_pairs params;
+    included_url *included;
+    tims_buf live, values;
+    tims_json_writer live_writer, values_writer;
+};
+
+static struct tims_page_state *state_of(tims_page *page)
+{
+    TIMS_CHECK_MAGIC(page->state, PAGES__STATE_MAGIC);
+    return page->state;
+}
+
+/* --- for loaders
+ * ------------------------------------------------------------------------------------------------ */
+
+tims_str tims_param(tims_page *page, const char *name)
+{
+    tims_str value = tims_pairs_get(state_of(page)->params, tims_str_from(name));
+    TIMS_ASSERT(value.data != NULL); /* the page's path names it */
+    return value;
+}
+
+static bool remember(struct tims_page_state *state, tims_arena *arena, tims_str url)
+{
+    for (const included_url *one = state->included; one != NULL; one = one->next)
+        if (tims_str_equal(one->url, url))
+            return false;
+    included_url *added = TIMS_NEW(arena, included_url);
+    *added = (included_url){ state->included, url };
+    state->included = added;
+    return true;
+}
+
+void tims_page_include(tims_page *page, const char *url_format, ...)
+{
+    struct tims_page_state *state = state_of(page);
+    const tims_pages_options *options = &state->entry->pages->options;
+    TIMS_ASSERT(options->write_url != NULL);
+    tims_buf url;
+    tims_buf_init(&url, page->rq->arena, PAGES__TARGET_BYTES_MAX);
+    va_list arguments;
+    va_start(arguments, url_format);
+    tims_buf_print_url_v(&url, url_format, arguments);
+    va_end(arguments);
+    TIMS_ASSERT(!url.overflow);
+    if (!remember(state, page->rq->arena, tims_buf_str(&url)))
+        return; /* there already: loaders call one another */
+    tims_error err = { 0 };
+    tims_json_key(&state->live_writer, tims_buf_str(&url));
+    tims_check(
+        page->rq,
+        options->write_url(options->resolver_data, page->rq, tims_buf_str(&url), &state->live_writer, &err),
+        &err);
+}
+
+void tims_page_value(tims_page *page, const char *name, tims_str json)
+{
+    struct tims_page_state *state = state_of(page);
+    tims_json_key(&state->values_writer, tims_str_from(name));
+    tims_json_raw(&state->values_writer, json);
+}
+
+/* --- the data
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void write_params(tims_json_writer *w, tims_pairs params)
+{
+    tims_json_key(w, TIMS_STR("params"));
+    tims_json_begin_object(w);
+    for (size_t i = 0; i < params.count; i++) {
+        tims_json_key(w, params.items[i].name);
+        tims_json_str(w, params.items[i].value);
+    }
+    tims_json_end_object(w);
+}
+
+static void write_user(tims_json_writer *w, tims_request *rq)
+{
+    tims_json_key(w, TIMS_STR("user"));
+    if (!tims_is_signed_in(rq)) {
+        tims_json_null(w);
+        return;
+    }
+    const tims_user *user = tims_current_user(rq);
+    tims_json_begin_object(w);
+    tims_json_key(w, TIMS_STR("id"));
+    tims_json_id(w, user->id);
+    tims_json_key(w, TIMS_STR("username"));
+    tims_json_str(w, user->username);
+    tims_json_key(w, TIMS_STR("display_name"));
+    tims_json_str(w, user->display_name);
+    tims_json_key(w, TIMS_STR("avatar"));
+    tims_json_str(w, user->avatar);
+    tims_json_key(w, TIMS_STR("staff"));
+    tims_json_bool(w, user->staff);
+    tims_json_end_object(w);
+}
+
+static void write_head(tims_json_writer *w, tims_request *rq, const struct tims_page_state *state,
+                       tims_str target)
+{
+    tims_json_key(w, TIMS_STR("path"));
+    tims_json_str(w, target);
+    tims_json_key(w, TIMS_STR("route"));
+    tims_json_str(w, state->entry->next_route);
+    write_params(w, state->params);
+    write_user(w, rq);
+    tims_json_key(w, TIMS_STR("csrf"));
+    tims_json_str(w, tims_csrf_token(rq));
+}
+
+static void begin_part(tims_buf *buf, tims_json_writer *writer, tims_arena *arena)
+{
+    tims_buf_init(buf, arena, PAGES__DATA_BYTES_MAX);
+    *writer = tims_json_to(buf);
+    tims_json_begin_object(writer);
+}
+
+/* The user is read in the same snapshot as the rest. */
+static void run_loader(tims_request *rq, struct tims_page_state *state, tims_json_writer *w)
+{
+    const tims_pages_options *options = &state->entry->pages->options;
+    tims_page page = { rq, state };
+    tims_error err = { 0 };
+    tims_db_session *db = tims_session_db(rq);
+    tims_check(rq, tims_db_begin_snapshot(db, &err), &err);
+    state->entry->page->load(&page);
+    tims_json_key(w, TIMS_STR("position"));
+    if (options->write_position != NULL)
+        tims_check(rq, options->write_position(options->resolver_data, rq, w, &err), &err);
+    else
+        tims_json_str(w, TIMS_STR(""));
+    tims_db_end_snapshot(db);
+}
+
+tims_str pages__load(tims_request *rq, const pages__entry *entry, tims_pairs params, tims_str target)
+{
+    struct tims_page_state *state = TIMS_NEW(rq->arena, struct tims_page_state);
+    state->magic = PAGES__STATE_MAGIC;
+    state->entry = entry;
+    state->params = params;
+    begin_part(&state->live, &state->live_writer, rq->arena);
+    begin_part(&state->values, &state->values_writer, rq->arena);
+    tims_buf out;
+    tims_json_writer w;
+    begin_part(&out, &w, rq->arena);
+    write_head(&w, rq, state, target);
+    if (entry->page->load != NULL)
+        run_loader(rq, state, &w);
+    else {
+        tims_json_key(&w, TIMS_STR("position"));
+        tims_json_str(&w, TIMS_STR(""));
+    }
+    tims_json_end_object(&state->live_writer);
+    tims_json_end_object(&state->values_writer);
+    tims_json_key(&w, TIMS_STR("live"));
+    tims_json_raw(&w, tims_buf_str(&state->live));
+    tims_json_key(&w, TIMS_STR("values"));
+    tims_json_raw(&w, tims_buf_str(&state->values));
+    tims_json_end_object(&w);
+    if (state->live.overflow || state->values.overflow || out.overflow)
+        tims_raise(rq, 500, "page_too_large", "This page has more data than a page may have.");
+    return tims_buf_str(&out);
+}
+
+/* --- the answer
+ * -------------------------------------------------------------------------------------------------------- */
+
+/* False: the caller has to sign in first. */
+static bool may_see(tims_request *rq, const tims_page_route *page)
+{
+    if (page->access == NULL)
+        return true;
+    if (!tims_is_signed_in(rq))
+        return false;
+    if (page->access == tims_access_staff && !tims_caller_of(rq).staff)
+        tims_raise(rq, 403, "forbidden", "This page is for staff.");
+    return true;
+}
+
+static tims_answer answer_html(int status, tims_str html)
+{
+    return tims_answer_bytes(status, TIMS_STR("text/html; charset=utf-8"), html);
+}
+
+static tims_answer answer_shell(tims_request *rq, const pages__entry *entry, tims_str nonce)
+{
+    tims_str html;
+    if (!pages__shell(rq, entry->pages, entry->shell, nonce, &html))
+        tims_raise(rq, 503, "not_rendered", "The page cannot be rendered now; try again shortly.");
+    return answer_html(200, html);
+}
+
+tims_answer pages__answer(tims_request *rq)
+{
+    const pages__entry *entry = rq->route->data;
+    tims_pages *pages = entry->pages;
+    TIMS_CHECK_MAGIC(pages, PAGES__MAGIC);
+    tims_str target = pages__target_of(rq);
+    if (!may_see(rq, entry->page)) {
+        tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("private, no-store"));
+        return tims_answer_redirect(rq, 303, pages__login_address(rq->arena, target));
+    }
+    tims_str data = pages__load(rq, entry, rq->path_params, target);
+    tims_str nonce = pages__nonce(rq->arena), html;
+    tims_error err = { 0 };
+    int status;
+    pages__set_headers(rq, pages, nonce);
+    if (pages__render_page(rq, pages, target, data, nonce, &status, &html, &err) == TIMS_OK)
+        return answer_html(status, html);
+    return answer_shell(rq, entry, nonce);
+}
+
+/* --- /page-data
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+tims_answer tims_pages_data(tims_request *rq)
+{
+    tims_pages *pages = pages__of(rq);
+    tims_str target = tims_query_get(rq, TIMS_STR("path")), path, query, redirect;
+    tims_pairs params = { 0 };
+    uint32_t allowed;
+    tims_error err = { 0 };
+    if (target.length == 0 || target.data[0] != '/' || target.length > PAGES__TARGET_BYTES_MAX)
+        tims_raise(rq, 400, "malformed", "Name the page: /page-data?path=/…");
+    tims_check(rq, tims_url_split_target(rq->arena, target, &path, &query, &err), &err);
+    const tims_route *route =
+        tims_router_find(pages->router, rq->arena, TIMS_METHOD_GET, path, &params, &allowed, &redirect);
+    if (route == NULL)
+        tims_raise(rq, 404, "not_found", "There is no such page.");
+    const pages__entry *entry = route->data;
+    if (!may_see(rq, entry->page))
+        tims_raise(rq, 401, "unauthorized", "Sign in first.");
+    tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("private, no-store"));
+    return tims_answer_json(200, pages__load(rq, entry, params, target));
+}

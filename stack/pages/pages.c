@@ -1,0 +1,86 @@
+/* pages.c: the room's tables: every page as a route of the server, and once more among themselves for
+ * /page-data. */
+#include "pages/pages_internal.h"
+
+enum { FIXED_ROUTES_MAX = 128 }; /* /page-data, assets, public files */
+
+static size_t count_pages(const tims_page_route *const *tables, size_t count)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        for (const tims_page_route *page = tables[i]; page->path != NULL; page++)
+            total++;
+    return total;
+}
+
+void pages__add_route(tims_pages *pages, tims_route route)
+{
+    TIMS_ASSERT(pages->route_count < pages->route_capacity);
+    pages->routes[pages->route_count++] = route;
+}
+
+static void add_page(tims_pages *pages, const tims_page_route *page)
+{
+    pages__entry *entry = &pages->entries[pages->entry_count++];
+    tims_str next_route = pages__next_route(pages->arena, page->path);
+    *entry = (pages__entry){ pages, page, next_route, pages__shell_of(pages->arena, next_route) };
+    pages__add_route(pages, (tims_route){ .methods = TIMS_METHOD_GET,
+                                          .pattern = page->path,
+                                          .handler = pages__answer,
+                                          .data = entry,
+                                          .doc = page->doc,
+                                          .timeout_ms = pages->options.development ? 120000 : 0 });
+}
+
+static void free_router(void *argument)
+{
+    tims_pages *pages = argument;
+    tims_router_free(&pages->router);
+}
+
+static tims_status make_router(tims_pages *pages, tims_error *err)
+{
+    const tims_route **list = TIMS_NEW_ARRAY(pages->arena, const tims_route *, pages->entry_count + 1);
+    for (size_t i = 0; i < pages->entry_count; i++)
+        list[i] = &pages->routes[i];
+    tims_status status = tims_router_new(list, pages->entry_count, &pages->router, err);
+    if (status == TIMS_OK)
+        tims_arena_defer(pages->arena, free_router, pages);
+    return status;
+}
+
+tims_status tims_pages_new(tims_arena *arena, const tims_page_route *const *tables, size_t count,
+                           const tims_pages_options *options, tims_pages **ret_pages, tims_error *err)
+{
+    TIMS_ASSERT(options->front_directory != NULL);
+    size_t total = count_pages(tables, count);
+    tims_pages *pages = TIMS_NEW(arena, tims_pages);
+    pages->magic = PAGES__MAGIC;
+    pages->arena = arena;
+    pages->options = *options;
+    pages->entries = TIMS_NEW_ARRAY(arena, pages__entry, total + 1);
+    pages->route_capacity = total + FIXED_ROUTES_MAX;
+    pages->routes = TIMS_NEW_ARRAY(arena, tims_route, pages->route_capacity);
+    for (size_t i = 0; i < count; i++)
+        for (const tims_page_route *page = tables[i]; page->path != NULL; page++)
+            add_page(pages, page);
+    tims_status status = make_router(pages, err);
+    if (status != TIMS_OK)
+        return status;
+    pages__add_route(pages,
+                     (tims_route){ .methods = TIMS_METHOD_GET,
+                                   .pattern = "/page-data",
+                                   .handler = tims_pages_data,
+                                   .doc = "A page's data, for navigating without a reload: ?path=/…" });
+    pages__add_assets(pages);
+    pages__render_init(pages);
+    *ret_pages = pages;
+    return TIMS_OK;
+}
+
+const tims_route *tims_pages_routes(const tims_pages *pages, size_t *ret_count)
+{
+    TIMS_CHECK_MAGIC(pages, PAGES__MAGIC);
+    *ret_count = pages->route_count;
+    return pages->routes;
+}
