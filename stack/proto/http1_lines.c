@@ -26,20 +26,18 @@ static int check_limits(const proto__lines *lines, const tims_http1_limits *limi
     return length > 0 && lines->header_count >= limits->header_count_max ? 431 : 0;
 }
 
-/* The piece of a line that this feed brought, without its LF. Returns false when CR or leading space is
- * misplaced. */
-static bool check_piece(proto__lines *lines, const char *piece, size_t length, bool ends_in_lf)
+/* Looks for a misplaced CR, LF or leading space in the piece of a line that this feed brought (without its
+ * LF). Returns how many bytes of the piece come before it, or SIZE_MAX. */
+static size_t find_misplaced(const proto__lines *lines, const char *piece, size_t length, bool ends_in_lf)
 {
-    if (lines->cr_pending && length > 0)
-        return false;
+    if (lines->cr_pending)
+        return length > 0 ? 0 : SIZE_MAX;
     if (lines->first_done && lines->line_bytes == 0 && length > 0 && (piece[0] == ' ' || piece[0] == '\t'))
-        return false;
+        return 0;
     const char *cr = length > 0 ? memchr(piece, '\r', length) : NULL;
-    if (cr != NULL && cr != piece + length - 1)
-        return false;
-    lines->cr_pending |= cr != NULL;
-    lines->line_bytes += length;
-    return !ends_in_lf || lines->cr_pending;
+    if (cr != NULL)
+        return cr == piece + length - 1 ? SIZE_MAX : (size_t)(cr - piece);
+    return ends_in_lf ? length : SIZE_MAX;
 }
 
 /* A line is complete; its CR is counted in line_bytes. Returns true at the empty line. */
@@ -65,11 +63,14 @@ proto__scan proto__lines_scan(proto__lines *lines, const tims_http1_limits *limi
     while (at < end) {
         const char *lf = memchr(at, '\n', (size_t)(end - at));
         size_t length = (size_t)((lf != NULL ? lf : end) - at);
-        if (!check_piece(lines, at, length, lf != NULL))
-            return refuse(400, ret_http_status);
+        size_t misplaced = find_misplaced(lines, at, length, lf != NULL);
+        size_t sound = misplaced != SIZE_MAX ? misplaced : length;
+        lines->cr_pending |= misplaced == SIZE_MAX && length > 0 && at[length - 1] == '\r';
+        lines->line_bytes += sound;
+        /* What comes first in the line decides, so that the answer does not hang on the packets. */
         int status = check_limits(lines, limits, lines->line_bytes - lines->cr_pending);
-        if (status != 0)
-            return refuse(status, ret_http_status);
+        if (status != 0 || misplaced != SIZE_MAX)
+            return refuse(status != 0 ? status : 400, ret_http_status);
         if (lf == NULL)
             break;
         at = lf + 1;
