@@ -4,10 +4,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { programs } from "./contenders.mjs";
 import { makeData } from "./data.mjs";
+import { files } from "./files.mjs";
+import { footprint } from "./footprint.mjs";
 import { writeTable } from "./goals.mjs";
 import * as requests from "./requests.mjs";
+import { sockets } from "./sockets.mjs";
 
-const workloads = { json: requests.json, row: requests.row, list: requests.list, create: requests.create };
+const workloads = {
+  json: requests.json,
+  row: requests.row,
+  list: requests.list,
+  create: requests.create,
+  static: files,
+  sockets,
+  footprint,
+};
 
 const only = process.argv[2];
 if (only && !workloads[only]) {

@@ -25,28 +25,38 @@ typedef struct message {
 extern const tims_model chat_model, member_model;
 
 static const tims_model item_model = {
-    .name = "item", .doc = "A row to read by key.", .size = sizeof(item),
+    .name = "item",
+    .doc = "A row to read by key.",
+    .size = sizeof(item),
     .fields = TIMS_FIELDS(TIMS_FIELD(item, id, .primary = true), TIMS_FIELD(item, name, .max_length = 100),
                           TIMS_FIELD(item, value)),
-    .read = TIMS_PUBLIC, .write = TIMS_STAFF,
+    .read = TIMS_PUBLIC,
+    .write = TIMS_STAFF,
 };
 
 const tims_model chat_model = {
-    .name = "chat", .doc = "A conversation.", .size = sizeof(chat),
+    .name = "chat",
+    .doc = "A conversation.",
+    .size = sizeof(chat),
     .fields = TIMS_FIELDS(TIMS_FIELD(chat, id, .primary = true), TIMS_FIELD(chat, title, .max_length = 80)),
     .read = TIMS_MEMBERS(member_model, member, chat, user),
 };
 
 const tims_model member_model = {
-    .name = "member", .doc = "Somebody in a chat.", .size = sizeof(member),
-    .fields = TIMS_FIELDS(TIMS_FIELD(member, id, .primary = true), TIMS_FIELD(member, chat, .to = &chat_model),
-                          TIMS_FIELD(member, user, .to = &tims_user_model, .index = true)),
+    .name = "member",
+    .doc = "Somebody in a chat.",
+    .size = sizeof(member),
+    .fields =
+        TIMS_FIELDS(TIMS_FIELD(member, id, .primary = true), TIMS_FIELD(member, chat, .to = &chat_model),
+                    TIMS_FIELD(member, user, .to = &tims_user_model, .index = true)),
     .indexes = TIMS_INDEXES(TIMS_UNIQUE("chat", "user")),
     .read = TIMS_LIKE(member, chat, chat_model),
 };
 
 static const tims_model message_model = {
-    .name = "message", .doc = "One message of a chat.", .size = sizeof(message),
+    .name = "message",
+    .doc = "One message of a chat.",
+    .size = sizeof(message),
     .fields = TIMS_FIELDS(TIMS_FIELD(message, id, .primary = true),
                           TIMS_FIELD(message, chat, .to = &chat_model, .required = true),
                           TIMS_FIELD(message, sender, .to = &tims_user_model, .read_only = true),
@@ -68,8 +78,12 @@ static void sign_message(tims_request *rq, void *row)
 
 static const tims_resource resources[] = {
     { .path = "/api/items/", .model = &item_model, .allow = TIMS_READ },
-    { .path = "/api/messages/", .model = &message_model, .allow = TIMS_LIST | TIMS_CREATE,
-      .filter = TIMS_NAMES("chat"), .page = { .size = 50, .max = 200 }, .before_create = sign_message,
+    { .path = "/api/messages/",
+      .model = &message_model,
+      .allow = TIMS_LIST | TIMS_CREATE,
+      .filter = TIMS_NAMES("chat"),
+      .page = { .size = 50, .max = 200 },
+      .before_create = sign_message,
       .throttle = "none" },
     { 0 },
 };
@@ -99,16 +113,24 @@ static void fill_in(tims_request *rq)
     tims_user *user;
     tims_error err = { 0 };
     for (int i = 0; i < 64; i++)
-        tims_check(rq, tims_user_create(rq, tims_print(rq->arena, "bench%d", i), TIMS_STR("bench-pass-1"), false, &user, &err),
+        tims_check(rq,
+                   tims_user_create(rq, tims_print(rq->arena, "bench%d", i), TIMS_STR("bench-pass-1"), false,
+                                    &user, &err),
                    &err);
 }
 
 int main(int argc, char **argv)
 {
-    static const tims_app app = { .name = "bench", .doc = "What is measured.", .models = models,
-                                  .resources = resources, .endpoints = endpoints, .migrations = bench_migrations,
+    static const tims_app app = { .name = "bench",
+                                  .doc = "What is measured.",
+                                  .models = models,
+                                  .resources = resources,
+                                  .endpoints = endpoints,
+                                  .migrations = bench_migrations,
                                   .demo = fill_in };
     static const tims_app *const apps[] = { &app, NULL };
-    static const tims_project project = { .name = "bench", .version = "0", .apps = apps, .source_directory = "bench/app" };
+    static const tims_project project = {
+        .name = "bench", .version = "0", .apps = apps, .source_directory = "bench/app"
+    };
     return tims_main(argc, argv, &project);
 }

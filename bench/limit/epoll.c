@@ -13,7 +13,8 @@
 static int listen_on(int port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), one = 1;
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((unsigned short)port),
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((unsigned short)port),
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 1024) != 0) {
@@ -51,8 +52,8 @@ void limit_send(connection *to, const char *data, size_t length)
 size_t limit_head(char *output, const char *status, size_t body_length)
 {
     return (size_t)snprintf(output, 256,
-                            "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", status,
-                            body_length);
+                            "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+                            status, body_length);
 }
 
 /* The length of the first whole request in the input, 0 if there is none. */

@@ -1,5 +1,6 @@
-/* limit.h: the machine's own limit: what a request costs when a program does only the system calls and the SQL that the
- * work cannot avoid. No parsing beyond what finds the end of a request, no routing, no log, no bounds: not a server. */
+/* limit.h: the machine's own limit: what a request costs when a program does only the system calls and the
+ * SQL that the work cannot avoid. No parsing beyond what finds the end of a request, no routing, no log, no
+ * bounds: not a server. */
 #ifndef LIMIT_H
 #define LIMIT_H
 
@@ -26,6 +27,7 @@ size_t limit_head(char *output, const char *status, size_t body_length);
 void limit_send(connection *to, const char *data, size_t length);
 
 int limit_json(int port);
+int limit_fanout(int port);
 int limit_sqlite(int port, const char *workload, const char *database);
 
 #endif

@@ -1,4 +1,4 @@
-/* main.c: limit json PORT | limit row|list|create PORT DATABASE */
+/* main.c: limit json|fanout PORT | limit row|list|create PORT DATABASE */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,11 +8,13 @@
 int main(int argc, char **argv)
 {
     if (argc < 3) {
-        fprintf(stderr, "limit json PORT | limit row|list|create PORT DATABASE\n");
+        fprintf(stderr, "limit json|fanout PORT | limit row|list|create PORT DATABASE\n");
         return 2;
     }
     int port = (int)strtol(argv[2], NULL, 10);
     if (strcmp(argv[1], "json") == 0)
         return limit_json(port);
+    if (strcmp(argv[1], "fanout") == 0)
+        return limit_fanout(port);
     return argc > 3 ? limit_sqlite(port, argv[1], argv[3]) : 2;
 }

@@ -1,5 +1,5 @@
-/* sqlite.c: the same SQL as the servers run, prepared once: a row by key; the latest 50 messages of a chat with session,
- * membership and total; an insert with group commit per epoll wake. */
+/* sqlite.c: the same SQL as the servers run, prepared once: a row by key; the latest 50 messages of a chat
+ * with session, membership and total; an insert with group commit per epoll wake. */
 #include <sqlite3.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,7 +11,11 @@
 
 enum { WAITING_MAX = 256, ID_LENGTH = 36 };
 
-typedef struct waiting { connection *to; char answer[1024]; size_t length; } waiting;
+typedef struct waiting {
+    connection *to;
+    char answer[1024];
+    size_t length;
+} waiting;
 
 typedef struct state {
     sqlite3 *db;
@@ -202,8 +206,9 @@ static size_t answer_create(void *data, const char *request, size_t length, conn
         abort();
     sqlite3_reset(s->insert);
     char body[768], *at = body;
-    at += sprintf(at, "{\"id\":\"%s\",\"chat\":\"%.36s\",\"sender\":\"%.36s\",\"text\":\"%.*s\",\"created_at\":", id, chat, me,
-                  (int)text_length, text);
+    at += sprintf(
+        at, "{\"id\":\"%s\",\"chat\":\"%.36s\",\"sender\":\"%.36s\",\"text\":\"%.*s\",\"created_at\":", id,
+        chat, me, (int)text_length, text);
     at = append_time(at, us);
     *at++ = '}';
     w->length = limit_head(w->answer, "201 Created", (size_t)(at - body));
@@ -230,7 +235,8 @@ int limit_sqlite(int port, const char *workload, const char *database)
     static state s;
     if (sqlite3_open(database, &s.db) != SQLITE_OK)
         return 1;
-    sqlite3_exec(s.db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;", NULL, NULL, NULL);
+    sqlite3_exec(s.db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;", NULL,
+                 NULL, NULL);
     s.begin = prepare(s.db, "BEGIN");
     s.commit = prepare(s.db, "COMMIT");
     s.session = prepare(s.db, "SELECT user FROM bench_session WHERE token = ?1");
@@ -239,7 +245,8 @@ int limit_sqlite(int port, const char *workload, const char *database)
     s.list = prepare(s.db, "SELECT id, chat, sender, text, created_at FROM message WHERE chat = ?1 "
                            "ORDER BY created_at DESC, id DESC LIMIT 50");
     s.row = prepare(s.db, "SELECT id, name, value FROM item WHERE id = ?1");
-    s.insert = prepare(s.db, "INSERT INTO message (id, chat, sender, text, created_at) VALUES (?1, ?2, ?3, ?4, ?5)");
+    s.insert =
+        prepare(s.db, "INSERT INTO message (id, chat, sender, text, created_at) VALUES (?1, ?2, ?3, ?4, ?5)");
     if (strcmp(workload, "row") == 0)
         return limit_serve(port, answer_row, NULL, &s);
     if (strcmp(workload, "list") == 0)
