@@ -67,8 +67,7 @@ static tims_status wait_for(attempt *waited, const time_limit *limit)
     return status;
 }
 
-/* --- one address
- * -------------------------------------------------------------------------------------------------- */
+/* --- one address ------------------------------------------------------------------------------ */
 
 static void finish_connect(uv_connect_t *request, int status)
 {
@@ -167,8 +166,7 @@ static tims_status connect_name(tims_loop *loop, const char *host, uint16_t port
     return status;
 }
 
-/* --- the two calls
- * ------------------------------------------------------------------------------------------------------ */
+/* --- the two calls ---------------------------------------------------------------------------- */
 
 /* A name as a C string; false if it cannot be one. */
 static bool to_c_string(tims_str text, char *ret_text, size_t size)

@@ -31,8 +31,10 @@ enum {
     SANITIZER_STACK_FACTOR = TIMS_ASAN || TIMS_TSAN ? 4 : 1,
 };
 
-/* --- stacks
- * ----------------------------------------------------------------------------------------------------- */
+/* Frames may be larger than a page; the guard must not be stepped over. */
+static const size_t guard_bytes = (size_t)64 * 1024;
+
+/* --- stacks ----------------------------------------------------------------------------------- */
 
 static tims_fiber *map_fiber(tims_loop *loop)
 {
@@ -139,8 +141,7 @@ void loop__fibers_free(tims_loop *loop)
     loop__context_free(&loop->main_context);
 }
 
-/* --- switching
- * --------------------------------------------------------------------------------------------------- */
+/* --- switching -------------------------------------------------------------------------------- */
 
 static loop__context *context_under(tims_fiber *fiber)
 {
@@ -237,8 +238,7 @@ tims_fiber *tims_fiber_start(tims_loop *loop, tims_fiber_fn function, void *argu
     return fiber;
 }
 
-/* --- waiting
- * ------------------------------------------------------------------------------------------------------ */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 static void make_ready(tims_fiber *fiber)
 {
@@ -386,8 +386,7 @@ tims_status tims_sleep_ms(int64_t ms)
     return status;
 }
 
-/* --- questions
- * ------------------------------------------------------------------------------------------------------ */
+/* --- questions -------------------------------------------------------------------------------- */
 
 tims_fiber *tims_fiber_self(void)
 {

@@ -57,8 +57,7 @@ static stage play(tims_fiber_fn function)
     return play_with(function, NULL);
 }
 
-/* --- start and end
- * ------------------------------------------------------------------------------------------- */
+/* --- start and end ---------------------------------------------------------------------------- */
 
 static void note_inner(void *argument)
 {
@@ -213,8 +212,36 @@ static void a_pool_that_is_not_needed_is_given_back(void **state)
     assert_true(s.depth <= 33 && s.depth >= 16);
 }
 
-/* --- waking
- * ---------------------------------------------------------------------------------------------------- */
+static int dig(stage *s, int depth)
+{
+    volatile char frame[1000];
+    frame[0] = (char)depth;
+    s->depth++;
+    return s->depth < 0 ? 0 : dig(s, depth + 1) + frame[0];
+}
+
+static void dig_for_ever(void *argument)
+{
+    (void)dig(argument, 0);
+}
+
+static void a_stack_that_overflows_ends_the_process_and_spoils_nothing(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        (void)close(STDERR_FILENO);
+        (void)signal(SIGSEGV, SIG_DFL);
+        (void)play(dig_for_ever);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_true(!WIFSIGNALED(status) || WTERMSIG(status) == SIGSEGV);
+}
+
+/* --- waking ----------------------------------------------------------------------------------- */
 
 static void wake_self_first(void *argument)
 {
@@ -258,8 +285,7 @@ static void another_thread_wakes_a_fiber(void **state)
     assert_int_equal(play(wait_for_threads).count, 50);
 }
 
-/* --- deadline, cancel, shield
- * -------------------------------------------------------------------------------------- */
+/* --- deadline, cancel, shield ----------------------------------------------------------------- */
 
 static void sleep_past_deadline(void *argument)
 {
@@ -355,8 +381,7 @@ static void a_shield_defers_cancel(void **state)
     assert_int_equal(s.count, TIMS_CANCELLED);
 }
 
-/* --- the log's scope belongs to the fiber
- * -------------------------------------------------------------------------- */
+/* --- the log's scope belongs to the fiber ----------------------------------------------------- */
 
 static void keep_scope(void *argument)
 {
@@ -382,8 +407,7 @@ static void each_fiber_has_its_own_log_scope(void **state)
     assert_null(tims_log_scope(NULL));
 }
 
-/* --- work off the loop
- * --------------------------------------------------------------------------------------------- */
+/* --- work off the loop ------------------------------------------------------------------------ */
 
 typedef struct sum {
     pthread_t thread;

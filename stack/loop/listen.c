@@ -68,8 +68,7 @@ static void set_socket_option(int fd, int level, int name)
     (void)setsockopt(fd, level, name, &on, sizeof on);
 }
 
-/* --- where to listen
- * -------------------------------------------------------------------------------------------- */
+/* --- where to listen -------------------------------------------------------------------------- */
 
 static int parse_host(tims_str host, uint16_t port, struct sockaddr_storage *ret_address)
 {
@@ -164,8 +163,7 @@ static int open_inherited(tims_listener *listener, int fd)
     return uv_tcp_open(&listener->uv.tcp, fd);
 }
 
-/* --- the listener
- * ------------------------------------------------------------------------------------------------- */
+/* --- the listener ----------------------------------------------------------------------------- */
 
 static void finish_close(uv_handle_t *handle)
 {

@@ -153,8 +153,7 @@ static void run_tick_ends(tims_loop *loop)
     loop->tick_ends_running.count = 0;
 }
 
-/* --- the tick
- * ------------------------------------------------------------------------------------------------ */
+/* --- the tick --------------------------------------------------------------------------------- */
 
 static void finish_tick(tims_loop *loop)
 {
@@ -245,8 +244,7 @@ void tims_loop_run(tims_loop *loop)
     loop__leave(former);
 }
 
-/* --- signals
- * ---------------------------------------------------------------------------------------------------- */
+/* --- signals ---------------------------------------------------------------------------------- */
 
 static void receive_signal(uv_signal_t *handle, int signal_number)
 {
@@ -271,8 +269,7 @@ void tims_loop_on_signal(tims_loop *loop, int signal_number, tims_loop_fn functi
     loop->signals = added;
 }
 
-/* --- beginning and end
- * --------------------------------------------------------------------------------------------- */
+/* --- beginning and end ------------------------------------------------------------------------ */
 
 static void init_handles(tims_loop *loop)
 {

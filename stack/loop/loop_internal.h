@@ -22,8 +22,7 @@ enum {
     WHEEL_SLOTS = 2048, /* a turn is 20 s; longer timers are looked at once a turn */
 };
 
-/* --- execution contexts (context.c)
- * --------------------------------------------------------------------------- */
+/* --- execution contexts (context.c) ----------------------------------------------------------- */
 
 /* A place of execution that can be left and entered again: a thread's own stack, or a fiber's. */
 typedef struct loop__context {
@@ -42,8 +41,7 @@ void loop__context_switch(loop__context *from, loop__context *to, bool last);
 void loop__context_entered(loop__context *context, loop__context *from);
 void loop__context_free(loop__context *context); /* what make allocated; not the stack */
 
-/* --- fibers (fiber.c)
- * --------------------------------------------------------------------------------------------- */
+/* --- fibers (fiber.c) ------------------------------------------------------------------------- */
 
 typedef enum fiber_state { FIBER_FREE, FIBER_RUNNING, FIBER_SUSPENDED, FIBER_READY, FIBER_ENDED } fiber_state;
 
@@ -79,8 +77,7 @@ void loop__fibers_init(tims_loop *loop);
 void loop__fibers_free(tims_loop *loop);
 void loop__fibers_run_ready(tims_loop *loop);
 
-/* --- timers (timer.c)
- * ---------------------------------------------------------------------------------------------- */
+/* --- timers (timer.c) ------------------------------------------------------------------------- */
 
 typedef struct timer_wheel {
     uv_timer_t clock;
@@ -94,8 +91,7 @@ typedef struct timer_wheel {
 
 void loop__timers_init(tims_loop *loop);
 
-/* --- the loop (loop.c)
- * ----------------------------------------------------------------------------------------------- */
+/* --- the loop (loop.c) ------------------------------------------------------------------------ */
 
 typedef struct call {
     tims_loop_fn function;
@@ -155,15 +151,13 @@ void loop__update_keepalive(tims_loop *loop);
 tims_loop *loop__enter(tims_loop *loop);
 void loop__leave(tims_loop *former);
 
-/* --- errors (status.c)
- * ------------------------------------------------------------------------------------------------- */
+/* --- errors (status.c) ------------------------------------------------------------------------ */
 
 tims_status loop__status_from_uv(int uv_error);
 /* Fills `err` with a sentence about `what` ("127.0.0.1:8000") and returns the status. */
 tims_status loop__fail_uv(tims_error *err, int uv_error, const char *doing, const char *what);
 
-/* --- streams (stream.c, outbox.c)
- * ---------------------------------------------------------------------------------------- */
+/* --- streams (stream.c, outbox.c) ------------------------------------------------------------- */
 
 /* One call's bytes that the kernel has not taken yet: copied (`data`), or borrowed slices with a release. */
 typedef struct chunk {
@@ -225,8 +219,7 @@ void loop__outbox_wake(tims_stream *stream, tims_status status);
 void loop__stream_fail(tims_stream *stream, int uv_error);
 void loop__stream_drained(tims_stream *stream);
 
-/* --- processes (process.c)
- * -------------------------------------------------------------------------------------------------- */
+/* --- processes (process.c) -------------------------------------------------------------------- */
 
 void loop__process_abandon(uv_handle_t *handle); /* the loop ends before the process does */
 

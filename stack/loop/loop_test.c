@@ -69,8 +69,7 @@ static void stop_now(void *argument)
     tims_loop_stop(((stage *)argument)->loop);
 }
 
-/* --- posts
- * -------------------------------------------------------------------------------------------------------- */
+/* --- posts ------------------------------------------------------------------------------------ */
 
 static void post_more(void *argument)
 {
@@ -203,8 +202,7 @@ static void a_post_that_posts_itself_does_not_starve_the_rest(void **state)
     tims_loop_free(&s.loop);
 }
 
-/* --- tick ends
- * ------------------------------------------------------------------------------------------------------ */
+/* --- tick ends -------------------------------------------------------------------------------- */
 
 static void end_tick(void *argument)
 {

@@ -31,8 +31,7 @@ static size_t sum_lengths(const tims_str *slices, size_t count)
     return sum;
 }
 
-/* --- chunks
- * --------------------------------------------------------------------------------------------------- */
+/* --- chunks ----------------------------------------------------------------------------------- */
 
 static void *allocate(size_t bytes, size_t more)
 {
@@ -116,8 +115,7 @@ static void add_borrowed(outbox *box, const tims_str *slices, size_t count, size
     append_chunk(box, made);
 }
 
-/* --- batches
- * --------------------------------------------------------------------------------------------------- */
+/* --- batches ---------------------------------------------------------------------------------- */
 
 static void finish_batch(uv_write_t *request, int status);
 
@@ -205,8 +203,7 @@ static void finish_batch(uv_write_t *request, int status)
     loop__stream_drained(stream);
 }
 
-/* --- what the stream calls
- * --------------------------------------------------------------------------------------- */
+/* --- what the stream calls -------------------------------------------------------------------- */
 
 void loop__outbox_drop(tims_stream *stream)
 {

@@ -41,8 +41,7 @@ tims_stream *loop__stream_new(tims_loop *loop, bool is_pipe)
     return stream;
 }
 
-/* --- reading
- * -------------------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static void stop_reading(tims_stream *stream)
 {
@@ -137,8 +136,7 @@ void tims_stream_resume(tims_stream *stream)
         start_reading(stream);
 }
 
-/* --- the end
- * ---------------------------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 /* A failed write is also the end of the input: who only reads must learn of it. */
 void loop__stream_fail(tims_stream *stream, int uv_error)
@@ -195,8 +193,7 @@ void tims_stream_close(tims_stream *stream)
     uv_close(&stream->uv.handle, finish_close);
 }
 
-/* --- questions
- * ----------------------------------------------------------------------------------------------------- */
+/* --- questions -------------------------------------------------------------------------------- */
 
 static void read_peer_address(const uv_tcp_t *tcp, char *ret_text, size_t size)
 {

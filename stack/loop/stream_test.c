@@ -192,8 +192,7 @@ static char *make_bytes(size_t count, uint64_t *ret_sum)
     return bytes;
 }
 
-/* --- echo
- * ------------------------------------------------------------------------------------------------------- */
+/* --- echo ------------------------------------------------------------------------------------- */
 
 static void say_hello(void *argument)
 {
@@ -274,8 +273,7 @@ static void megabytes_come_back_in_order_over_a_unix_socket(void **state)
     (void)play(echo_big, true);
 }
 
-/* --- backpressure
- * ------------------------------------------------------------------------------------------------- */
+/* --- backpressure ----------------------------------------------------------------------------- */
 
 static void write_to_the_paused(void *argument)
 {
@@ -333,8 +331,7 @@ static void no_data_comes_between_pause_and_resume(void **state)
     (void)play(pause_each_time, false);
 }
 
-/* --- owned writes
- * --------------------------------------------------------------------------------------------------- */
+/* --- owned writes ----------------------------------------------------------------------------- */
 
 static void count_release(void *argument)
 {
@@ -467,8 +464,7 @@ static void a_stream_may_be_closed_by_its_own_callback(void **state)
     assert_int_equal(play(close_inside_data, false).server.ends, 0);
 }
 
-/* --- connecting and listening
- * ------------------------------------------------------------------------------------------ */
+/* --- connecting and listening ----------------------------------------------------------------- */
 
 static void connect_in_vain(void *argument)
 {
