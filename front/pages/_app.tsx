@@ -2,12 +2,13 @@
  *
  * Rendered on the server, the data came with the request. Navigating in the browser, it is asked for before the next
  * page shows. In the exported shell it is asked for once the shell stands. */
-import { ApiError, type Client, createClient, type PageData, PageProvider, type User } from "@tims/client";
+import { ApiError, type Client, createClient, type PageData, PageProvider } from "@tims/client";
 import type { AppContext, AppProps } from "next/app";
 import Head from "next/head";
 import Router, { useRouter } from "next/router";
 import { useEffect, useState } from "react";
 import { MissingPage } from "@/layout/MissingPage";
+import type { Who } from "@/types";
 import "../styles/globals.css";
 
 interface PageProps {
@@ -22,13 +23,8 @@ interface RequestWithData {
 
 let browserClient: Client | null = null; // one a tab; never used on the server
 
-async function whoAmI(client: Client): Promise<{ user: User | null }> {
-  try {
-    return { user: (await client.api<User>("GET", "/api/auth/me/")).data };
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return { user: null };
-    throw error;
-  }
+async function whoAmI(client: Client): Promise<Who> {
+  return (await client.api<Who>("GET", "/api/auth/me/")).data;
 }
 
 function makeClient(pageData: PageData | null): Client {
@@ -86,7 +82,8 @@ export default function App({ Component, pageProps, pageData, missing = false }:
   );
 }
 
-App.getInitialProps = async ({ ctx }: AppContext): Promise<PageProps> => {
+App.getInitialProps = async ({ Component, ctx }: AppContext): Promise<PageProps> => {
+  await Component.getInitialProps?.(ctx);
   if (typeof window === "undefined")
     return { pageData: (ctx.req as RequestWithData | undefined)?.pageData ?? null };
   return browserClient ? fetchPage(browserClient, ctx.asPath ?? "/") : { pageData: null };

@@ -1,7 +1,7 @@
 import { fieldError, type User, useClient, useUser } from "@tims/client";
 import { type ChangeEvent, type FormEvent, useRef } from "react";
 import { Layout } from "@/layout/Layout";
-import { nameOf } from "@/types";
+import { nameOf, type Who } from "@/types";
 import { Avatar } from "@/ui/Avatar";
 import { useCall } from "@/ui/callApi";
 import { Field, FormError } from "@/ui/Field";
@@ -9,10 +9,9 @@ import { Icon } from "@/ui/Icon";
 
 const PICTURE_BYTES_MAX = 1024 * 1024;
 
-function useTakeUser() {
+function useTakeWho() {
   const client = useClient();
-  return (user: User | undefined) =>
-    user && client.setSession({ ...client.state.user, ...user }, client.state.csrf);
+  return (who: Who | undefined) => who && client.setSession(who.user, who.csrf);
 }
 
 function Saved({ shown, children }: { shown: boolean; children: string }) {
@@ -24,8 +23,8 @@ function Saved({ shown, children }: { shown: boolean; children: string }) {
 }
 
 function Picture({ user }: { user: User }) {
-  const { run, sending, problem, done } = useCall<User>();
-  const take = useTakeUser();
+  const { run, sending, problem, done } = useCall<Who>();
+  const take = useTakeWho();
   const input = useRef<HTMLInputElement>(null);
   async function upload(event: ChangeEvent<HTMLInputElement>) {
     const file = event.currentTarget.files?.[0];
@@ -48,15 +47,13 @@ function Picture({ user }: { user: User }) {
             ref={input}
             type="file"
             name="avatar"
-            accept="image/png,image/jpeg,image/webp,image/gif"
+            accept="image/png,image/jpeg,image/webp"
             className="sr-only"
             onChange={upload}
             disabled={sending}
           />
         </label>
-        <p className="text-soft text-sm">
-          PNG, JPEG, WebP or GIF, up to {PICTURE_BYTES_MAX / 1024 / 1024} MB.
-        </p>
+        <p className="text-soft text-sm">PNG, JPEG or WebP, up to {PICTURE_BYTES_MAX / 1024 / 1024} MB.</p>
         <FormError>{problem?.detail}</FormError>
         <Saved shown={done}>Your new picture is in place.</Saved>
       </div>
@@ -65,8 +62,8 @@ function Picture({ user }: { user: User }) {
 }
 
 function NameForm({ user }: { user: User }) {
-  const { run, sending, problem, done } = useCall<User>();
-  const take = useTakeUser();
+  const { run, sending, problem, done } = useCall<Who>();
+  const take = useTakeWho();
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const name = new FormData(event.currentTarget).get("display_name");
@@ -96,16 +93,19 @@ function NameForm({ user }: { user: User }) {
 }
 
 function PasswordForm({ user }: { user: User }) {
-  const { run, sending, problem, done } = useCall();
+  const { run, sending, problem, done } = useCall<Who>();
+  const take = useTakeWho();
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const form = event.currentTarget;
     const data = new FormData(form);
-    const body = { old_password: data.get("old_password"), new_password: data.get("new_password") };
-    if ((await run("POST", "/api/auth/password/", { body })) !== undefined) form.reset();
+    const body = { old: data.get("old"), new: data.get("new") };
+    const who = await run("POST", "/api/auth/password/", { body });
+    take(who); // the session is a new one, and so is its token
+    if (who) form.reset();
   }
-  const wrongOld = fieldError(problem, "old_password");
-  const wrongNew = fieldError(problem, "new_password");
+  const wrongOld = fieldError(problem, "old");
+  const wrongNew = fieldError(problem, "new");
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
       <FormError>{problem && !wrongOld && !wrongNew ? problem.detail : null}</FormError>
@@ -119,7 +119,7 @@ function PasswordForm({ user }: { user: User }) {
       />
       <Field
         label="Password now"
-        name="old_password"
+        name="old"
         type="password"
         autoComplete="current-password"
         required
@@ -127,7 +127,7 @@ function PasswordForm({ user }: { user: User }) {
       />
       <Field
         label="New password"
-        name="new_password"
+        name="new"
         type="password"
         autoComplete="new-password"
         required

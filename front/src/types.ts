@@ -3,6 +3,12 @@ import type { Row, User } from "@tims/client";
 
 export type Person = Pick<User, "id" | "username" | "display_name" | "avatar">;
 
+/** What the account endpoints answer: who is signed in now, and the token for the next change. */
+export interface Who {
+  user: User | null;
+  csrf: string;
+}
+
 export interface Chat extends Row {
   title: string;
   created_by: string;

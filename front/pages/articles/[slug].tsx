@@ -1,3 +1,4 @@
+import type { NextPageContext } from "next";
 import Link from "next/link";
 import { useRouter } from "next/router";
 import { articles } from "@/articles";
@@ -5,11 +6,14 @@ import { Layout } from "@/layout/Layout";
 import { MissingPage } from "@/layout/MissingPage";
 import { Icon } from "@/ui/Icon";
 
+const articleOf = (slug: unknown) =>
+  typeof slug === "string" && Object.hasOwn(articles, slug) ? articles[slug] : undefined;
+
 export default function ArticlePage() {
   const router = useRouter();
   const slug = router.query.slug;
   if (slug === undefined) return <Layout title="Article">{null}</Layout>; // the exported shell, for a moment
-  const article = typeof slug === "string" && Object.hasOwn(articles, slug) ? articles[slug] : undefined;
+  const article = articleOf(slug);
   if (!article) return <MissingPage />;
   return (
     <Layout title={article.title}>
@@ -28,3 +32,9 @@ export default function ArticlePage() {
     </Layout>
   );
 }
+
+/** On the server: an unknown article is a 404 for machines, too. */
+ArticlePage.getInitialProps = ({ query, res }: NextPageContext) => {
+  if (res && query.slug !== undefined && !articleOf(query.slug)) res.statusCode = 404;
+  return {};
+};

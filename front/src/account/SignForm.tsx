@@ -29,8 +29,26 @@ const TEXTS = {
   },
 };
 
-/** What a redirect back from the API without JavaScript says. */
-const REFUSED = "That did not work. Check what you typed and try again.";
+/** What a redirect back from the API says by its code, without JavaScript. */
+const REFUSED: Record<string, string> = {
+  credentials: "The name or the password is wrong.",
+  login_throttled: "Too many attempts. Wait a few minutes.",
+  csrf_missing: "The form was too old. Try once more.",
+  csrf_wrong: "The form was too old. Try once more.",
+  unique: "Somebody else has this name.",
+  min_length: "The name or the password is too short.",
+  max_length: "The name or the password is too long.",
+  similar: "The password is too much like the name.",
+  common: "The password is too common.",
+  registration_closed: "New accounts are not open.",
+};
+
+function refusal(code: unknown): string | null {
+  if (typeof code !== "string" || code === "") return null;
+  return Object.hasOwn(REFUSED, code)
+    ? (REFUSED[code] ?? null)
+    : "That did not work. Check what you typed and try again.";
+}
 
 export function SignForm({ kind }: { kind: keyof typeof TEXTS }) {
   const texts = TEXTS[kind];
@@ -64,7 +82,7 @@ export function SignForm({ kind }: { kind: keyof typeof TEXTS }) {
   }
 
   const known = ["username", "password", "email"].some((name) => fieldError(problem, name));
-  const message = problem && !known ? problem.detail : router.query.error ? REFUSED : null;
+  const message = problem && !known ? problem.detail : refusal(router.query.error);
   return (
     <Layout title={texts.title}>
       <div className="mx-auto flex max-w-sm flex-col gap-6 md:pt-8">
