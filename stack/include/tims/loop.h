@@ -40,7 +40,7 @@ void tims_loop_at_tick_end(tims_loop *loop, bool *armed, tims_loop_fn function, 
 void *tims_loop_get_slot(tims_loop *loop, int slot); /* per-loop state of the rooms above, 0–15 */
 void tims_loop_set_slot(tims_loop *loop, int slot, void *value);
 enum { TIMS_LOOP_SLOT_HTTP, TIMS_LOOP_SLOT_DB, TIMS_LOOP_SLOT_AUTH, TIMS_LOOP_SLOT_LIVE, TIMS_LOOP_SLOT_PAGES,
-       TIMS_LOOP_SLOT_REST, TIMS_LOOP_SLOT_APP };
+       TIMS_LOOP_SLOT_REST, TIMS_LOOP_SLOT_APP, TIMS_LOOP_SLOT_FETCH };
 
 /* A POSIX signal, delivered on this loop (as a callback, not a fiber). */
 void tims_loop_on_signal(tims_loop *loop, int signal_number, tims_loop_fn function, void *argument);
