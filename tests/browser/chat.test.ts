@@ -1,0 +1,221 @@
+// The chat in real browsers: rendered, hydrated, live, cut off and back.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import type { Browser } from "playwright-core";
+import { launch, screenshot, signIn, visit } from "../browser.ts";
+import { signedIn } from "../client.ts";
+import { type Server, sql, startServer } from "../server.ts";
+
+let server: Server;
+let browser: Browser;
+let chat: string;
+before(async () => {
+  server = await startServer({ front: true });
+  browser = await launch();
+  chat = sql(server, "select id from chat where title = 'Welcome'");
+  // The render server takes a moment; until then pages are the exported shell.
+  const deadline = Date.now() + 30_000;
+  while (!(await (await fetch(`${server.url}/`)).text()).includes("data-rendered") && Date.now() < deadline);
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+  server?.remove();
+});
+
+test("two people chat live on server-rendered pages", async () => {
+  const [demo, other] = [await visit(browser), await visit(browser)];
+  await signIn(demo.page, server, "demo");
+  await signIn(other.page, server, "testUser0");
+  await Promise.all([demo, other].map(({ page }) => page.goto(`${server.url}/chat/${chat}`)));
+  await demo.page.getByLabel("Message", { exact: true }).fill("Hello from demo");
+  await demo.page.keyboard.press("Enter");
+  await other.page.getByText("Hello from demo").waitFor();
+  await other.page.getByLabel("Message", { exact: true }).fill("Hello back");
+  await other.page.keyboard.press("Enter");
+  await demo.page.getByText("Hello back").waitFor();
+  assert.equal(
+    await demo.page.getByText("Hello from demo").count(),
+    1,
+    "the optimistic row and the live one are one",
+  );
+  await screenshot(demo.page, "chat-desktop");
+  assert.deepEqual([...demo.complaints, ...other.complaints], []);
+  await Promise.all([demo.context.close(), other.context.close()]);
+});
+
+test("without JavaScript the page shows all its messages", async () => {
+  const { context, page } = await visit(browser, { javaScriptEnabled: false });
+  await signIn(page, server, "demo");
+  await page.goto(`${server.url}/chat/${chat}`);
+  const text = await page.locator("main").innerText();
+  const rows = sql(
+    server,
+    `select text from message where chat = '${chat}' order by created_at desc limit 50`,
+  ).split("\n");
+  assert.equal(rows.length, 50);
+  for (const row of rows) assert.ok(text.includes(row), row);
+  await context.close();
+});
+
+test("hydration calls no API, and the socket goes on from the page's position", async () => {
+  const { context, page, apiCalls, complaints } = await visit(browser);
+  await signIn(page, server, "demo");
+  await page.goto(`${server.url}/chat/${chat}`); // reads what is unread
+  await page.getByText("Hello back").waitFor();
+  await page.waitForLoadState("networkidle");
+  apiCalls.length = 0;
+  const frames: string[] = [];
+  page.on("websocket", (socket) => {
+    socket.on("framesent", ({ payload }) => frames.push(String(payload)));
+    socket.on("framereceived", ({ payload }) => frames.push(String(payload)));
+  });
+  await page.reload();
+  await page.waitForFunction(() => document.querySelector("textarea") !== null);
+  sql(
+    server,
+    `update message set text = 'seen by the socket' where chat = '${chat}' and text = 'Hello back'`,
+  );
+  await page.getByText("seen by the socket").waitFor();
+  assert.deepEqual(apiCalls, []);
+  const subs = frames.filter((frame) => frame.includes('"sub"') && frame.includes("/api/messages/"));
+  assert.ok(subs.length > 0 && subs.every((frame) => frame.includes('"from"')), subs.join("\n"));
+  assert.ok(!frames.some((frame) => frame.includes('"t":"snap"')), "no snapshot is sent again");
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("what another program writes appears, and what it deletes goes", async () => {
+  const { context, page } = await visit(browser);
+  await signIn(page, server, "demo");
+  await page.goto(`${server.url}/chat/${chat}`);
+  const id = crypto.randomUUID();
+  const sender = sql(server, "select id from user where username = 'testUser0'");
+  sql(
+    server,
+    `insert into message (id, chat, sender, text, created_at) values ('${id}', '${chat}', '${sender}', 'from sqlite3', strftime('%s','now') * 1000000)`,
+  );
+  await page.getByText("from sqlite3").waitFor();
+  sql(server, `delete from message where id = '${id}'`);
+  await page.getByText("from sqlite3").waitFor({ state: "detached" });
+  await context.close();
+});
+
+test("a cut connection comes back and nothing is missing", async () => {
+  const { context, page } = await visit(browser);
+  await signIn(page, server, "demo");
+  await page.goto(`${server.url}/chat/${chat}`);
+  await page.getByText("seen by the socket").waitFor();
+  await context.setOffline(true);
+  const other = await signedIn(server, "testUser0");
+  for (let i = 0; i < 5; i++)
+    assert.equal((await other.post("/api/messages/", { chat, text: `while away ${i}` })).status, 201);
+  await context.setOffline(false);
+  for (let i = 0; i < 5; i++) await page.getByText(`while away ${i}`).waitFor();
+  for (let i = 0; i < 5; i++) assert.equal(await page.getByText(`while away ${i}`).count(), 1);
+  await context.close();
+});
+
+test("the server's restart is survived: the socket comes back and goes on", async () => {
+  const { context, page } = await visit(browser);
+  await signIn(page, server, "demo");
+  await page.goto(`${server.url}/chat/${chat}`);
+  await page.getByText("while away 4").waitFor();
+  const restarts = () => server.output().match(/is ready/g)?.length ?? 0;
+  const before = restarts();
+  server.process.kill("SIGHUP");
+  while (restarts() === before) await new Promise((resolve) => setImmediate(resolve));
+  const other = await signedIn(server, "testUser0");
+  await other.post("/api/messages/", { chat, text: "after the restart" });
+  await page.getByText("after the restart").waitFor();
+  await context.close();
+});
+
+test("a script in a message is only text", async () => {
+  const other = await signedIn(server, "testUser0");
+  const text = `</script><script>document.title='owned'</script><img src=x onerror="document.title='owned'">`;
+  await other.post("/api/messages/", { chat, text });
+  const { context, page, complaints } = await visit(browser);
+  await signIn(page, server, "demo");
+  await page.goto(`${server.url}/chat/${chat}`);
+  await page.getByText("</script><script>").waitFor();
+  assert.notEqual(await page.title(), "owned");
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("older messages come by paging, each once", async () => {
+  const { context, page } = await visit(browser);
+  await signIn(page, server, "demo");
+  await page.goto(`${server.url}/chat/${chat}`);
+  const total = Number(sql(server, `select count(*) from message where chat = '${chat}'`));
+  for (let i = 0; i < 10; i++) {
+    const earlier = page.getByRole("button", { name: /earlier/i });
+    if ((await earlier.count()) === 0) break;
+    const before = await page.locator("[data-message]").count();
+    await earlier.click();
+    await page.waitForFunction((count) => document.querySelectorAll("[data-message]").length > count, before);
+  }
+  const ids = await page
+    .locator("[data-message]")
+    .evaluateAll((all) => all.map((one) => one.getAttribute("data-message")));
+  assert.equal(ids.length, total);
+  assert.equal(new Set(ids).size, total);
+  await context.close();
+});
+
+test("somebody who leaves sees the chat go at once", async () => {
+  const { context, page } = await visit(browser);
+  await signIn(page, server, "testUser1");
+  const theirs = sql(server, "select id from chat where title = 'Weekend plans'");
+  await page.goto(`${server.url}/chat/${theirs}`);
+  await page.locator("[data-message]").first().waitFor();
+  sql(
+    server,
+    `delete from member where chat = '${theirs}' and user = (select id from user where username = 'testUser1')`,
+  );
+  await page.locator("[data-message]").first().waitFor({ state: "detached" });
+  await context.close();
+});
+
+test("no page has a serious accessibility finding, in light and dark, on phone and desktop", async () => {
+  const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  for (const colorScheme of ["light", "dark"] as const)
+    for (const [size, viewport] of Object.entries({
+      phone: { width: 390, height: 844 },
+      desktop: { width: 1280, height: 800 },
+    })) {
+      const { context, page, complaints } = await visit(browser, { viewport, colorScheme, bypassCSP: true });
+      await page.goto(`${server.url}/login`);
+      await screenshot(page, `login-${size}-${colorScheme}`);
+      await signIn(page, server, "demo");
+      for (const path of ["/", "/chats", `/chat/${chat}`, "/profile", "/settings", "/nothing-here"]) {
+        await page.goto(server.url + path);
+        await page.waitForLoadState("load");
+        await screenshot(page, `${path.split("/")[1] || "home"}-${size}-${colorScheme}`);
+        await page.evaluate(axe);
+        const findings = await page.evaluate(async () => {
+          // biome-ignore lint/suspicious/noExplicitAny: axe has put itself on the window
+          const result = await (window as any).axe.run(document, { resultTypes: ["violations"] });
+          return result.violations
+            .filter((one: { impact: string }) => ["serious", "critical"].includes(one.impact))
+            .map(
+              (one: { id: string; nodes: { html: string }[] }) =>
+                `${one.id}: ${one.nodes[0].html.slice(0, 200)}`,
+            );
+        });
+        assert.deepEqual(findings, [], `${path} ${size} ${colorScheme}`);
+        const wide = await page.evaluate(
+          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        );
+        assert.ok(wide <= 0, `${path} is ${wide} px too wide on a ${size}`);
+      }
+      assert.deepEqual(
+        complaints.filter((text) => !text.includes("404")),
+        [],
+      );
+      await context.close();
+    }
+});
