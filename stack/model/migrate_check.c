@@ -1,0 +1,91 @@
+/* migrate_check.c: may this program serve this database? Asked at every start, so nothing is written. */
+#include "model/migrate_internal.h"
+
+static tims_str snapshot_of(const tims_migration_set *set)
+{
+    for (const tims_embedded *file = set->files; file != NULL && file->name != NULL; file++)
+        if (strcmp(file->name, "snapshot.json") == 0)
+            return (tims_str){ file->data, file->length };
+    return (tims_str){ NULL, 0 };
+}
+
+/* The descriptors that the program was built with, against the snapshot that was committed with its
+ * migrations. */
+static tims_status check_models(tims_arena *arena, const tims_migration_set *set, tims_error *err)
+{
+    tims_migration_plan plan;
+    tims_error why = { 0 };
+    tims_status status = tims_migrate_plan(arena, snapshot_of(set), set->models, TIMS_SQLITE, &plan, &why);
+    if (status != TIMS_OK)
+        return tims_fail(err, TIMS_PRECONDITION, "migrations_missing", "The models of %.40s: %.190s",
+                         set->app, why.message);
+    if (plan.empty)
+        return TIMS_OK;
+    size_t end = tims_str_find(plan.summary, TIMS_STR("\n"));
+    tims_str first = tims_str_slice(plan.summary, 0, end == SIZE_MAX ? plan.summary.length : end);
+    return tims_fail(err, TIMS_PRECONDITION, "migrations_missing",
+                     "The models of %.40s have changed (%.*s …) without a migration: run `makemigrations`.",
+                     set->app, (int)(first.length < 80 ? first.length : 80), first.data);
+}
+
+static tims_status check_pending(const model__record *record, const tims_migration_set *sets, size_t count,
+                                 tims_error *err)
+{
+    size_t pending = 0;
+    const char *app = NULL, *name = NULL;
+    for (size_t s = 0; s < count; s++)
+        for (const tims_embedded *file = sets[s].files; file != NULL && file->name != NULL; file++) {
+            if (!model__is_migration(file) || model__record_has(record, sets[s].app, file->name))
+                continue;
+            if (pending++ == 0) {
+                app = sets[s].app;
+                name = file->name;
+            }
+        }
+    if (pending == 0)
+        return TIMS_OK;
+    return tims_fail(err, TIMS_PRECONDITION, "migrations_pending",
+                     "%zu migration%s not been applied to this database (first: %.60s/%.60s): run `migrate`.",
+                     pending, pending == 1 ? " has" : "s have", app, name);
+}
+
+static tims_status check_database(tims_db_session *session, tims_arena *arena, const tims_migration_set *sets,
+                                  size_t count, const tims_models *models, tims_error *err)
+{
+    model__record record;
+    tims_status status = model__record_read(session, arena, &record, err);
+    if (status != TIMS_OK)
+        return status;
+    status = model__record_check(&record, sets, count, err);
+    if (status != TIMS_OK) {
+        if (err != NULL)
+            err->status = TIMS_PRECONDITION;
+        return TIMS_PRECONDITION;
+    }
+    status = check_pending(&record, sets, count, err);
+    for (size_t s = 0; s < count && status == TIMS_OK; s++) {
+        model__schema schema;
+        status = model__schema_parse(arena, snapshot_of(&sets[s]), &schema, err);
+        if (status == TIMS_OK)
+            status = model__drift(session, arena, &schema, err);
+    }
+    if (status != TIMS_OK)
+        return status;
+    bool current = false;
+    status = model__triggers_current(session, arena, models, &current, err);
+    if (status == TIMS_OK && !current)
+        status = tims_fail(err, TIMS_PRECONDITION, "migrations_pending",
+                           "The triggers of the change log are not those of this program: run `migrate`.");
+    return status;
+}
+
+tims_status tims_migrate_check(tims_db *db, tims_arena *arena, const tims_migration_set *sets, size_t count,
+                               const tims_models *models, tims_error *err)
+{
+    for (size_t s = 0; s < count; s++) {
+        tims_status status = check_models(arena, &sets[s], err);
+        if (status != TIMS_OK)
+            return status;
+    }
+    return check_database(tims_db_session_new(db, NULL, arena), arena, sets, count, models, err);
+}

@@ -1,0 +1,667 @@
+/* migrate_test.c: from one set of descriptors to the next, with rows in the tables; and the change log's
+ * triggers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tims/model.h"
+
+#define S(literal) TIMS_STR(literal)
+
+/* --- the models: an author and books, in several versions
+ * ------------------------------------------------------------ */
+
+typedef struct author {
+    tims_id id;
+    tims_str name;
+} author;
+
+typedef struct book {
+    tims_id id, author;
+    tims_str title, subtitle;
+    int64_t pages;
+    bool lent;
+    tims_time added_at;
+    tims_opt_str note;
+    tims_opt_id editor;
+    tims_opt_int shelf;
+    double weight;
+} book;
+
+static const tims_model author_model = {
+    .name = "author",
+    .size = sizeof(author),
+    .fields = TIMS_FIELDS(TIMS_FIELD(author, id, .primary = true), TIMS_FIELD(author, name, .unique = true)),
+};
+
+#define BOOK(...)                                                                \
+    {                                                                            \
+        .name = "book", .size = sizeof(book), .fields = TIMS_FIELDS(__VA_ARGS__) \
+    }
+#define BASE                                                                              \
+    TIMS_FIELD(book, id, .primary = true), TIMS_FIELD(book, author, .to = &author_model), \
+        TIMS_FIELD(book, title)
+
+static const tims_model book_1 = BOOK(BASE, TIMS_FIELD(book, pages));
+static const tims_model *const models_1[] = { &author_model, &book_1, NULL };
+
+typedef struct fixture {
+    char folder[64], url[128], path[96];
+    tims_db *db;
+    tims_arena *arena;
+    tims_db_session *session;
+    tims_embedded files[16];
+    size_t file_count;
+    tims_migration_set set;
+    tims_models *models;
+} fixture;
+
+static int set_up(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    (void)snprintf(f->folder, sizeof f->folder, "/tmp/tims-migrate-test-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    (void)snprintf(f->path, sizeof f->path, "%s/t.sqlite3", f->folder);
+    (void)snprintf(f->url, sizeof f->url, "sqlite:%s", f->path);
+    tims_error err = { 0 };
+    assert_int_equal(tims_db_open(&(tims_db_options){ .url = tims_str_from(f->url) }, &f->db, &err), TIMS_OK);
+    f->arena = tims_arena_new(1 << 26, NULL, NULL);
+    f->session = tims_db_session_new(f->db, NULL, f->arena);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    tims_arena_free(&f->arena);
+    tims_db_close(&f->db);
+    char command[128];
+    (void)snprintf(command, sizeof command, "rm -rf %s", f->folder);
+    assert_int_equal(system(command), 0);
+    free(f);
+    return 0;
+}
+
+static void set_models(fixture *f, const tims_model *const *models)
+{
+    tims_error err = { 0 };
+    size_t count = 0;
+    while (models[count] != NULL)
+        count++;
+    tims_status status = tims_models_new(f->arena, models, count, &f->models, &err);
+    if (status != TIMS_OK)
+        fail_msg("%s", err.message);
+    f->set = (tims_migration_set){ "app", f->files, models };
+}
+
+static tims_str snapshot_of(fixture *f)
+{
+    if (f->file_count == 0)
+        return (tims_str){ NULL, 0 };
+    return (tims_str){ f->files[f->file_count - 1].data, f->files[f->file_count - 1].length };
+}
+
+/* What makemigrations does: one more file, and the snapshot behind them. */
+static tims_migration_plan add_migration(fixture *f, const tims_model *const *models)
+{
+    tims_error err = { 0 };
+    tims_migration_plan plan;
+    tims_status status = tims_migrate_plan(f->arena, snapshot_of(f), models, TIMS_SQLITE, &plan, &err);
+    if (status != TIMS_OK)
+        fail_msg("%s", err.message);
+    if (f->file_count > 0)
+        f->file_count--;
+    tims_str name = tims_print(f->arena, "%04d_step.sql", (int)f->file_count + 1);
+    tims_str snapshot = tims_migrate_snapshot(f->arena, models);
+    f->files[f->file_count++] = (tims_embedded){ name.data, plan.sql.data, plan.sql.length };
+    f->files[f->file_count++] = (tims_embedded){ "snapshot.json", snapshot.data, snapshot.length };
+    f->files[f->file_count] = (tims_embedded){ NULL, NULL, 0 };
+    set_models(f, models);
+    return plan;
+}
+
+static tims_status apply(fixture *f, tims_error *err)
+{
+    tims_buf applied;
+    tims_buf_init(&applied, f->arena, 65536);
+    return tims_migrate_apply(f->db, f->arena, &f->set, 1, f->models, &applied, err);
+}
+
+static tims_status check(fixture *f, tims_error *err)
+{
+    return tims_migrate_check(f->db, f->arena, &f->set, 1, f->models, err);
+}
+
+static void must_apply(fixture *f)
+{
+    tims_error err = { 0 };
+    if (apply(f, &err) != TIMS_OK)
+        fail_msg("%s (%s)", err.message, err.detail);
+    if (check(f, &err) != TIMS_OK)
+        fail_msg("%s", err.message);
+}
+
+static void run(fixture *f, const char *sql)
+{
+    tims_error err = { 0 };
+    if (tims_db_script(f->session, tims_str_from(sql), &err) != TIMS_OK)
+        fail_msg("%s (%s)", err.message, err.detail);
+}
+
+static tims_str text(fixture *f, const char *sql)
+{
+    tims_db_rows *rows = NULL;
+    tims_error err = { 0 };
+    if (tims_db_query(f->session, tims_str_from(sql), NULL, 0, &rows, &err) != TIMS_OK)
+        fail_msg("%s (%s)", err.message, err.detail);
+    assert_true(tims_db_next(rows));
+    tims_str value = tims_copy(f->arena, tims_db_get_text(rows, 0));
+    assert_int_equal(tims_db_rows_end(&rows, &err), TIMS_OK);
+    return value;
+}
+
+static void assert_text(fixture *f, const char *sql, const char *expected)
+{
+    assert_string_equal(text(f, sql).data, expected);
+}
+
+/* Version 1 with two rows. */
+static void begin_with_rows(fixture *f)
+{
+    add_migration(f, models_1);
+    must_apply(f);
+    run(f, "INSERT INTO author (id, name) VALUES ('a1', 'Ann');"
+           "INSERT INTO book (id, author, title, pages) VALUES ('b1', 'a1', 'One', 10), ('b2', 'a1', 'Two', "
+           "20);");
+}
+
+static bool contains(tims_str text, const char *part)
+{
+    return tims_str_find(text, tims_str_from(part)) != SIZE_MAX;
+}
+
+/* --- plans
+ * --------------------------------------------------------------------------------------------------------------
+ */
+
+static void the_first_migration_makes_everything(void **state)
+{
+    fixture *f = *state;
+    tims_error err = { 0 };
+    tims_migration_plan plan = add_migration(f, models_1);
+    assert_false(plan.destructive);
+    assert_true(contains(plan.summary, "+ table author\n+ table book\n"));
+    assert_int_equal(check(f, &err), TIMS_PRECONDITION);
+    assert_non_null(strstr(err.message, "run `migrate`"));
+    must_apply(f);
+    assert_text(f, "SELECT count(*) FROM tims_migration", "1");
+    assert_text(
+        f,
+        "SELECT group_concat(name) FROM (SELECT name FROM sqlite_schema WHERE type = 'index' AND sql NOT "
+        "NULL ORDER BY 1)",
+        "author_name_unique,book_author_index");
+    must_apply(f); /* again: nothing to do */
+    assert_text(f, "SELECT count(*) FROM tims_migration", "1");
+}
+
+static void nothing_changed_is_an_empty_plan_and_the_snapshot_is_canonical(void **state)
+{
+    fixture *f = *state;
+    add_migration(f, models_1);
+    tims_str snapshot = snapshot_of(f);
+    tims_migration_plan plan;
+    tims_error err = { 0 };
+    assert_int_equal(tims_migrate_plan(f->arena, snapshot, models_1, TIMS_SQLITE, &plan, &err), TIMS_OK);
+    assert_true(plan.empty);
+    assert_false(plan.destructive);
+    assert_int_equal(plan.summary.length, 0);
+    assert_true(tims_str_equal(snapshot, tims_migrate_snapshot(f->arena, models_1)));
+}
+
+static void broken_snapshots_are_refused(void **state)
+{
+    fixture *f = *state;
+    const char *broken[] = {
+        "{", "[]", "{\"version\": 2}", "{\"version\": 1, \"tables\": [{}]}",
+        "{\"version\": 1, \"tables\": [{\"name\": \"x\", \"columns\": [{\"name\": \"y\", "
+        "\"kind\": \"blob\"}]}]}"
+    };
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        tims_migration_plan plan;
+        tims_error err = { 0 };
+        assert_int_equal(
+            tims_migrate_plan(f->arena, tims_str_from(broken[i]), models_1, TIMS_SQLITE, &plan, &err),
+            TIMS_INVALID);
+        assert_non_null(strstr(err.message, "snapshot.json"));
+    }
+}
+
+/* One step from version 1: what the plan says, and what a query says afterwards. */
+typedef struct change_case {
+    const char *name;
+    tims_model after;
+    const char *summary, *destructive; /* parts; destructive NULL: it is not */
+    bool rebuilds;
+    const char *query, *answer;
+} change_case;
+
+static const change_case cases[] = {
+    { "an optional column is added in place", BOOK(BASE, TIMS_FIELD(book, pages), TIMS_FIELD(book, note)),
+      "+ column book.note", NULL, false, "SELECT count(*) FROM book WHERE note IS NULL", "2" },
+    { "a column with a default is added in place",
+      BOOK(BASE, TIMS_FIELD(book, pages), TIMS_FIELD(book, lent, .default_value = "true")),
+      "+ column book.lent", NULL, false, "SELECT sum(lent) FROM book", "2" },
+    { "a text default is quoted",
+      BOOK(BASE, TIMS_FIELD(book, pages), TIMS_FIELD(book, subtitle, .default_value = "it's; --")),
+      "+ column book.subtitle", NULL, false, "SELECT subtitle FROM book LIMIT 1", "it's; --" },
+    { "a real default reads back",
+      BOOK(BASE, TIMS_FIELD(book, pages), TIMS_FIELD(book, weight, .default_value = "2")),
+      "+ column book.weight", NULL, false, "SELECT sum(weight) FROM book", "4.0" },
+    { "an optional reference is added in place with its index",
+      BOOK(BASE, TIMS_FIELD(book, pages),
+           TIMS_FIELD(book, editor, .to = &author_model, .on_delete = TIMS_SET_NULL)),
+      "+ index book_editor_index", NULL, false, "SELECT count(*) FROM book WHERE editor IS NULL", "2" },
+    { "a time that fills itself gets the time of the migration",
+      BOOK(BASE, TIMS_FIELD(book, pages), TIMS_FIELD(book, added_at, .auto_now_add = true)),
+      "+ column book.added_at", NULL, true,
+      "SELECT min(added_at) > 1700000000000000 AND max(added_at) < 5000000000000000 FROM book", "1" },
+    { "a column that goes takes its values along", BOOK(BASE), "- column book.pages",
+      "drops column book.pages", true, "SELECT count(*) FROM pragma_table_info('book') WHERE name = 'pages'",
+      "0" },
+    { "a rename by hint keeps the values",
+      BOOK(TIMS_FIELD(book, id, .primary = true), TIMS_FIELD(book, author, .to = &author_model),
+           TIMS_FIELD(book, subtitle, .renamed_from = "title"), TIMS_FIELD(book, pages)),
+      "book.title is called subtitle now", NULL, false, "SELECT group_concat(subtitle) FROM book",
+      "One,Two" },
+    { "without the hint it is a loss, and the plan says how to avoid it",
+      BOOK(TIMS_FIELD(book, id, .primary = true), TIMS_FIELD(book, author, .to = &author_model),
+           TIMS_FIELD(book, subtitle, .default_value = "?"), TIMS_FIELD(book, pages)),
+      "- column book.title", ".renamed_from = \"title\"", true, "SELECT group_concat(subtitle) FROM book",
+      "?,?" },
+    { "a rename with an index moves it too",
+      BOOK(TIMS_FIELD(book, id, .primary = true), TIMS_FIELD(book, author, .to = &author_model),
+           TIMS_FIELD(book, subtitle, .renamed_from = "title", .index = true), TIMS_FIELD(book, pages)),
+      "+ index book_subtitle_index", NULL, false,
+      "SELECT count(*) FROM sqlite_schema WHERE name = 'book_subtitle_index'", "1" },
+    { "an index is added and used", BOOK(BASE, TIMS_FIELD(book, pages, .index = true)),
+      "+ index book_pages_index", NULL, false,
+      "SELECT id FROM book INDEXED BY book_pages_index WHERE pages = 20", "b2" },
+    { "a column may become optional",
+      BOOK(BASE, { .offset = offsetof(book, shelf), .name = "pages", .kind = TIMS_KIND_OPT_INT }),
+      "pages, may be null", NULL, true, "SELECT sum(pages) FROM book", "30" },
+    { "a column of another type is converted",
+      BOOK(TIMS_FIELD(book, id, .primary = true), TIMS_FIELD(book, author, .to = &author_model),
+           TIMS_FIELD(book, title),
+           { .offset = offsetof(book, subtitle), .name = "pages", .kind = TIMS_KIND_STR }),
+      "int becomes text", "converts column book.pages", true, "SELECT group_concat(pages || '!') FROM book",
+      "10!,20!" },
+    { "another default is a rebuild that keeps the values",
+      BOOK(BASE, TIMS_FIELD(book, pages, .default_value = "7")), "other default", NULL, true,
+      "SELECT sum(pages) FROM book", "30" },
+    { "another reaction to deleted parents",
+      BOOK(TIMS_FIELD(book, id, .primary = true),
+           TIMS_FIELD(book, author, .to = &author_model, .on_delete = TIMS_RESTRICT), TIMS_FIELD(book, title),
+           TIMS_FIELD(book, pages)),
+      "other reference", NULL, true, "SELECT on_delete FROM pragma_foreign_key_list('book')", "RESTRICT" },
+};
+
+static void every_kind_of_change_keeps_the_rows(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const change_case *c = &cases[i];
+        void *fresh = NULL;
+        assert_int_equal(set_up(&fresh), 0);
+        fixture *f = fresh;
+        begin_with_rows(f);
+        const tims_model *const models[] = { &author_model, &c->after, NULL };
+        tims_migration_plan plan = add_migration(f, models);
+        if (!contains(plan.summary, c->summary))
+            fail_msg("%s: the summary is %s", c->name, plan.summary.data);
+        if (plan.destructive != (c->destructive != NULL) ||
+            (c->destructive != NULL && !contains(plan.destructive_list, c->destructive)))
+            fail_msg("%s: destructive is %.*s", c->name, TIMS_PRINT(plan.destructive_list));
+        if (contains(plan.sql, "DROP TABLE") != c->rebuilds)
+            fail_msg("%s: the SQL is %s", c->name, plan.sql.data);
+        must_apply(f);
+        assert_text(f, "SELECT count(*) FROM book WHERE author = 'a1'", "2");
+        tims_str answer = text(f, c->query);
+        if (!tims_str_equal(answer, tims_str_from(c->answer)))
+            fail_msg("%s: %s says %s", c->name, c->query, answer.data);
+        tear_down(&fresh);
+    }
+}
+
+static void a_new_column_that_must_have_a_value_needs_a_default(void **state)
+{
+    fixture *f = *state;
+    begin_with_rows(f);
+    const tims_model after = BOOK(BASE, TIMS_FIELD(book, pages), TIMS_FIELD(book, lent));
+    const tims_model *const models[] = { &author_model, &after, NULL };
+    tims_migration_plan plan;
+    tims_error err = { 0 };
+    assert_int_equal(tims_migrate_plan(f->arena, snapshot_of(f), models, TIMS_SQLITE, &plan, &err),
+                     TIMS_INVALID);
+    assert_non_null(strstr(err.message, "book.lent"));
+    assert_non_null(strstr(err.message, ".default_value"));
+}
+
+static void a_parent_is_rebuilt_without_losing_its_children(void **state)
+{
+    fixture *f = *state;
+    begin_with_rows(f);
+    const tims_model shorter = { .name = "author",
+                                        .size = sizeof(author),
+                                        .fields = TIMS_FIELDS(TIMS_FIELD(author, id, .primary = true)) };
+    const tims_model same =
+        BOOK(TIMS_FIELD(book, id, .primary = true), TIMS_FIELD(book, author, .to = &shorter),
+             TIMS_FIELD(book, title), TIMS_FIELD(book, pages));
+    const tims_model *const models[] = { &shorter, &same, NULL };
+    tims_migration_plan plan = add_migration(f, models);
+    assert_true(plan.destructive);
+    assert_true(contains(plan.sql, "DROP TABLE \"author\""));
+    assert_false(contains(plan.sql, "DROP TABLE \"book\""));
+    must_apply(f);
+    assert_text(f, "SELECT count(*) FROM book JOIN author ON author.id = book.author", "2");
+    run(f, "DELETE FROM author"); /* and its children still follow it */
+    assert_text(f, "SELECT count(*) FROM book", "0");
+}
+
+static void a_table_that_goes_is_destructive(void **state)
+{
+    fixture *f = *state;
+    begin_with_rows(f);
+    const tims_model *const models[] = { &author_model, NULL };
+    tims_migration_plan plan = add_migration(f, models);
+    assert_true(plan.destructive);
+    assert_true(contains(plan.destructive_list, "drops table book with its rows"));
+    must_apply(f);
+    assert_text(f, "SELECT count(*) FROM sqlite_schema WHERE tbl_name = 'book'", "0");
+}
+
+/* --- applying
+ * --------------------------------------------------------------------------------------------------------------
+ */
+
+static void a_file_that_fails_leaves_no_trace(void **state)
+{
+    fixture *f = *state;
+    begin_with_rows(f);
+    tims_str bad = S("CREATE TABLE half (a); INSERT INTO half VALUES (1); INSERT INTO nowhere VALUES (1);");
+    f->files[f->file_count - 1] = (tims_embedded){ "0002_bad.sql", bad.data, bad.length };
+    tims_error err = { 0 };
+    assert_int_not_equal(apply(f, &err), TIMS_OK);
+    assert_non_null(strstr(err.message, "app/0002_bad.sql"));
+    assert_non_null(strstr(err.message, "nowhere"));
+    assert_text(f, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'", "0");
+    assert_text(f, "SELECT count(*) FROM tims_migration", "1");
+}
+
+static void a_migration_that_leaves_dangling_references_is_refused(void **state)
+{
+    fixture *f = *state;
+    begin_with_rows(f);
+    tims_str bad = S("DELETE FROM author;");
+    f->files[f->file_count - 1] = (tims_embedded){ "0002_bad.sql", bad.data, bad.length };
+    tims_error err = { 0 };
+    assert_int_equal(apply(f, &err), TIMS_CONFLICT);
+    assert_text(f, "SELECT count(*) FROM author", "1");
+    assert_text(f, "SELECT count(*) FROM tims_migration", "1");
+}
+
+static void an_applied_file_that_was_edited_is_noticed(void **state)
+{
+    fixture *f = *state;
+    begin_with_rows(f);
+    tims_str edited =
+        tims_print(f->arena, "%S-- edited\n", (tims_str){ f->files[0].data, f->files[0].length });
+    f->files[0].data = edited.data;
+    f->files[0].length = edited.length;
+    tims_error err = { 0 };
+    assert_int_equal(apply(f, &err), TIMS_CONFLICT);
+    assert_non_null(strstr(err.message, "edited"));
+    assert_int_equal(check(f, &err), TIMS_PRECONDITION);
+    assert_non_null(strstr(err.message, "edited"));
+}
+
+static void a_database_newer_than_the_program_is_noticed(void **state)
+{
+    fixture *f = *state;
+    begin_with_rows(f);
+    f->files[0].name = "0000_other.sql";
+    tims_error err = { 0 };
+    assert_int_equal(apply(f, &err), TIMS_CONFLICT);
+    assert_non_null(strstr(err.message, "older than the database"));
+}
+
+static void models_changed_without_a_migration_are_noticed(void **state)
+{
+    fixture *f = *state;
+    begin_with_rows(f);
+    const tims_model after = BOOK(BASE, TIMS_FIELD(book, pages), TIMS_FIELD(book, note));
+    const tims_model *const models[] = { &author_model, &after, NULL };
+    set_models(f, models);
+    tims_error err = { 0 };
+    assert_int_equal(check(f, &err), TIMS_PRECONDITION);
+    assert_non_null(strstr(err.message, "makemigrations"));
+    assert_non_null(strstr(err.message, "book.note"));
+}
+
+static void drift_is_named(void **state)
+{
+    (void)state;
+    const char *table[][2] = {
+        { "ALTER TABLE book ADD COLUMN extra TEXT", "should not have column extra" },
+        { "DROP INDEX book_author_index", "should have index book_author_index" },
+        { "CREATE INDEX mine ON book (title)", "should not have index mine" },
+        { "ALTER TABLE book DROP COLUMN pages", "should have column pages" },
+        { "DROP TABLE book", "does not exist" },
+        { "DROP TRIGGER tims_change_book_update", "triggers" },
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        void *fresh = NULL;
+        assert_int_equal(set_up(&fresh), 0);
+        fixture *f = fresh;
+        begin_with_rows(f);
+        run(f, table[i][0]);
+        tims_error err = { 0 };
+        assert_int_equal(check(f, &err), TIMS_PRECONDITION);
+        if (strstr(err.message, table[i][1]) == NULL)
+            fail_msg("%s: %s", table[i][0], err.message);
+        tear_down(&fresh);
+    }
+}
+
+/* Each child opens the database itself and migrates at once with the other. */
+static void migrate_in_child(fixture *f)
+{
+    tims_db *db = NULL;
+    tims_error err = { 0 };
+    tims_arena *arena = tims_arena_new(1 << 24, NULL, NULL);
+    tims_buf applied;
+    tims_buf_init(&applied, arena, 65536);
+    tims_status status = tims_db_open(&(tims_db_options){ .url = tims_str_from(f->url) }, &db, &err);
+    if (status == TIMS_OK)
+        status = tims_migrate_apply(db, arena, &f->set, 1, f->models, &applied, &err);
+    if (status != TIMS_OK)
+        (void)fprintf(stderr, "%s (%s)\n", err.message, err.detail);
+    tims_arena_free(&arena);
+    tims_db_close(&db);
+    _exit(status == TIMS_OK ? 0 : 1);
+}
+
+static void processes_that_migrate_at_once_take_turns(void **state)
+{
+    fixture *f = *state;
+    add_migration(f, models_1);
+    tims_arena_free(&f->arena);
+    tims_db_close(&f->db);
+    f->arena = tims_arena_new(1 << 24, NULL, NULL);
+    f->file_count = 0;
+    add_migration(f, models_1);
+    pid_t children[4];
+    for (size_t i = 0; i < 4; i++) {
+        children[i] = fork();
+        if (children[i] == 0)
+            migrate_in_child(f);
+        assert_true(children[i] > 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        int how = 0;
+        assert_int_equal(waitpid(children[i], &how, 0), children[i]);
+        assert_true(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+    }
+    tims_error err = { 0 };
+    assert_int_equal(tims_db_open(&(tims_db_options){ .url = tims_str_from(f->url) }, &f->db, &err), TIMS_OK);
+    f->session = tims_db_session_new(f->db, NULL, f->arena);
+    assert_text(f, "SELECT count(*) FROM tims_migration", "1");
+    must_apply(f);
+}
+
+/* --- the change log
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+static int64_t position(fixture *f)
+{
+    int64_t value = -1;
+    tims_error err = { 0 };
+    assert_int_equal(tims_position(f->session, &value, &err), TIMS_OK);
+    return value;
+}
+
+static void every_writers_changes_are_logged_with_the_old_keys(void **state)
+{
+    fixture *f = *state;
+    begin_with_rows(f);
+    assert_int_equal(position(f), 3);
+    run(f, "UPDATE book SET pages = 11 WHERE id = 'b1'");
+    assert_text(f, "SELECT model || op || row || old FROM tims_change WHERE id = 4",
+                "book2b1{\"author\":\"a1\"}");
+    run(f, "UPDATE book SET id = 'b9' WHERE id = 'b1'");
+    assert_text(f, "SELECT group_concat(op || row) FROM tims_change WHERE id > 4", "3b1,1b9");
+    run(f, "INSERT OR REPLACE INTO book (id, author, title, pages) VALUES ('b9', 'a1', 'New', 1)");
+    assert_text(f, "SELECT group_concat(op || row) FROM tims_change WHERE id > 6", "3b9,1b9");
+    run(f, "DELETE FROM author"); /* and, by the cascade, the books */
+    assert_text(
+        f,
+        "SELECT group_concat(model || op || row) FROM (SELECT * FROM tims_change WHERE id > 8 ORDER BY "
+        "model, row)",
+        "author3a1,book3b2,book3b9");
+    assert_text(f, "SELECT old FROM tims_change WHERE model = 'author' AND op = 3", "{\"name\":\"Ann\"}");
+    int64_t before = position(f);
+    tims_error err = { 0 };
+    assert_int_equal(tims_db_begin(f->session, &err), TIMS_OK);
+    run(f, "INSERT INTO author (id, name) VALUES ('a2', 'Bob')");
+    assert_int_equal(position(f), before + 1);
+    tims_db_rollback(f->session);
+    assert_int_equal(position(f), before);
+    run(f, "DELETE FROM tims_change");
+    assert_int_equal(position(f), before);
+}
+
+static void the_sqlite3_program_is_a_writer_like_any_other(void **state)
+{
+    fixture *f = *state;
+    begin_with_rows(f);
+    char command[256];
+    (void)snprintf(command, sizeof command,
+                   "sqlite3 %s \"UPDATE book SET title = 'Changed' WHERE id = 'b2'\"", f->path);
+    assert_int_equal(system(command), 0); /* missing: apt-get install sqlite3 */
+    assert_int_equal(position(f), 4);
+    assert_text(f, "SELECT model || op || row FROM tims_change WHERE id = 4", "book2b2");
+}
+
+static void the_epoch_is_kept_until_the_schema_changes(void **state)
+{
+    fixture *f = *state;
+    tims_str first, second;
+    tims_error err = { 0 };
+    assert_int_not_equal(tims_epoch(f->session, f->arena, &first, &err), TIMS_OK);
+    begin_with_rows(f);
+    assert_int_equal(tims_epoch(f->session, f->arena, &first, &err), TIMS_OK);
+    assert_int_equal(first.length, 16);
+    must_apply(f);
+    assert_int_equal(tims_epoch(f->session, f->arena, &second, &err), TIMS_OK);
+    assert_true(tims_str_equal(first, second));
+    const tims_model after = BOOK(BASE, TIMS_FIELD(book, pages), TIMS_FIELD(book, note));
+    const tims_model *const models[] = { &author_model, &after, NULL };
+    add_migration(f, models);
+    must_apply(f);
+    assert_int_equal(tims_epoch(f->session, f->arena, &second, &err), TIMS_OK);
+    assert_false(tims_str_equal(first, second));
+}
+
+static void a_model_that_is_not_live_has_no_triggers(void **state)
+{
+    fixture *f = *state;
+    begin_with_rows(f);
+    const tims_model quiet = { .name = "book",
+                                      .size = sizeof(book),
+                                      .not_live = true,
+                                      .fields = TIMS_FIELDS(BASE, TIMS_FIELD(book, pages)) };
+    const tims_model *const models[] = { &author_model, &quiet, NULL };
+    set_models(f, models);
+    tims_error err = { 0 };
+    assert_int_equal(check(f, &err), TIMS_PRECONDITION);
+    must_apply(f);
+    assert_text(f, "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'book'", "0");
+    assert_text(f, "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'author'", "4");
+}
+
+static void key_columns_are_references_indexes_and_what_rules_name(void **state)
+{
+    (void)state;
+    const tims_model model = {
+        .name = "book",
+        .size = sizeof(book),
+        .fields = TIMS_FIELDS(BASE, TIMS_FIELD(book, pages, .index = true), TIMS_FIELD(book, lent),
+                              TIMS_FIELD(book, editor), TIMS_FIELD(book, shelf), TIMS_FIELD(book, note)),
+        .read = TIMS_ANY(TIMS_STAFF, TIMS_ALL(TIMS_SIGNED_IN, TIMS_OWNER(book, editor))),
+        .indexes = TIMS_INDEXES(TIMS_INDEX("title", "-shelf")),
+    };
+    const char *keys[] = { "author", "title", "pages", "editor", "shelf" };
+    size_t found = 0;
+    for (size_t i = 0; i < model.fields.count; i++) {
+        bool expected = false;
+        for (size_t k = 0; k < 5; k++)
+            expected |= strcmp(keys[k], model.fields.items[i].name) == 0;
+        assert_int_equal(tims_change_is_key(&model, &model.fields.items[i]), expected);
+        found += expected;
+    }
+    assert_int_equal(found, 5);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(the_first_migration_makes_everything),
+        TEST(nothing_changed_is_an_empty_plan_and_the_snapshot_is_canonical),
+        TEST(broken_snapshots_are_refused),
+        cmocka_unit_test(every_kind_of_change_keeps_the_rows),
+        TEST(a_new_column_that_must_have_a_value_needs_a_default),
+        TEST(a_parent_is_rebuilt_without_losing_its_children),
+        TEST(a_table_that_goes_is_destructive),
+        TEST(a_file_that_fails_leaves_no_trace),
+        TEST(a_migration_that_leaves_dangling_references_is_refused),
+        TEST(an_applied_file_that_was_edited_is_noticed),
+        TEST(a_database_newer_than_the_program_is_noticed),
+        TEST(models_changed_without_a_migration_are_noticed),
+        cmocka_unit_test(drift_is_named),
+        TEST(processes_that_migrate_at_once_take_turns),
+        TEST(every_writers_changes_are_logged_with_the_old_keys),
+        TEST(the_sqlite3_program_is_a_writer_like_any_other),
+        TEST(the_epoch_is_kept_until_the_schema_changes),
+        TEST(a_model_that_is_not_live_has_no_triggers),
+        cmocka_unit_test(key_columns_are_references_indexes_and_what_rules_name),
+    };
+    return cmocka_run_group_tests_name("migrate", tests, NULL, NULL);
+}
