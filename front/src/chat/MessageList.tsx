@@ -73,7 +73,7 @@ const Bubble = memo(function Bubble({ entry, people, mine, mutation }: BubblePro
   const colours = mine ? "bg-primary text-primary-content" : "bg-base-100 border border-base-content/8";
   const corner = endsRun ? (mine ? "rounded-br-md" : "rounded-bl-md") : "";
   return (
-    <li className={`flex flex-col ${startsRun ? "pt-3" : "pt-0.5"}`}>
+    <li data-message={message.id} className={`flex flex-col ${startsRun ? "pt-3" : "pt-0.5"}`}>
       <div className={`flex items-end gap-2 ${mine ? "justify-end" : ""}`}>
         {!mine && <span className="w-7 shrink-0">{endsRun && <Avatar person={sender} size="small" />}</span>}
         <div className="flex max-w-[85%] flex-col md:max-w-[72%]">
