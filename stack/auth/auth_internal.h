@@ -84,7 +84,8 @@ auth__throttle *auth__throttle_new(void);
 void auth__throttle_free(auth__throttle **throttle);
 uint64_t auth__throttle_key(const auth__throttle *throttle, char kind, tims_str name);
 /* False when `max` have been counted in the window: `ret_retry_s` says when it ends. */
-bool auth__throttle_look(auth__throttle *throttle, uint64_t key, int64_t max, int64_t now_us, int *ret_retry_s);
+bool auth__throttle_look(auth__throttle *throttle, uint64_t key, int64_t max, int64_t now_us,
+                         int *ret_retry_s);
 void auth__throttle_count(auth__throttle *throttle, uint64_t key, int64_t now_us);
 /* Looks and, if it is open, counts. */
 bool auth__throttle_try(auth__throttle *throttle, uint64_t key, int64_t max, int64_t now_us,

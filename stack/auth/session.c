@@ -230,7 +230,8 @@ void tims_auth_begin(tims_request *rq, tims_auth *auth)
     check_access(rq, state);
 }
 
-tims_status tims_auth_by_token(tims_request *rq, tims_auth *auth, tims_str token, tims_caller *ret_caller)
+tims_status tims_auth_by_token(tims_request *rq, tims_auth *auth, tims_str token, tims_caller *ret_caller,
+                               tims_id *ret_session)
 {
     char hash[TIMS_TOKEN_HASH_TEXT_LENGTH];
     auth__session session;
@@ -238,7 +239,15 @@ tims_status tims_auth_by_token(tims_request *rq, tims_auth *auth, tims_str token
     if (status != TIMS_OK)
         return status;
     *ret_caller = (tims_caller){ .signed_in = true, .staff = session.staff, .user = session.user };
+    *ret_session = session.id;
     return TIMS_OK;
+}
+
+tims_opt_id tims_auth_session_of(tims_request *rq)
+{
+    const auth__state *state = rq->slots[TIMS_SLOT_AUTH];
+    bool present = state != NULL && state->signed_in;
+    return (tims_opt_id){ present, present ? state->session.id : (tims_id){ { 0 } } };
 }
 
 /* --- make and end

@@ -165,7 +165,8 @@ auth__session *auth__cache_put(auth__cache *cache, const char hash[TIMS_TOKEN_HA
     uint32_t at = take_entry(cache);
     entry *e = &cache->entries[at];
     e->session = *session;
-    e->taken = e->used = true;
+    e->taken = true;
+    e->used = false; /* not before it is asked for again */
     memcpy(e->hash, hash, sizeof e->hash);
     link_entry(cache, at);
     cache->count++;

@@ -89,7 +89,8 @@ static void count_one(auth__throttle *throttle, uint64_t key, int64_t now_us)
     s->count++;
 }
 
-bool auth__throttle_look(auth__throttle *throttle, uint64_t key, int64_t max, int64_t now_us, int *ret_retry_s)
+bool auth__throttle_look(auth__throttle *throttle, uint64_t key, int64_t max, int64_t now_us,
+                         int *ret_retry_s)
 {
     pthread_mutex_lock(&throttle->mutex);
     bool open = is_open(throttle, key, max, now_us, ret_retry_s);
