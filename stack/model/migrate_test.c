@@ -228,11 +228,11 @@ static void nothing_changed_is_an_empty_plan_and_the_snapshot_is_canonical(void 
 static void broken_snapshots_are_refused(void **state)
 {
     fixture *f = *state;
-    const char *broken[] = {
-        "{", "[]", "{\"version\": 2}", "{\"version\": 1, \"tables\": [{}]}",
+    static const char unknown_kind[] =
         "{\"version\": 1, \"tables\": [{\"name\": \"x\", \"columns\": [{\"name\": \"y\", "
-        "\"kind\": \"blob\"}]}]}"
-    };
+        "\"kind\": \"blob\"}]}]}";
+    const char *broken[] = { "{", "[]", "{\"version\": 2}", "{\"version\": 1, \"tables\": [{}]}",
+                             unknown_kind };
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         tims_migration_plan plan;
         tims_error err = { 0 };
@@ -358,8 +358,8 @@ static void a_parent_is_rebuilt_without_losing_its_children(void **state)
     fixture *f = *state;
     begin_with_rows(f);
     const tims_model shorter = { .name = "author",
-                                        .size = sizeof(author),
-                                        .fields = TIMS_FIELDS(TIMS_FIELD(author, id, .primary = true)) };
+                                 .size = sizeof(author),
+                                 .fields = TIMS_FIELDS(TIMS_FIELD(author, id, .primary = true)) };
     const tims_model same =
         BOOK(TIMS_FIELD(book, id, .primary = true), TIMS_FIELD(book, author, .to = &shorter),
              TIMS_FIELD(book, title), TIMS_FIELD(book, pages));
@@ -604,9 +604,9 @@ static void a_model_that_is_not_live_has_no_triggers(void **state)
     fixture *f = *state;
     begin_with_rows(f);
     const tims_model quiet = { .name = "book",
-                                      .size = sizeof(book),
-                                      .not_live = true,
-                                      .fields = TIMS_FIELDS(BASE, TIMS_FIELD(book, pages)) };
+                               .size = sizeof(book),
+                               .not_live = true,
+                               .fields = TIMS_FIELDS(BASE, TIMS_FIELD(book, pages)) };
     const tims_model *const models[] = { &author_model, &quiet, NULL };
     set_models(f, models);
     tims_error err = { 0 };
