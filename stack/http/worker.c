@@ -111,6 +111,7 @@ static void stop_when_empty(http__worker *worker)
     if (worker->hook_started && worker->server->options.loop_stop)
         worker->server->options.loop_stop(worker->loop, worker->server->options.data);
     worker->hook_started = false;
+    tims_fetch_shutdown(worker->loop);
     tims_loop_stop(worker->loop);
 }
 

@@ -123,6 +123,7 @@ void tims_stream_head(tims_request *rq, int status, tims_str content_type);
 void tims_stream_out(tims_request *rq, tims_str bytes);
 tims_answer tims_answer_sent(void);
 bool tims_client_gone(const tims_request *rq);
+bool tims_server_is_leaving(const tims_request *rq); /* it drains: a stream without an end should end now */
 
 /* --- websockets ---------------------------------------------------------------------------------------------------------- */
 
@@ -132,11 +133,13 @@ typedef struct tims_socket_events {
     void (*on_message)(tims_socket *socket, void *ctx, tims_str message, bool is_binary);
     void (*on_drain)(tims_socket *socket, void *ctx);             /* all queued bytes are gone */
     void (*on_close)(tims_socket *socket, void *ctx, int code);   /* once; the socket is gone after it */
+    void (*on_going_away)(tims_socket *socket, void *ctx);        /* the server drains: the last chance to send */
 } tims_socket_events;
 typedef struct tims_socket_options {
     size_t message_bytes_max;  /* 0: 1 MiB */
     size_t queue_bytes_max;    /* 0: 1 MiB; past it the socket is closed with 1013 */
     bool check_origin;         /* Origin must be the Host or one of the server's allowed origins */
+    uint32_t ping_ms;          /* 0: 45 s; a peer that leaves a ping unanswered for as long is dropped */
 } tims_socket_options;
 /* Answers 101 and hands the connection over; the request (and its arena) ends when the handler returns. `ctx` is the
  * caller's own; free it in on_close. Raises: 400, 403, 426. */
@@ -228,24 +231,31 @@ tims_str tims_content_type_of(tims_str file_name);
 typedef struct tims_fetch_options {
     tims_method method;
     tims_str url;                     /* http://host:port/path or unix:/socket:/path */
-    const tims_header *headers;
+    const tims_header *headers;       /* Host may be given; framing and Connection are the client's own: INVALID */
     size_t header_count;
-    tims_str body;
-    int64_t timeout_ms;               /* for the whole exchange; 0: 10 s */
-    size_t body_bytes_max;            /* 0: 10 MiB */
+    tims_str body;                    /* must live until the call returns */
+    int64_t timeout_ms;               /* for the whole exchange, streaming included; 0: 10 s; < 0: none */
+    size_t body_bytes_max;            /* of the answer; 0: 10 MiB; SIZE_MAX: any (for streams) */
 } tims_fetch_options;
 typedef struct tims_fetched { int status; const tims_header *headers; size_t header_count; tims_str body; } tims_fetched;
 /* One exchange over the loop's pool of kept-alive connections. Everything returned lives in `arena`. Suspends.
- * A request on a reused connection that was closed under it is repeated once if it is safe to.
- * Errors: UNAVAILABLE, TIMEOUT, MALFORMED, TOO_LARGE, CANCELLED. */
+ * A request on a reused connection that was closed under it is repeated once if it is safe to (GET, HEAD, OPTIONS).
+ * Redirects are answers like any other.
+ * Errors: UNAVAILABLE, TIMEOUT, MALFORMED, TOO_LARGE, CANCELLED, INVALID (a header that cannot be sent). */
 tims_status tims_fetch(tims_arena *arena, const tims_fetch_options *options, tims_fetched *ret_answer, tims_error *err);
-/* Streaming: head first, then tims_fetch_next until it gives an empty slice; close it in every case (deferred). */
+/* Streaming: head first, then tims_fetch_next until it gives an empty slice; close it in every case (deferred: the end
+ * of `arena` does it too, and leaves the connection to the pool only when the answer was read to its end). */
 typedef struct tims_fetch_stream tims_fetch_stream;
 tims_status tims_fetch_open(tims_arena *arena, const tims_fetch_options *options, tims_fetch_stream **ret_stream,
                             tims_fetched *ret_head, tims_error *err);
+/* The bytes are valid until the next call. Suspends. Errors: as tims_fetch. */
 tims_status tims_fetch_next(tims_fetch_stream *stream, tims_str *ret_bytes, tims_error *err);
 void tims_fetch_close(tims_fetch_stream **stream);
-/* Relays an upgraded connection (e.g. a development server's websocket) both ways until either side ends. Suspends. */
+/* Closes the loop's idle connections, so that the loop can end; the server does it for its loops. */
+void tims_fetch_shutdown(tims_loop *loop);
+/* Relays an upgrade request (e.g. a development server's websocket) to the upstream, and then bytes both ways until
+ * either side ends. An upstream that does not upgrade is answered with its own answer; one that cannot be reached
+ * with 502. Suspends. */
 tims_answer tims_answer_tunnel(tims_request *rq, tims_str upstream_url);
 
 #endif

@@ -1,0 +1,81 @@
+/* client_internal.h: what the files of the client share.
+ *
+ *   http__pool ── one per loop, made at first use: idle connections by address
+ *     └─ http__upstream ── one connection to an upstream: stream, parser
+ *          └─ tims_fetch_stream ── one exchange, while it lasts: what came and was not yet taken, who waits
+ *
+ * The stream's callbacks run on the loop, between the steps of the fiber that asked; both only touch the
+ * exchange's buffers and flags, and the callbacks wake the fiber. */
+#ifndef TIMS_CLIENT_INTERNAL_H
+#define TIMS_CLIENT_INTERNAL_H
+
+#include "tims/http.h"
+
+enum {
+    HTTP__POOL_MAGIC = 0x68504f4f,
+    HTTP__UPSTREAM_MAGIC = 0x68555053,
+    HTTP__FETCH_MAGIC = 0x68464554,
+    HTTP__IDLE_UPSTREAMS_MAX = 64,
+    HTTP__IDLE_MS = 4000,           /* below the five seconds that common servers keep a connection */
+    HTTP__UNSAFE_IDLE_US = 1000000, /* a request that cannot be repeated wants a fresher one */
+    HTTP__FETCH_QUEUE_BYTES =
+        256 * 1024, /* streamed bytes not yet taken, past which the upstream must wait */
+    HTTP__FETCH_HEAD_BYTES_MAX = 256 * 1024
+};
+
+typedef struct http__upstream http__upstream;
+
+typedef struct http__pool {
+    uint32_t magic;
+    tims_loop *loop;
+    http__upstream *idle; /* newest first */
+    size_t idle_count, peer_count;
+    bool closing;
+} http__pool;
+
+struct http__upstream {
+    uint32_t magic;
+    http__pool *pool;
+    http__upstream *next, *previous; /* while idle */
+    tims_stream *stream;
+    tims_http1 *parser;
+    tims_fetch_stream *fetch; /* NULL while idle */
+    char *address;            /* the URL's scheme, host and port */
+    tims_timer idle_timer;
+    int64_t idle_since_us;
+    bool is_idle, is_reused, input_ended, closing;
+};
+
+struct tims_fetch_stream {
+    uint32_t magic;
+    http__upstream *peer; /* NULL once the exchange is over */
+    tims_fiber *waiter;
+    tims_fetch_stream **cell; /* in the caller's arena: its deferred close finds us through it */
+    tims_arena *head_arena;
+    tims_http1_head head;
+    tims_buf incoming, given;
+    uint64_t received, body_bytes_max;
+    int64_t deadline_us; /* 0: none */
+    tims_status failed;  /* OK: not */
+    bool has_head, ended, is_raw, is_streaming, any_bytes, paused, is_head_request;
+};
+
+/* client_pool.c */
+/* A connection to `url`: an idle one of the pool (`fresh` asks for none) or a new one. Suspends. */
+tims_status http__upstream_get(tims_loop *loop, const tims_url *url, bool fresh, bool is_safe,
+                               int64_t timeout_ms, http__upstream **ret_peer, tims_error *err);
+void http__upstream_attach(http__upstream *peer, tims_fetch_stream *fetch);
+void http__upstream_detach(http__upstream *peer, bool keep); /* back to the pool, or closed */
+
+/* client_request.c */
+tims_status http__request_check(const tims_fetch_options *options, bool allow_upgrade, tims_error *err);
+void http__request_write(tims_buf *out, const tims_fetch_options *options, const tims_url *url);
+
+/* client.c */
+/* Until a callback wakes us, within the exchange's deadline and the fiber's own. Suspends. */
+tims_status http__fetch_wait(tims_fetch_stream *fetch);
+/* For tunnel.c, which adds Connection and Upgrade headers of its own. */
+tims_status http__fetch_open(tims_arena *arena, const tims_fetch_options *options, bool allow_upgrade,
+                             tims_fetch_stream **ret_stream, tims_fetched *ret_head, tims_error *err);
+
+#endif
