@@ -102,15 +102,21 @@ typedef struct argument_source {
 typedef struct conversion {
     char text[24];
     size_t length;
-    int longs; /* number of 'l'; 3 for 'z', 'j', 't' */
+    int longs;    /* number of 'l'; 3 for 'z', 'j', 't' */
+    bool bounded; /* ".*": how many bytes of the text is an argument (TIMS_PRINT) */
     char letter;
 } conversion;
 
 static const char *read_conversion(const char *at, conversion *ret)
 {
     *ret = (conversion){ .text = "%", .length = 1 };
-    while (*at != '\0' && strchr("-+ #0123456789.", *at) != NULL && ret->length < 16)
+    while (*at != '\0' && strchr("-+ #0123456789.", *at) != NULL && ret->length < 16) {
+        ret->bounded = at[0] == '.' && at[1] == '*';
+        if (ret->bounded)
+            break;
         ret->text[ret->length++] = *at++;
+    }
+    at += ret->bounded ? 2 : 0;
     while (*at == 'l' || *at == 'z' || *at == 'j' || *at == 't' || *at == 'h') {
         ret->longs = *at == 'l' ? ret->longs + 1 : *at == 'h' ? 0 : 3;
         at++;
@@ -174,6 +180,16 @@ static void append_url_encoded(tims_buf *buf, tims_str text)
     }
 }
 
+/* "%.*s" reads at most so many bytes, which need no terminator behind them. */
+static tims_str take_text(const conversion *c, argument_source *arguments)
+{
+    int most = c->bounded ? va_arg(arguments->list, int) : -1;
+    const char *text = va_arg(arguments->list, const char *);
+    if (most < 0)
+        return tims_str_from(text);
+    return (tims_str){ text, text != NULL ? strnlen(text, (size_t)most) : 0 };
+}
+
 static void print_id(tims_buf *buf, tims_id id)
 {
     char text[TIMS_ID_TEXT_LENGTH];
@@ -194,7 +210,7 @@ static void print_one(tims_buf *buf, const conversion *c, argument_source *argum
         print_id(buf, va_arg(arguments->list, tims_id));
         break;
     case 's':
-        print_text(buf, c, tims_str_from(va_arg(arguments->list, const char *)));
+        print_text(buf, c, take_text(c, arguments));
         break;
     case 'c':
         tims_buf_append_char(buf, (char)va_arg(arguments->list, int));
@@ -229,7 +245,7 @@ static void print_all(tims_buf *buf, const char *format, argument_source *argume
         if (encode && c.letter == 'S')
             append_url_encoded(buf, va_arg(arguments->list, tims_str));
         else if (encode && c.letter == 's')
-            append_url_encoded(buf, tims_str_from(va_arg(arguments->list, const char *)));
+            append_url_encoded(buf, take_text(&c, arguments));
         else
             print_one(buf, &c, arguments);
     }

@@ -168,6 +168,7 @@ void tims_stream_head(tims_request *rq, int status, tims_str content_type)
     leave_if_gone(rq);
     decide_keep_alive(exchange);
     bool has_body = may_have_body(status);
+    exchange->is_endless = tims_str_starts_with(content_type, TIMS_STR("text/event-stream"));
     exchange->chunked = has_body && !exchange->old_version;
     if (has_body && !exchange->chunked)
         exchange->keep_alive = false;

@@ -171,8 +171,9 @@ static void weaken_etag(tims_request *rq)
 void http__answer_compress(http__exchange *exchange, tims_answer *answer)
 {
     tims_request *rq = &exchange->rq;
-    if (answer->body.length < COMPRESS_BYTES_MIN || answer->body.length > COMPRESS_BYTES_MAX ||
-        answer->status == 206 || !http__is_compressible(answer->content_type) ||
+    if (exchange->is_encoded || answer->body.length < COMPRESS_BYTES_MIN ||
+        answer->body.length > COMPRESS_BYTES_MAX || answer->status == 206 ||
+        !http__is_compressible(answer->content_type) ||
         http__out_header(rq, TIMS_STR("Content-Encoding")).data ||
         tims_header_has_token(http__out_header(rq, TIMS_STR("Cache-Control")), TIMS_STR("no-transform")))
         return;

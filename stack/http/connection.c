@@ -69,8 +69,7 @@ static int64_t nearest_deadline(const http__connection *connection)
 void http__connection_arm(http__connection *connection)
 {
     int64_t due = nearest_deadline(connection);
-    if (due == 0 || connection->stream_closed ||
-        (connection->timer_due_us && connection->timer_due_us <= due))
+    if (due == 0 || connection->closing || (connection->timer_due_us && connection->timer_due_us <= due))
         return;
     connection->timer_due_us = due;
     int64_t now = tims_loop_now_us(connection->worker->loop);
@@ -421,12 +420,16 @@ void http__connection_answered(http__connection *connection, http__exchange *exc
     TIMS_ASSERT(connection->exchange == exchange);
     connection->exchange = NULL;
     exchange->connection = NULL;
+    if (connection->mode == HTTP__MODE_SOCKET) {
+        return_parser(connection);
+        if (exchange->rq.has_raised)
+            tims_socket_close(connection->socket, 1011, TIMS_STR("The server failed."));
+        http__socket_handed_over(connection->socket);
+        return;
+    }
     if (connection->closing)
         return;
-    if (exchange->upgraded && connection->mode == HTTP__MODE_SOCKET) {
-        return_parser(connection);
-        http__socket_handed_over(connection->socket);
-    } else if (connection->mode == HTTP__MODE_RAW) {
+    if (connection->mode == HTTP__MODE_RAW) {
         http__connection_finish(connection);
     } else if (!exchange->body_done) {
         http__connection_close(connection); /* cut off: the client must not take it for whole */
@@ -508,11 +511,9 @@ static void on_closed(void *ctx)
 
 /* The client closed its half. Its requests are still answered, but a handler does not work for long for
  * somebody who is probably gone, and a stream not at all. */
-static void on_stream_end(void *ctx, tims_status why)
+void http__connection_input_ended(http__connection *connection, tims_status why)
 {
-    http__connection *connection = ctx;
-    TIMS_CHECK_MAGIC(connection, HTTP__CONNECTION_MAGIC);
-    if (connection->closing)
+    if (connection->closing || connection->peer_ended)
         return;
     connection->peer_ended = true;
     http__exchange *exchange = connection->exchange;
@@ -529,6 +530,18 @@ static void on_stream_end(void *ctx, tims_status why)
     } else {
         http__connection_set_deadline(connection, HTTP__GONE_GRACE_MS);
     }
+}
+
+static void on_stream_end(void *ctx, tims_status why)
+{
+    http__connection *connection = ctx;
+    TIMS_CHECK_MAGIC(connection, HTTP__CONNECTION_MAGIC);
+    bool is_over = connection->mode == HTTP__MODE_LINGER && connection->peer_ended &&
+                   tims_stream_queued(connection->stream) == 0;
+    if (why != TIMS_CLOSED || is_over)
+        http__connection_close(connection);
+    else
+        http__connection_input_ended(connection, why);
 }
 
 static void on_drain(void *ctx)
@@ -560,6 +573,8 @@ void http__connection_drain(http__connection *connection)
     if (connection->mode == HTTP__MODE_SOCKET)
         http__socket_going_away(connection->socket,
                                 atomic_load(&connection->worker->server->restart) ? 1012 : 1001);
+    else if (connection->exchange && (connection->mode == HTTP__MODE_RAW || connection->exchange->is_endless))
+        http__exchange_client_gone(connection->exchange);
     else if (connection->mode == HTTP__MODE_HTTP && !connection->exchange && !connection->has_parts)
         http__connection_set_deadline(connection, HTTP__DRAIN_IDLE_MS);
 }

@@ -22,6 +22,7 @@ enum {
     HTTP__CONNECTION_MAGIC = 0x68434f4e,
     HTTP__EXCHANGE_MAGIC = 0x68455843,
     HTTP__SOCKET_MAGIC = 0x68534f4b,
+    HTTP__FRAME_MAGIC = 0x6846524d,
     HTTP__OUT_BYTES = 64 * 1024,         /* a worker's output buffer: answers gathered for one write */
     HTTP__COPY_BYTES_MAX = 16 * 1024,    /* bodies up to here are copied behind their head */
     HTTP__QUEUE_HIGH_BYTES = 256 * 1024, /* unread output past which no further pipelined request is begun */
@@ -169,6 +170,11 @@ struct tims_exchange {
     bool head_sent, body_done; /* of the answer */
     bool chunked, is_head, keep_alive, old_version;
     bool upgraded;
+    bool is_endless; /* an event stream: cut when the server drains, its client comes back */
+    bool is_encoded; /* by the file cache: not to be compressed again */
+    bool has_file;   /* one too large to be kept in memory */
+    int file_fd;
+    uint64_t file_first, file_length;
     bool completing; /* past the handler: a second raise must not run the hooks again */
     bool client_gone;
     /* request body */
@@ -198,6 +204,7 @@ void http__connection_set_deadline(http__connection *connection, int64_t after_m
 void http__connection_answered(http__connection *connection, http__exchange *exchange);
 void http__connection_arm(http__connection *connection); /* the timer, for the nearer of both deadlines */
 void http__connection_drain(http__connection *connection);
+void http__connection_input_ended(http__connection *connection, tims_status why);
 void http__connection_reap(http__connection *connection); /* frees it when it is closed and unused */
 void http__connection_resume_input(http__connection *connection);
 
@@ -212,6 +219,8 @@ void http__out_flush_at_tick_end(http__connection *connection);
 void http__out_write_held(http__exchange *exchange, tims_str bytes);
 size_t http__out_queued(http__connection *connection);
 void http__out_forget(http__connection *connection);
+/* Bytes were handed to the stream: watches that the client takes them. */
+void http__transport_note(http__connection *connection, size_t bytes);
 /* Below the output buffer: to the stream, through TLS when there is one. */
 tims_status http__transport_write(http__connection *connection, const tims_str *slices, size_t count);
 tims_status http__transport_write_owned(http__connection *connection, const tims_str *slices, size_t count,
@@ -251,6 +260,7 @@ void http__answer_refusal(http__connection *connection, int http_status,
 /* problem.c */
 void http__problem_write(tims_buf *out, int http_status, const char *code, tims_str detail,
                          const tims_field_error *fields, tims_str request_id);
+tims_answer http__problem(tims_request *rq, int http_status, tims_status status);
 tims_answer http__problem_of_raise(tims_request *rq);
 
 /* request.c */
@@ -279,10 +289,48 @@ void http__compressor_free(http__compressor **compressor);
 bool http__compress(http__compressor *compressor, http__encoding encoding, tims_str bytes, tims_buf *out);
 void http__answer_compress(http__exchange *exchange, tims_answer *answer);
 
-/* file.c, file_cache.c */
+/* conditional.c */
+bool http__etag_is_in(tims_str list, tims_str etag, bool weakly);
+typedef enum http__range_kind { HTTP__RANGE_NONE, HTTP__RANGE_PART, HTTP__RANGE_BAD } http__range_kind;
+/* `header` against `size` bytes; of several ranges, or what is no byte range, nothing is taken (NONE). */
+http__range_kind http__range_parse(tims_str header, uint64_t size, uint64_t *ret_first, uint64_t *ret_length);
+bool http__range_applies(const tims_request *rq, tims_str etag, int64_t modified_s); /* If-Range */
+
+/* file_cache.c: small files in memory, each with its encodings. */
+enum { HTTP__CACHED_FILE_MAX = 512 * 1024, HTTP__ETAG_MAX = 40 };
+typedef struct http__file_variant {
+    tims_str bytes; /* data NULL: there is none */
+    char etag[HTTP__ETAG_MAX];
+} http__file_variant;
+typedef struct http__file {
+    struct http__file *newer, *older; /* by use */
+    int references;
+    char *key;
+    size_t key_length, total_bytes;
+    uint64_t device, inode, size;
+    int64_t modified_ns, checked_us;
+    http__file_variant variants[3]; /* by http__encoding */
+    bool in_cache;
+} http__file;
 http__files *http__files_new(void);
 void http__files_free(http__files **files);
+/* One reference is the caller's. TOO_LARGE: it is there, but too large to be kept: `ret_fd` is open then. */
+tims_status http__files_get(http__files *files, http__compressor *compressor, const char *root, tims_str path,
+                            int64_t now_us, http__file **ret_file, int *ret_fd);
+void http__file_unref(void *file);
+
+/* file.c */
 void http__file_send(http__exchange *exchange, const tims_answer *answer);
+
+/* frame.c */
+struct tims_frame {
+    uint32_t magic;
+    _Atomic uint32_t references;
+    size_t length;
+    char bytes[]; /* header and payload */
+};
+tims_frame *http__frame_make(tims_ws_opcode opcode, tims_str payload);
+void http__frame_release(void *frame);
 
 /* socket.c */
 void http__socket_receive(tims_socket *socket, tims_str bytes);

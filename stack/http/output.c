@@ -14,8 +14,7 @@ static bool can_write(const http__connection *connection)
     return !connection->closing && !connection->stream_closed;
 }
 
-/* Bytes were handed to the stream: watch that the client takes them. */
-static void note_written(http__connection *connection, size_t bytes)
+void http__transport_note(http__connection *connection, size_t bytes)
 {
     connection->submitted_bytes += bytes;
     size_t queued = tims_stream_queued(connection->stream);
@@ -44,10 +43,13 @@ tims_status http__transport_write(http__connection *connection, const tims_str *
 {
     if (!can_write(connection))
         return TIMS_CLOSED;
-    tims_status status = connection->tls ? http__tls_write(connection, slices, count)
-                                         : tims_stream_write(connection->stream, slices, count);
+    if (connection->tls)
+        return http__tls_write(connection, slices, count);
+    tims_status status = tims_stream_write(connection->stream, slices, count);
     if (status == TIMS_OK)
-        note_written(connection, total_length(slices, count));
+        http__transport_note(connection, total_length(slices, count));
+    else
+        http__connection_close(connection);
     return status;
 }
 
@@ -66,7 +68,9 @@ tims_status http__transport_write_owned(http__connection *connection, const tims
     size_t total = total_length(slices, count);
     tims_status status = tims_stream_write_owned(connection->stream, slices, count, release, argument);
     if (status == TIMS_OK)
-        note_written(connection, total);
+        http__transport_note(connection, total);
+    else
+        http__connection_close(connection);
     return status;
 }
 

@@ -59,6 +59,12 @@ static tims_answer answer_problem(tims_request *rq, int http_status, const tims_
     return tims_answer_bytes(http_status, TIMS_STR("application/problem+json"), tims_buf_str(&text));
 }
 
+tims_answer http__problem(tims_request *rq, int http_status, tims_status status)
+{
+    tims_error err = { .status = status };
+    return answer_problem(rq, http_status, &err);
+}
+
 tims_answer tims_answer_problem(tims_request *rq, const tims_error *err)
 {
     return answer_problem(rq, tims_status_http(err->status), err);
@@ -73,7 +79,6 @@ static bool describes_the_content(tims_str name)
         TIMS_STR_INIT("Last-Modified"),
         TIMS_STR_INIT("Content-Encoding"),
         TIMS_STR_INIT("Content-Disposition"),
-        TIMS_STR_INIT("Content-Range"),
         TIMS_STR_INIT("Cache-Control"),
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

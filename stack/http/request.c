@@ -125,6 +125,11 @@ bool tims_client_gone(const tims_request *rq)
     return rq->exchange && rq->exchange->client_gone;
 }
 
+bool tims_server_is_leaving(const tims_request *rq)
+{
+    return rq->exchange && rq->exchange->worker->draining;
+}
+
 /* --- headers of the answer ---------------------------------------------------------------------------------
  */
 
