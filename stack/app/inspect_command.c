@@ -14,6 +14,9 @@ static tims_status open_and_compose(app__stack *stack, tims_error *err)
     if (status == TIMS_OK)
         status = app__open_database(stack, false, err);
     if (status == TIMS_OK)
+        status = tims_migrate_check(stack->db, stack->arena, stack->migration_sets, stack->migration_set_count,
+                                    stack->models, err);
+    if (status == TIMS_OK)
         status = app__compose_server(stack, err);
     return status;
 }
@@ -55,11 +58,7 @@ int app__check(app__stack *stack, int argc, char **argv)
         app__describe_settings(stack, &out);
         (void)printf("%.*s\n", TIMS_PRINT(tims_buf_str(&out)));
     }
-    tims_status status = open_and_compose(stack, &err);
-    if (status == TIMS_OK)
-        status = tims_migrate_check(stack->db, stack->arena, stack->migration_sets,
-                                    stack->migration_set_count, stack->models, &err);
-    if (status != TIMS_OK)
+    if (open_and_compose(stack, &err) != TIMS_OK)
         return app__complain(stack, &err);
     (void)printf("Settings, models, rules, routes and migrations are right.\n");
     return 0;
