@@ -63,12 +63,26 @@ static tims_status resolve_live(const void *data, tims_arena *arena, tims_str ur
     const app__stack *stack = data;
     tims_live_url found;
     tims_status status = tims_rest_resolve(stack->rest, arena, url, caller, &found, err);
-    if (status == TIMS_OK)
-        *ret_query = (tims_live_query){ .query = found.query,
-                                        .is_detail = found.is_detail,
-                                        .with_total = found.with_total,
-                                        .canonical = found.canonical };
-    return status;
+    if (status != TIMS_OK)
+        return status;
+    *ret_query = (tims_live_query){ .query = found.query,
+                                    .is_detail = found.is_detail,
+                                    .with_total = found.with_total,
+                                    .canonical = found.canonical };
+    for (size_t i = 0; i < found.include_count && i < TIMS_LIVE_INCLUDES_MAX; i++)
+        ret_query->includes[ret_query->include_count++] = found.includes[i];
+    return TIMS_OK;
+}
+
+static tims_status write_live(const void *data, tims_db_session *db, tims_arena *arena, tims_str url,
+                              tims_caller caller, int64_t position, tims_json_writer *writer, tims_error *err)
+{
+    const app__stack *stack = data;
+    tims_live_url found;
+    tims_status status = tims_rest_resolve(stack->rest, arena, url, caller, &found, err);
+    if (status != TIMS_OK)
+        return status;
+    return tims_rest_write(db, arena, &found, tims_live_epoch(stack->live), position, writer, err);
 }
 
 static tims_status write_page_url(const void *data, tims_request *rq, tims_str url, tims_json_writer *writer,
@@ -145,7 +159,7 @@ static tims_status compose_rest(app__stack *stack, tims_error *err)
 static tims_status compose_live(app__stack *stack, tims_error *err)
 {
     tims_live_options options = {
-        .resolver = { stack, resolve_live },
+        .resolver = { stack, resolve_live, write_live },
         .poll_ms = stack->settings.live_poll_ms,
         .log_keep_s = stack->settings.live_log_keep_ms / 1000,
         .on_change = hear_change,

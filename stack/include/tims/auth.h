@@ -41,7 +41,10 @@ tims_status tims_auth_new(tims_arena *arena, tims_db *db, const tims_auth_option
 void tims_auth_begin(tims_request *rq, tims_auth *auth);
 /* The same look-up of a device's token for other ways in (websocket hello): OK or UNAUTHORIZED, or the database's
  * UNAVAILABLE. Suspends. */
-tims_status tims_auth_by_token(tims_request *rq, tims_auth *auth, tims_str token, tims_caller *ret_caller);
+tims_status tims_auth_by_token(tims_request *rq, tims_auth *auth, tims_str token, tims_caller *ret_caller,
+                               tims_id *ret_session);
+/* The session or device token that the request came with (a row of tims_auth_session_model); absent: nobody's. */
+tims_opt_id tims_auth_session_of(tims_request *rq);
 /* For scopes without a client (commands, tasks): what tims_user_create needs; nobody is signed in by it. */
 void tims_auth_attach(tims_request *rq, tims_auth *auth);
 /* From the server's loop_stop, after the loop's last request: gives back what the loop remembers. */

@@ -10,22 +10,29 @@
 typedef struct tims_live tims_live;
 
 /* What a subscription needs to know of a URL. */
+enum { TIMS_LIVE_INCLUDES_MAX = 4 };
 typedef struct tims_live_query {
     tims_query query;
     bool is_detail, with_total;
     tims_str canonical;
+    const tims_field *includes[TIMS_LIVE_INCLUDES_MAX]; /* references whose rows the document carries */
+    size_t include_count;
 } tims_live_query;
 typedef struct tims_live_resolver {
     const void *data;
     tims_status (*resolve)(const void *data, tims_arena *arena, tims_str url, tims_caller caller,
                            tims_live_query *ret_query, tims_error *err);
+    /* Writes what GET of the URL answers, from the session's current snapshot. NULL: live writes rows and total itself.
+     * Errors: NOT_FOUND (a detail that is not there), the database's. */
+    tims_status (*write)(const void *data, tims_db_session *db, tims_arena *arena, tims_str url, tims_caller caller,
+                         int64_t position, tims_json_writer *writer, tims_error *err);
 } tims_live_resolver;
 
 typedef struct tims_live_options {
     tims_live_resolver resolver;
     int64_t poll_ms;               /* for foreign writers; 0: 25 */
     size_t subscriptions_max;      /* per socket; 0: 1,000 */
-    size_t queue_bytes_max;        /* per socket; 0: 1 MiB; past it the socket is closed, resumable */
+    size_t queue_bytes_max;        /* per socket; 0: 8 MiB; past it the socket is closed, resumable */
     int64_t log_keep_s;            /* the change log's retention; 0: 24 h */
     int64_t resume_changes_max;    /* a resume further back than this gets `reset`; 0: 10,000 */
     /* Told of every change before any client hears of it, on the feed's loop (auth's session cache, page cache). */

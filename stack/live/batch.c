@@ -1,0 +1,313 @@
+/* batch.c: one step of the change log: the log rows after a position and the rows they name, in one snapshot.
+ *
+ * Changes of one row within the step are one change: what it is now, and the key columns of each state it
+ * had. Everything is read and encoded once; hubs of all loops then read the same memory. */
+#include <inttypes.h>
+
+#include "live/live_internal.h"
+
+enum { BATCH_BYTES_MAX = 1024 * 1024 * 1024, ROWS_A_QUERY = 100, ROW_BYTES_MAX = 4 * 1024 * 1024 };
+
+/* Changes are found by key while the log is read and laid out as an array at the end. */
+typedef struct pending {
+    struct pending *next;
+    live__change change;
+} pending;
+
+/* While a batch is being read. */
+typedef struct reader {
+    tims_db_session *db;
+    const live__batch_options *options;
+    live__batch *batch;
+    tims_map *by_key; /* model and id to pending */
+    pending first, *last;
+} reader;
+
+/* --- keys
+ * ----------------------------------------------------------------------------------------------------- */
+
+tims_str live__key_text(tims_arena *arena, const tims_db_value *value)
+{
+    if (value->is_id)
+        return tims_copy(arena, (tims_str){ value->id_text, TIMS_ID_TEXT_LENGTH });
+    switch (value->type) {
+    case TIMS_DB_INT:
+        return tims_print(arena, "%" PRId64, value->integer);
+    case TIMS_DB_DOUBLE:
+        return tims_print(arena, "%.17g", value->real);
+    case TIMS_DB_TEXT:
+    case TIMS_DB_BLOB:
+        return tims_copy(arena, value->bytes);
+    case TIMS_DB_NULL:
+        break;
+    }
+    return (tims_str){ NULL, 0 };
+}
+
+tims_str live__key_of(tims_arena *arena, const tims_field *field, const void *row)
+{
+    tims_db_value value = tims_model_value(field, row);
+    return live__key_text(arena, &value);
+}
+
+static tims_str key_of_json(tims_arena *arena, const tims_json *object, tims_str name)
+{
+    const tims_json *value = tims_json_get(object, name);
+    if (value == NULL)
+        return (tims_str){ NULL, 0 };
+    switch (tims_json_type_of(value)) {
+    case TIMS_JSON_STR:
+        return tims_copy(arena, tims_json_get_str(object, name, TIMS_STR("")));
+    case TIMS_JSON_BOOL:
+        return tims_json_get_bool(object, name, false) ? TIMS_STR("1") : TIMS_STR("0");
+    case TIMS_JSON_NULL:
+        return (tims_str){ NULL, 0 };
+    default:
+        return tims_json_to_text(arena, value);
+    }
+}
+
+static live__old *read_old(tims_arena *arena, const tims_model *model, tims_str text)
+{
+    const tims_json *object;
+    if (text.length == 0 || tims_json_parse(arena, text, &object, NULL) != TIMS_OK)
+        return NULL;
+    live__old *old = TIMS_NEW(arena, live__old);
+    old->keys = TIMS_NEW_ARRAY(arena, tims_str, model->fields.count);
+    for (size_t i = 0; i < model->fields.count; i++)
+        if (tims_change_is_key(model, &model->fields.items[i]))
+            old->keys[i] = key_of_json(arena, object, tims_str_from(model->fields.items[i].name));
+    return old;
+}
+
+/* --- the log
+ * ---------------------------------------------------------------------------------------------------- */
+
+static bool is_wanted(const live__batch_options *options, const tims_model *model)
+{
+    if (model == NULL)
+        return false;
+    for (size_t i = 0; i < options->only_count; i++)
+        if (options->only[i] == model)
+            return true;
+    return options->only == NULL;
+}
+
+static live__change *find_change(reader *r, const tims_model *model, tims_id id)
+{
+    char key[sizeof(model) + sizeof(id)];
+    memcpy(key, &model, sizeof model);
+    memcpy(key + sizeof model, &id, sizeof id);
+    pending *found = tims_map_get(r->by_key, (tims_str){ key, sizeof key });
+    if (found != NULL)
+        return &found->change;
+    found = TIMS_NEW(r->batch->arena, pending);
+    found->change.model = model;
+    found->change.id = id;
+    r->last->next = found;
+    r->last = found;
+    r->batch->count++;
+    (void)tims_map_set(r->by_key, (tims_str){ key, sizeof key }, found);
+    return &found->change;
+}
+
+static void note_flooded(reader *r, const tims_model *model)
+{
+    live__batch *batch = r->batch;
+    for (size_t i = 0; i < batch->flooded_count; i++)
+        if (batch->flooded[i] == model)
+            return;
+    if (batch->flooded == NULL)
+        batch->flooded =
+            TIMS_NEW_ARRAY(batch->arena, const tims_model *, tims_models_count(r->options->models));
+    batch->flooded[batch->flooded_count++] = model;
+}
+
+static void take_log_row(reader *r, const tims_db_rows *rows)
+{
+    live__batch *batch = r->batch;
+    batch->position = tims_db_get_int(rows, 0);
+    const tims_model *model = tims_models_find(r->options->models, tims_db_get_text(rows, 1));
+    if (!is_wanted(r->options, model))
+        return;
+    tims_id id;
+    if (!tims_id_parse(tims_db_get_text(rows, 3), &id))
+        return; /* a foreign writer's row without a proper id is nobody's to see */
+    int64_t op = tims_db_get_int(rows, 2);
+    if (r->options->on_change != NULL)
+        r->options->on_change(r->options->on_change_argument, model, (tims_change_op)op, id);
+    note_flooded(r, model);
+    if (batch->count >= r->options->changes_max) {
+        batch->flood = true;
+        return;
+    }
+    live__change *change = find_change(r, model, id);
+    live__old *old = op == TIMS_INSERTED ? NULL : read_old(batch->arena, model, tims_db_get_text(rows, 4));
+    if (op == TIMS_INSERTED && change->olds == NULL)
+        change->inserted = true;
+    if (old != NULL) {
+        old->next = change->olds;
+        change->olds = old;
+    }
+}
+
+static tims_status read_log(reader *r, tims_error *err)
+{
+    tims_db_rows *rows;
+    tims_db_value from = tims_db_int(r->options->from);
+    tims_status status = tims_db_query(
+        r->db, TIMS_STR("SELECT id, model, op, \"row\", old FROM tims_change WHERE id > ?1 ORDER BY id"),
+        &from, 1, &rows, err);
+    if (status != TIMS_OK)
+        return status;
+    while (tims_db_next(rows))
+        take_log_row(r, rows);
+    return tims_db_rows_end(&rows, err);
+}
+
+static void lay_out(reader *r)
+{
+    live__batch *batch = r->batch;
+    if (batch->flood)
+        batch->count = 0;
+    batch->changes = TIMS_NEW_ARRAY(batch->arena, live__change, batch->count + 1);
+    pending *next = r->first.next;
+    for (size_t i = 0; i < batch->count; i++, next = next->next)
+        batch->changes[i] = next->change;
+}
+
+/* --- the rows
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static tims_str encode(tims_arena *arena, const tims_model *model, const void *row)
+{
+    tims_buf out;
+    tims_buf_init(&out, arena, ROW_BYTES_MAX);
+    tims_json_writer writer = tims_json_to(&out);
+    tims_json_object(&writer, model->fields, row, 0);
+    return tims_buf_str(&out);
+}
+
+static void take_row(live__batch *batch, live__change *change, void *row)
+{
+    const tims_model *model = change->model;
+    change->row = row;
+    change->json = encode(batch->arena, model, row);
+    change->keys = TIMS_NEW_ARRAY(batch->arena, tims_str, model->fields.count);
+    for (size_t i = 0; i < model->fields.count; i++)
+        if (tims_change_is_key(model, &model->fields.items[i]))
+            change->keys[i] = live__key_of(batch->arena, &model->fields.items[i], row);
+}
+
+static int compare_by_id(const void *a, const void *b)
+{
+    const live__change *const *x = a, *const *y = b;
+    return memcmp((*x)->id.bytes, (*y)->id.bytes, sizeof(tims_id));
+}
+
+static tims_status read_some(reader *r, const tims_model *model, live__change **changes, size_t count,
+                             tims_error *err)
+{
+    tims_arena *arena = r->batch->arena;
+    tims_query query;
+    tims_query_init(&query, model, (tims_caller){ .trusted = true });
+    tims_db_value *ids = TIMS_NEW_ARRAY(arena, tims_db_value, count);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = tims_db_id(changes[i]->id);
+    query.conditions[query.condition_count++] = (tims_condition){
+        .field = tims_model_primary(model), .operator= TIMS_IN, .values = ids, .value_count = count
+    };
+    void *rows;
+    size_t row_count;
+    tims_status status = tims_model_select(r->db, arena, &query, &rows, &row_count, err);
+    if (status != TIMS_OK)
+        return status;
+    qsort(changes, count, sizeof *changes, compare_by_id);
+    for (size_t i = 0; i < row_count; i++) {
+        void *row = (char *)rows + i * model->size;
+        live__change wanted = { .id = live__row_id(model, row) }, *key = &wanted;
+        live__change **found = bsearch(&key, changes, count, sizeof *changes, compare_by_id);
+        if (found != NULL)
+            take_row(r->batch, *found, row);
+    }
+    return TIMS_OK;
+}
+
+static tims_status read_rows_of(reader *r, const tims_model *model, tims_error *err)
+{
+    live__change *some[ROWS_A_QUERY];
+    size_t count = 0;
+    tims_status status = TIMS_OK;
+    for (size_t i = 0; i < r->batch->count && status == TIMS_OK; i++) {
+        if (r->batch->changes[i].model != model)
+            continue;
+        some[count++] = &r->batch->changes[i];
+        if (count == ROWS_A_QUERY) {
+            status = read_some(r, model, some, count, err);
+            count = 0;
+        }
+    }
+    if (status == TIMS_OK && count > 0)
+        status = read_some(r, model, some, count, err);
+    return status;
+}
+
+static tims_status read_all(reader *r, tims_error *err)
+{
+    tims_status status = read_log(r, err);
+    if (status != TIMS_OK)
+        return status;
+    lay_out(r);
+    if (r->batch->flood)
+        return TIMS_OK;
+    for (size_t i = 0; i < r->batch->flooded_count && status == TIMS_OK; i++)
+        status = read_rows_of(r, r->batch->flooded[i], err);
+    return status;
+}
+
+/* --- batches
+ * ----------------------------------------------------------------------------------------------------------------
+ */
+
+tims_status live__batch_read(tims_db_session *db, const live__batch_options *options, live__batch **ret_batch,
+                             tims_error *err)
+{
+    live__batch *batch = calloc(1, sizeof *batch);
+    TIMS_ASSERT(batch != NULL);
+    batch->magic = LIVE__BATCH_MAGIC;
+    batch->references = 1;
+    batch->arena = tims_arena_new(BATCH_BYTES_MAX, NULL, NULL);
+    batch->from = batch->position = options->from;
+    reader r = { .db = db, .options = options, .batch = batch, .by_key = tims_map_new() };
+    r.last = &r.first;
+    tims_status status = read_all(&r, err);
+    tims_map_free(&r.by_key);
+    bool nothing = batch->position == batch->from;
+    if (status != TIMS_OK || nothing)
+        live__batch_unref(&batch);
+    if (status == TIMS_OK)
+        *ret_batch = batch;
+    return status;
+}
+
+live__batch *live__batch_ref(live__batch *batch)
+{
+    TIMS_CHECK_MAGIC(batch, LIVE__BATCH_MAGIC);
+    atomic_fetch_add(&batch->references, 1);
+    return batch;
+}
+
+void live__batch_unref(live__batch **batch)
+{
+    live__batch *old = *batch;
+    *batch = NULL;
+    if (old == NULL)
+        return;
+    TIMS_CHECK_MAGIC(old, LIVE__BATCH_MAGIC);
+    if (atomic_fetch_sub(&old->references, 1) != 1)
+        return;
+    tims_arena_free(&old->arena);
+    old->magic = 0;
+    free(old);
+}

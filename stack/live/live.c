@@ -1,0 +1,118 @@
+/* live.c: the room's process-wide part: options, the epoch, one hub a loop, the feed on loop 0. */
+#include "live/live_internal.h"
+
+static void set_defaults(tims_live_options *options)
+{
+    if (options->poll_ms == 0)
+        options->poll_ms = 25;
+    if (options->subscriptions_max == 0)
+        options->subscriptions_max = 1000;
+    if (options->queue_bytes_max == 0)
+        options->queue_bytes_max = 8 * 1024 * 1024;
+    if (options->log_keep_s == 0)
+        options->log_keep_s = INT64_C(24) * 3600;
+    if (options->resume_changes_max == 0)
+        options->resume_changes_max = 10000;
+}
+
+/* Where the database stands as the process starts. */
+static tims_status read_start(tims_live *live, tims_error *err)
+{
+    tims_arena *arena = tims_arena_new(1024 * 1024, NULL, NULL);
+    tims_db_session *db = tims_db_session_new(live->db, NULL, arena);
+    tims_str epoch;
+    tims_status status = tims_epoch(db, live->arena, &epoch, err);
+    if (status == TIMS_OK)
+        status = tims_position(db, &live->position, err);
+    if (status == TIMS_OK) {
+        live->epoch = tims_copy(live->arena, epoch);
+        live->feed.position = live->position;
+    }
+    tims_arena_free(&arena);
+    return status;
+}
+
+tims_status tims_live_new(tims_db *db, const tims_models *models, tims_auth *auth,
+                          const tims_live_options *options, tims_live **ret_live, tims_error *err)
+{
+    TIMS_ASSERT(options != NULL && options->resolver.resolve != NULL);
+    tims_live *live = calloc(1, sizeof *live);
+    TIMS_ASSERT(live != NULL);
+    live->magic = LIVE__MAGIC;
+    live->db = db;
+    live->models = models;
+    live->auth = auth;
+    live->options = *options;
+    live->arena = tims_arena_new(1024 * 1024, NULL, NULL);
+    live->feed.live = live;
+    set_defaults(&live->options);
+    pthread_mutex_init(&live->mutex, NULL);
+    tims_status status = db != NULL ? read_start(live, err) : TIMS_OK;
+    if (status != TIMS_OK)
+        tims_live_free(&live);
+    else
+        *ret_live = live;
+    return status;
+}
+
+void tims_live_free(tims_live **live)
+{
+    tims_live *old = *live;
+    *live = NULL;
+    if (old == NULL)
+        return;
+    TIMS_CHECK_MAGIC(old, LIVE__MAGIC);
+    while (old->hubs != NULL) {
+        live__hub *hub = old->hubs;
+        old->hubs = hub->next;
+        live__hub_free(&hub);
+    }
+    live__feed_free(&old->feed);
+    pthread_mutex_destroy(&old->mutex);
+    tims_arena_free(&old->arena);
+    old->magic = 0;
+    free(old);
+}
+
+tims_status tims_live_loop_start(tims_live *live, tims_loop *loop, tims_error *err)
+{
+    TIMS_CHECK_MAGIC(live, LIVE__MAGIC);
+    pthread_mutex_lock(&live->mutex);
+    live__hub *hub = live__hub_new(live, loop, live->position);
+    hub->next = live->hubs;
+    live->hubs = hub;
+    pthread_mutex_unlock(&live->mutex);
+    tims_loop_set_slot(loop, TIMS_LOOP_SLOT_LIVE, hub);
+    tims_status status = live__hub_start(hub, err);
+    if (status == TIMS_OK && tims_loop_index(loop) == 0)
+        status = live__feed_start(&live->feed, loop, err);
+    return status;
+}
+
+/* The hub's memory stays until the process ends it: batches may be on their way to it. */
+void tims_live_loop_stop(tims_live *live, tims_loop *loop)
+{
+    TIMS_CHECK_MAGIC(live, LIVE__MAGIC);
+    live__hub *hub = live__hub_of(live, loop);
+    if (hub == NULL)
+        return;
+    if (tims_loop_index(loop) == 0)
+        live__feed_stop(&live->feed);
+    pthread_mutex_lock(&live->mutex);
+    hub->stopping = true;
+    pthread_mutex_unlock(&live->mutex);
+    live__hub_stop(hub);
+}
+
+live__hub *live__hub_of(tims_live *live, tims_loop *loop)
+{
+    live__hub *hub = tims_loop_get_slot(loop, TIMS_LOOP_SLOT_LIVE);
+    TIMS_ASSERT(hub == NULL || hub->live == live);
+    return hub;
+}
+
+tims_str tims_live_epoch(const tims_live *live)
+{
+    TIMS_CHECK_MAGIC(live, LIVE__MAGIC);
+    return live->epoch;
+}
