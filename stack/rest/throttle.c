@@ -106,12 +106,13 @@ void rest__throttle_request(tims_request *rq, rest__throttle *throttle, const ch
     tims_caller caller = tims_caller_of(rq);
     if (rate.count == 0 || caller.trusted)
         return;
-    rest__rate shared = rate; /* many users may sit behind one address */
-    if (caller.signed_in) {
-        take_or_raise(rq, throttle, tims_print(rq->arena, "%s u %I", name, caller.user), rate);
-        shared.count *= ADDRESS_FACTOR;
+    if (!caller.signed_in) {
+        take_or_raise(rq, throttle, tims_print(rq->arena, "%s nobody %S", name, rq->peer), rate);
+        return;
     }
-    take_or_raise(rq, throttle, tims_print(rq->arena, "%s a %S", name, rq->peer), shared);
+    take_or_raise(rq, throttle, tims_print(rq->arena, "%s user %I", name, caller.user), rate);
+    rate.count *= ADDRESS_FACTOR; /* many users may sit behind one address */
+    take_or_raise(rq, throttle, tims_print(rq->arena, "%s address %S", name, rq->peer), rate);
 }
 
 void tims_throttle(tims_request *rq, const char *name, const char *rate)
