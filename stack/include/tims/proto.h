@@ -4,7 +4,7 @@
 
 #include "tims/base.h"
 
-/* --- HTTP/1.1 (over llhttp, strict) -------------------------------------------------------------------------- */
+/* --- HTTP/1.1 (heads over llhttp, strict) -------------------------------------------------------------------------- */
 
 typedef enum tims_method {
     TIMS_METHOD_GET = 1, TIMS_METHOD_HEAD = 2, TIMS_METHOD_POST = 4, TIMS_METHOD_PUT = 8, TIMS_METHOD_PATCH = 16,
@@ -81,10 +81,11 @@ tims_str tims_header_get(const tims_header *headers, size_t count, tims_str name
 /* Whether a comma-separated header value has this token, any case. */
 bool tims_header_has_token(tims_str value, tims_str token);
 
-/* --- websocket frames (over wslay) ----------------------------------------------------------------------------- */
+/* --- websocket frames ----------------------------------------------------------------------------- */
 
 typedef enum tims_ws_opcode { TIMS_WS_TEXT = 1, TIMS_WS_BINARY = 2, TIMS_WS_CLOSE = 8, TIMS_WS_PING = 9, TIMS_WS_PONG = 10 }
 tims_ws_opcode;
+/* on_ping and on_pong may be NULL. Callbacks must not free the reader or feed it; slices are valid during the call. */
 typedef struct tims_ws_events {
     void (*on_message)(void *ctx, tims_ws_opcode opcode, tims_str payload); /* whole; text is checked UTF-8 */
     void (*on_ping)(void *ctx, tims_str payload);
@@ -94,7 +95,8 @@ typedef struct tims_ws_events {
 typedef struct tims_ws tims_ws;
 tims_ws *tims_ws_new(bool is_server, size_t message_bytes_max, const tims_ws_events *events, void *ctx);
 void tims_ws_free(tims_ws **ws);
-/* On a protocol error `ret_close_code` says how to close (1002, 1007, 1009). Errors: MALFORMED, TOO_LARGE. */
+/* On a protocol error `ret_close_code` says how to close (1002, 1007, 1009), and every further feed fails the same way.
+ * Bytes behind a close frame are ignored. Errors: MALFORMED, TOO_LARGE. */
 tims_status tims_ws_feed(tims_ws *ws, tims_str bytes, int *ret_close_code);
 enum { TIMS_WS_HEADER_MAX = 14 };
 /* Writes a frame's header (server: unmasked) and returns its length. */
@@ -142,6 +144,7 @@ tims_str tims_cookie_format(tims_arena *arena, const tims_cookie *cookie);
 /* --- multipart/form-data ------------------------------------------------------------------------------------------------ */
 
 typedef struct tims_part_head { tims_str name, filename, content_type; bool has_filename; } tims_part_head;
+/* The head's slices live in the parser's arena; a file name is a last path segment without leading dots. */
 typedef struct tims_multipart_events {
     bool (*on_part)(void *ctx, const tims_part_head *head); /* false stops with MALFORMED */
     bool (*on_data)(void *ctx, tims_str bytes);
