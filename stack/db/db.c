@@ -9,8 +9,7 @@
 
 #include <string.h>
 
-/* --- database
- * ------------------------------------------------------------------------------------------------- */
+/* --- database ---------------------------------------------------------------------------------------- */
 
 tims_status tims_db_open(const tims_db_options *options, tims_db **ret_db, tims_error *err)
 {
@@ -48,8 +47,7 @@ void tims_db_watch_commits(tims_db *db, void (*function)(void *argument), void *
     db->driver->watch_commits(db, function, argument);
 }
 
-/* --- session
- * -------------------------------------------------------------------------------------------------- */
+/* --- session ----------------------------------------------------------------------------------------- */
 
 static void end_session(void *argument)
 {
@@ -102,8 +100,7 @@ void tims_db_end_snapshot(tims_db_session *session)
         session->driver->snapshot_end(session);
 }
 
-/* --- transactions
- * ----------------------------------------------------------------------------------------------- */
+/* --- transactions ------------------------------------------------------------------------------------ */
 
 static tims_status fail_broken(const tims_db_session *session, tims_error *err)
 {
@@ -239,8 +236,7 @@ void tims_db_on_commit(tims_db_session *session, tims_loop_fn function, void *ar
     session->calls = call;
 }
 
-/* --- statements
- * --------------------------------------------------------------------------------------------------- */
+/* --- statements -------------------------------------------------------------------------------------- */
 
 static tims_db_rows *take_rows(tims_db_session *session)
 {
@@ -351,8 +347,7 @@ tims_status tims_db_foreign_version(tims_db_session *session, int64_t *ret_versi
     return session->driver->foreign_version(session, ret_version, err);
 }
 
-/* --- columns
- * ------------------------------------------------------------------------------------------------------ */
+/* --- columns ----------------------------------------------------------------------------------------- */
 
 int tims_db_column_count(const tims_db_rows *rows)
 {

@@ -46,8 +46,7 @@ bool tims_change_is_key(const tims_model *model, const tims_field *field)
            rule_names(model->remove, field->name, 0);
 }
 
-/* --- triggers
- * ------------------------------------------------------------------------------------------------------ */
+/* --- triggers ---------------------------------------------------------------------------------------- */
 
 static void add_old_keys(tims_buf *out, const tims_model *model)
 {
@@ -152,8 +151,7 @@ tims_str tims_change_ddl(tims_arena *arena, const tims_models *models, tims_db_d
     return tims_buf_str(&out);
 }
 
-/* --- reading the log
- * ------------------------------------------------------------------------------------------------- */
+/* --- reading the log --------------------------------------------------------------------------------- */
 
 /* The highest id ever given out, also when old log rows have been removed. */
 tims_status tims_position(tims_db_session *db, int64_t *ret_position, tims_error *err)

@@ -15,8 +15,7 @@ static const char record_ddl[] =
     "checksum TEXT NOT NULL, applied_at INTEGER NOT NULL, PRIMARY KEY (app, name)) "
     "STRICT;\n";
 
-/* --- what is recorded
- * ---------------------------------------------------------------------------------------------------- */
+/* --- what is recorded -------------------------------------------------------------------------------- */
 
 bool model__is_migration(const tims_embedded *file)
 {
@@ -129,9 +128,7 @@ tims_status model__record_check(const model__record *record, const tims_migratio
     return TIMS_OK;
 }
 
-/* --- triggers
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- triggers ---------------------------------------------------------------------------------------- */
 
 static bool is_expected(const model__trigger *triggers, size_t count, tims_str name, tims_str sql)
 {
@@ -209,9 +206,7 @@ static tims_status refresh_triggers(tims_db_session *session, tims_arena *arena,
     return tims_db_commit(session, err);
 }
 
-/* --- applying
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* --- applying ---------------------------------------------------------------------------------------- */
 
 static tims_status name_the_file(const char *app, const tims_embedded *file, tims_status status,
                                  const tims_error *why, tims_error *err)

@@ -30,8 +30,7 @@ static bool has_line(const lines *in, tims_str line)
     return false;
 }
 
-/* --- what the schema says
- * --------------------------------------------------------------------------------------------------- */
+/* --- what the schema says ---------------------------------------------------------------------------- */
 
 static void describe_index(lines *to, const model__index *index)
 {
@@ -60,8 +59,7 @@ static void describe_table(lines *to, const model__table *table)
         describe_index(to, &table->indexes[i]);
 }
 
-/* --- what the database says
- * -------------------------------------------------------------------------------------------------- */
+/* --- what the database says -------------------------------------------------------------------------- */
 
 typedef void (*read_row_fn)(lines *to, const tims_db_rows *rows);
 
@@ -115,9 +113,7 @@ static tims_status read_table(tims_db_session *session, tims_str table, lines *t
     return status;
 }
 
-/* --- comparing
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* --- comparing --------------------------------------------------------------------------------------- */
 
 static tims_status fail_with(tims_str table, const char *what, tims_str line, tims_error *err)
 {

@@ -22,9 +22,7 @@ typedef struct step {
     bool renamed;
 } step;
 
-/* --- comparing
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- comparing --------------------------------------------------------------------------------------- */
 
 static bool same_column(const model__column *a, const model__column *b)
 {
@@ -87,9 +85,7 @@ static bool needs_rebuild(const model__table *before, const step *steps, size_t 
     return false;
 }
 
-/* --- telling
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- telling ----------------------------------------------------------------------------------------- */
 
 static void tell_dropped(planner *p, const model__table *before, const step *steps, size_t count,
                          const model__column *gone)
@@ -145,8 +141,7 @@ static void tell_columns(planner *p, const model__table *before, const model__ta
             tell_dropped(p, before, steps, count, &before->columns[i]);
 }
 
-/* --- writing the SQL
- * ------------------------------------------------------------------------------------------------------ */
+/* --- writing the SQL --------------------------------------------------------------------------------- */
 
 static void create_indexes(planner *p, const model__table *table)
 {
@@ -232,9 +227,7 @@ static void tell_indexes(planner *p, const model__table *before, const model__ta
     }
 }
 
-/* --- the plan
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- the plan ---------------------------------------------------------------------------------------- */
 
 static tims_status check_new_columns(planner *p, const model__table *table, const step *steps, size_t count)
 {

@@ -58,8 +58,7 @@ const model__index *model__table_find_index(const model__table *table, tims_str 
     return NULL;
 }
 
-/* --- from descriptors
- * ------------------------------------------------------------------------------------------------ */
+/* --- from descriptors -------------------------------------------------------------------------------- */
 
 static tims_str on_delete_word(const tims_field *field)
 {
@@ -169,9 +168,7 @@ model__schema model__schema_of(tims_arena *arena, const tims_model *const *model
     return schema;
 }
 
-/* --- to text
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- to text ----------------------------------------------------------------------------------------- */
 
 static void write_pair(tims_buf *out, const char *key, tims_str value)
 {
@@ -241,9 +238,7 @@ tims_str tims_migrate_snapshot(tims_arena *arena, const tims_model *const *model
     return tims_buf_str(&out);
 }
 
-/* --- from text
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- from text --------------------------------------------------------------------------------------- */
 
 static tims_str get(const tims_json *object, const char *key)
 {

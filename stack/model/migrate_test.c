@@ -14,8 +14,7 @@
 
 #define S(literal) TIMS_STR(literal)
 
-/* --- the models: an author and books, in several versions
- * ------------------------------------------------------------ */
+/* --- the models: an author and books, in several versions -------------------------------------------- */
 
 typedef struct author {
     tims_id id;
@@ -187,9 +186,7 @@ static bool contains(tims_str text, const char *part)
     return tims_str_find(text, tims_str_from(part)) != SIZE_MAX;
 }
 
-/* --- plans
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- plans ------------------------------------------------------------------------------------------- */
 
 static void the_first_migration_makes_everything(void **state)
 {
@@ -386,9 +383,7 @@ static void a_table_that_goes_is_destructive(void **state)
     assert_text(f, "SELECT count(*) FROM sqlite_schema WHERE tbl_name = 'book'", "0");
 }
 
-/* --- applying
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- applying ---------------------------------------------------------------------------------------- */
 
 static void a_file_that_fails_leaves_no_trace(void **state)
 {
@@ -525,9 +520,7 @@ static void processes_that_migrate_at_once_take_turns(void **state)
     must_apply(f);
 }
 
-/* --- the change log
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- the change log ---------------------------------------------------------------------------------- */
 
 static int64_t position(fixture *f)
 {

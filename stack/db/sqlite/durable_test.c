@@ -76,8 +76,7 @@ static int64_t number(tims_db *db, const char *sql)
     return value;
 }
 
-/* --- one server a file
- * ------------------------------------------------------------------------------------------------- */
+/* --- one server a file ------------------------------------------------------------------------------- */
 
 /* A child that serves the file until it is told to stop; returns when it does serve. */
 static pid_t start_server(fixture *f, int *ret_stop)
@@ -131,9 +130,7 @@ static void a_second_server_on_one_file_gets_one_clear_line(void **state)
     tims_db_close(&db);
 }
 
-/* --- kill -9
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- kill -9 ----------------------------------------------------------------------------------------- */
 
 enum { FIBERS = 64, STEPS_MAX = 100000 };
 
@@ -237,8 +234,7 @@ static void every_answered_write_survives_kill_9_whole(void **state)
     close(answers[0]);
 }
 
-/* --- the sqlite3 program
- * ------------------------------------------------------------------------------------------------------ */
+/* --- the sqlite3 program ----------------------------------------------------------------------------- */
 
 typedef struct busy_fiber {
     tims_db *db;

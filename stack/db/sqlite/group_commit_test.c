@@ -168,8 +168,7 @@ static tims_status insert(tims_db_session *session, int who, const char *name, t
     return tims_db_run(session, S("INSERT INTO t (worker, name) VALUES (?1, ?2)"), values, 2, NULL, err);
 }
 
-/* --- groups
- * ------------------------------------------------------------------------------------------------------- */
+/* --- groups ------------------------------------------------------------------------------------------ */
 
 static void insert_one(void *argument)
 {
@@ -260,8 +259,7 @@ static void what_was_committed_is_there_for_the_next_read(void **state)
         assert_int_equal(workers[i].status, TIMS_OK);
 }
 
-/* --- leaving
- * ------------------------------------------------------------------------------------------------------ */
+/* --- leaving ----------------------------------------------------------------------------------------- */
 
 static void leave_in_the_middle(void *argument)
 {
@@ -412,8 +410,7 @@ static void a_fibers_own_deadline_ends_the_waiting_too(void **state)
     assert_int_equal(workers[1].status, TIMS_TIMEOUT);
 }
 
-/* --- failing
- * -------------------------------------------------------------------------------------------------------- */
+/* --- failing ----------------------------------------------------------------------------------------- */
 
 /* Another connection, as another program would have. */
 static sqlite3 *foreign(fixture *f)
@@ -507,9 +504,7 @@ static void a_full_disk_fails_those_it_hits_and_keeps_every_answered_write(void 
     tims_arena_free(&arena);
 }
 
-/* --- threads
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- threads ----------------------------------------------------------------------------------------- */
 
 enum { THREADS = 3, ROUNDS = 40, FIBERS = 8 };
 
@@ -598,9 +593,7 @@ static void loops_and_blocking_threads_write_together(void **state)
     assert_int_equal(number_now(f, "SELECT count(*) FROM t"), done);
 }
 
-/* --- reads
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- reads ------------------------------------------------------------------------------------------- */
 
 /* More open rows on one loop than it may have connections. */
 static void hold_rows(void *argument)

@@ -142,8 +142,7 @@ tims_status sqlite__run(tims_db_session *base, tims_str sql, const tims_db_value
     return status;
 }
 
-/* --- columns of the current row
- * ---------------------------------------------------------------------------------------- */
+/* --- columns of the current row ---------------------------------------------------------------------- */
 
 static sqlite3_stmt *handle_of(const tims_db_rows *rows)
 {

@@ -26,8 +26,7 @@ void sqlite__session_end(tims_db_session *base)
     tims_timer_clear(&session->held_timer);
 }
 
-/* --- snapshots
- * ----------------------------------------------------------------------------------------------------- */
+/* --- snapshots --------------------------------------------------------------------------------------- */
 
 /* BEGIN alone takes no snapshot: the first read does. It is made here, so that "from here on" is true. */
 tims_status sqlite__snapshot(tims_db_session *base, tims_error *err)
@@ -67,8 +66,7 @@ tims_status sqlite__foreign_version(tims_db_session *base, int64_t *ret_version,
     return sqlite__pool_version(((sqlite__session *)base)->pool, ret_version, err);
 }
 
-/* --- transactions
- * ---------------------------------------------------------------------------------------------------- */
+/* --- transactions ------------------------------------------------------------------------------------ */
 
 static sqlite__connection *write_connection(sqlite__session *session)
 {
@@ -190,8 +188,7 @@ void sqlite__rollback(tims_db_session *base)
         undo(session, TIMS_OK);
 }
 
-/* --- savepoints: of the same name, the innermost is meant
- * ------------------------------------------------------------- */
+/* --- savepoints: of the same name, the innermost is meant -------------------------------------------- */
 
 static tims_status do_inside(sqlite__session *session, tims_str sql, tims_error *err)
 {
@@ -229,9 +226,7 @@ void sqlite__savepoint_rollback(tims_db_session *base)
     }
 }
 
-/* --- scripts
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- scripts ----------------------------------------------------------------------------------------- */
 
 /* Not kept among the prepared statements: a script is run once. */
 tims_status sqlite__script(tims_db_session *base, tims_str sql, tims_error *err)

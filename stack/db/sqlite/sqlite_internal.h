@@ -27,8 +27,7 @@ enum {
     SQLITE_CHECKPOINT_BYTES = 4 << 20
 };
 
-/* --- connection.c, statement.c
- * ---------------------------------------------------------------------------------- */
+/* --- connection.c, statement.c ----------------------------------------------------------------------- */
 
 typedef struct sqlite__statement {
     sqlite3_stmt *handle;
@@ -67,15 +66,13 @@ void sqlite__statements_drop(sqlite__connection *connection); /* all; none may b
 tims_status sqlite__statement_bind(sqlite__connection *connection, sqlite__statement *statement,
                                    const tims_db_value *values, size_t count, bool stays, tims_error *err);
 
-/* --- fault.c
- * ------------------------------------------------------------------------------------------------------ */
+/* --- fault.c ----------------------------------------------------------------------------------------- */
 
 /* What went wrong on the connection just now, as a status; constraint errors name their columns. `arena` may
  * be NULL: no columns are named. */
 tims_status sqlite__fault(sqlite__connection *connection, int code, tims_arena *arena, tims_error *err);
 
-/* --- pool.c
- * ------------------------------------------------------------------------------------------------------- */
+/* --- pool.c ------------------------------------------------------------------------------------------ */
 
 typedef struct sqlite__turn sqlite__turn;
 typedef struct sqlite__store sqlite__store;
@@ -97,6 +94,8 @@ typedef struct sqlite__pool {
     sqlite__turn *wake_first, *wake_last;
     struct sqlite__pool *post_next; /* gathered to be posted to once the mutex is released */
     bool posted;
+    /* on the loop's thread */
+    bool linger_armed;
 } sqlite__pool;
 
 sqlite__pool *sqlite__pool_of(sqlite__store *store, tims_loop *loop);
@@ -106,8 +105,7 @@ tims_status sqlite__pool_take(sqlite__pool *pool, sqlite__connection **ret_conne
 void sqlite__pool_give(sqlite__pool *pool, sqlite__connection *connection);
 tims_status sqlite__pool_version(sqlite__pool *pool, int64_t *ret_version, tims_error *err);
 
-/* --- writer.c, writer_thread.c
- * ------------------------------------------------------------------------------------- */
+/* --- writer.c, writer_thread.c ----------------------------------------------------------------------- */
 
 typedef enum sqlite__turn_state {
     SQLITE_TURN_NONE,
@@ -132,9 +130,11 @@ struct sqlite__turn {
 };
 
 typedef enum sqlite__writer_phase {
-    SQLITE_WRITER_IDLE,  /* no outer transaction is open */
-    SQLITE_WRITER_OWNED, /* a turn owns the connection */
-    SQLITE_WRITER_THREAD /* the writer thread owns it: to commit, to begin, to give it on */
+    SQLITE_WRITER_IDLE,    /* no outer transaction is open */
+    SQLITE_WRITER_OWNED,   /* a turn owns the connection */
+    SQLITE_WRITER_LINGERS, /* a group is open, nobody owns it: whoever comes until the loop's tick ends joins
+                              it */
+    SQLITE_WRITER_THREAD   /* the writer thread owns it: to commit, to begin, to give it on */
 } sqlite__writer_phase;
 
 typedef struct sqlite__watcher {
@@ -179,14 +179,12 @@ void sqlite__writer_let_go(sqlite__writer *writer, sqlite__turn *turn);
 void *sqlite__writer_thread(void *writer);
 
 /* With the mutex held: */
-void sqlite__writer_pass_on(sqlite__writer *writer);
 void sqlite__writer_grant(sqlite__writer *writer, sqlite__turn *turn, sqlite__pool **posts);
 void sqlite__writer_wake(sqlite__writer *writer, sqlite__turn *turn, sqlite__pool **posts);
 /* Without it: */
 void sqlite__writer_post(sqlite__pool *posts);
 
-/* --- store.c, session.c, rows.c
- * -------------------------------------------------------------------------------------- */
+/* --- store.c, session.c, rows.c ---------------------------------------------------------------------- */
 
 struct sqlite__store {
     tims_db base;

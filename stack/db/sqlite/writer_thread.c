@@ -25,8 +25,7 @@ static void set_outcome(outcome *ret_outcome, sqlite__connection *connection, in
     (void)snprintf(ret_outcome->detail, sizeof ret_outcome->detail, "%.150s", error.detail);
 }
 
-/* --- ending a group
- * ------------------------------------------------------------------------------------------------ */
+/* --- ending a group ---------------------------------------------------------------------------------- */
 
 /* What a schema change left behind: nothing, or the first row that refers to nothing. */
 static bool references_hold(sqlite__connection *connection, outcome *ret_outcome)
@@ -139,8 +138,7 @@ static void end_group(sqlite__writer *writer)
     checkpoint_if_long(writer);
 }
 
-/* --- beginning the next
- * ---------------------------------------------------------------------------------------------- */
+/* --- beginning the next ------------------------------------------------------------------------------ */
 
 /* Whoever has waited as long as another program may take is told so; those who came since are tried again. */
 static void refuse_waiting(sqlite__writer *writer, const outcome *why)
@@ -232,9 +230,7 @@ void *sqlite__writer_thread(void *argument)
     return NULL;
 }
 
-/* --- life
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- life -------------------------------------------------------------------------------------------- */
 
 static int page_bytes(sqlite__connection *connection)
 {
