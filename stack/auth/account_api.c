@@ -15,9 +15,7 @@ static const tims_fields token_fields =
     TIMS_FIELDS(USERNAME, PASSWORD, TIMS_FIELD(auth__input, label, .max_length = 100));
 static const tims_fields logout_fields = TIMS_FIELDS(NEXT, CSRF);
 
-/* --- register
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- register ---------------------------------------------------------------------------------------- */
 
 static tims_status try_register(tims_request *rq, auth__input *input, tims_user **ret_user, tims_error *err)
 {
@@ -49,9 +47,7 @@ tims_answer auth__register(tims_request *rq)
     return auth__answer_who(rq, &input, 201);
 }
 
-/* --- sign in
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- sign in ----------------------------------------------------------------------------------------- */
 
 typedef struct attempt {
     uint64_t account, address;
@@ -146,9 +142,7 @@ tims_answer auth__login(tims_request *rq)
     return auth__answer_who(rq, &input, 200);
 }
 
-/* --- sign out
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- sign out ---------------------------------------------------------------------------------------- */
 
 /* A sign-out may come without a body. */
 static void read_next(tims_request *rq, auth__input *input)
@@ -176,8 +170,7 @@ tims_answer auth__logout_everywhere(tims_request *rq)
     return auth__answer_who(rq, &input, 200);
 }
 
-/* --- tokens for devices
- * ---------------------------------------------------------------------------------------------------- */
+/* --- tokens for devices ------------------------------------------------------------------------------ */
 
 tims_answer auth__token_create(tims_request *rq)
 {

@@ -18,8 +18,7 @@ static void fill_defaults(tims_auth_options *options)
         options->password_cost = tims_password_cost_default;
 }
 
-/* --- the signing key
- * ------------------------------------------------------------------------------------------- */
+/* --- the signing key --------------------------------------------------------------------------------- */
 
 static tims_status read_key(tims_db_session *db, char ret_key[TIMS_TOKEN_TEXT_LENGTH], bool *ret_found,
                             tims_error *err)
@@ -73,9 +72,7 @@ static tims_status load_key(tims_db *db, char ret_key[TIMS_TOKEN_TEXT_LENGTH], t
     return status;
 }
 
-/* --- life
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- life -------------------------------------------------------------------------------------------- */
 
 static void destroy(void *argument)
 {
@@ -111,9 +108,7 @@ tims_status tims_auth_new(tims_arena *arena, tims_db *db, const tims_auth_option
     return TIMS_OK;
 }
 
-/* --- loops
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- loops ------------------------------------------------------------------------------------------- */
 
 static auth__loop *add_loop(tims_auth *auth, tims_loop *loop)
 {
@@ -157,9 +152,7 @@ void tims_auth_loop_stop(tims_auth *auth, tims_loop *loop)
     free(own);
 }
 
-/* --- forgetting
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- forgetting -------------------------------------------------------------------------------------- */
 
 typedef struct forgetting {
     tims_loop *loop;

@@ -52,8 +52,7 @@ typedef struct auth__key_row {
 } auth__key_row;
 extern const tims_model auth__key_model;
 
-/* --- sessions remembered
- * --------------------------------------------------------------------------------------- */
+/* --- sessions remembered ----------------------------------------------------------------------------- */
 
 /* What a request needs to know of its session. */
 typedef struct auth__session {
@@ -75,8 +74,7 @@ void auth__cache_forget_session(auth__cache *cache, tims_id session);
 void auth__cache_forget_user(auth__cache *cache, tims_id user);
 uint32_t auth__cache_count(const auth__cache *cache);
 
-/* --- throttle
- * --------------------------------------------------------------------------------------------------- */
+/* --- throttle ---------------------------------------------------------------------------------------- */
 
 /* Counts failures by key in windows of 15 minutes; thread-safe, bounded: of too many keys the oldest go. */
 typedef struct auth__throttle auth__throttle;
@@ -93,8 +91,7 @@ bool auth__throttle_try(auth__throttle *throttle, uint64_t key, int64_t max, int
 void auth__throttle_take_back(auth__throttle *throttle, uint64_t key); /* it was no failure */
 void auth__throttle_clear(auth__throttle *throttle, uint64_t key);
 
-/* --- the process, the loop, the request
- * ---------------------------------------------------------------------------- */
+/* --- the process, the loop, the request -------------------------------------------------------------- */
 
 typedef struct auth__loop {
     uint32_t magic;
@@ -134,8 +131,7 @@ void auth__forget_everywhere(tims_auth *auth, tims_id session, tims_id user);
 /* The same as soon as the request's transaction is durable. */
 void auth__forget_on_commit(tims_request *rq, tims_id session, tims_id user);
 
-/* --- sessions in the database
- * --------------------------------------------------------------------------------------- */
+/* --- sessions in the database ------------------------------------------------------------------------ */
 
 typedef enum auth__token_use { AUTH__COOKIE, AUTH__DEVICE } auth__token_use;
 /* UNAUTHORIZED when the token is unknown, expired, ended, or its user was switched off. */
@@ -150,9 +146,7 @@ tims_str auth__visitor_cookie_name(const tims_auth *auth);
 /* Ends every session and token of a user. */
 void auth__session_end_all(tims_request *rq, tims_id user);
 
-/* --- CSRF
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- CSRF -------------------------------------------------------------------------------------------- */
 
 /* For cookie sessions on unsafe methods. Raises: 403. */
 void auth__csrf_check(tims_request *rq);
@@ -160,8 +154,7 @@ void auth__csrf_check(tims_request *rq);
 tims_status auth__csrf_check_sign_in(tims_request *rq, tims_str form_token, bool is_form, tims_error *err);
 bool auth__is_form(const tims_request *rq);
 
-/* --- passwords and users
- * --------------------------------------------------------------------------------------------------- */
+/* --- passwords and users ----------------------------------------------------------------------------- */
 
 bool auth__password_is_common(tims_str lowered);
 /* As tims_password_check_rules, at another pointer. */
@@ -182,9 +175,7 @@ typedef struct auth__new_user {
 tims_status auth__user_create(tims_request *rq, const auth__new_user *input, tims_user **ret_user,
                               tims_error *err);
 
-/* --- endpoints
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* --- endpoints --------------------------------------------------------------------------------------- */
 
 /* What a form or a JSON body of the account endpoints may carry. */
 typedef struct auth__input {

@@ -37,8 +37,7 @@ static tims_str session_hash(const auth__state *state)
     return (tims_str){ state->token_hash, sizeof state->token_hash };
 }
 
-/* --- giving it out
- * ------------------------------------------------------------------------------------------------- */
+/* --- giving it out ----------------------------------------------------------------------------------- */
 
 static tims_str visitor_of(tims_request *rq, auth__state *state)
 {
@@ -79,8 +78,7 @@ tims_str tims_csrf_token(tims_request *rq)
     return state->csrf;
 }
 
-/* --- asking for it
- * ------------------------------------------------------------------------------------------------- */
+/* --- asking for it ----------------------------------------------------------------------------------- */
 
 static tims_str token_of(tims_request *rq)
 {

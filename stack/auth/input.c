@@ -4,9 +4,7 @@
  * Where a redirect may lead is decided here: to paths of this site and nowhere else. */
 #include "auth/auth_internal.h"
 
-/* --- reading
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- reading ----------------------------------------------------------------------------------------- */
 
 static tims_status read_form(tims_request *rq, tims_fields fields, auth__input *input, tims_error *err)
 {
@@ -31,8 +29,7 @@ tims_status auth__input_read(tims_request *rq, tims_fields fields, auth__input *
     return tims_json_bind(rq->arena, tims_body_json(rq), fields, TIMS_BIND_CREATE, ret_input, NULL, err);
 }
 
-/* --- where to go
- * ------------------------------------------------------------------------------------------------------ */
+/* --- where to go ------------------------------------------------------------------------------------- */
 
 /* "/chats?x=1", but neither "//other.site" nor "/\other.site" nor anything with a control byte. */
 bool auth__is_local_path(tims_str path)
@@ -58,9 +55,7 @@ static tims_answer redirect_back(tims_request *rq, const auth__input *input, con
     return tims_answer_redirect(rq, 303, target);
 }
 
-/* --- answering
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- answering --------------------------------------------------------------------------------------- */
 
 tims_answer auth__answer_failure(tims_request *rq, const auth__input *input, const char *page,
                                  const tims_error *err)

@@ -39,8 +39,7 @@ tims_answer auth__me_patch(tims_request *rq)
     return auth__answer_who(rq, NULL, 200);
 }
 
-/* --- password
- * -------------------------------------------------------------------------------------------------------- */
+/* --- password ---------------------------------------------------------------------------------------- */
 
 /* In JSON they are "old" and "new". */
 static const tims_fields password_fields = {

@@ -23,8 +23,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* --- common
- * -------------------------------------------------------------------------------------------------------- */
+/* --- common ------------------------------------------------------------------------------------------ */
 
 /* p4$$w0rd is password. */
 static tims_str undo_spelling(tims_arena *arena, tims_str lowered)
@@ -78,9 +77,7 @@ static bool is_common(tims_arena *arena, tims_str lowered)
            is_run(lowered);
 }
 
-/* --- similar
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- similar ----------------------------------------------------------------------------------------- */
 
 /* The letters and digits only, in `ret`; cut at COMPARED_MAX. */
 static tims_str essence(tims_str lowered, char ret[COMPARED_MAX])
@@ -142,9 +139,7 @@ static bool is_similar(tims_arena *arena, tims_str lowered, tims_str username, t
            is_similar_to(lowered, whole);
 }
 
-/* --- the rules
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- the rules --------------------------------------------------------------------------------------- */
 
 static tims_status refuse(tims_arena *arena, tims_error *err, tims_str pointer, const char *code,
                           const char *message)

@@ -7,8 +7,7 @@
 
 #include <stdlib.h>
 
-/* --- state
- * ------------------------------------------------------------------------------------------------------- */
+/* --- state ------------------------------------------------------------------------------------------- */
 
 auth__state *auth__state_of(tims_request *rq)
 {
@@ -36,8 +35,7 @@ tims_str auth__visitor_cookie_name(const tims_auth *auth)
     return auth->options.secure_cookies ? TIMS_STR("__Host-tims_visitor") : TIMS_STR("tims_visitor");
 }
 
-/* --- last use
- * ---------------------------------------------------------------------------------------------------- */
+/* --- last use ---------------------------------------------------------------------------------------- */
 
 typedef struct touching {
     tims_arena *arena;
@@ -82,8 +80,7 @@ static void touch(tims_auth *auth, tims_loop *loop, auth__session *session, int6
         end_touching(t);
 }
 
-/* --- look-up
- * ------------------------------------------------------------------------------------------------------- */
+/* --- look-up ----------------------------------------------------------------------------------------- */
 
 static tims_status fail_unknown(tims_error *err)
 {
@@ -156,9 +153,7 @@ tims_status auth__session_find(tims_request *rq, tims_auth *auth, tims_str token
     return TIMS_OK;
 }
 
-/* --- begin
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- begin ------------------------------------------------------------------------------------------- */
 
 static void sign_in(tims_request *rq, auth__state *state)
 {
@@ -250,8 +245,7 @@ tims_opt_id tims_auth_session_of(tims_request *rq)
     return (tims_opt_id){ present, present ? state->session.id : (tims_id){ { 0 } } };
 }
 
-/* --- make and end
- * ---------------------------------------------------------------------------------------------------- */
+/* --- make and end ------------------------------------------------------------------------------------ */
 
 tims_str auth__session_create(tims_request *rq, tims_id user, auth__token_use use, tims_str label,
                               tims_id *ret_id)
@@ -356,8 +350,7 @@ void auth__session_end_all(tims_request *rq, tims_id user)
     auth__forget_on_commit(rq, (tims_id){ { 0 } }, user);
 }
 
-/* --- for applications
- * ---------------------------------------------------------------------------------------------------- */
+/* --- for applications -------------------------------------------------------------------------------- */
 
 bool tims_is_signed_in(tims_request *rq)
 {

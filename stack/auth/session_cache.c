@@ -65,8 +65,7 @@ uint32_t auth__cache_count(const auth__cache *cache)
     return cache->count;
 }
 
-/* --- chains
- * -------------------------------------------------------------------------------------------------- */
+/* --- chains ------------------------------------------------------------------------------------------ */
 
 /* Keys are random by their nature (hashes, ids made by the server); eight bytes, mixed, are enough. */
 static uint32_t bucket_of(const auth__cache *cache, const void *key)
@@ -117,8 +116,7 @@ static uint32_t find_entry(const auth__cache *cache, const char *hash)
     return at;
 }
 
-/* --- find, put, forget
- * ---------------------------------------------------------------------------------------- */
+/* --- find, put, forget ------------------------------------------------------------------------------- */
 
 auth__session *auth__cache_find(auth__cache *cache, const char hash[TIMS_TOKEN_HASH_TEXT_LENGTH])
 {

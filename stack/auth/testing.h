@@ -36,8 +36,7 @@ typedef struct testing_server {
     tims_error err;
 } testing_server;
 
-/* --- the server
- * ------------------------------------------------------------------------------------------------ */
+/* --- the server -------------------------------------------------------------------------------------- */
 
 static void testing_begin(tims_request *rq)
 {
@@ -139,7 +138,8 @@ static testing_server *testing_start(const tims_route *routes, tims_auth_options
     s->options.finish = testing_finish;
     s->options.loop_stop = testing_loop_stop;
     s->options.access_log = false;
-    s->options.trusted_proxies = TIMS_NAMES("127.0.0.1");
+    static const char *const proxies[] = { "127.0.0.1" };
+    s->options.trusted_proxies = (tims_names){ proxies, 1 };
     assert_int_equal(pthread_mutex_init(&s->mutex, NULL), 0);
     assert_int_equal(pthread_cond_init(&s->changed, NULL), 0);
     assert_int_equal(pthread_create(&s->thread, NULL, testing_run, s), 0);
@@ -188,8 +188,7 @@ TIMS_UNUSED static int64_t testing_sql_int(testing_server *s, const char *sql)
     return value;
 }
 
-/* --- the client
- * -------------------------------------------------------------------------------------------------- */
+/* --- the client -------------------------------------------------------------------------------------- */
 
 typedef struct testing_answer {
     int status;
