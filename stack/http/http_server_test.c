@@ -784,6 +784,7 @@ static void bad_paths_are_refused_and_the_connection_lives(void **state)
                  { "/a%zz", 400 },
                  { "/a\\b", 400 },
                  { "/%ff", 400 },
+                 { "/hello%2f..%2f.secret", 400 },
                  { "/hello/%2e%2e/hello/x/", 200 },
                  { "//hello//x//", 200 } };
     int fd = test_connect(*state);

@@ -1,0 +1,226 @@
+/* tls_test.c: the server behind TLS, with a certificate made for the test. */
+#include "http/testing.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+static char folder[64], certificate_path[128], key_path[128];
+
+static tims_answer say_hello(tims_request *rq)
+{
+    return tims_answer_text(rq, 200, "hello %d", rq->secure);
+}
+
+static tims_answer echo_body(tims_request *rq)
+{
+    return tims_answer_bytes(200, TIMS_STR("application/octet-stream"), tims_body(rq));
+}
+
+static const tims_route routes[] = {
+    { .methods = TIMS_METHOD_GET, .pattern = "/hello", .handler = say_hello },
+    { .methods = TIMS_METHOD_POST, .pattern = "/echo", .handler = echo_body, .body_bytes_max = 4 << 20 },
+};
+
+static void make_certificate(void)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *certificate = X509_new();
+    assert_non_null(key);
+    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+    X509_set_pubkey(certificate, key);
+    X509_NAME *name = X509_get_subject_name(certificate);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1, 0);
+    X509_set_issuer_name(certificate, name);
+    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
+    FILE *file = fopen(certificate_path, "w");
+    assert_int_equal(PEM_write_X509(file, certificate), 1);
+    fclose(file);
+    file = fopen(key_path, "w");
+    assert_int_equal(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
+    fclose(file);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+}
+
+static int set_up(void **state)
+{
+    static test_server t;
+    strcpy(folder, "/tmp/tims-tls-test-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(certificate_path, sizeof(certificate_path), "%s/certificate.pem", folder);
+    snprintf(key_path, sizeof(key_path), "%s/key.pem", folder);
+    make_certificate();
+    test_prepare(&t, routes, 2);
+    t.options.certificate_path = tims_str_from(certificate_path);
+    t.options.key_path = tims_str_from(key_path);
+    t.options.header_timeout_ms = 1000;
+    test_start(&t);
+    *state = &t;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    test_stop(*state);
+    unlink(certificate_path);
+    unlink(key_path);
+    return rmdir(folder);
+}
+
+typedef struct tls_client {
+    SSL_CTX *ctx;
+    SSL *ssl;
+    int fd;
+} tls_client;
+
+static bool open_tls(const test_server *t, int version, tls_client *ret)
+{
+    ret->ctx = SSL_CTX_new(TLS_client_method());
+    if (version) {
+        SSL_CTX_set_security_level(ret->ctx, 0);
+        SSL_CTX_set_min_proto_version(ret->ctx, version);
+        SSL_CTX_set_max_proto_version(ret->ctx, version);
+    }
+    static const unsigned char protocols[] = "\x02h2\x08http/1.1";
+    SSL_CTX_set_alpn_protos(ret->ctx, protocols, sizeof(protocols) - 1);
+    ret->fd = test_connect(t);
+    ret->ssl = SSL_new(ret->ctx);
+    SSL_set_fd(ret->ssl, ret->fd);
+    return SSL_connect(ret->ssl) == 1;
+}
+
+static void close_tls(tls_client *client)
+{
+    SSL_free(client->ssl);
+    SSL_CTX_free(client->ctx);
+    close(client->fd);
+}
+
+static size_t ask_tls(tls_client *client, const char *request, size_t request_length, char *ret_answer,
+                      size_t size)
+{
+    for (size_t at = 0; at < request_length;) {
+        int sent = SSL_write(client->ssl, request + at, (int)(request_length - at));
+        assert_true(sent > 0);
+        at += (size_t)sent;
+    }
+    size_t length = 0;
+    while (length < size - 1) {
+        int got = SSL_read(client->ssl, ret_answer + length, (int)(size - 1 - length));
+        if (got <= 0)
+            break;
+        length += (size_t)got;
+        ret_answer[length] = 0;
+        const char *head_end = strstr(ret_answer, "\r\n\r\n"),
+                   *header = strstr(ret_answer, "Content-Length: ");
+        if (head_end && header &&
+            length >= (size_t)(head_end + 4 - ret_answer) + strtoul(header + 16, NULL, 10))
+            break;
+    }
+    return length;
+}
+
+static void a_request_over_tls_is_answered_as_secure(void **state)
+{
+    static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+    for (int i = 0; i < 2; i++) {
+        tls_client client;
+        assert_true(open_tls(*state, versions[i], &client));
+        const unsigned char *protocol = NULL;
+        unsigned int protocol_length = 0;
+        SSL_get0_alpn_selected(client.ssl, &protocol, &protocol_length);
+        assert_int_equal(protocol_length, 8);
+        assert_memory_equal(protocol, "http/1.1", 8);
+        const char *request = "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        char answer[4096];
+        for (int j = 0; j < 3; j++) {
+            ask_tls(&client, request, strlen(request), answer, sizeof(answer));
+            assert_non_null(strstr(answer, "HTTP/1.1 200 OK"));
+            assert_non_null(strstr(answer, "hello 1"));
+            assert_non_null(strstr(answer, "Strict-Transport-Security: max-age="));
+        }
+        close_tls(&client);
+    }
+}
+
+static void a_large_body_goes_both_ways(void **state)
+{
+    enum { LENGTH = 1500000 };
+    tls_client client;
+    assert_true(open_tls(*state, 0, &client));
+    char *request = malloc(LENGTH + 200), *answer = malloc(LENGTH + 4096);
+    int head =
+        sprintf(request, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", LENGTH);
+    for (int i = 0; i < LENGTH; i++)
+        request[head + i] = (char)('a' + i % 23);
+    size_t length = ask_tls(&client, request, (size_t)head + LENGTH, answer, LENGTH + 4096);
+    assert_true(length > LENGTH);
+    assert_memory_equal(answer + length - LENGTH, request + head, LENGTH);
+    free(request);
+    free(answer);
+    close_tls(&client);
+}
+
+static void a_closing_answer_ends_the_session_properly(void **state)
+{
+    tls_client client;
+    assert_true(open_tls(*state, 0, &client));
+    const char *request = "GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    char answer[4096];
+    ask_tls(&client, request, strlen(request), answer, sizeof(answer));
+    char more[16];
+    int got = SSL_read(client.ssl, more, sizeof(more));
+    assert_int_equal(SSL_get_error(client.ssl, got), SSL_ERROR_ZERO_RETURN);
+    close_tls(&client);
+}
+
+static void old_versions_and_plain_text_are_refused_and_the_server_lives(void **state)
+{
+    tls_client client;
+    assert_false(open_tls(*state, TLS1_1_VERSION, &client));
+    close_tls(&client);
+    ERR_clear_error();
+    int fd = test_connect(*state);
+    test_send(fd, "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_true(test_is_closed(fd));
+    close(fd);
+    fd = test_connect(*state); /* never shakes hands */
+    assert_true(test_is_closed(fd));
+    close(fd);
+    assert_true(open_tls(*state, 0, &client));
+    close_tls(&client);
+}
+
+static void a_certificate_that_cannot_be_read_is_named(void **state)
+{
+    (void)state;
+    test_server t;
+    test_prepare(&t, routes, 1);
+    t.options.certificate_path = TIMS_STR("/nowhere/certificate.pem");
+    t.options.key_path = TIMS_STR("/nowhere/key.pem");
+    tims_error err = { 0 };
+    assert_int_equal(tims_server_run(&t.options, NULL, NULL, &err), TIMS_INVALID);
+    assert_non_null(strstr(err.message, "/nowhere/certificate.pem"));
+    t.options.key_path = TIMS_STR("");
+    assert_int_equal(tims_server_run(&t.options, NULL, NULL, &err), TIMS_INVALID);
+    tims_router_free(&t.router);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    tims_log_setup(TIMS_LOG_ERROR + 1, TIMS_LOG_HUMAN, 2);
+    const struct CMUnitTest tests[] = {
+        TEST(a_request_over_tls_is_answered_as_secure),
+        TEST(a_large_body_goes_both_ways),
+        TEST(a_closing_answer_ends_the_session_properly),
+        TEST(old_versions_and_plain_text_are_refused_and_the_server_lives),
+        cmocka_unit_test(a_certificate_that_cannot_be_read_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
