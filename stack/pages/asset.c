@@ -17,15 +17,19 @@ static bool is_file(tims_arena *arena, const char *root, tims_str path)
     return stat(tims_copy_c(arena, full), &facts) == 0 && S_ISREG(facts.st_mode);
 }
 
-/* `path` is decoded and normalised by the router: it has no "..". tims_answer_file looks again. */
+const char *pages__static_root(tims_arena *arena, const tims_pages *pages, tims_str path)
+{
+    const char *front = pages->options.front_directory;
+    const char *server = tims_copy_c(arena, tims_print(arena, "%s/dist/server/static", front));
+    const char *app = tims_copy_c(arena, tims_print(arena, "%s/dist/app/_next/static", front));
+    return is_file(arena, server, path) ? server : app;
+}
+
+/* The path is decoded and normalised by the router: it has no "..". tims_answer_file looks again. */
 static tims_answer answer_static(tims_request *rq)
 {
-    const tims_pages *pages = rq->route->data;
     tims_str path = tims_path_str(rq, "path");
-    const char *front = pages->options.front_directory;
-    const char *server = tims_copy_c(rq->arena, tims_print(rq->arena, "%s/dist/server/static", front));
-    const char *app = tims_copy_c(rq->arena, tims_print(rq->arena, "%s/dist/app/_next/static", front));
-    return tims_answer_file(rq, is_file(rq->arena, server, path) ? server : app, path, true);
+    return tims_answer_file(rq, pages__static_root(rq->arena, rq->route->data, path), path, true);
 }
 
 static tims_answer answer_public(tims_request *rq)

@@ -25,8 +25,7 @@ static struct tims_page_state *state_of(tims_page *page)
     return page->state;
 }
 
-/* --- for loaders
- * ------------------------------------------------------------------------------------------------ */
+/* --- for loaders ------------------------------------------------------------------------------------- */
 
 tims_str tims_param(tims_page *page, const char *name)
 {
@@ -75,8 +74,7 @@ void tims_page_value(tims_page *page, const char *name, tims_str json)
     tims_json_raw(&state->values_writer, json);
 }
 
-/* --- the data
- * ------------------------------------------------------------------------------------------------------ */
+/* --- the data ---------------------------------------------------------------------------------------- */
 
 static void write_params(tims_json_writer *w, tims_pairs params)
 {
@@ -178,8 +176,7 @@ tims_str pages__load(tims_request *rq, const pages__entry *entry, tims_pairs par
     return tims_buf_str(&out);
 }
 
-/* --- the answer
- * -------------------------------------------------------------------------------------------------------- */
+/* --- the answer -------------------------------------------------------------------------------------- */
 
 /* False: the caller has to sign in first. */
 static bool may_see(tims_request *rq, const tims_page_route *page)
@@ -226,9 +223,7 @@ tims_answer pages__answer(tims_request *rq)
     return answer_shell(rq, entry, nonce);
 }
 
-/* --- /page-data
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- /page-data -------------------------------------------------------------------------------------- */
 
 tims_answer tims_pages_data(tims_request *rq)
 {

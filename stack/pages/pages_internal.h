@@ -94,6 +94,8 @@ tims_str pages__render_address(tims_arena *arena, const tims_pages *pages, tims_
 /* asset.c, develop.c: routes of files; of the development server */
 void pages__add_route(tims_pages *pages, tims_route route);
 void pages__add_assets(tims_pages *pages);
+/* Which of the two builds has this script. */
+const char *pages__static_root(tims_arena *arena, const tims_pages *pages, tims_str path);
 tims_answer pages__proxy(tims_request *rq);
 bool pages__is_development_path(tims_str path);
 

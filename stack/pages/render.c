@@ -51,9 +51,7 @@ tims_str pages__render_address(tims_arena *arena, const tims_pages *pages, tims_
     return tims_print(arena, "%S%S", pages->render.base, target);
 }
 
-/* --- asking
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- asking ------------------------------------------------------------------------------------------ */
 
 /* Only for the first start: whoever comes that early waits a moment and gets the whole page. */
 static void wait_for_first_start(pages__render *render)
@@ -123,9 +121,7 @@ tims_status pages__render_page(tims_request *rq, tims_pages *pages, tims_str tar
     return TIMS_OK;
 }
 
-/* --- the process
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- the process ------------------------------------------------------------------------------------- */
 
 static void start_process(void *argument);
 

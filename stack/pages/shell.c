@@ -81,8 +81,7 @@ bool pages__shell(tims_request *rq, const tims_pages *pages, const char *file, t
     return true;
 }
 
-/* --- error pages
- * --------------------------------------------------------------------------------------------------- */
+/* --- error pages ------------------------------------------------------------------------------------- */
 
 static bool wants_page(const tims_request *rq)
 {
