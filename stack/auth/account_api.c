@@ -39,7 +39,7 @@ tims_answer auth__register(tims_request *rq)
 {
     auth__input input;
     tims_error err = { 0 };
-    tims_user *user;
+    tims_user *user = NULL;
     if (try_register(rq, &input, &user, &err) != TIMS_OK)
         return auth__answer_failure(rq, &input, "/register", &err);
     tims_login(rq, user);
@@ -129,7 +129,7 @@ tims_answer auth__login(tims_request *rq)
 {
     auth__input input;
     tims_error err = { 0 };
-    tims_user *user;
+    tims_user *user = NULL;
     tims_status status = auth__input_read(rq, login_fields, &input, &err);
     if (status == TIMS_OK)
         status = auth__csrf_check_sign_in(rq, input.csrf_token, input.is_form, &err);
@@ -176,7 +176,7 @@ tims_answer auth__token_create(tims_request *rq)
 {
     auth__input input;
     tims_error err = { 0 };
-    tims_user *user;
+    tims_user *user = NULL;
     tims_id session;
     tims_status status = auth__input_read(rq, token_fields, &input, &err);
     if (status == TIMS_OK && input.is_form)
