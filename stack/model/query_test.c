@@ -5,7 +5,7 @@
  * query_match.c, and the JSON by json's own struct writer. A failing case names its seed. */
 #include "model/testing.h"
 
-enum { PEOPLE = 4, ROOMS = 5, MEMBERS = 8, NOTES = 24, STARS = 10, WORLDS = 12, CASES = 250 };
+enum { PEOPLE = 4, ROOMS = 5, MEMBERS = 8, NOTES = 24, STARS = 10, WORLDS = 12, CASES = 150 };
 
 typedef struct tables {
     person people[PEOPLE];
@@ -56,6 +56,19 @@ static tims_id some_person(const tables *t)
     return t->people[chance(PEOPLE)].id;
 }
 
+static int64_t random_time(void)
+{
+    static const int64_t odd[] = { 0,
+                                   -1,
+                                   INT64_MIN,
+                                   INT64_MAX,
+                                   1700006399999999,
+                                   1700006400000000,
+                                   253402300799999999,
+                                   253402300800000000 };
+    return chance(4) == 0 ? odd[chance(8)] : 1700000000000000 + (int64_t)chance(4) * 1000001;
+}
+
 static void fill_note(tables *t, size_t i)
 {
     static const double doubles[] = { 0, -1.5, 0.1, 1e300, 3, 2.5 };
@@ -71,7 +84,7 @@ static void fill_note(tables *t, size_t i)
                  .weight = doubles[chance(6)],
                  .done = chance(2) == 1,
                  .liked = { chance(3) != 0, chance(2) == 1 },
-                 .at = { 1700000000000000 + (int64_t)chance(4) * 1000001 },
+                 .at = { random_time() },
                  .extra = { TIMS_STR("{\"a\":[1]}") } };
     if (i > 0 && chance(2) == 0)
         n->parent = (tims_opt_id){ true, t->notes[chance((uint32_t)i)].id };

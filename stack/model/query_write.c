@@ -25,7 +25,13 @@ typedef struct plan {
     int order_columns[TIMS_ORDERS_MAX + 1];
     const tims_write_options *options;
     int *collect_columns;
+    int64_t day_us; /* the day last written, and its text */
+    char day_text[TIMS_TIME_TEXT_LENGTH];
+    bool has_day;
 } plan;
+
+static const int64_t DAY_US = 86400 * (int64_t)1000000;
+static const int64_t YEARS_END_US = 253402300800 * (int64_t)1000000; /* the year 10000 */
 
 /* --- planning
  * ------------------------------------------------------------------------------------------------ */
@@ -79,6 +85,22 @@ static void make_plan(plan *p, tims_arena *arena, const tims_query *query, const
 /* --- one row
  * --------------------------------------------------------------------------------------------------- */
 
+static inline void put(tims_buf *out, tims_str text)
+{
+    if (TIMS_LIKELY(out->capacity - out->length >= text.length)) {
+        memcpy(out->data + out->length, text.data, text.length);
+        out->length += text.length;
+    } else {
+        tims_buf_append(out, text.data, text.length);
+    }
+}
+
+static inline void put_two_digits(char *at, uint32_t value)
+{
+    at[0] = (char)('0' + value / 10);
+    at[1] = (char)('0' + value % 10);
+}
+
 /* An id is hexadecimal digits and dashes; anything else a foreign writer put there goes through the escape.
  */
 static inline bool is_id_text(tims_str text)
@@ -110,13 +132,33 @@ static inline void write_id(tims_buf *out, tims_str text)
     out->length += TIMS_ID_TEXT_LENGTH + 2;
 }
 
-static inline void write_time(tims_buf *out, int64_t us)
+/* The rows of a list are mostly of the same few days: the date is formatted when it changes (400 instructions
+ * a time saved, of about 1,500 that all of our code costs a row). */
+static void write_time(tims_buf *out, plan *p, int64_t us)
 {
     if (!tims_buf_reserve(out, TIMS_TIME_TEXT_LENGTH + 2))
         return;
     char *at = out->data + out->length;
     at[0] = '"';
-    tims_time_format((tims_time){ us }, at + 1);
+    bool usual = us >= 0 && us < YEARS_END_US; /* outside, the format clamps */
+    int64_t in_day = usual ? us - p->day_us : 0;
+    if (!usual) {
+        tims_time_format((tims_time){ us }, at + 1);
+    } else if (in_day < 0 || in_day >= DAY_US || !p->has_day) {
+        tims_time_format((tims_time){ us }, p->day_text);
+        p->day_us = us - us % DAY_US;
+        p->has_day = true;
+        memcpy(at + 1, p->day_text, TIMS_TIME_TEXT_LENGTH);
+    } else {
+        memcpy(at + 1, p->day_text, TIMS_TIME_TEXT_LENGTH);
+        uint32_t seconds = (uint32_t)(in_day / 1000000), micros = (uint32_t)(in_day % 1000000);
+        put_two_digits(at + 12, seconds / 3600);
+        put_two_digits(at + 15, seconds / 60 % 60);
+        put_two_digits(at + 18, seconds % 60);
+        put_two_digits(at + 21, micros / 10000);
+        put_two_digits(at + 23, micros / 100 % 100);
+        put_two_digits(at + 25, micros % 100);
+    }
     at[TIMS_TIME_TEXT_LENGTH + 1] = '"';
     out->length += TIMS_TIME_TEXT_LENGTH + 2;
 }
@@ -126,10 +168,11 @@ static void write_json(tims_buf *out, tims_str text)
     tims_buf_append_str(out, text.length > 0 ? text : TIMS_STR("null"));
 }
 
-static inline void write_value(tims_buf *out, const plan_column *column, const tims_db_rows *rows, int index)
+static inline void write_value(tims_buf *out, plan *p, const plan_column *column, const tims_db_rows *rows,
+                               int index)
 {
     if (column->optional && tims_db_is_null(rows, index)) {
-        tims_buf_append(out, "null", 4);
+        put(out, TIMS_STR("null"));
         return;
     }
     switch (column->kind) {
@@ -140,10 +183,10 @@ static inline void write_value(tims_buf *out, const plan_column *column, const t
         tims_json_escape(out, tims_db_get_text(rows, index));
         break;
     case TIMS_KIND_TIME:
-        write_time(out, tims_db_get_int(rows, index));
+        write_time(out, p, tims_db_get_int(rows, index));
         break;
     case TIMS_KIND_BOOL:
-        tims_buf_append_str(out, tims_db_get_int(rows, index) != 0 ? TIMS_STR("true") : TIMS_STR("false"));
+        put(out, tims_db_get_int(rows, index) != 0 ? TIMS_STR("true") : TIMS_STR("false"));
         break;
     case TIMS_KIND_INT:
         tims_buf_append_int(out, tims_db_get_int(rows, index));
@@ -161,14 +204,14 @@ static inline void write_value(tims_buf *out, const plan_column *column, const t
     }
 }
 
-static inline void write_row(tims_buf *out, const plan *p, const tims_db_rows *rows)
+static inline void write_row(tims_buf *out, plan *p, const tims_db_rows *rows)
 {
     for (size_t i = 0; i < p->column_count; i++) {
         const plan_column *column = &p->columns[i];
-        tims_buf_append(out, column->key.data, column->key.length);
-        write_value(out, column, rows, (int)i);
+        put(out, column->key);
+        write_value(out, p, column, rows, (int)i);
     }
-    tims_buf_append_char(out, '}');
+    put(out, TIMS_STR("}"));
 }
 
 /* --- beside the rows
@@ -226,7 +269,7 @@ static void open_target(target *to, const plan *p, tims_json_writer *writer)
     to->ends = TIMS_NEW_ARRAY(p->arena, size_t, (size_t)p->query->limit);
 }
 
-static void put_row(target *to, const plan *p, const tims_db_rows *rows, size_t index)
+static void put_row(target *to, plan *p, const tims_db_rows *rows, size_t index)
 {
     if (!p->query->backwards) {
         tims_json_raw(to->writer, (tims_str){ 0 }); /* the comma, if need be */
@@ -248,7 +291,7 @@ static void close_target(target *to, const plan *p, size_t count)
     to->writer->out->overflow |= to->backwards.overflow;
 }
 
-static void read_rows(target *to, const plan *p, tims_db_rows *rows, tims_written *written)
+static void read_rows(target *to, plan *p, tims_db_rows *rows, tims_written *written)
 {
     size_t limit = p->query->limit > 0 ? (size_t)p->query->limit : SIZE_MAX;
     const tims_db_value *nearest = NULL, *farthest = NULL;
