@@ -169,13 +169,11 @@ double sqlite__get_double(const tims_db_rows *rows, int column)
     return sqlite3_column_double(handle_of(rows), column);
 }
 
-/* Blobs too: for text, sqlite3_column_blob gives the same bytes without a terminator. */
+/* SQLite's "blob" of a text is the same bytes without asking for a terminator; of a number it is its text. */
 tims_str sqlite__get_text(const tims_db_rows *rows, int column)
 {
     sqlite3_stmt *handle = handle_of(rows);
-    const char *data = sqlite3_column_type(handle, column) == SQLITE_BLOB
-                           ? sqlite3_column_blob(handle, column)
-                           : (const char *)sqlite3_column_text(handle, column);
+    const char *data = sqlite3_column_blob(handle, column);
     if (data == NULL)
         return (tims_str){ "", 0 };
     return (tims_str){ data, (size_t)sqlite3_column_bytes(handle, column) };
