@@ -153,6 +153,22 @@ static void doubles_are_the_shortest_text_that_reads_back(void **state)
     }
 }
 
+static void whole_numbers_of_every_length_are_written(void **state)
+{
+    fixture *f = *state;
+    int64_t value = 1;
+    for (int digits = 1; digits <= 19; digits++, value = digits == 19 ? value : value * 10) {
+        const int64_t around[] = { value - 1, value, value + 1, -value, value / 3, value / 7 * 9 };
+        for (size_t i = 0; i < sizeof around / sizeof around[0]; i++) {
+            char expected[32];
+            (void)snprintf(expected, sizeof expected, "%lld", (long long)around[i]);
+            f->out.length = 0;
+            tims_json_int(&f->w, around[i]);
+            assert_str(tims_buf_str(&f->out), expected);
+        }
+    }
+}
+
 static void what_is_no_number_is_null(void **state)
 {
     fixture *f = *state;
@@ -255,6 +271,7 @@ int main(void)
         TEST(strings_are_escaped),
         TEST(every_byte_at_every_place_reads_back),
         TEST(doubles_are_the_shortest_text_that_reads_back),
+        TEST(whole_numbers_of_every_length_are_written),
         TEST(what_is_no_number_is_null),
         TEST(a_struct_is_written_by_its_descriptor),
         TEST(only_the_chosen_members_are_written),
