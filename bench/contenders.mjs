@@ -6,7 +6,7 @@ const here = import.meta.dirname;
 const root = join(here, "..");
 const node = join(root, "node_modules/.bin/node");
 export const programs = {
-  ours: join(root, "build/release/bench"),
+  ours: join(root, "build/release/measured"),
   demo: join(root, "build/release/chat"),
   limit: join(root, "build/release/limit"),
 };
