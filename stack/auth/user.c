@@ -1,6 +1,6 @@
 /* user: making accounts, and passwords off the loop.
  *
- * argon2id takes some 50 ms and 64 MiB by design, so it runs on the worker pool, and no more than a bounded
+ * argon2id takes some 50 ms and 32 MiB by design, so it runs on the worker pool, and no more than a bounded
  * number of requests may wait for it. It is always done before a transaction is begun: nobody's write waits
  * for a hash. */
 #include "auth/auth_internal.h"

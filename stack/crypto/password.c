@@ -7,7 +7,7 @@
 
 static_assert(TIMS_PASSWORD_HASH_MAX >= crypto_pwhash_STRBYTES, "a hash must fit");
 
-const tims_password_cost tims_password_cost_default = { .operations = 2, .memory_bytes = 64 * 1024 * 1024 };
+const tims_password_cost tims_password_cost_default = { .operations = 2, .memory_bytes = 32 * 1024 * 1024 };
 const tims_password_cost tims_password_cost_for_tests = { .operations = crypto_pwhash_OPSLIMIT_MIN,
                                                           .memory_bytes = crypto_pwhash_MEMLIMIT_MIN };
 
