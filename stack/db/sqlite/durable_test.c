@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -297,6 +298,61 @@ static void the_sqlite3_program_writes_beside_the_server(void **state)
     tims_db_close(&db);
 }
 
+/* --- a disk that refuses ------------------------------------------------------------------------------ */
+
+/* The kernel refuses every write past a size of file: a real failure, met by the COMMIT itself. In a child,
+ * because the limit is the process's. */
+static void write_past_a_limit(fixture *f)
+{
+    tims_db *db = must_open(f, true);
+    tims_arena *arena = tims_arena_new(1 << 24, NULL, NULL);
+    tims_db_session *session = tims_db_session_new(db, NULL, arena);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    struct rlimit limit = { 256 << 10, RLIM_INFINITY };
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
+        _exit(2);
+    int kept = 0, refused = 0;
+    for (int i = 0; i < 100; i++) {
+        tims_error err = { 0 };
+        tims_str sql = S("INSERT INTO big (data) VALUES (randomblob(20000))");
+        tims_status status = tims_db_run(session, sql, NULL, 0, NULL, &err);
+        kept += status == TIMS_OK;
+        refused += status == TIMS_UNAVAILABLE;
+    }
+    if (kept == 0 || refused == 0 || kept + refused != 100 || number(db, "SELECT count(*) FROM big") != kept)
+        _exit(3);
+    limit.rlim_cur = RLIM_INFINITY;
+    tims_error err = { 0 };
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0 ||
+        tims_db_run(session, S("INSERT INTO big (data) VALUES (randomblob(20000))"), NULL, 0, NULL, &err) !=
+            TIMS_OK ||
+        number(db, "SELECT count(*) FROM big") != kept + 1)
+        _exit(4);
+    if (number(db, "SELECT integrity_check = 'ok' FROM pragma_integrity_check") != 1)
+        _exit(5);
+    _exit(0);
+}
+
+static void a_commit_that_cannot_be_written_keeps_nothing_of_it(void **state)
+{
+    fixture *f = *state;
+    tims_db *db = must_open(f, false);
+    tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
+    tims_error err = { 0 };
+    tims_str sql = S("CREATE TABLE big (data BLOB NOT NULL)");
+    assert_int_equal(tims_db_script(tims_db_session_new(db, NULL, arena), sql, &err), TIMS_OK);
+    tims_arena_free(&arena);
+    tims_db_close(&db);
+    int how = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        write_past_a_limit(f);
+    assert_int_equal(waitpid(child, &how, 0), child);
+    assert_true(WIFEXITED(how));
+    assert_int_equal(WEXITSTATUS(how), 0);
+}
+
 /* The WAL is moved into the file as it grows, and starts again. */
 static void the_wal_does_not_grow_without_end(void **state)
 {
@@ -330,6 +386,7 @@ int main(void)
         TEST(a_second_server_on_one_file_gets_one_clear_line),
         TEST(every_answered_write_survives_kill_9_whole),
         TEST(the_sqlite3_program_writes_beside_the_server),
+        TEST(a_commit_that_cannot_be_written_keeps_nothing_of_it),
         TEST(the_wal_does_not_grow_without_end),
     };
     return cmocka_run_group_tests_name("durable", tests, NULL, NULL);

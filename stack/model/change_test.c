@@ -1,0 +1,127 @@
+/* change_test.c: the change log, whoever the writer is. */
+#include "model/migrate_testing.h"
+
+/* --- the change log ---------------------------------------------------------------------------------- */
+
+static int64_t position(fixture *f)
+{
+    int64_t value = -1;
+    tims_error err = { 0 };
+    assert_int_equal(tims_position(f->session, &value, &err), TIMS_OK);
+    return value;
+}
+
+static void every_writers_changes_are_logged_with_the_old_keys(void **state)
+{
+    fixture *f = *state;
+    begin_with_rows(f);
+    assert_int_equal(position(f), 3);
+    run(f, "UPDATE book SET pages = 11 WHERE id = 'b1'");
+    assert_text(f, "SELECT model || op || row || old FROM tims_change WHERE id = 4",
+                "book2b1{\"author\":\"a1\"}");
+    run(f, "UPDATE book SET id = 'b9' WHERE id = 'b1'");
+    assert_text(f, "SELECT group_concat(op || row) FROM tims_change WHERE id > 4", "3b1,1b9");
+    run(f, "INSERT OR REPLACE INTO book (id, author, title, pages) VALUES ('b9', 'a1', 'New', 1)");
+    assert_text(f, "SELECT group_concat(op || row) FROM tims_change WHERE id > 6", "3b9,1b9");
+    run(f, "DELETE FROM author"); /* and, by the cascade, the books */
+    assert_text(
+        f,
+        "SELECT group_concat(model || op || row) FROM (SELECT * FROM tims_change WHERE id > 8 ORDER BY "
+        "model, row)",
+        "author3a1,book3b2,book3b9");
+    assert_text(f, "SELECT old FROM tims_change WHERE model = 'author' AND op = 3", "{\"name\":\"Ann\"}");
+    int64_t before = position(f);
+    tims_error err = { 0 };
+    assert_int_equal(tims_db_begin(f->session, &err), TIMS_OK);
+    run(f, "INSERT INTO author (id, name) VALUES ('a2', 'Bob')");
+    assert_int_equal(position(f), before + 1);
+    tims_db_rollback(f->session);
+    assert_int_equal(position(f), before);
+    run(f, "DELETE FROM tims_change");
+    assert_int_equal(position(f), before);
+}
+
+static void the_sqlite3_program_is_a_writer_like_any_other(void **state)
+{
+    fixture *f = *state;
+    begin_with_rows(f);
+    char command[256];
+    (void)snprintf(command, sizeof command,
+                   "sqlite3 %s \"UPDATE book SET title = 'Changed' WHERE id = 'b2'\"", f->path);
+    assert_int_equal(system(command), 0); /* missing: apt-get install sqlite3 */
+    assert_int_equal(position(f), 4);
+    assert_text(f, "SELECT model || op || row FROM tims_change WHERE id = 4", "book2b2");
+}
+
+static void the_epoch_is_kept_until_the_schema_changes(void **state)
+{
+    fixture *f = *state;
+    tims_str first, second;
+    tims_error err = { 0 };
+    assert_int_not_equal(tims_epoch(f->session, f->arena, &first, &err), TIMS_OK);
+    begin_with_rows(f);
+    assert_int_equal(tims_epoch(f->session, f->arena, &first, &err), TIMS_OK);
+    assert_int_equal(first.length, 16);
+    must_apply(f);
+    assert_int_equal(tims_epoch(f->session, f->arena, &second, &err), TIMS_OK);
+    assert_true(tims_str_equal(first, second));
+    const tims_model after = BOOK(BASE, TIMS_FIELD(book, pages), TIMS_FIELD(book, note));
+    const tims_model *const models[] = { &author_model, &after, NULL };
+    add_migration(f, models);
+    must_apply(f);
+    assert_int_equal(tims_epoch(f->session, f->arena, &second, &err), TIMS_OK);
+    assert_false(tims_str_equal(first, second));
+}
+
+static void a_model_that_is_not_live_has_no_triggers(void **state)
+{
+    fixture *f = *state;
+    begin_with_rows(f);
+    const tims_model quiet = { .name = "book",
+                               .size = sizeof(book),
+                               .not_live = true,
+                               .fields = TIMS_FIELDS(BASE, TIMS_FIELD(book, pages)) };
+    const tims_model *const models[] = { &author_model, &quiet, NULL };
+    set_models(f, models);
+    tims_error err = { 0 };
+    assert_int_equal(check(f, &err), TIMS_PRECONDITION);
+    must_apply(f);
+    assert_text(f, "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'book'", "0");
+    assert_text(f, "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'author'", "4");
+}
+
+static void key_columns_are_references_indexes_and_what_rules_name(void **state)
+{
+    (void)state;
+    const tims_model model = {
+        .name = "book",
+        .size = sizeof(book),
+        .fields = TIMS_FIELDS(BASE, TIMS_FIELD(book, pages, .index = true), TIMS_FIELD(book, lent),
+                              TIMS_FIELD(book, editor), TIMS_FIELD(book, shelf), TIMS_FIELD(book, note)),
+        .read = TIMS_ANY(TIMS_STAFF, TIMS_ALL(TIMS_SIGNED_IN, TIMS_OWNER(book, editor))),
+        .indexes = TIMS_INDEXES(TIMS_INDEX("title", "-shelf")),
+    };
+    const char *keys[] = { "author", "title", "pages", "editor", "shelf" };
+    size_t found = 0;
+    for (size_t i = 0; i < model.fields.count; i++) {
+        bool expected = false;
+        for (size_t k = 0; k < 5; k++)
+            expected |= strcmp(keys[k], model.fields.items[i].name) == 0;
+        assert_int_equal(tims_change_is_key(&model, &model.fields.items[i]), expected);
+        found += expected;
+    }
+    assert_int_equal(found, 5);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(every_writers_changes_are_logged_with_the_old_keys),
+        TEST(the_sqlite3_program_is_a_writer_like_any_other),
+        TEST(the_epoch_is_kept_until_the_schema_changes),
+        TEST(a_model_that_is_not_live_has_no_triggers),
+        cmocka_unit_test(key_columns_are_references_indexes_and_what_rules_name),
+    };
+    return cmocka_run_group_tests_name("change", tests, NULL, NULL);
+}
