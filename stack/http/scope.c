@@ -15,7 +15,7 @@ typedef struct scope {
     void *argument;
     tims_fiber *caller, *fiber;
     tims_arena *rq_arena, *spare_arena;
-    bool began, ended;
+    bool began, ended, caller_waits;
 } scope;
 
 static void complete(tims_request *rq)
@@ -39,7 +39,8 @@ static void note_end(void *argument)
 {
     scope *s = argument;
     s->ended = true;
-    tims_fiber_wake(s->caller);
+    if (s->caller_waits) /* else the wake would end the caller's next wait, whatever that is for */
+        tims_fiber_wake(s->caller);
 }
 
 static void run_scope(void *argument)
@@ -65,6 +66,7 @@ static void limit_passed(void *argument)
 
 static void wait_for_end(scope *s)
 {
+    s->caller_waits = true;
     while (s->began && !s->ended) {
         if (tims_fiber_suspend() == TIMS_OK || s->ended)
             continue;
