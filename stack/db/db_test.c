@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "db/db_testing.h"
 #include "tims/db.h"
 
 #define S(literal) TIMS_STR(literal)
@@ -49,9 +50,7 @@ static int tear_down(void **state)
     fixture *f = *state;
     tims_arena_free(&f->arena);
     tims_db_close(&f->db);
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -rf %s", f->folder);
-    assert_int_equal(system(command), 0);
+    remove_folder(f->folder);
     free(f);
     return 0;
 }

@@ -45,10 +45,7 @@ static void the_sqlite3_program_is_a_writer_like_any_other(void **state)
 {
     fixture *f = *state;
     begin_with_rows(f);
-    char command[256];
-    (void)snprintf(command, sizeof command,
-                   "sqlite3 %s \"UPDATE book SET title = 'Changed' WHERE id = 'b2'\"", f->path);
-    assert_int_equal(system(command), 0); /* missing: apt-get install sqlite3 */
+    assert_int_equal(run_sqlite3(f->path, "UPDATE book SET title = 'Changed' WHERE id = 'b2'"), 0);
     assert_int_equal(position(f), 4);
     assert_text(f, "SELECT model || op || row FROM tims_change WHERE id = 4", "book2b2");
 }

@@ -3,11 +3,13 @@
 #ifndef TIMS_MIGRATE_TESTING_H
 #define TIMS_MIGRATE_TESTING_H
 
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +18,34 @@
 #include "tims/model.h"
 
 #define S(literal) TIMS_STR(literal)
+
+/* A folder of a test and all in it. */
+TIMS_UNUSED static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *at)
+{
+    (void)info;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+TIMS_UNUSED static void remove_folder(const char *folder)
+{
+    assert_int_equal(nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* Runs the sqlite3 program (missing: apt-get install sqlite3); its exit status. */
+TIMS_UNUSED static int run_sqlite3(const char *path, const char *sql)
+{
+    int how = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)execlp("sqlite3", "sqlite3", "-cmd", ".timeout 8000", path, sql, (char *)NULL);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(child, &how, 0), child);
+    return WIFEXITED(how) ? WEXITSTATUS(how) : -1;
+}
 
 /* --- the models: an author and books, in several versions -------------------------------------------- */
 
@@ -84,9 +114,7 @@ TIMS_UNUSED static int tear_down(void **state)
     fixture *f = *state;
     tims_arena_free(&f->arena);
     tims_db_close(&f->db);
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -rf %s", f->folder);
-    assert_int_equal(system(command), 0);
+    remove_folder(f->folder);
     free(f);
     return 0;
 }

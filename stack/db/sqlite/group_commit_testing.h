@@ -15,6 +15,7 @@
 
 #include <sqlite3.h>
 
+#include "db/db_testing.h"
 #include "tims/db.h"
 
 #define S(literal) TIMS_STR(literal)
@@ -75,9 +76,7 @@ TIMS_UNUSED static int tear_down(void **state)
     fixture *f = *state;
     tims_loop_free(&f->loop);
     tims_db_close(&f->db);
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -rf %s", f->folder);
-    assert_int_equal(system(command), 0);
+    remove_folder(f->folder);
     free(f);
     return 0;
 }
