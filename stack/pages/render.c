@@ -132,8 +132,6 @@ static void probe_until_ready(void *argument)
         tims_stream *stream;
         tims_error err = { 0 };
         if (tims_connect_unix(render->loop, render->socket, 1000, &stream, &err) == TIMS_OK) {
-            static const tims_stream_events nothing = { 0 };
-            tims_stream_start(stream, &nothing, NULL);
             tims_stream_close(stream);
             atomic_store(&render->state, PAGES__RENDER_READY);
             tims_log(TIMS_LOG_INFO, "pages", "the render server is ready after_ms=%lld",
