@@ -38,10 +38,10 @@ static void refuses_another_protocol(void **state)
 static void refuses_a_page_of_another_origin(void **state)
 {
     fixture *f = *state;
-    test_answer answer =
-        test_ask(&f->server, "GET /live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                             "Origin: https://evil.example\r\n\r\n");
+    test_answer answer = test_ask(
+        &f->server, "GET /live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                    "Origin: https://evil.example\r\n\r\n");
     assert_int_equal(answer.status, 403);
     test_answer_free(&answer);
 }
@@ -54,7 +54,8 @@ static void sends_what_get_answers_and_then_every_change(void **state)
     ws_expect(&c, "\"t\":\"snap\"", "\"sub\":7", "\"order\":\"-number,-id\"", "\"limit\":50", "\"end\":true",
               "\"detail\":false", "\"text\":\"two\"", "\"text\":\"one\"");
     sql(f, "INSERT INTO message VALUES ('" MESSAGE("4") "','" CHAT1 "','" BOB "','four',4)");
-    ws_expect(&c, "\"t\":\"tx\"", "{\"sub\":7,\"op\":\"put\",\"id\":\"" MESSAGE("4") "\"", "\"text\":\"four\"");
+    ws_expect(&c, "\"t\":\"tx\"", "{\"sub\":7,\"op\":\"put\",\"id\":\"" MESSAGE("4") "\"",
+              "\"text\":\"four\"");
     sql(f, "UPDATE message SET text = 'FOUR' WHERE number = 4");
     ws_expect(&c, "\"op\":\"put\"", "\"text\":\"FOUR\"");
     sql(f, "DELETE FROM message WHERE number = 4");
@@ -68,9 +69,11 @@ static void sends_a_transaction_as_one_tx_for_all_subscriptions(void **state)
     client c = ws_hello(f, f->token_ann);
     free(ws_snap(&c, 1, CHAT1_MESSAGES));
     free(ws_snap(&c, 2, "/api/chats/"));
-    sql(f, "UPDATE chat SET title = 'Uno' WHERE id = '" CHAT1 "';"
-           "UPDATE message SET text = 'uno' WHERE number = 1; UPDATE message SET text = 'due' WHERE number = 2");
-    ws_expect(&c, "\"t\":\"tx\"", "\"title\":\"Uno\"", "\"text\":\"uno\"", "\"text\":\"due\"", "\"sub\":1", "\"sub\":2");
+    sql(f,
+        "UPDATE chat SET title = 'Uno' WHERE id = '" CHAT1 "';"
+        "UPDATE message SET text = 'uno' WHERE number = 1; UPDATE message SET text = 'due' WHERE number = 2");
+    ws_expect(&c, "\"t\":\"tx\"", "\"title\":\"Uno\"", "\"text\":\"uno\"", "\"text\":\"due\"", "\"sub\":1",
+              "\"sub\":2");
     ws_close(&c);
 }
 
@@ -83,7 +86,8 @@ static void rows_enter_and_leave_by_update(void **state)
     sql(f, "UPDATE message SET chat = '" CHAT2 "' WHERE number = 1");
     ws_expect(&c, "{\"sub\":1,\"op\":\"del\",\"id\":\"" MESSAGE("1") "\"}");
     sql(f, "UPDATE message SET chat = '" CHAT1 "', number = 5 WHERE number = 1");
-    ws_expect(&c, "{\"sub\":1,\"op\":\"put\",\"id\":\"" MESSAGE("1") "\"", "{\"sub\":2,\"op\":\"put\",\"id\":\"" MESSAGE("1") "\"");
+    ws_expect(&c, "{\"sub\":1,\"op\":\"put\",\"id\":\"" MESSAGE("1") "\"",
+              "{\"sub\":2,\"op\":\"put\",\"id\":\"" MESSAGE("1") "\"");
     sql(f, "UPDATE message SET number = 1 WHERE number = 5");
     ws_expect(&c, "{\"sub\":2,\"op\":\"del\",\"id\":\"" MESSAGE("1") "\"}", "{\"sub\":1,\"op\":\"put\"");
     ws_close(&c);
@@ -96,8 +100,10 @@ static void tells_nobody_who_may_not_read(void **state)
     char *snap = ws_snap(&ann, 1, "/api/messages/");
     assert_null(strstr(snap, "three"));
     free(snap);
-    int64_t position = sql(f, "INSERT INTO message VALUES ('" MESSAGE("5") "','" CHAT2 "','" BOB "','secret',5);"
-                              "UPDATE message SET text = 'x' WHERE number = 3; DELETE FROM message WHERE number = 5");
+    int64_t position = sql(
+        f, "INSERT INTO message VALUES ('" MESSAGE(
+               "5") "','" CHAT2 "','" BOB "','secret',5);"
+                    "UPDATE message SET text = 'x' WHERE number = 3; DELETE FROM message WHERE number = 5");
     ws_expect_nothing(&ann, position);
     ws_close(&ann);
 }
@@ -116,7 +122,8 @@ static void access_that_is_granted_brings_rows_and_revoked_takes_them(void **sta
     ws_expect(&ann, "{\"sub\":1,\"op\":\"del\",\"id\":\"" MESSAGE("3") "\"}", "{\"sub\":2,\"op\":\"del\"",
               "{\"sub\":3,\"op\":\"del\",\"id\":\"" CHAT2 "\"}");
     /* Another's membership, or another column of the own one, moves nothing here. */
-    int64_t position = sql(f, "UPDATE member SET seen = 9; INSERT INTO member VALUES ('" ID("35") "','" CHAT2 "','" EVE "',0)");
+    int64_t position = sql(
+        f, "UPDATE member SET seen = 9; INSERT INTO member VALUES ('" ID("35") "','" CHAT2 "','" EVE "',0)");
     ws_expect_nothing(&ann, position);
     ws_close(&ann);
 }
@@ -127,8 +134,10 @@ static void a_row_written_with_the_membership_that_allows_it_arrives(void **stat
     client ann = ws_hello(f, f->token_ann);
     free(ws_snap(&ann, 1, "/api/messages/"));
     sql(f, "INSERT INTO chat VALUES ('" ID("13") "','New');"
-           "INSERT INTO message VALUES ('" MESSAGE("6") "','" ID("13") "','" ANN "','first',6);"
-           "INSERT INTO member VALUES ('" ID("36") "','" ID("13") "','" ANN "',0)");
+                                                 "INSERT INTO message VALUES ('" MESSAGE("6") "','" ID(
+                                                     "13") "','" ANN "','first',6);"
+                                                           "INSERT INTO member VALUES ('" ID("36") "','" ID(
+                                                               "13") "','" ANN "',0)");
     ws_expect(&ann, "\"op\":\"put\"", "\"text\":\"first\"");
     sql(f, "INSERT INTO message VALUES ('" MESSAGE("7") "','" ID("13") "','" ANN "','second',7)");
     ws_expect(&ann, "\"op\":\"put\"", "\"text\":\"second\"");
@@ -166,8 +175,9 @@ static void details_come_change_and_go(void **state)
 static void a_window_ignores_what_stands_behind_it_and_is_filled_again(void **state)
 {
     fixture *f = *state;
-    sql(f, "INSERT INTO message VALUES ('" MESSAGE("4") "','" CHAT1 "','" ANN "','four',4),"
-           " ('" MESSAGE("5") "','" CHAT1 "','" ANN "','five',5)");
+    sql(f,
+        "INSERT INTO message VALUES ('" MESSAGE("4") "','" CHAT1 "','" ANN "','four',4),"
+                                                     " ('" MESSAGE("5") "','" CHAT1 "','" ANN "','five',5)");
     client c = ws_hello(f, f->token_ann);
     ws_send(&c, "{\"t\":\"sub\",\"id\":1,\"url\":\"" CHAT1_MESSAGES "&limit=2&total=true\"}");
     ws_expect(&c, "\"limit\":2", "\"end\":false", "\"total\":4", "five", "four");
@@ -220,7 +230,8 @@ static void included_rows_come_with_the_rows_that_name_them(void **state)
     client c = ws_hello(f, f->token_ann);
     free(ws_snap(&c, 1, CHAT1_MESSAGES "&include=sender"));
     sql(f, "INSERT INTO message VALUES ('" MESSAGE("4") "','" CHAT1 "','" EVE "','hi',4)");
-    ws_expect(&c, "\"op\":\"put\"", "{\"sub\":1,\"op\":\"include\",\"field\":\"sender\",\"id\":\"" EVE "\"", "\"username\":\"eve\"");
+    ws_expect(&c, "\"op\":\"put\"", "{\"sub\":1,\"op\":\"include\",\"field\":\"sender\",\"id\":\"" EVE "\"",
+              "\"username\":\"eve\"");
     sql(f, "UPDATE \"user\" SET display_name = 'Eva' WHERE id = '" EVE "'");
     ws_expect(&c, "\"op\":\"include\"", "\"display_name\":\"Eva\"");
     ws_close(&c);
@@ -257,7 +268,9 @@ static void bad_frames_are_answered_and_the_tenth_closes(void **state)
 {
     fixture *f = *state;
     client c = ws_connect(f, "");
-    static const struct { const char *frame, *code; } table[] = {
+    static const struct {
+        const char *frame, *code;
+    } table[] = {
         { "{\"t\":\"sub\",\"id\":1,\"url\":\"/api/chats/\"}", "hello_first" },
         { "{\"t\":\"ping\"}", "hello_first" },
         { "{", "malformed" },
@@ -283,8 +296,11 @@ static void wrong_subscriptions_are_refused(void **state)
 {
     fixture *f = *state;
     client c = ws_hello(f, f->token_ann);
-    static const struct { const char *frame, *answer; } table[] = {
-        { "{\"t\":\"sub\",\"id\":1,\"url\":\"/api/nothing/\"}", "\"sub\":1,\"status\":404,\"code\":\"not_found\"" },
+    static const struct {
+        const char *frame, *answer;
+    } table[] = {
+        { "{\"t\":\"sub\",\"id\":1,\"url\":\"/api/nothing/\"}",
+          "\"sub\":1,\"status\":404,\"code\":\"not_found\"" },
         { "{\"t\":\"sub\",\"id\":1,\"url\":\"/api/messages/?colour=1\"}", "\"sub\":1,\"status\":422" },
         { "{\"t\":\"sub\",\"id\":0,\"url\":\"/api/messages/\"}", "\"code\":\"malformed\"" },
         { "{\"t\":\"sub\",\"id\":1,\"url\":7}", "\"code\":\"malformed\"" },

@@ -1,5 +1,5 @@
-/* testing.h: a real server with chats, members and messages on a database of its own, signed-in people, and a plain
- * blocking websocket client. For tests only. */
+/* testing.h: a real server with chats, members and messages on a database of its own, signed-in people, and a
+ * plain blocking websocket client. For tests only. */
 #ifndef LIVE_TESTING_H
 #define LIVE_TESTING_H
 
@@ -13,7 +13,8 @@
 
 extern char **environ;
 
-/* --- the world ------------------------------------------------------------------------------------------------ */
+/* --- the world
+ * ------------------------------------------------------------------------------------------------ */
 
 #define ID(last) "00000000-0000-7000-8000-0000000000" last
 #define ANN ID("01")
@@ -51,31 +52,39 @@ const tims_model chat_model = {
 const tims_model member_model = {
     .name = "member",
     .size = sizeof(member),
-    .fields = TIMS_FIELDS(TIMS_FIELD(member, id, .primary = true), TIMS_FIELD(member, chat, .to = &chat_model),
-                          TIMS_FIELD(member, user, .to = &tims_user_model), TIMS_FIELD(member, seen)),
+    .fields =
+        TIMS_FIELDS(TIMS_FIELD(member, id, .primary = true), TIMS_FIELD(member, chat, .to = &chat_model),
+                    TIMS_FIELD(member, user, .to = &tims_user_model), TIMS_FIELD(member, seen)),
     .read = TIMS_LIKE(member, chat, chat_model),
 };
 const tims_model message_model = {
     .name = "message",
     .size = sizeof(message),
-    .fields = TIMS_FIELDS(TIMS_FIELD(message, id, .primary = true), TIMS_FIELD(message, chat, .to = &chat_model),
-                          TIMS_FIELD(message, sender, .to = &tims_user_model), TIMS_FIELD(message, text),
-                          TIMS_FIELD(message, number)),
+    .fields =
+        TIMS_FIELDS(TIMS_FIELD(message, id, .primary = true), TIMS_FIELD(message, chat, .to = &chat_model),
+                    TIMS_FIELD(message, sender, .to = &tims_user_model), TIMS_FIELD(message, text),
+                    TIMS_FIELD(message, number)),
     .read = TIMS_LIKE(message, chat, chat_model),
     .order = "-number",
 };
 
 static const char world_rows[] =
-    "INSERT INTO \"user\" (id, username, username_key, display_name, avatar, password, staff, active, created_at) VALUES"
+    "INSERT INTO \"user\" (id, username, username_key, display_name, avatar, password, staff, active, "
+    "created_at) VALUES"
     " ('" ANN "','ann','ann','Ann','','x',0,1,1),('" BOB "','bob','bob','Bob','','x',0,1,1),"
     " ('" EVE "','eve','eve','Eve','','x',0,1,1);"
     "INSERT INTO chat VALUES ('" CHAT1 "','One'),('" CHAT2 "','Two');"
-    "INSERT INTO member VALUES ('" ID("31") "','" CHAT1 "','" ANN "',0),('" ID("32") "','" CHAT1 "','" BOB "',0),"
-    " ('" ID("33") "','" CHAT2 "','" BOB "',0);"
-    "INSERT INTO message VALUES ('" MESSAGE("1") "','" CHAT1 "','" ANN "','one',1),"
-    " ('" MESSAGE("2") "','" CHAT1 "','" BOB "','two',2),('" MESSAGE("3") "','" CHAT2 "','" BOB "','three',3);";
+    "INSERT INTO member VALUES ('" ID("31") "','" CHAT1 "','" ANN "',0),('" ID(
+        "32") "','" CHAT1 "','" BOB "',0),"
+              " ('" ID("33") "','" CHAT2 "','" BOB "',0);"
+                             "INSERT INTO message VALUES ('" MESSAGE(
+                                 "1") "','" CHAT1 "','" ANN "','one',1),"
+                                      " ('" MESSAGE("2") "','" CHAT1 "','" BOB
+                                                         "','two',2),('" MESSAGE("3") "','" CHAT2 "','" BOB
+                                                                                      "','three',3);";
 
-/* --- the server ---------------------------------------------------------------------------------------------------- */
+/* --- the server
+ * ---------------------------------------------------------------------------------------------------- */
 
 typedef struct fixture {
     test_server server;
@@ -91,7 +100,8 @@ typedef struct fixture {
 static tims_live_options world_options; /* what a test wants to be different */
 
 /* /api/messages/?chat=…&number__lt=9&limit=2&total=true&include=sender&offset=1, /api/messages/<id>/ */
-static inline tims_status resolve_list(tims_arena *arena, tims_str text, tims_live_query *live, tims_error *err)
+static inline tims_status resolve_list(tims_arena *arena, tims_str text, tims_live_query *live,
+                                       tims_error *err)
 {
     tims_status status = TIMS_OK;
     while (text.length > 0 && status == TIMS_OK) {
@@ -111,8 +121,13 @@ static inline tims_status resolve_list(tims_arena *arena, tims_str text, tims_li
 static inline tims_status resolve_url(const void *data, tims_arena *arena, tims_str url, tims_caller caller,
                                       tims_live_query *ret_query, tims_error *err)
 {
-    static const struct { const char *path; const tims_model *model; } lists[] = {
-        { "/api/messages/", &message_model }, { "/api/chats/", &chat_model }, { "/api/members/", &member_model },
+    static const struct {
+        const char *path;
+        const tims_model *model;
+    } lists[] = {
+        { "/api/messages/", &message_model },
+        { "/api/chats/", &chat_model },
+        { "/api/members/", &member_model },
     };
     (void)data;
     tims_live_query live = { 0 };
@@ -181,28 +196,30 @@ static inline void stop_loop(tims_loop *loop, const void *data)
     tims_live_loop_stop(world->live, loop);
 }
 
-#define OK(call)                                                                             \
-    do {                                                                                     \
-        tims_error err_ = { 0 }, *err = &err_;                                               \
-        tims_status status_ = (call);                                                        \
-        if (status_ != TIMS_OK)                                                              \
-            fail_msg("%s: %s %s", #call, err_.message, err_.detail);                         \
+#define OK(call)                                                     \
+    do {                                                             \
+        tims_error err_ = { 0 }, *err = &err_;                       \
+        tims_status status_ = (call);                                \
+        if (status_ != TIMS_OK)                                      \
+            fail_msg("%s: %s %s", #call, err_.message, err_.detail); \
     } while (0)
 
-static inline void add_login(fixture *f, tims_db_session *db, const char *id, const char *user, char *ret_token)
+static inline void add_login(fixture *f, tims_db_session *db, const char *id, const char *user,
+                             char *ret_token)
 {
     char hash[TIMS_TOKEN_HASH_TEXT_LENGTH];
     tims_token_new(ret_token);
     ret_token[TIMS_TOKEN_TEXT_LENGTH] = '\0';
     tims_token_hash((tims_str){ ret_token, TIMS_TOKEN_TEXT_LENGTH }, hash);
     int64_t now = tims_now().us;
-    OK(tims_db_script(db,
-                      tims_print(f->arena,
-                                 "INSERT INTO auth_session (id, token_hash, \"user\", device, label, created_at, "
-                                 "expires_at, last_used_at) VALUES ('%s','%S','%s',1,'',%lld,%lld,%lld)",
-                                 id, (tims_str){ hash, sizeof hash }, user, (long long)now,
-                                 (long long)now + 3600 * INT64_C(1000000), (long long)now),
-                      err));
+    OK(tims_db_script(
+        db,
+        tims_print(f->arena,
+                   "INSERT INTO auth_session (id, token_hash, \"user\", device, label, created_at, "
+                   "expires_at, last_used_at) VALUES ('%s','%S','%s',1,'',%lld,%lld,%lld)",
+                   id, (tims_str){ hash, sizeof hash }, user, (long long)now,
+                   (long long)now + 3600 * INT64_C(1000000), (long long)now),
+        err));
 }
 
 static inline void make_database(fixture *f)
@@ -277,7 +294,9 @@ static inline int stop_world(void **state)
     return 0;
 }
 
-/* --- writers ----------------------------------------------------------------------------------------------------------- */
+/* --- writers
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 /* A transaction of the server itself; returns its position. */
 static inline int64_t sql(fixture *f, const char *text)
@@ -304,7 +323,8 @@ static inline void foreign_sql(fixture *f, const char *text)
     assert_int_equal(status, 0);
 }
 
-/* --- the websocket client ------------------------------------------------------------------------------------------------ */
+/* --- the websocket client
+ * ------------------------------------------------------------------------------------------------ */
 
 typedef struct client {
     int fd;
