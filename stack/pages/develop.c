@@ -9,11 +9,6 @@ bool pages__is_development_path(tims_str path)
     return tims_str_starts_with(path, TIMS_STR("/__nextjs"));
 }
 
-static void close_stream(void *argument)
-{
-    tims_fetch_close(argument);
-}
-
 static size_t pick_headers(tims_request *rq, tims_header ret_headers[8])
 {
     static const char *const names[] = {
@@ -30,17 +25,17 @@ static size_t pick_headers(tims_request *rq, tims_header ret_headers[8])
 
 static tims_answer relay(tims_request *rq, const tims_fetch_options *options)
 {
-    tims_fetch_stream **stream = TIMS_NEW(rq->arena, tims_fetch_stream *);
+    tims_fetch_stream *stream; /* closed with the request's arena when the client goes away in the middle */
     tims_fetched head = { 0 };
     tims_error err = { 0 };
     tims_str piece;
-    tims_defer(rq, close_stream, stream);
-    tims_check(rq, tims_fetch_open(rq->arena, options, stream, &head, &err), &err);
+    tims_check(rq, tims_fetch_open(rq->arena, options, &stream, &head, &err), &err);
     tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("no-store"));
     tims_stream_head(rq, head.status,
                      tims_header_get(head.headers, head.header_count, TIMS_STR("content-type")));
-    while (tims_fetch_next(*stream, &piece, &err) == TIMS_OK && piece.length > 0)
+    while (tims_fetch_next(stream, &piece, &err) == TIMS_OK && piece.length > 0)
         tims_stream_out(rq, piece);
+    tims_fetch_close(&stream);
     return tims_answer_sent();
 }
 

@@ -98,10 +98,24 @@ static bool error_page(tims_request *rq, const tims_pages *pages, int status, ti
 {
     tims_str nonce = pages__nonce(rq->arena), html;
     const char *file = status >= 500 ? "500.html" : "404.html";
-    if (!pages__shell(rq, pages, file, nonce, &html))
+    if (pages->options.development || !pages__shell(rq, pages, file, nonce, &html))
         return false;
     pages__set_headers(rq, pages, nonce);
     *ret_answer = tims_answer_bytes(status, TIMS_STR("text/html; charset=utf-8"), html);
+    return true;
+}
+
+/* While developing there is no export, or an old one whose scripts are gone. */
+static bool develop_error_page(tims_request *rq, tims_pages *pages, tims_answer *ret_answer)
+{
+    tims_str nonce = pages__nonce(rq->arena), html;
+    tims_error err = { 0 };
+    int status;
+    if (pages__render_page(rq, pages, TIMS_STR("/404"), TIMS_STR("null"), nonce, &status, &html, &err) !=
+        TIMS_OK)
+        return false;
+    pages__set_headers(rq, pages, nonce);
+    *ret_answer = tims_answer_bytes(404, TIMS_STR("text/html; charset=utf-8"), html);
     return true;
 }
 
@@ -111,6 +125,8 @@ tims_answer tims_pages_not_found(tims_request *rq)
     tims_answer answer;
     if (pages->options.development && pages__is_development_path(rq->path))
         return pages__proxy(rq);
+    if (wants_page(rq) && pages->options.development && develop_error_page(rq, pages, &answer))
+        return answer;
     if (wants_page(rq) && error_page(rq, pages, 404, &answer))
         return answer;
     tims_raise(rq, 404, "not_found", "%s", tims_status_text(TIMS_NOT_FOUND));
