@@ -105,9 +105,9 @@ for (const [name, bytes, status] of refused)
   });
 
 const paths: [string, number][] = [
-  ["/_next/static/../../../../etc/passwd", 404],
+  ["/_next/static/../../../../etc/passwd", 400],
   ["/_next/static/%2e%2e/%2e%2e/package.json", 404],
-  ["/_next/static/..%2f..%2fpackage.json", 404],
+  ["/_next/static/..%2f..%2fpackage.json", 400],
   ["/_next/static/x%00.js", 400],
   ["/_next/static/a%5c..%5cb", 400],
   ["/../../etc/passwd", 400],

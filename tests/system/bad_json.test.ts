@@ -112,7 +112,7 @@ for (const text of nasty)
       const answer = await demo.get(path);
       assert.ok(answer.status >= 400 && answer.status < 500, `${path}: ${answer.status}`);
     }
-    assert.equal((await demo.get(`/api/messages/${value}/`)).status, 404);
+    assert.ok([400, 404].includes((await demo.get(`/api/messages/${value}/`)).status));
     assert.equal(sql(server, "select count(*) > 0 from message"), "1");
   });
 
