@@ -136,7 +136,7 @@ static void reset_models(void)
     };
 }
 
-static int set_up(void **state)
+TIMS_UNUSED static int set_up(void **state)
 {
     reset_models();
     assert_int_equal(tims_crypto_setup(), TIMS_OK);
@@ -155,7 +155,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
+TIMS_UNUSED static int tear_down(void **state)
 {
     world *w = *state;
     tims_arena_free(&w->arena);
