@@ -23,6 +23,14 @@ static size_t pick_headers(tims_request *rq, tims_header ret_headers[8])
     return count;
 }
 
+/* Next calls one of its scripts JSON; we tell browsers not to guess. */
+static tims_str type_of(const tims_request *rq, const tims_fetched *head)
+{
+    if (head->status == 200 && tims_str_ends_with(rq->path, TIMS_STR(".js")))
+        return TIMS_STR("text/javascript; charset=utf-8");
+    return tims_header_get(head->headers, head->header_count, TIMS_STR("content-type"));
+}
+
 static tims_answer relay(tims_request *rq, const tims_fetch_options *options)
 {
     tims_fetch_stream *stream; /* closed with the request's arena when the client goes away in the middle */
@@ -31,8 +39,7 @@ static tims_answer relay(tims_request *rq, const tims_fetch_options *options)
     tims_str piece;
     tims_check(rq, tims_fetch_open(rq->arena, options, &stream, &head, &err), &err);
     tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("no-store"));
-    tims_stream_head(rq, head.status,
-                     tims_header_get(head.headers, head.header_count, TIMS_STR("content-type")));
+    tims_stream_head(rq, head.status, type_of(rq, &head));
     while (tims_fetch_next(stream, &piece, &err) == TIMS_OK && piece.length > 0)
         tims_stream_out(rq, piece);
     tims_fetch_close(&stream);
