@@ -19,11 +19,16 @@ import type {
 } from "./types";
 import { canonicalUrl, pathOf } from "./url";
 
+export interface Session {
+  user: User | null;
+  csrf?: string;
+}
+
 export interface ClientOptions {
   pageData?: PageData | null;
   platform?: Partial<Platform>;
-  /** Asked when the backend ended the session; who is signed in now? Default: nobody. */
-  whoAmI?: (client: Client) => Promise<{ user: User | null; csrf?: string }>;
+  /** Asked when the backend ended the session; who is signed in now? Default: GET /api/auth/me/. */
+  whoAmI?: (client: Client) => Promise<Session>;
   fetch?: typeof fetch;
   socket?: (url: string) => SocketLike;
   random?: () => number;
@@ -48,6 +53,10 @@ const LINGER_MS = 5_000;
 const REST_AFTER_MS = 2_000;
 const ROWS_MAX = 1_000;
 const PAGES_MAX = 25;
+
+async function askBackend(client: Client): Promise<Session> {
+  return (await client.api<Session>("GET", "/api/auth/me/")).data;
+}
 
 export class Client {
   readonly store: TimsStore;
@@ -222,17 +231,19 @@ export class Client {
     if (this.listening) this.connection.restart();
   }
 
+  /** The backend ended the session: show nothing private until we know who is here; do not hammer. */
   private async sessionEnded(): Promise<void> {
-    const ask = this.options.whoAmI ?? (async () => ({ user: null }) as { user: User | null; csrf?: string });
+    let who: Session = { user: null };
+    let known = true;
     try {
-      const { user, csrf } = await ask(this);
-      if (user === null) this.platform.token.set(null);
-      const same = this.state.user?.id === user?.id;
-      this.setSession(user, csrf);
-      if (same) this.connection.start();
-    } catch {
-      setTimeout(() => void this.sessionEnded(), REST_AFTER_MS);
+      who = await (this.options.whoAmI ?? askBackend)(this);
+    } catch (error) {
+      known = error instanceof ApiError && error.status === 401;
     }
+    if (known && who.user === null) this.platform.token.set(null);
+    const same = this.state.user?.id === who.user?.id;
+    this.setSession(who.user, who.csrf);
+    if (same) setTimeout(() => this.users.size > 0 && this.connection.start(), REST_AFTER_MS);
   }
 
   // --- writes --------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ export {
   createClient,
   type MutateOptions,
   type MutationResult,
+  type Session,
 } from "./client";
 export { newId } from "./id";
 export {

@@ -213,15 +213,43 @@ describe("after a drop", () => {
     expect(client.state.connection.status).toBe("ended");
   });
 
-  test("shows nothing of the former user when the session has ended", async () => {
+  test.each([
+    ["the backend says so", () => json(200, { user: null, csrf: "csrf-2" })],
+    [
+      "the backend cannot be asked",
+      () => {
+        throw new TypeError("offline");
+      },
+    ],
+  ])("shows nothing of the former user when the session has ended and %s", async (_name, answer) => {
+    network.answer = answer;
     start({ pageData: page({ [URL]: listOf([row("a", 1)]) }) });
     client.follow(URL);
     network.last.welcome();
     network.last.cut(4401);
     await vi.advanceTimersByTimeAsync(10);
+    expect(network.requests[0]?.url).toBe("/api/auth/me/");
     expect(client.state.user).toBeNull();
     expect(idsOf()).toEqual([]);
     expect(network.sockets).toHaveLength(2); // as nobody
+    network.last.welcome();
+    network.last.cut(4401);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(network.sockets).toHaveLength(2); // not in a hurry
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(network.sockets).toHaveLength(3);
+  });
+
+  test("goes on as the one who is signed in now", async () => {
+    const bea = { id: "u2", username: "bea", display_name: "Bea", avatar: "", staff: false };
+    network.answer = () => json(200, { user: bea, csrf: "csrf-2" });
+    start({ pageData: page({ [URL]: listOf([row("a", 1)]) }) });
+    client.follow(URL);
+    network.last.welcome();
+    network.last.cut(4401);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(client.state).toMatchObject({ user: { id: "u2" }, csrf: "csrf-2" });
+    expect(idsOf()).toEqual([]);
   });
 });
 
