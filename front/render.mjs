@@ -45,8 +45,10 @@ if (development) server.on("upgrade", app.getUpgradeHandler()); // hot reload
 
 const socket = process.env.TIMS_RENDER_SOCKET;
 if (socket) server.listen(socket);
-else server.listen(Number(process.env.PORT ?? 3101), "127.0.0.1");
-server.on("listening", () => console.log(`renderer: ready on ${socket ?? `port ${server.address().port}`}`));
+else
+  server.listen(Number(process.env.PORT ?? 3101), "127.0.0.1", () =>
+    console.log(`http://localhost:${server.address().port}`),
+  );
 
 // Goes with the backend: asked to by a signal, or when its parent has gone without a word.
 function stop() {
