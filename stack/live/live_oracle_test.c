@@ -1,0 +1,261 @@
+/* The promise, checked at random: whatever is written and however often clients drop, what a client holds for
+ * a URL is the beginning of what the URL answers, row by row. The seed is printed; LIVE_SEED=… repeats a run.
+ */
+#include "live/testing.h"
+
+enum { CLIENTS = 2, URLS = 5, ROWS_MAX = 1500, ROUNDS = 40, STEPS = 12 };
+
+static const struct {
+    const char *url, *separator;
+    size_t limit;
+} urls[URLS] = {
+    { "/api/messages/", "?", 50 },
+    { "/api/messages/?chat=" CHAT1 "&limit=3", "&", 3 },
+    { "/api/messages/?chat=" CHAT2 "&order=number&limit=4", "&", 4 },
+    { "/api/messages/?number__gte=50&limit=5", "&", 5 },
+    { "/api/chats/", "?", 50 },
+};
+
+typedef struct held_row {
+    char id[40];
+    char *json;
+} held_row;
+typedef struct document {
+    held_row rows[ROWS_MAX];
+    size_t count;
+    long long position; /* -1: nothing yet */
+} document;
+typedef struct model_client {
+    client c;
+    const char *token;
+    document documents[URLS];
+} model_client;
+
+static unsigned random_state;
+static unsigned roll(unsigned sides)
+{
+    random_state = random_state * 1664525u + 1013904223u;
+    return (random_state >> 8) % sides;
+}
+
+/* --- the client's model: as packages/client does it
+ * --------------------------------------------------------------- */
+
+static void clear_document(document *d)
+{
+    for (size_t i = 0; i < d->count; i++)
+        free(d->rows[i].json);
+    d->count = 0;
+}
+
+static size_t find_row(const document *d, tims_str id)
+{
+    size_t i = 0;
+    while (i < d->count && !tims_str_equal(tims_str_from(d->rows[i].id), id))
+        i++;
+    return i;
+}
+
+static void drop_row(document *d, tims_str id)
+{
+    size_t i = find_row(d, id);
+    if (i == d->count)
+        return;
+    free(d->rows[i].json);
+    d->rows[i] = d->rows[--d->count];
+}
+
+static void put_row(tims_arena *arena, document *d, const tims_json *row)
+{
+    tims_str id = tims_json_get_str(row, TIMS_STR("id"), TIMS_STR(""));
+    tims_str text = tims_json_to_text(arena, row);
+    drop_row(d, id);
+    assert_true(d->count < ROWS_MAX);
+    held_row *added = &d->rows[d->count++];
+    snprintf(added->id, sizeof added->id, "%.*s", TIMS_PRINT(id));
+    added->json = strndup(text.data, text.length);
+}
+
+static void take_snap(tims_arena *arena, document *d, const tims_json *frame)
+{
+    const tims_json *rows = tims_json_get(tims_json_get(frame, TIMS_STR("document")), TIMS_STR("rows"));
+    clear_document(d);
+    for (size_t i = 0; i < tims_json_count(rows); i++)
+        put_row(arena, d, tims_json_at(rows, i));
+    d->position = tims_json_get_int(frame, TIMS_STR("position"), -1);
+}
+
+static void take_tx(tims_arena *arena, model_client *m, const tims_json *frame)
+{
+    const tims_json *ops = tims_json_get(frame, TIMS_STR("ops"));
+    for (size_t i = 0; i < tims_json_count(ops); i++) {
+        const tims_json *op = tims_json_at(ops, i);
+        document *d = &m->documents[tims_json_get_int(op, TIMS_STR("sub"), 1) - 1];
+        tims_str kind = tims_json_get_str(op, TIMS_STR("op"), TIMS_STR(""));
+        if (tims_str_equal(kind, TIMS_STR("put")))
+            put_row(arena, d, tims_json_get(op, TIMS_STR("row")));
+        else
+            drop_row(d, tims_json_get_str(op, TIMS_STR("id"), TIMS_STR("")));
+    }
+}
+
+/* Takes the next frame; returns the position of a pong, else -1. */
+static int64_t take_frame(model_client *m)
+{
+    char *text = ws_next(&m->c);
+    assert_non_null(text);
+    tims_arena *arena = tims_arena_new(16 << 20, NULL, NULL);
+    const tims_json *frame;
+    assert_int_equal(tims_json_parse(arena, tims_str_from(text), &frame, NULL), TIMS_OK);
+    tims_str kind = tims_json_get_str(frame, TIMS_STR("t"), TIMS_STR(""));
+    int64_t position = tims_json_get_int(frame, TIMS_STR("position"), -1),
+            sub = tims_json_get_int(frame, TIMS_STR("sub"), 0);
+    bool is_pong = tims_str_equal(kind, TIMS_STR("pong"));
+    if (tims_str_equal(kind, TIMS_STR("snap")))
+        take_snap(arena, &m->documents[sub - 1], frame);
+    else if (tims_str_equal(kind, TIMS_STR("tx")))
+        take_tx(arena, m, frame);
+    else if (!is_pong && !tims_str_equal(kind, TIMS_STR("resumed")) &&
+             !tims_str_equal(kind, TIMS_STR("reset")))
+        fail_msg("unexpected %s", text);
+    tims_arena_free(&arena);
+    free(text);
+    return is_pong ? position : -1;
+}
+
+static void subscribe_all(fixture *f, model_client *m)
+{
+    m->c = ws_hello(f, m->token);
+    for (int i = 0; i < URLS; i++) {
+        const document *d = &m->documents[i];
+        if (d->position < 0)
+            ws_send(&m->c, "{\"t\":\"sub\",\"id\":%d,\"url\":\"%s\"}", i + 1, urls[i].url);
+        else
+            ws_send(&m->c, "{\"t\":\"sub\",\"id\":%d,\"url\":\"%s\",\"from\":\"%.*s-%lld\",\"limit\":%zu}",
+                    i + 1, urls[i].url, TIMS_PRINT(tims_live_epoch(f->live)), d->position, d->count);
+    }
+}
+
+static void catch_up(model_client *m, int64_t position)
+{
+    int64_t reached = -1;
+    for (int tries = 0; reached < position; tries++) {
+        assert_true(tries < 10000);
+        ws_send(&m->c, "{\"t\":\"ping\"}");
+        while ((reached = take_frame(m)) < 0)
+            continue;
+        if (reached < position)
+            poll(NULL, 0, 1);
+    }
+    /* Positions hold for what has been answered; a subscription that still waits keeps its own. */
+    for (int i = 0; i < URLS; i++)
+        if (m->documents[i].position >= 0 && m->documents[i].position < reached)
+            m->documents[i].position = reached;
+}
+
+/* --- the world's doing
+ * --------------------------------------------------------------------------------------------------- */
+
+static void write_step(fixture *f, int step)
+{
+    char text[4096];
+    size_t at = 0;
+    for (unsigned i = 0, count = 1 + roll(4); i < count; i++) {
+        const char *in = roll(2) ? CHAT1 : CHAT2, *user = roll(2) ? ANN : BOB;
+        unsigned number = roll(100);
+        char id[40];
+        snprintf(id, sizeof id, "00000000-0000-7000-8000-0000000050%02u", roll(40));
+        static const char *const statements[] = {
+            "INSERT OR IGNORE INTO message VALUES ('%1$s','%2$s','%3$s','m%4$d',%5$u);",
+            "INSERT OR IGNORE INTO message VALUES ('%1$s','%2$s','%3$s','m%4$d',%5$u);",
+            "INSERT OR IGNORE INTO message VALUES ('%1$s','%2$s','%3$s','m%4$d',%5$u);",
+            "UPDATE message SET number = %5$u, text = 'm%4$d' WHERE id = '%1$s' /* %2$s %3$s */;",
+            "UPDATE message SET chat = '%2$s', text = 'm%4$d' WHERE id = '%1$s' /* %3$s %5$u */;",
+            "DELETE FROM message WHERE id = '%1$s' /* %2$s %3$s %4$d %5$u */;",
+            "DELETE FROM member WHERE chat = '%2$s' AND user = '%3$s' /* %1$s %4$d %5$u */;",
+            "INSERT INTO member SELECT '00000000-0000-7000-8000-%4$010d%5$02u','%2$s','%3$s',0 WHERE NOT "
+            "EXISTS "
+            "(SELECT 1 FROM member WHERE chat = '%2$s' AND user = '%3$s') /* %1$s */;",
+        };
+        at += (size_t)snprintf(text + at, sizeof text - at, statements[roll(8)], id, in, user,
+                               step * 4 + (int)i, number);
+        assert_true(at < sizeof text);
+    }
+    sql(f, text);
+}
+
+/* --- the comparison
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static void compare(fixture *f, const model_client *m, int index)
+{
+    char url[256];
+    const document *d = &m->documents[index];
+    snprintf(url, sizeof url, "%s%slimit=1000", urls[index].url, urls[index].separator);
+    client c = ws_hello(f, m->token);
+    char *snap = ws_snap(&c, 1, url);
+    tims_arena *arena = tims_arena_new(16 << 20, NULL, NULL);
+    const tims_json *frame;
+    assert_int_equal(tims_json_parse(arena, tims_str_from(snap), &frame, NULL), TIMS_OK);
+    const tims_json *rows = tims_json_get(tims_json_get(frame, TIMS_STR("document")), TIMS_STR("rows"));
+    size_t total = tims_json_count(rows), least = total < urls[index].limit ? total : urls[index].limit;
+    if (d->count < least || d->count > total)
+        fail_msg("%s: %zu rows are held of %zu", urls[index].url, d->count, total);
+    for (size_t i = 0; i < d->count; i++) {
+        const tims_json *row = tims_json_at(rows, i);
+        size_t at = find_row(d, tims_json_get_str(row, TIMS_STR("id"), TIMS_STR("")));
+        tims_str text = tims_json_to_text(arena, row);
+        if (at == d->count || !tims_str_equal(tims_str_from(d->rows[at].json), text))
+            fail_msg("%s: row %zu is %.*s, held as %s", urls[index].url, i, TIMS_PRINT(text),
+                     at == d->count ? "nothing" : d->rows[at].json);
+    }
+    tims_arena_free(&arena);
+    free(snap);
+    ws_close(&c);
+}
+
+static void clients_hold_the_beginning_of_what_get_answers(void **state)
+{
+    fixture *f = *state;
+    const char *seed = getenv("LIVE_SEED");
+    random_state = seed != NULL ? (unsigned)strtoul(seed, NULL, 10) : (unsigned)tims_now().us;
+    print_message("seed %u\n", random_state);
+    model_client *clients = calloc(CLIENTS, sizeof *clients);
+    clients[0].token = f->token_ann;
+    clients[1].token = f->token_bob;
+    for (int c = 0; c < CLIENTS; c++)
+        for (int i = 0; i < URLS; i++)
+            clients[c].documents[i].position = -1;
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int c = 0; c < CLIENTS; c++)
+            if (clients[c].c.buffer == NULL)
+                subscribe_all(f, &clients[c]);
+        for (int step = 0; step < STEPS; step++)
+            write_step(f, round * STEPS + step);
+        int64_t position = sql(f, "UPDATE chat SET title = title || '.' WHERE id = '" CHAT1 "'");
+        for (int c = 0; c < CLIENTS; c++) {
+            catch_up(&clients[c], position);
+            for (int i = 0; i < URLS; i++)
+                compare(f, &clients[c], i);
+            if (roll(3) == 0)
+                ws_close(&clients[c].c);
+        }
+    }
+    for (int c = 0; c < CLIENTS; c++) {
+        if (clients[c].c.buffer != NULL)
+            ws_close(&clients[c].c);
+        for (int i = 0; i < URLS; i++)
+            clear_document(&clients[c].documents[i]);
+    }
+    free(clients);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(clients_hold_the_beginning_of_what_get_answers, start_world,
+                                        stop_world),
+    };
+    return cmocka_run_group_tests_name("live_oracle", tests, NULL, NULL);
+}
