@@ -181,7 +181,7 @@ static tims_status read_key(tims_db_session *db, tims_arena *arena, tims_str *re
  */
 static tims_status load_secrets(tims_rest *rest, tims_db_session *db, tims_arena *arena, tims_error *err)
 {
-    tims_str epoch, key;
+    tims_str epoch = { NULL, 0 }, key = { NULL, 0 };
     tims_status status = tims_epoch(db, arena, &epoch, err);
     if (status == TIMS_OK)
         status = read_key(db, arena, &key, err);
