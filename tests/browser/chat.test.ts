@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import type { Browser } from "playwright-core";
+import type { Browser, Locator, Page } from "playwright-core";
 import { launch, screenshot, signIn, visit } from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { type Server, sql, startServer, until } from "../server.ts";
@@ -26,6 +26,10 @@ after(async () => {
   server?.remove();
 });
 
+function message(page: Page, text: string): Locator {
+  return page.locator("[data-message]").getByText(text, { exact: true });
+}
+
 test("two people chat live on server-rendered pages", async () => {
   const [demo, other] = [await visit(browser), await visit(browser)];
   await signIn(demo.page, server, "demo");
@@ -33,12 +37,12 @@ test("two people chat live on server-rendered pages", async () => {
   await Promise.all([demo, other].map(({ page }) => page.goto(`${server.url}/chat/${chat}`)));
   await demo.page.getByLabel("Message", { exact: true }).fill("Hello from demo");
   await demo.page.keyboard.press("Enter");
-  await other.page.getByText("Hello from demo").waitFor();
+  await message(other.page, "Hello from demo").waitFor();
   await other.page.getByLabel("Message", { exact: true }).fill("Hello back");
   await other.page.keyboard.press("Enter");
-  await demo.page.getByText("Hello back").waitFor();
+  await message(demo.page, "Hello back").waitFor();
   assert.equal(
-    await demo.page.getByText("Hello from demo").count(),
+    await message(demo.page, "Hello from demo").count(),
     1,
     "the optimistic row and the live one are one",
   );
@@ -65,7 +69,7 @@ test("hydration calls no API, and the socket goes on from the page's position", 
   const { context, page, apiCalls, complaints } = await visit(browser);
   await signIn(page, server, "demo");
   await page.goto(`${server.url}/chat/${chat}`); // reads what is unread
-  await page.getByText("Hello back").waitFor();
+  await message(page, "Hello back").waitFor();
   await page.waitForLoadState("networkidle");
   apiCalls.length = 0;
   const frames: string[] = [];
@@ -79,7 +83,7 @@ test("hydration calls no API, and the socket goes on from the page's position", 
     server,
     `update message set text = 'seen by the socket' where chat = '${chat}' and text = 'Hello back'`,
   );
-  await page.getByText("seen by the socket").waitFor();
+  await message(page, "seen by the socket").waitFor();
   assert.deepEqual(apiCalls, []);
   const subs = frames.filter((frame) => frame.includes('"sub"') && frame.includes("/api/messages/"));
   assert.ok(subs.length > 0 && subs.every((frame) => frame.includes('"from"')), subs.join("\n"));
@@ -98,9 +102,9 @@ test("what another program writes appears, and what it deletes goes", async () =
     server,
     `insert into message (id, chat, sender, text, created_at) values ('${id}', '${chat}', '${sender}', 'from sqlite3', strftime('%s','now') * 1000000)`,
   );
-  await page.getByText("from sqlite3").waitFor();
+  await message(page, "from sqlite3").waitFor();
   sql(server, `delete from message where id = '${id}'`);
-  await page.getByText("from sqlite3").waitFor({ state: "detached" });
+  await message(page, "from sqlite3").waitFor({ state: "detached" });
   await context.close();
 });
 
@@ -108,14 +112,14 @@ test("a cut connection comes back and nothing is missing", async () => {
   const { context, page } = await visit(browser);
   await signIn(page, server, "demo");
   await page.goto(`${server.url}/chat/${chat}`);
-  await page.getByText("seen by the socket").waitFor();
+  await message(page, "seen by the socket").waitFor();
   await context.setOffline(true);
   const other = await signedIn(server, "testUser0");
   for (let i = 0; i < 5; i++)
     assert.equal((await other.post("/api/messages/", { chat, text: `while away ${i}` })).status, 201);
   await context.setOffline(false);
-  for (let i = 0; i < 5; i++) await page.getByText(`while away ${i}`).waitFor();
-  for (let i = 0; i < 5; i++) assert.equal(await page.getByText(`while away ${i}`).count(), 1);
+  for (let i = 0; i < 5; i++) await message(page, `while away ${i}`).waitFor();
+  for (let i = 0; i < 5; i++) assert.equal(await message(page, `while away ${i}`).count(), 1);
   await context.close();
 });
 
@@ -123,14 +127,14 @@ test("the server's restart is survived: the socket comes back and goes on", asyn
   const { context, page } = await visit(browser);
   await signIn(page, server, "demo");
   await page.goto(`${server.url}/chat/${chat}`);
-  await page.getByText("while away 4").waitFor();
+  await message(page, "while away 4").waitFor();
   const restarts = () => server.output().match(/is ready/g)?.length ?? 0;
   const before = restarts();
   server.process.kill("SIGHUP");
   while (restarts() === before) await new Promise((resolve) => setImmediate(resolve));
   const other = await signedIn(server, "testUser0");
   await other.post("/api/messages/", { chat, text: "after the restart" });
-  await page.getByText("after the restart").waitFor();
+  await message(page, "after the restart").waitFor();
   await context.close();
 });
 
@@ -141,7 +145,7 @@ test("a script in a message is only text", async () => {
   const { context, page, complaints } = await visit(browser);
   await signIn(page, server, "demo");
   await page.goto(`${server.url}/chat/${chat}`);
-  await page.getByText("</script><script>").waitFor();
+  await page.locator("[data-message]").getByText("</script><script>").waitFor();
   assert.notEqual(await page.title(), "owned");
   assert.deepEqual(complaints, []);
   await context.close();
