@@ -119,7 +119,6 @@ static void apply_batch(live__work *work)
     }
     if (batch->flood)
         reopen_flooded(work);
-    work->hub->position = batch->position;
 }
 
 /* --- a session's wishes
@@ -218,7 +217,6 @@ static void fail_job(live__work *work, const live__job *job, const tims_error *e
     forget_dirt(work);
     if (job->kind == LIVE__JOB_BATCH) {
         close_all(work->hub, LIVE__CLOSE_SLOW, "lagging");
-        work->hub->position = job->batch->position;
         return;
     }
     live__subscription *subscription = live__session_find(job->session, job->sub);
@@ -239,6 +237,9 @@ static void do_in_scope(live__hub *hub, live__job *job)
     tims_status status = tims_request_run(hub->loop, hub->live, run_job, &run, NULL, &err);
     if (status != TIMS_OK)
         fail_job(&run.work, job, &err);
+    /* Together, without a wait between: a pong must not name a position whose tx is still here. */
+    if (job->kind == LIVE__JOB_BATCH)
+        hub->position = job->batch->position;
     flush_sessions(hub);
 }
 

@@ -163,7 +163,6 @@ static bool resume_rows(live__work *work, live__subscription *subscription, cons
     subscription->window = window;
     subscription->position = work->snapshot;
     live__window_set(subscription, &rows);
-    live__send_resumed(subscription);
     if (subscription->live.include_count == 0 || changed->count == 0)
         note_includes(work, subscription, &rows, batch);
     send_difference(work, subscription, &rows, changed, held);

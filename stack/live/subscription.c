@@ -430,6 +430,9 @@ static void resume_or_load(live__work *work, live__subscription *subscription, t
             live__op_total(subscription);
         }
         send_includes(work, subscription);
+        /* Together, without a wait between: whoever has read "resumed" counts on later positions. */
+        live__send_resumed(subscription);
+        live__send_operations(subscription->session, work->hub->position);
     } else {
         live__send_reset(subscription, reason);
         load(work, subscription);
