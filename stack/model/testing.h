@@ -3,6 +3,7 @@
 #ifndef TIMS_MODEL_TESTING_H
 #define TIMS_MODEL_TESTING_H
 
+#include <ftw.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -155,14 +156,20 @@ TIMS_UNUSED static int set_up(void **state)
     return 0;
 }
 
+TIMS_UNUSED static int remove_one(const char *path, const struct stat *info, int type, struct FTW *at)
+{
+    (void)info;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
 TIMS_UNUSED static int tear_down(void **state)
 {
     world *w = *state;
     tims_arena_free(&w->arena);
     tims_db_close(&w->db);
-    char command[128];
-    (void)snprintf(command, sizeof(command), "rm -rf %s", w->folder);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(nftw(w->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
     free(w);
     return 0;
 }

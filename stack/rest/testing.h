@@ -6,6 +6,7 @@
 #define TIMS_REST_TESTING_H
 
 #include <arpa/inet.h>
+#include <ftw.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -394,6 +395,14 @@ static int start_world(void **state)
     return 0;
 }
 
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *at)
+{
+    (void)info;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
 static int stop_world(void **state)
 {
     world *w = *state;
@@ -401,9 +410,7 @@ static int stop_world(void **state)
     pthread_join(w->thread, NULL);
     tims_router_free(&w->router);
     tims_db_close(&w->db);
-    char command[128];
-    (void)snprintf(command, sizeof(command), "rm -rf %s", w->folder);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(nftw(w->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
     tims_arena_free(&w->arena);
     sem_destroy(&w->ready);
     free(w);
