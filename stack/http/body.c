@@ -87,8 +87,8 @@ static void send_continue(http__exchange *exchange)
 static void wait_for_body(http__exchange *exchange)
 {
     send_continue(exchange);
+    exchange->waiting_for_body = true; /* first: the next line may already bring it, and its wake is kept */
     http__connection_resume_input(exchange->connection);
-    exchange->waiting_for_body = true;
     tims_status status = tims_fiber_suspend();
     exchange->waiting_for_body = false;
     if (status == TIMS_CANCELLED)

@@ -210,7 +210,7 @@ static int set_up(void **state)
     t.options.memory_bytes_max = 8 << 20;
     t.options.limits.body_bytes_max = 10 << 20;
     t.options.header_timeout_ms = 300;
-    t.options.body_timeout_ms = 300;
+    t.options.body_timeout_ms = 1000;
     t.options.idle_timeout_ms = 400;
     t.options.write_timeout_ms = 300;
     t.options.connections_max = 8;
@@ -482,6 +482,8 @@ static void a_body_is_read_in_pieces_within_bounded_memory(void **state)
     int fd = test_connect(*state);
     send_large(fd, "/pieces/", 6 * 1024 * 1024);
     test_answer answer = test_read(fd);
+    if (!test_body_is(&answer, "6291456"))
+        print_error("%d %.*s\n", answer.status, (int)answer.body_length, answer.body);
     assert_true(test_body_is(&answer, "6291456"));
     test_answer_free(&answer);
     close(fd);

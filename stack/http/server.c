@@ -66,10 +66,11 @@ bool tims_server_is_draining(const tims_server *server)
 void tims_server_stop(tims_server *server)
 {
     TIMS_CHECK_MAGIC(server, HTTP__SERVER_MAGIC);
-    if (atomic_exchange(&server->state, HTTP__DRAINING) == HTTP__DRAINING)
-        return;
-    for (int i = 0; i < server->worker_count; i++)
-        tims_loop_post(server->workers[i].loop, http__worker_drain, &server->workers[i]);
+    pthread_mutex_lock(&server->mutex); /* the server is not freed before everybody who stops it has left */
+    if (atomic_exchange(&server->state, HTTP__DRAINING) != HTTP__DRAINING)
+        for (int i = 0; i < server->worker_count; i++)
+            tims_loop_post(server->workers[i].loop, http__worker_drain, &server->workers[i]);
+    pthread_mutex_unlock(&server->mutex);
 }
 
 static void on_stop_signal(void *argument)
@@ -270,6 +271,8 @@ static void drop_listeners(tims_server *server)
 
 static void free_server(tims_server *server)
 {
+    pthread_mutex_lock(&server->mutex);
+    pthread_mutex_unlock(&server->mutex);
     for (int i = 0; i < server->worker_count; i++)
         http__worker_free(&server->workers[i]);
     free(server->workers);
