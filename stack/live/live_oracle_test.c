@@ -233,7 +233,10 @@ static void clients_hold_the_beginning_of_what_get_answers(void **state)
 {
     fixture *f = *state;
     const char *seed = getenv("LIVE_SEED");
-    random_state = seed != NULL ? (unsigned)strtoul(seed, NULL, 10) : (unsigned)tims_now().us;
+    int64_t given = tims_now().us;
+    if (seed != NULL)
+        assert_true(tims_str_to_int(tims_str_from(seed), 0, UINT32_MAX, &given));
+    random_state = (unsigned)given;
     print_message("seed %u\n", random_state);
     model_client *clients = calloc(CLIENTS, sizeof *clients);
     clients[0].token = f->token_ann;
