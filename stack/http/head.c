@@ -154,11 +154,19 @@ static char *put_status_line(char *at, int status)
     return put(at, TIMS_STR("\r\n"));
 }
 
+/* The same as default_headers, for the common answer that replaces none of them. */
+static const tims_str default_block =
+    TIMS_STR_INIT("X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n"
+                  "Referrer-Policy: strict-origin-when-cross-origin\r\n"
+                  "Cross-Origin-Opener-Policy: same-origin\r\n");
+
 static char *put_default_headers(char *at, const http__exchange *exchange)
 {
     const tims_request *rq = &exchange->rq;
-    for (size_t i = 0; i < DEFAULT_COUNT; i++)
-        if (rq->out_header_count == 0 || !is_replaced(rq, default_headers[i].name))
+    if (rq->out_header_count == 0)
+        at = put(at, default_block);
+    for (size_t i = 0; rq->out_header_count > 0 && i < DEFAULT_COUNT; i++)
+        if (!is_replaced(rq, default_headers[i].name))
             at = put_header(at, default_headers[i].name, default_headers[i].value);
     return rq->secure ? put(at, strict_transport) : at;
 }

@@ -17,12 +17,20 @@ enum { PARAMS_MAX = 8, ROUTES_PER_NODE_MAX = 16, METHODS_ALL = 127 };
 
 typedef enum param_kind { PARAM_ID, PARAM_INT, PARAM_TEXT, PARAM_PATH, PARAM_KINDS } param_kind;
 
+/* A route at its node, with the names of its parameters: another route through the same nodes may name them
+ * differently. */
+typedef struct leaf_route {
+    const tims_route *route;
+    tims_str *names;
+    size_t name_count;
+} leaf_route;
+
 typedef struct node {
     tims_str literal; /* of the pattern it came from */
     struct node **children;
     size_t child_count;
     struct node *params[PARAM_KINDS];
-    const tims_route *routes[ROUTES_PER_NODE_MAX];
+    leaf_route *routes; /* ROUTES_PER_NODE_MAX, where there are any */
     size_t route_count;
     uint32_t methods; /* of all its routes, HEAD and OPTIONS included */
 } node;
@@ -124,16 +132,19 @@ static tims_status add_segment(tims_router *router, node **at, tims_str segment,
     return TIMS_OK;
 }
 
-static tims_status add_route_to_node(node *leaf, const tims_route *route, tims_error *err)
+static tims_status add_route_to_node(tims_router *router, node *leaf, leaf_route added, tims_error *err)
 {
+    const tims_route *route = added.route;
     for (size_t i = 0; i < leaf->route_count; i++)
-        if (leaf->routes[i]->methods & route->methods)
+        if (leaf->routes[i].route->methods & route->methods)
             return tims_fail(err, TIMS_CONFLICT, "route_conflict",
-                             "Two routes answer the same requests: %s and %s.", leaf->routes[i]->pattern,
-                             route->pattern);
+                             "Two routes answer the same requests: %s and %s.",
+                             leaf->routes[i].route->pattern, route->pattern);
     if (leaf->route_count == ROUTES_PER_NODE_MAX)
         return tims_fail(err, TIMS_INVALID, "bad_pattern", "Too many routes for %s.", route->pattern);
-    leaf->routes[leaf->route_count++] = route;
+    if (!leaf->routes)
+        leaf->routes = TIMS_NEW_ARRAY(router->arena, leaf_route, ROUTES_PER_NODE_MAX);
+    leaf->routes[leaf->route_count++] = added;
     leaf->methods |= route->methods | TIMS_METHOD_OPTIONS;
     if (route->methods & TIMS_METHOD_GET)
         leaf->methods |= TIMS_METHOD_HEAD;
@@ -160,20 +171,23 @@ static tims_status add_route(tims_router *router, const tims_route *route, tims_
         return status;
     tims_str rest = http__rest(tims_str_from(route->pattern), 1);
     node *at = router->root;
-    size_t param_count = 0;
+    leaf_route added = { .route = route, .names = TIMS_NEW_ARRAY(router->arena, tims_str, PARAMS_MAX) };
     do {
         tims_str segment = tims_str_cut(&rest, '/');
         bool is_last = rest.data == NULL;
         if (segment.length == 0 && !is_last)
             return tims_fail(err, TIMS_INVALID, "bad_pattern", "Route %s: an empty segment.", route->pattern);
-        param_count += is_param(segment);
+        if (is_param(segment) && added.name_count == PARAMS_MAX)
+            return tims_fail(err, TIMS_INVALID, "bad_pattern", "Route %s: too many parameters.",
+                             route->pattern);
         status = add_segment(router, &at, segment, is_last, route, err);
         if (status != TIMS_OK)
             return status;
+        param_kind kind;
+        if (is_param(segment) && parse_param(segment, &added.names[added.name_count], &kind))
+            added.name_count++;
     } while (rest.data != NULL);
-    if (param_count > PARAMS_MAX)
-        return tims_fail(err, TIMS_INVALID, "bad_pattern", "Route %s: too many parameters.", route->pattern);
-    return add_route_to_node(at, route, err);
+    return add_route_to_node(router, at, added, err);
 }
 
 tims_status tims_router_new(const tims_route *const *routes, size_t count, tims_router **ret_router,
@@ -212,16 +226,16 @@ typedef struct search {
     uint32_t allowed;
 } search;
 
-static const tims_route *choose_route(const node *leaf, search *s)
+static const leaf_route *choose_route(const node *leaf, search *s)
 {
     s->allowed |= leaf->methods;
     for (size_t i = 0; i < leaf->route_count; i++)
-        if (leaf->routes[i]->methods & (uint32_t)s->method)
-            return leaf->routes[i];
+        if (leaf->routes[i].route->methods & (uint32_t)s->method)
+            return &leaf->routes[i];
     if (s->method == TIMS_METHOD_HEAD)
         for (size_t i = 0; i < leaf->route_count; i++)
-            if (leaf->routes[i]->methods & TIMS_METHOD_GET)
-                return leaf->routes[i];
+            if (leaf->routes[i].route->methods & TIMS_METHOD_GET)
+                return &leaf->routes[i];
     return NULL;
 }
 
@@ -239,20 +253,20 @@ static bool value_fits(param_kind kind, tims_str value)
     }
 }
 
-static const tims_route *find_below(const node *at, tims_str rest, search *s);
+static const leaf_route *find_below(const node *at, tims_str rest, search *s);
 
-static const tims_route *find_child(const node *child, tims_str rest, search *s)
+static const leaf_route *find_child(const node *child, tims_str rest, search *s)
 {
     return rest.data == NULL ? choose_route(child, s) : find_below(child, rest, s);
 }
 
-static const tims_route *find_below(const node *at, tims_str rest, search *s)
+static const leaf_route *find_below(const node *at, tims_str rest, search *s)
 {
     tims_str whole = rest;
     tims_str segment = tims_str_cut(&rest, '/');
     bool is_there = false;
     size_t place = find_place(at, segment, &is_there);
-    const tims_route *route = NULL;
+    const leaf_route *route = NULL;
     if (is_there && (route = find_child(at->children[place], rest, s)))
         return route;
     for (int kind = PARAM_ID; kind < PARAM_PATH; kind++) {
@@ -273,22 +287,16 @@ static const tims_route *find_below(const node *at, tims_str rest, search *s)
     return route;
 }
 
-/* The names come from the matched route, since routes that share nodes may name them differently. */
-static tims_pairs name_params(const tims_route *route, const search *s, tims_arena *arena)
+static tims_pairs name_params(const leaf_route *route, const search *s, tims_arena *arena)
 {
     tims_pairs pairs = { 0 };
+    TIMS_ASSERT(route->name_count == s->value_count);
     if (s->value_count == 0)
         return pairs;
     pairs.items = TIMS_NEW_ARRAY(arena, tims_pair, s->value_count);
-    tims_str rest = http__rest(tims_str_from(route->pattern), 1);
-    while (rest.data != NULL && pairs.count < s->value_count) {
-        tims_str segment = tims_str_cut(&rest, '/');
-        param_kind kind;
-        if (!is_param(segment) || !parse_param(segment, &pairs.items[pairs.count].name, &kind))
-            continue;
-        pairs.items[pairs.count].value = s->values[pairs.count];
-        pairs.count++;
-    }
+    pairs.count = s->value_count;
+    for (size_t i = 0; i < pairs.count; i++)
+        pairs.items[i] = (tims_pair){ route->names[i], s->values[i] };
     return pairs;
 }
 
@@ -309,11 +317,11 @@ const tims_route *tims_router_find(const tims_router *router, tims_arena *arena,
 {
     TIMS_ASSERT(path.length > 0 && path.data[0] == '/');
     search s = { .method = method };
-    const tims_route *route = find_below(router->root, http__rest(path, 1), &s);
-    if (route) {
-        *ret_params = name_params(route, &s, arena);
+    const leaf_route *found = find_below(router->root, http__rest(path, 1), &s);
+    if (found) {
+        *ret_params = name_params(found, &s, arena);
         *ret_allowed = s.allowed;
-        return route;
+        return found->route;
     }
     *ret_allowed = s.allowed;
     *ret_redirect = s.allowed ? (tims_str){ 0 } : find_redirect(router, arena, method, path);

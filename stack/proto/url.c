@@ -103,10 +103,35 @@ static bool is_query(tims_str query)
     return true;
 }
 
+/* Most targets need no work: letters, digits and "-_~/" without an empty segment mean what they say. (A dot
+ * may be a dot segment, so only dots behind such a character pass.) Returns the path's length, or 0 when a
+ * closer look is due. */
+static size_t find_plain_path(tims_str target)
+{
+    unsigned char before = 0;
+    for (size_t i = 0; i < target.length; i++) {
+        unsigned char c = (unsigned char)target.data[i];
+        bool is_word = (unsigned char)((c | 0x20) - 'a') < 26 || (unsigned char)(c - '0') < 10 || c == '-' ||
+                       c == '_' || c == '~';
+        if (c == '?')
+            return i;
+        if (!is_word && !(c == '/' && before != '/') && !(c == '.' && before != '/' && before != '.'))
+            return 0;
+        before = c;
+    }
+    return target.length;
+}
+
 tims_status tims_url_split_target(tims_arena *arena, tims_str target, tims_str *ret_path, tims_str *ret_query,
                                   tims_error *err)
 {
     bool absolute = target.length > 0 && target.data[0] != '/';
+    size_t plain = absolute ? 0 : find_plain_path(target);
+    if (plain == target.length && plain > 0) {
+        *ret_path = tims_copy(arena, target); /* terminated */
+        *ret_query = (tims_str){ "", 0 };
+        return TIMS_OK;
+    }
     tims_str rest = strip_authority(target);
     bool starred = tims_str_equal(target, TIMS_STR("*"));
     if (target.length == 0 || (absolute && rest.length == target.length && !starred))
