@@ -45,6 +45,12 @@ bool tims_not_modified(tims_request *rq, tims_str etag)
            modified <= since;
 }
 
+bool tims_if_match(const tims_request *rq, tims_str etag)
+{
+    tims_str tags = tims_header_of(rq, TIMS_STR("If-Match"));
+    return !tags.data || http__etag_is_in(tags, etag, true);
+}
+
 static bool read_offset(tims_str text, uint64_t *ret_value)
 {
     int64_t value = 0;

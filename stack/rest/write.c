@@ -241,13 +241,9 @@ tims_answer rest__create(tims_request *rq)
 static void *find_row(tims_request *rq, const tims_model *model)
 {
     void *row = tims_get(rq, model, tims_path_id(rq, "id")); /* Raises: 404 */
-    tims_str wanted = tims_header_of(rq, TIMS_STR("If-Match"));
-    if (wanted.data == NULL || tims_str_equal(tims_str_trim(wanted), TIMS_STR("*")))
+    if (!tims_header_of(rq, TIMS_STR("If-Match")).data ||
+        tims_if_match(rq, rest__etag(rq->arena, rest__row_text(rq, model, row))))
         return row;
-    tims_str etag = rest__etag(rq->arena, rest__row_text(rq, model, row));
-    while (wanted.length > 0)
-        if (tims_str_equal(tims_str_trim(tims_str_cut(&wanted, ',')), etag))
-            return row;
     tims_raise(rq, 412, "precondition_failed", "%s", tims_status_text(TIMS_PRECONDITION));
 }
 

@@ -114,6 +114,9 @@ typedef struct tims_uploads { tims_upload *items; size_t count; } tims_uploads;
 tims_uploads tims_body_uploads(tims_request *rq);
 /* If-None-Match / If-Modified-Since against this ETag: true when 304 is the answer. Sets the ETag header. */
 bool tims_not_modified(tims_request *rq, tims_str etag);
+/* If-Match of a change: true when it is absent or names this ETag. Weak tags count, since compressing an answer is
+ * what makes its tag weak. */
+bool tims_if_match(const tims_request *rq, tims_str etag);
 
 /* --- streaming answers ----------------------------------------------------------------------------------------------- */
 
