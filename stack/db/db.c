@@ -100,6 +100,14 @@ void tims_db_end_snapshot(tims_db_session *session)
         session->driver->snapshot_end(session);
 }
 
+int64_t *tims_db_snapshot_memo(tims_db_session *session)
+{
+    TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
+    if (session->snapshot_depth == 0 || session->depth > 0)
+        return NULL;
+    return session->driver->snapshot_memo(session);
+}
+
 /* --- transactions ------------------------------------------------------------------------------------ */
 
 static tims_status fail_broken(const tims_db_session *session, tims_error *err)

@@ -59,6 +59,7 @@ struct db__driver {
 
     tims_status (*snapshot)(tims_db_session *session, tims_error *err); /* the outermost only */
     void (*snapshot_end)(tims_db_session *session);
+    int64_t *(*snapshot_memo)(tims_db_session *session); /* in a snapshot, outside of a transaction */
     /* The outermost transaction. `schema`: alone, foreign keys checked at the commit only. */
     tims_status (*begin)(tims_db_session *session, bool schema, tims_error *err);
     tims_status (*commit)(tims_db_session *session, tims_error *err); /* ends it either way */

@@ -154,9 +154,15 @@ tims_str tims_change_ddl(tims_arena *arena, const tims_models *models, tims_db_d
 
 /* --- reading the log --------------------------------------------------------------------------------- */
 
-/* The highest id ever given out, also when old log rows have been removed. */
+/* The highest id ever given out, also when old log rows have been removed. Every read names its position, so
+ * it is asked for once per state of the database, not once per request. */
 tims_status tims_position(tims_db_session *db, int64_t *ret_position, tims_error *err)
 {
+    int64_t *memo = tims_db_snapshot_memo(db);
+    if (memo != NULL && *memo > 0) {
+        *ret_position = *memo;
+        return TIMS_OK;
+    }
     tims_db_rows *rows = NULL;
     tims_str sql = TIMS_STR("SELECT coalesce((SELECT max(id) FROM tims_change), "
                             "(SELECT seq FROM sqlite_sequence WHERE name = 'tims_change'), 0)");
@@ -165,9 +171,12 @@ tims_status tims_position(tims_db_session *db, int64_t *ret_position, tims_error
         return status;
     int64_t position = tims_db_next(rows) ? tims_db_get_int(rows, 0) : 0;
     status = tims_db_rows_end(&rows, err);
-    if (status == TIMS_OK)
-        *ret_position = position;
-    return status;
+    if (status != TIMS_OK)
+        return status;
+    if (memo != NULL)
+        *memo = position;
+    *ret_position = position;
+    return TIMS_OK;
 }
 
 tims_status tims_epoch(tims_db_session *db, tims_arena *arena, tims_str *ret_epoch, tims_error *err)

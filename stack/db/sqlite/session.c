@@ -28,25 +28,44 @@ void sqlite__session_end(tims_db_session *base)
 
 /* --- snapshots --------------------------------------------------------------------------------------- */
 
-/* BEGIN alone takes no snapshot: the first read does. It is made here, so that "from here on" is true. */
+/* A statement that has given a row and was not reset keeps its read transaction, and all that is read on the
+ * connection meanwhile is read in it. One statement thus does what BEGIN, a first read (BEGIN alone takes no
+ * snapshot) and COMMIT would do, 3 µs cheaper, and tells whether anything was committed since the last time.
+ */
+static int anchor(sqlite__connection *connection, sqlite__statement *statement)
+{
+    int code = sqlite3_step(statement->handle);
+    if (code != SQLITE_ROW)
+        return code;
+    int64_t version = sqlite3_column_int64(statement->handle, 0);
+    if (version != connection->data_version)
+        connection->memo = 0;
+    connection->data_version = version;
+    return SQLITE_OK;
+}
+
 tims_status sqlite__snapshot(tims_db_session *base, tims_error *err)
 {
     sqlite__session *session = (sqlite__session *)base;
     sqlite__connection *connection;
+    sqlite__statement *statement;
     tims_status status = sqlite__pool_take(session->pool, &connection, err);
     if (status != TIMS_OK)
         return status;
-    int code = sqlite__connection_do(connection, TIMS_STR("BEGIN"));
-    if (code == SQLITE_OK)
-        code = sqlite__connection_do(connection, TIMS_STR("SELECT 1 FROM sqlite_schema LIMIT 1"));
-    if (code != SQLITE_OK) {
-        status = sqlite__fault(connection, code, NULL, err);
-        if (!sqlite3_get_autocommit(connection->handle))
-            (void)sqlite__connection_do(connection, TIMS_STR("ROLLBACK"));
+    status = sqlite__statement_get(connection, TIMS_STR("PRAGMA data_version"), &statement, err);
+    if (status == TIMS_OK) {
+        int code = anchor(connection, statement);
+        if (code != SQLITE_OK) {
+            status = sqlite__fault(connection, code, NULL, err);
+            sqlite__statement_release(connection, statement);
+        }
+    }
+    if (status != TIMS_OK) {
         sqlite__pool_give(session->pool, connection);
         return status;
     }
     session->snapshot = connection;
+    session->anchor = statement;
     return TIMS_OK;
 }
 
@@ -56,9 +75,14 @@ void sqlite__snapshot_end(tims_db_session *base)
     sqlite__connection *connection = session->snapshot;
     sqlite__rows_cut(session, connection, TIMS_OK);
     session->snapshot = NULL;
-    (void)sqlite__connection_do(connection, TIMS_STR("COMMIT"));
-    TIMS_ASSERT(sqlite3_get_autocommit(connection->handle));
+    sqlite__statement_release(connection, session->anchor);
+    TIMS_ASSERT(sqlite3_txn_state(connection->handle, NULL) == SQLITE_TXN_NONE);
     sqlite__pool_give(session->pool, connection);
+}
+
+int64_t *sqlite__snapshot_memo(tims_db_session *base)
+{
+    return &((sqlite__session *)base)->snapshot->memo;
 }
 
 tims_status sqlite__foreign_version(tims_db_session *base, int64_t *ret_version, tims_error *err)

@@ -49,7 +49,8 @@ typedef struct sqlite__connection {
     sqlite__statement *newest, *oldest;
     sqlite__statement *buckets[SQLITE_STATEMENT_BUCKETS];
     uint32_t statement_count;
-    int wal_frames; /* after its last commit */
+    int wal_frames;             /* after its last commit */
+    int64_t data_version, memo; /* of its last snapshot; what was noted about that state, 0: nothing */
 } sqlite__connection;
 
 tims_status sqlite__connection_open(const char *path, bool writes, sqlite__connection **ret_connection,
@@ -201,6 +202,7 @@ typedef struct sqlite__session {
     sqlite__store *store;
     sqlite__pool *pool;
     sqlite__connection *snapshot;
+    sqlite__statement *anchor; /* keeps the snapshot */
     sqlite__turn turn;
     bool schema;
     int64_t held_since_us;
@@ -225,6 +227,7 @@ void sqlite__session_start(tims_db_session *session);
 void sqlite__session_end(tims_db_session *session);
 tims_status sqlite__snapshot(tims_db_session *session, tims_error *err);
 void sqlite__snapshot_end(tims_db_session *session);
+int64_t *sqlite__snapshot_memo(tims_db_session *session);
 tims_status sqlite__begin(tims_db_session *session, bool schema, tims_error *err);
 tims_status sqlite__commit(tims_db_session *session, tims_error *err);
 void sqlite__rollback(tims_db_session *session);

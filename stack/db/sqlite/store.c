@@ -22,6 +22,7 @@ const db__driver db__sqlite_driver = {
     .session_end = sqlite__session_end,
     .snapshot = sqlite__snapshot,
     .snapshot_end = sqlite__snapshot_end,
+    .snapshot_memo = sqlite__snapshot_memo,
     .begin = sqlite__begin,
     .commit = sqlite__commit,
     .rollback = sqlite__rollback,

@@ -1,27 +1,29 @@
 /* db.h: statements, rows, snapshots and transactions on the app's database; one API over a driver table.
  *
- * SQLite here: WAL. Each loop has read connections of its own, on which statements run at once. There is one write
- * connection; a transaction owns it for a moment and runs its statements on its own loop's thread, then passes it on;
- * when nobody else is waiting (or a group is full) the writer thread commits the whole group with one fsync and wakes
- * every transaction in it. A savepoint each keeps a failing one from spoiling the others. */
+ * SQLite here: WAL. Each loop has read connections of its own, on which statements run at once. There is one
+ * write connection; a transaction owns it for a moment and runs its statements on its own loop's thread, then
+ * passes it on; when nobody else is waiting (or a group is full) the writer thread commits the whole group
+ * with one fsync and wakes every transaction in it. A savepoint each keeps a failing one from spoiling the
+ * others. */
 #ifndef TIMS_DB_H
 #define TIMS_DB_H
 
 #include "tims/base.h"
 #include "tims/loop.h"
 
-typedef struct tims_db tims_db;             /* one database of the process */
+typedef struct tims_db tims_db;                 /* one database of the process */
 typedef struct tims_db_session tims_db_session; /* what one scope (request, task, command) does on it */
 
 typedef enum tims_db_dialect { TIMS_SQLITE, TIMS_POSTGRES } tims_db_dialect;
 
 typedef struct tims_db_options {
-    tims_str url;                 /* sqlite:path, sqlite::memory: is refused; postgres://… */
-    int64_t busy_timeout_ms;      /* for foreign writers; 0: 5 s */
-    int64_t transaction_max_ms;   /* a transaction on a loop that holds the writer longer is rolled back; 0: 5 s */
-    int64_t begin_timeout_ms;     /* waiting for the writer; 0: 10 s, then UNAVAILABLE */
-    uint32_t group_max;           /* transactions per commit; 0: 256 */
-    bool exclusive;               /* take the lock file: a second serving process gets BUSY */
+    tims_str url;            /* sqlite:path, sqlite::memory: is refused; postgres://… */
+    int64_t busy_timeout_ms; /* for foreign writers; 0: 5 s */
+    /* a transaction on a loop that holds the writer longer is rolled back; 0: 5 s */
+    int64_t transaction_max_ms;
+    int64_t begin_timeout_ms; /* waiting for the writer; 0: 10 s, then UNAVAILABLE */
+    uint32_t group_max;       /* transactions per commit; 0: 256 */
+    bool exclusive;           /* take the lock file: a second serving process gets BUSY */
 } tims_db_options;
 
 /* Errors: UNAVAILABLE, BUSY (another serve owns it), IO, each with one clear sentence. */
@@ -29,10 +31,17 @@ tims_status tims_db_open(const tims_db_options *options, tims_db **ret_db, tims_
 void tims_db_close(tims_db **db);
 tims_db_dialect tims_db_dialect_of(const tims_db *db);
 
-/* --- values ------------------------------------------------------------------------------------------------------ */
+/* --- values ----------------------------------------------------------------------------------- */
 
-typedef enum tims_db_type { TIMS_DB_NULL, TIMS_DB_INT, TIMS_DB_DOUBLE, TIMS_DB_TEXT, TIMS_DB_BLOB } tims_db_type;
-/* A bound parameter. Ids are bound as their 36-character text, times as integer microseconds, booleans as 0/1. */
+typedef enum tims_db_type {
+    TIMS_DB_NULL,
+    TIMS_DB_INT,
+    TIMS_DB_DOUBLE,
+    TIMS_DB_TEXT,
+    TIMS_DB_BLOB
+} tims_db_type;
+/* A bound parameter. Ids are bound as their 36-character text, times as integer microseconds, booleans as
+ * 0/1. */
 typedef struct tims_db_value {
     tims_db_type type;
     int64_t integer;
@@ -48,18 +57,22 @@ tims_db_value tims_db_blob(tims_str value);
 tims_db_value tims_db_id(tims_id value);
 tims_db_value tims_db_null(void);
 
-/* --- sessions ------------------------------------------------------------------------------------------------------ */
+/* --- sessions --------------------------------------------------------------------------------- */
 
-/* In `arena`, ended (rolled back if need be) when it ends. On a loop: fibers only. `loop` NULL: a command's session,
- * blocking, no fiber. */
+/* In `arena`, ended (rolled back if need be) when it ends. On a loop: fibers only. `loop` NULL: a command's
+ * session, blocking, no fiber. */
 tims_db_session *tims_db_session_new(tims_db *db, tims_loop *loop, tims_arena *arena);
 
 /* Several reads that must agree: from here to end_snapshot all reads see one state. Nested calls count. */
 tims_status tims_db_begin_snapshot(tims_db_session *session, tims_error *err);
 void tims_db_end_snapshot(tims_db_session *session);
+/* A number noted about the state that the snapshot shows: 0 until somebody sets it, kept for later snapshots as
+ * long as nobody commits. NULL outside of a snapshot and inside a transaction. The change log's position lives
+ * here. */
+int64_t *tims_db_snapshot_memo(tims_db_session *session);
 
-/* Waits for the writer. Suspends. Nested calls make savepoints. Reads inside see the transaction's own writes.
- * Errors: UNAVAILABLE, TIMEOUT, CANCELLED. */
+/* Waits for the writer. Suspends. Nested calls make savepoints. Reads inside see the transaction's own
+ * writes. Errors: UNAVAILABLE, TIMEOUT, CANCELLED. */
 tims_status tims_db_begin(tims_db_session *session, tims_error *err);
 /* The outermost commit returns when the changes are durable (fsync'd). Suspends, shielded.
  * Errors: CONFLICT (deferred constraints), UNAVAILABLE (disk full, I/O error: nothing was written). */
@@ -69,17 +82,18 @@ bool tims_db_in_transaction(const tims_db_session *session);
 /* Called on the session's loop after the outermost transaction is durable (never when it was not). */
 void tims_db_on_commit(tims_db_session *session, tims_loop_fn function, void *argument);
 
-/* --- statements ------------------------------------------------------------------------------------------------------- */
+/* --- statements ------------------------------------------------------------------------------- */
 
-/* Rows are read one at a time; a statement that writes needs a transaction (or tims_db_run); open rows end with
- * tims_db_rows_end, the transaction they were opened in, or the session. `sql` uses ?1 ?2 …; statements
+/* Rows are read one at a time; a statement that writes needs a transaction (or tims_db_run); open rows end
+ * with tims_db_rows_end, the transaction they were opened in, or the session. `sql` uses ?1 ?2 …; statements
  * are prepared once per connection and kept (LRU of 256).
- * Errors: CONFLICT with err->code "unique" | "foreign_key" | "not_null" | "check" and the column in the pointer list,
- * UNAVAILABLE (busy, disk full, lost), TIMEOUT, INTERNAL (a bad statement; the text goes to detail). */
+ * Errors: CONFLICT with err->code "unique" | "foreign_key" | "not_null" | "check" and the column in the
+ * pointer list, UNAVAILABLE (busy, disk full, lost), TIMEOUT, INTERNAL (a bad statement; the text goes to
+ * detail). */
 typedef struct tims_db_rows tims_db_rows;
 tims_status tims_db_query(tims_db_session *session, tims_str sql, const tims_db_value *values, size_t count,
                           tims_db_rows **ret_rows, tims_error *err);
-bool tims_db_next(tims_db_rows *rows);   /* false: no more, or an error: see rows_end */
+bool tims_db_next(tims_db_rows *rows); /* false: no more, or an error: see rows_end */
 tims_status tims_db_rows_end(tims_db_rows **rows, tims_error *err);
 /* Runs a statement without rows; `ret_changed` may be NULL. Outside a transaction it makes one of its own. */
 tims_status tims_db_run(tims_db_session *session, tims_str sql, const tims_db_value *values, size_t count,
@@ -93,18 +107,19 @@ tims_str tims_db_get_text(const tims_db_rows *rows, int column);
 tims_id tims_db_get_id(const tims_db_rows *rows, int column);
 const char *tims_db_column_name(const tims_db_rows *rows, int column);
 
-/* --- for commands, migrations and the feed ------------------------------------------------------------------------------ */
+/* --- for commands, migrations and the feed ---------------------------------------------------- */
 
 /* Many statements in one text (DDL), inside the session's transaction. */
 tims_status tims_db_script(tims_db_session *session, tims_str sql, tims_error *err);
-/* As tims_db_begin, for changes of the schema: no other transaction shares its commit, foreign keys are not enforced
- * while it runs but checked as a whole at its commit (CONFLICT). Waits for other processes. Blocking sessions only,
- * outermost only. */
+/* As tims_db_begin, for changes of the schema: no other transaction shares its commit, foreign keys are not
+ * enforced while it runs but checked as a whole at its commit (CONFLICT). Waits for other processes. Blocking
+ * sessions only, outermost only. */
 tims_status tims_db_begin_schema(tims_db_session *session, tims_error *err);
-/* Told after every group commit of this process, on the writer's thread: poke a loop from it. One per argument;
- * `function` NULL ends it (it is not running when this returns). */
+/* Told after every group commit of this process, on the writer's thread: poke a loop from it. One per
+ * argument; `function` NULL ends it (it is not running when this returns). */
 void tims_db_watch_commits(tims_db *db, void (*function)(void *argument), void *argument);
-/* A number that changes when another process has committed (and may change for commits of this one); cheap. */
+/* A number that changes when another process has committed (and may change for commits of this one);
+ * cheap. */
 tims_status tims_db_foreign_version(tims_db_session *session, int64_t *ret_version, tims_error *err);
 
 #endif
