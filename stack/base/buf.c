@@ -91,8 +91,7 @@ void tims_buf_consume(tims_buf *buf, size_t bytes)
         memmove(buf->data, buf->data + bytes, buf->length);
 }
 
-/* --- printf with %S ----------------------------------------------------------------------------------------
- */
+/* --- printf with %S --------------------------------------------------------------------------- */
 
 typedef struct argument_source {
     va_list list;

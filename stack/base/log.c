@@ -1,7 +1,7 @@
 /* log.c: one line per event, for people or as JSON, one write per line.
  *
- * The access log is busier than that: its lines are gathered per thread and written once a tick by the loop.
- */
+ * The access log is busier than that: its lines are gathered per thread and written once a tick by the
+ * loop. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -130,4 +130,10 @@ void tims_log_flush(void)
         return;
     write_all(gathered.data, gathered.length);
     gathered.length = 0;
+}
+
+void tims_log_close_thread(void)
+{
+    tims_log_flush();
+    tims_buf_free(&gathered);
 }

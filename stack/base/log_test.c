@@ -2,6 +2,7 @@
 #include "base/testing.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
 
 typedef struct fixture {
@@ -90,6 +91,27 @@ static void gathered_lines_are_written_at_the_flush_and_in_order(void **state)
     assert_true(tims_str_starts_with(written(f), TIMS_STR("three\n")));
 }
 
+static void *append_and_end(void *argument)
+{
+    (void)argument;
+    tims_log_append_line(TIMS_STR("from a thread\n"));
+    tims_log_close_thread();
+    tims_log_append_line(TIMS_STR("and again\n"));
+    tims_log_close_thread();
+    return NULL;
+}
+
+/* LeakSanitizer is the judge of the buffer. */
+static void a_thread_that_ends_writes_its_lines_and_gives_its_buffer_back(void **state)
+{
+    fixture *f = *state;
+    pthread_t thread;
+    tims_log_setup(TIMS_LOG_INFO, TIMS_LOG_HUMAN, f->ends[1]);
+    assert_int_equal(pthread_create(&thread, NULL, append_and_end, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_str(written(f), "from a thread\nand again\n");
+}
+
 static void a_long_line_is_cut_not_lost(void **state)
 {
     fixture *f = *state;
@@ -112,6 +134,7 @@ int main(void)
         TEST(control_characters_cannot_forge_a_line),
         TEST(json_lines_are_escaped),
         TEST(gathered_lines_are_written_at_the_flush_and_in_order),
+        TEST(a_thread_that_ends_writes_its_lines_and_gives_its_buffer_back),
         TEST(a_long_line_is_cut_not_lost),
     };
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);

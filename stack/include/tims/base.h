@@ -31,8 +31,10 @@ typedef struct tims_str {
     size_t length;
 } tims_str;
 
+/* clang-format off */
 #define TIMS_STR(literal) ((tims_str){ "" literal, sizeof(literal) - 1 })
 #define TIMS_STR_INIT(literal) { "" literal, sizeof(literal) - 1 }
+/* clang-format on */
 /* For printf-like formats: "%.*s", TIMS_PRINT(s). */
 #define TIMS_PRINT(s) (int)(s).length, (s).data
 
@@ -41,8 +43,8 @@ bool tims_str_equal(tims_str a, tims_str b);
 bool tims_str_equal_ignoring_case(tims_str a, tims_str b); /* ASCII only */
 bool tims_str_starts_with(tims_str s, tims_str prefix);
 bool tims_str_ends_with(tims_str s, tims_str suffix);
-int tims_str_compare(tims_str a, tims_str b); /* bytewise, like memcmp then length */
-tims_str tims_str_trim(tims_str s);           /* ASCII white space at both ends */
+int tims_str_compare(tims_str a, tims_str b);                /* bytewise, like memcmp then length */
+tims_str tims_str_trim(tims_str s);                          /* ASCII white space at both ends */
 tims_str tims_str_slice(tims_str s, size_t from, size_t to); /* clamped to the length */
 /* The offset of `needle` in `s`, or SIZE_MAX. */
 size_t tims_str_find(tims_str s, tims_str needle);
@@ -86,49 +88,76 @@ void tims_time_format(tims_time time, char ret_text[TIMS_TIME_TEXT_LENGTH]);
 /* RFC 3339 with Z or an offset and 0–9 fraction digits (cut to microseconds). */
 TIMS_MUST_USE bool tims_time_parse(tims_str text, tims_time *ret_time);
 
-/* --- optional values: absent is a type, never a convention ------------------------------------------------ */
+/* --- optional values: absent is a type, never a convention ------------------------------------ */
 
-typedef struct tims_opt_bool { bool present, value; } tims_opt_bool;
-typedef struct tims_opt_int { bool present; int64_t value; } tims_opt_int;
-typedef struct tims_opt_double { bool present; double value; } tims_opt_double;
-typedef struct tims_opt_str { bool present; tims_str value; } tims_opt_str;
-typedef struct tims_opt_id { bool present; tims_id value; } tims_opt_id;
-typedef struct tims_opt_time { bool present; tims_time value; } tims_opt_time;
-typedef struct tims_ids { tims_id *items; size_t count; } tims_ids;
-typedef struct tims_strs { tims_str *items; size_t count; } tims_strs;
+typedef struct tims_opt_bool {
+    bool present, value;
+} tims_opt_bool;
+typedef struct tims_opt_int {
+    bool present;
+    int64_t value;
+} tims_opt_int;
+typedef struct tims_opt_double {
+    bool present;
+    double value;
+} tims_opt_double;
+typedef struct tims_opt_str {
+    bool present;
+    tims_str value;
+} tims_opt_str;
+typedef struct tims_opt_id {
+    bool present;
+    tims_id value;
+} tims_opt_id;
+typedef struct tims_opt_time {
+    bool present;
+    tims_time value;
+} tims_opt_time;
+typedef struct tims_ids {
+    tims_id *items;
+    size_t count;
+} tims_ids;
+typedef struct tims_strs {
+    tims_str *items;
+    size_t count;
+} tims_strs;
 /* A JSON document kept as text, already checked. */
-typedef struct tims_json_text { tims_str text; } tims_json_text;
+typedef struct tims_json_text {
+    tims_str text;
+} tims_json_text;
 
 /* A constant list of names, for tables: TIMS_NAMES("text", "read"). */
 typedef struct tims_names {
     const char *const *items;
     size_t count;
 } tims_names;
+/* clang-format off */
 #define TIMS_NAMES(...)                                                       \
     (tims_names){ (const char *const[]){ __VA_ARGS__ },                       \
                   sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *) }
+/* clang-format on */
 bool tims_names_contain(tims_names names, tims_str name);
 
-/* --- status and error ------------------------------------------------------------------------------------- */
+/* --- status and error ------------------------------------------------------------------------- */
 
 /* One table gives the constant, the machine-readable code, the HTTP status and the default sentence. */
-#define TIMS_STATUS_TABLE(X)                                                                        \
-    X(OK, "ok", 200, "Fine.")                                                                       \
-    X(INVALID, "invalid", 422, "The input is not valid.")                                           \
-    X(MALFORMED, "malformed", 400, "The input cannot be read.")                                     \
-    X(UNAUTHORIZED, "unauthorized", 401, "Sign in first.")                                          \
-    X(FORBIDDEN, "forbidden", 403, "You may not do this.")                                          \
-    X(NOT_FOUND, "not_found", 404, "There is no such thing, or it is not yours to see.")            \
-    X(CONFLICT, "conflict", 409, "Something else already has this value.")                          \
-    X(PRECONDITION, "precondition_failed", 412, "It was changed meanwhile; read it again.")         \
-    X(TOO_LARGE, "too_large", 413, "The input is too large.")                                       \
-    X(THROTTLED, "throttled", 429, "Too many requests; wait a moment.")                             \
-    X(INTERNAL, "internal", 500, "Something went wrong here. It has been logged.")                  \
-    X(UNAVAILABLE, "unavailable", 503, "A part this needs does not answer; try again shortly.")     \
-    X(TIMEOUT, "timeout", 504, "It took too long.")                                                 \
-    X(CANCELLED, "cancelled", 499, "The caller went away.")                                         \
-    X(IO, "io", 500, "Reading or writing failed.")                                                  \
-    X(CLOSED, "closed", 500, "The other side closed.")                                              \
+#define TIMS_STATUS_TABLE(X)                                                                    \
+    X(OK, "ok", 200, "Fine.")                                                                   \
+    X(INVALID, "invalid", 422, "The input is not valid.")                                       \
+    X(MALFORMED, "malformed", 400, "The input cannot be read.")                                 \
+    X(UNAUTHORIZED, "unauthorized", 401, "Sign in first.")                                      \
+    X(FORBIDDEN, "forbidden", 403, "You may not do this.")                                      \
+    X(NOT_FOUND, "not_found", 404, "There is no such thing, or it is not yours to see.")        \
+    X(CONFLICT, "conflict", 409, "Something else already has this value.")                      \
+    X(PRECONDITION, "precondition_failed", 412, "It was changed meanwhile; read it again.")     \
+    X(TOO_LARGE, "too_large", 413, "The input is too large.")                                   \
+    X(THROTTLED, "throttled", 429, "Too many requests; wait a moment.")                         \
+    X(INTERNAL, "internal", 500, "Something went wrong here. It has been logged.")              \
+    X(UNAVAILABLE, "unavailable", 503, "A part this needs does not answer; try again shortly.") \
+    X(TIMEOUT, "timeout", 504, "It took too long.")                                             \
+    X(CANCELLED, "cancelled", 499, "The caller went away.")                                     \
+    X(IO, "io", 500, "Reading or writing failed.")                                              \
+    X(CLOSED, "closed", 500, "The other side closed.")                                          \
     X(BUSY, "busy", 503, "It is in use by somebody else.")
 
 /* Must be looked at: clang refuses a call whose status is dropped. */
@@ -136,7 +165,7 @@ typedef enum TIMS_MUST_USE_TYPE tims_status {
 #define X(name, code, http, text) TIMS_##name,
     TIMS_STATUS_TABLE(X)
 #undef X
-    TIMS_STATUS_COUNT
+        TIMS_STATUS_COUNT
 } tims_status;
 
 const char *tims_status_name(tims_status status); /* "not_found" */
@@ -165,10 +194,13 @@ typedef struct tims_error {
 /* Fills `err` (NULL is allowed) and returns `status`, so that `return tims_fail(…)` reads well. */
 tims_status tims_fail(tims_error *err, tims_status status, const char *code, const char *format, ...)
     TIMS_PRINTF(4, 5);
+#ifdef __clang_analyzer__ /* which does not see that the status comes back */
+#define tims_fail(err, status, ...) ((void)!(tims_fail)(err, status, __VA_ARGS__), (tims_status)(status))
+#endif
 /* Adds what only the log may see. */
 void tims_error_detail(tims_error *err, const char *format, ...) TIMS_PRINTF(2, 3);
 
-/* --- arena: memory and cleanups that end together ---------------------------------------------------------- */
+/* --- arena: memory and cleanups that end together --------------------------------------------- */
 
 typedef struct tims_arena tims_arena;
 typedef void (*tims_defer_fn)(void *argument);
@@ -192,13 +224,13 @@ void *tims_alloc_raw(tims_arena *arena, size_t bytes);
 /* `function(argument)` runs when the arena ends. */
 void tims_arena_defer(tims_arena *arena, tims_defer_fn function, void *argument);
 size_t tims_arena_used(const tims_arena *arena);
-tims_str tims_copy(tims_arena *arena, tims_str s);       /* adds a terminator that is not counted */
-const char *tims_copy_c(tims_arena *arena, tims_str s);  /* the same, as a C string */
+tims_str tims_copy(tims_arena *arena, tims_str s);      /* adds a terminator that is not counted */
+const char *tims_copy_c(tims_arena *arena, tims_str s); /* the same, as a C string */
 /* printf with two additions, both by value: "%S" takes a tims_str, "%I" a tims_id. */
 tims_str tims_print(tims_arena *arena, const char *format, ...);
 tims_str tims_print_v(tims_arena *arena, const char *format, va_list arguments);
 
-/* --- buf: bytes that grow up to a maximum -------------------------------------------------------------------- */
+/* --- buf: bytes that grow up to a maximum ----------------------------------------------------- */
 
 /* Growth past `max` sets `overflow` and drops the bytes; check once at the end. */
 typedef struct tims_buf {
@@ -222,24 +254,27 @@ void tims_buf_print_v(tims_buf *buf, const char *format, va_list arguments);
 /* The same with every %S and %s value percent-encoded as one URL component, for URLs and filters. */
 void tims_buf_print_url_v(tims_buf *buf, const char *format, va_list arguments);
 void tims_buf_consume(tims_buf *buf, size_t bytes); /* drops bytes at the front */
-static inline tims_str tims_buf_str(const tims_buf *buf) { return (tims_str){ buf->data, buf->length }; }
+static inline tims_str tims_buf_str(const tims_buf *buf)
+{
+    return (tims_str){ buf->data, buf->length };
+}
 
-/* --- map: from bytes to a pointer, SipHash with a random seed -------------------------------------------------- */
+/* --- map: from bytes to a pointer, SipHash with a random seed --------------------------------- */
 
 typedef struct tims_map tims_map;
 tims_map *tims_map_new(void);
 void tims_map_free(tims_map **map);
-void *tims_map_get(const tims_map *map, tims_str key);            /* NULL when absent */
+void *tims_map_get(const tims_map *map, tims_str key); /* NULL when absent */
 /* Copies the key. Returns the former value. `value` must not be NULL. */
 void *tims_map_set(tims_map *map, tims_str key, void *value);
-void *tims_map_remove(tims_map *map, tims_str key);               /* the former value */
+void *tims_map_remove(tims_map *map, tims_str key); /* the former value */
 size_t tims_map_count(const tims_map *map);
 /* Steps through all entries; start with *cursor = 0; false at the end. Do not change the map meanwhile,
  * except by removing the entry just returned. */
 bool tims_map_next(const tims_map *map, size_t *cursor, tims_str *ret_key, void **ret_value);
 uint64_t tims_hash(const void *data, size_t length, const uint64_t seed[2]); /* SipHash-1-3 */
 
-/* --- log -------------------------------------------------------------------------------------------------------- */
+/* --- log -------------------------------------------------------------------------------------- */
 
 typedef enum tims_log_level { TIMS_LOG_DEBUG, TIMS_LOG_INFO, TIMS_LOG_WARN, TIMS_LOG_ERROR } tims_log_level;
 typedef enum tims_log_format { TIMS_LOG_HUMAN, TIMS_LOG_JSON } tims_log_format;
@@ -258,17 +293,23 @@ const char *tims_log_scope(const char *scope);
  * tick: the access log costs one write per tick, not per request. */
 void tims_log_append_line(tims_str line);
 void tims_log_flush(void);
+/* Flushes and gives the buffer back: what a thread that may have appended lines does last. */
+void tims_log_close_thread(void);
 
-/* --- settings: typed values from the environment and .env ---------------------------------------------------------- */
+/* --- settings: typed values from the environment and .env ------------------------------------- */
 
 typedef enum tims_setting_kind {
-    TIMS_SETTING_STR, TIMS_SETTING_INT, TIMS_SETTING_BOOL, TIMS_SETTING_BYTES /* 64k 10m */,
+    TIMS_SETTING_STR,
+    TIMS_SETTING_INT,
+    TIMS_SETTING_BOOL,
+    TIMS_SETTING_BYTES /* 64k 10m */,
     TIMS_SETTING_MS /* 500ms 5s 2m 1h */
 } tims_setting_kind;
 
-/* One row of a settings table. `offset` is of the member in the settings struct: tims_str, int64_t or bool. */
+/* One row of a settings table. `offset` is of the member in the settings struct: tims_str, int64_t or
+ * bool. */
 typedef struct tims_setting {
-    const char *name;          /* the environment variable */
+    const char *name; /* the environment variable */
     tims_setting_kind kind;
     size_t offset;
     const char *default_value; /* as it would be written; NULL: must be given */
@@ -278,10 +319,10 @@ typedef struct tims_setting {
     const char *doc;
 } tims_setting;
 
-/* The environment wins over the `.env` file at `env_path` (missing is fine) which wins over the default. Strings
- * live in `arena`. Reports every wrong value at once, one line each, in `problems`. */
-tims_status tims_settings_load(tims_arena *arena, const tims_setting *table, size_t count, const char *env_path,
-                               void *ret_settings, tims_buf *problems);
+/* The environment wins over the `.env` file at `env_path` (missing is fine) which wins over the default.
+ * Strings live in `arena`. Reports every wrong value at once, one line each, in `problems`. */
+tims_status tims_settings_load(tims_arena *arena, const tims_setting *table, size_t count,
+                               const char *env_path, void *ret_settings, tims_buf *problems);
 /* A table for people: name, value (or "set" for secrets), default, doc. */
 void tims_settings_describe(const tims_setting *table, size_t count, const void *settings, tims_buf *out);
 

@@ -11,7 +11,8 @@
 #define TIMS_MUST_USE_TYPE
 #endif
 #define TIMS_NORETURN __attribute__((noreturn))
-#define TIMS_PRINTF(format_index, first_argument) __attribute__((format(printf, format_index, first_argument)))
+#define TIMS_PRINTF(format_index, first_argument) \
+    __attribute__((format(printf, format_index, first_argument)))
 #define TIMS_UNUSED __attribute__((unused))
 #define TIMS_COLD __attribute__((cold))
 #define TIMS_LIKELY(x) __builtin_expect(!!(x), 1)
