@@ -19,8 +19,7 @@ typedef struct binding {
     size_t error_count;
 } binding;
 
-/* --- complaints --------------------------------------------------------------------------------------------
- */
+/* --- complaints ------------------------------------------------------------------------------- */
 
 static bool is_full(const binding *b)
 {
@@ -62,8 +61,7 @@ static void add_field_error(binding *b, const tims_field *field, const char *cod
     add_error(b, pointer_to(b->arena, tims_str_from(field->name)), code, message);
 }
 
-/* --- one value ---------------------------------------------------------------------------------------------
- */
+/* --- one value -------------------------------------------------------------------------------- */
 
 static bool wants(json__complaint *complaint, const char *what)
 {
@@ -179,8 +177,7 @@ static bool read_optional(binding *b, const tims_field *field, const tims_json *
     return false;
 }
 
-/* --- lists -------------------------------------------------------------------------------------------------
- */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 /* A list's own rules, before anything is allocated for its items. */
 static bool check_list(const tims_field *field, const tims_json *value, json__complaint *complaint)
@@ -231,8 +228,7 @@ static void bind_strs(binding *b, const tims_field *field, const tims_json *valu
     *ret_strs = strs;
 }
 
-/* --- fields ------------------------------------------------------------------------------------------------
- */
+/* --- fields ----------------------------------------------------------------------------------- */
 
 static bool bind_value(binding *b, const tims_field *field, const tims_json *value,
                        json__complaint *complaint)

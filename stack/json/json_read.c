@@ -18,8 +18,7 @@ static const tims_json *json_of(const json_t *value)
     return (const tims_json *)value;
 }
 
-/* --- parse -------------------------------------------------------------------------------------------------
- */
+/* --- parse ------------------------------------------------------------------------------------ */
 
 typedef struct depth_scan {
     size_t line, column;
@@ -111,8 +110,7 @@ tims_status tims_json_parse(tims_arena *arena, tims_str text, const tims_json **
     return TIMS_OK;
 }
 
-/* --- look --------------------------------------------------------------------------------------------------
- */
+/* --- look ------------------------------------------------------------------------------------- */
 
 tims_json_type tims_json_type_of(const tims_json *value)
 {
@@ -208,8 +206,7 @@ bool tims_json_get_bool(const tims_json *object, tims_str key, bool fallback)
     return tims_json_as_bool(tims_json_get(object, key), fallback);
 }
 
-/* --- and back to text --------------------------------------------------------------------------------------
- */
+/* --- and back to text ------------------------------------------------------------------------- */
 
 /* Recursion is bounded by the depth the parser lets through. */
 static void write_value(tims_json_writer *w, const tims_json *value)

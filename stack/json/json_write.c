@@ -34,8 +34,7 @@ static inline void put_bytes(tims_buf *out, const char *data, size_t length)
     }
 }
 
-/* --- strings -----------------------------------------------------------------------------------------------
- */
+/* --- strings ---------------------------------------------------------------------------------- */
 
 /* How many leading bytes are plain: ASCII from 0x20 on, without quote and backslash. */
 static size_t count_plain(const char *data, size_t length)
@@ -167,8 +166,7 @@ void tims_json_escape(tims_buf *out, tims_str value)
     put_char(out, '"');
 }
 
-/* --- structure ---------------------------------------------------------------------------------------------
- */
+/* --- structure -------------------------------------------------------------------------------- */
 
 static inline uint64_t depth_bit(const tims_json_writer *w)
 {
@@ -231,8 +229,7 @@ void tims_json_key(tims_json_writer *w, tims_str name)
     w->after_key = true;
 }
 
-/* --- values ------------------------------------------------------------------------------------------------
- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 void tims_json_str(tims_json_writer *w, tims_str value)
 {

@@ -4,17 +4,29 @@
 
 #include "tims/base.h"
 
-/* --- field: one row of a struct's descriptor ---------------------------------------------------------------- */
+/* --- field: one row of a struct's descriptor -------------------------------------------------- */
 
 typedef enum tims_kind {
-    TIMS_KIND_BOOL, TIMS_KIND_INT, TIMS_KIND_DOUBLE, TIMS_KIND_STR, TIMS_KIND_ID, TIMS_KIND_TIME, TIMS_KIND_JSON,
-    TIMS_KIND_OPT_BOOL, TIMS_KIND_OPT_INT, TIMS_KIND_OPT_DOUBLE, TIMS_KIND_OPT_STR, TIMS_KIND_OPT_ID,
+    TIMS_KIND_BOOL,
+    TIMS_KIND_INT,
+    TIMS_KIND_DOUBLE,
+    TIMS_KIND_STR,
+    TIMS_KIND_ID,
+    TIMS_KIND_TIME,
+    TIMS_KIND_JSON,
+    TIMS_KIND_OPT_BOOL,
+    TIMS_KIND_OPT_INT,
+    TIMS_KIND_OPT_DOUBLE,
+    TIMS_KIND_OPT_STR,
+    TIMS_KIND_OPT_ID,
     TIMS_KIND_OPT_TIME,
-    TIMS_KIND_IDS, TIMS_KIND_STRS /* bodies only, never columns */
+    TIMS_KIND_IDS,
+    TIMS_KIND_STRS /* bodies only, never columns */
 } tims_kind;
 
 /* For a member of any other type the compiler names tims_unsupported_field_type at the user's line. */
 struct tims_unsupported_field_type;
+/* clang-format off */
 #define TIMS_KIND_OF(value)                                                                                    \
     _Generic((value), bool: TIMS_KIND_BOOL, int64_t: TIMS_KIND_INT, double: TIMS_KIND_DOUBLE,                  \
         tims_str: TIMS_KIND_STR, tims_id: TIMS_KIND_ID, tims_time: TIMS_KIND_TIME,                             \
@@ -22,6 +34,7 @@ struct tims_unsupported_field_type;
         tims_opt_double: TIMS_KIND_OPT_DOUBLE, tims_opt_str: TIMS_KIND_OPT_STR,                                \
         tims_opt_id: TIMS_KIND_OPT_ID, tims_opt_time: TIMS_KIND_OPT_TIME, tims_ids: TIMS_KIND_IDS,             \
         tims_strs: TIMS_KIND_STRS)
+/* clang-format on */
 
 struct tims_model;
 
@@ -31,19 +44,19 @@ typedef struct tims_field {
     size_t offset;
     const char *doc;
     /* what a value must be (checked when JSON is bound) */
-    bool required;              /* must be given on create; strings also not empty */
-    int64_t min, max;           /* numbers; both 0: no bounds */
+    bool required;                   /* must be given on create; strings also not empty */
+    int64_t min, max;                /* numbers; both 0: no bounds */
     uint32_t min_length, max_length; /* strings in code points, lists in items; max 0: 10,000 */
-    tims_names choices;         /* strings: one of these */
-    const char *format;         /* "email", "url", "slug", "color": checked; shown in the API documents */
-    const char *default_value;  /* as it would be written in JSON without quotes; NULL: the zero value */
+    tims_names choices;              /* strings: one of these */
+    const char *format;        /* "email", "url", "slug", "color": checked; shown in the API documents */
+    const char *default_value; /* as it would be written in JSON without quotes; NULL: the zero value */
     /* who may set or see it over the API */
     bool read_only, write_only, hidden;
     /* what it is in the database (models only) */
     bool primary, unique, index, auto_now_add, auto_now;
-    const struct tims_model *to;       /* foreign key to that model's primary key */
+    const struct tims_model *to; /* foreign key to that model's primary key */
     enum { TIMS_CASCADE, TIMS_RESTRICT, TIMS_SET_NULL } on_delete;
-    const char *renamed_from;          /* a hint for makemigrations */
+    const char *renamed_from; /* a hint for makemigrations */
 } tims_field;
 
 enum { TIMS_FIELDS_MAX = 64 };
@@ -55,12 +68,14 @@ typedef struct tims_fields {
 } tims_fields;
 
 /* A member's row: TIMS_FIELD(message, text, .max_length = 4000, .doc = "What was written."). */
+/* clang-format off */
 #define TIMS_FIELD(type, member, ...)                                                                 \
     { .offset = offsetof(type, member), .name = #member, .kind = TIMS_KIND_OF(((type *)0)->member),   \
       __VA_ARGS__ }
 #define TIMS_FIELDS(...)                                                                              \
     { .items = (const tims_field[]){ __VA_ARGS__ },                                                   \
       .count = sizeof((const tims_field[]){ __VA_ARGS__ }) / sizeof(tims_field) }
+/* clang-format on */
 
 /* A plain struct (the body of an endpoint, the arguments of a task). */
 typedef struct tims_shape {
@@ -73,7 +88,7 @@ const tims_field *tims_field_find(tims_fields fields, tims_str name); /* NULL: n
 size_t tims_field_index(tims_fields fields, const tims_field *field);
 bool tims_kind_is_optional(tims_kind kind);
 
-/* --- writer ------------------------------------------------------------------------------------------------------ */
+/* --- writer ----------------------------------------------------------------------------------- */
 
 /* Appends to `out`; commas are put by itself. Nesting up to 64. Invalid UTF-8 in strings becomes U+FFFD. */
 typedef struct tims_json_writer {
@@ -83,7 +98,10 @@ typedef struct tims_json_writer {
     bool after_key;
 } tims_json_writer;
 
-static inline tims_json_writer tims_json_to(tims_buf *out) { return (tims_json_writer){ .out = out }; }
+static inline tims_json_writer tims_json_to(tims_buf *out)
+{
+    return (tims_json_writer){ .out = out };
+}
 void tims_json_begin_object(tims_json_writer *w);
 void tims_json_end_object(tims_json_writer *w);
 void tims_json_begin_array(tims_json_writer *w);
@@ -91,7 +109,8 @@ void tims_json_end_array(tims_json_writer *w);
 void tims_json_key(tims_json_writer *w, tims_str name);
 void tims_json_str(tims_json_writer *w, tims_str value);
 void tims_json_int(tims_json_writer *w, int64_t value);
-void tims_json_double(tims_json_writer *w, double value); /* shortest form that reads back; NaN and ∞ as null */
+/* shortest form that reads back; NaN and ∞ as null */
+void tims_json_double(tims_json_writer *w, double value);
 void tims_json_bool(tims_json_writer *w, bool value);
 void tims_json_null(tims_json_writer *w);
 void tims_json_id(tims_json_writer *w, tims_id value);
@@ -99,17 +118,23 @@ void tims_json_time(tims_json_writer *w, tims_time value);
 void tims_json_raw(tims_json_writer *w, tims_str json); /* trusted JSON text */
 /* Appends the JSON string for `value`, quotes included, to any buffer. */
 void tims_json_escape(tims_buf *out, tims_str value);
-/* One member of a struct by its descriptor, key and value; and a whole struct as an object (hidden and write_only left
- * out, `only` 0 means all). */
+/* One member of a struct by its descriptor, key and value; and a whole struct as an object (hidden and
+ * write_only left out, `only` 0 means all). */
 void tims_json_field(tims_json_writer *w, const tims_field *field, const void *object);
 void tims_json_object(tims_json_writer *w, tims_fields fields, const void *object, tims_field_set only);
 
-/* --- reader -------------------------------------------------------------------------------------------------------- */
+/* --- reader ----------------------------------------------------------------------------------- */
 
 /* A read-only JSON value; lives in the arena it was parsed into. */
 typedef struct tims_json tims_json;
 typedef enum tims_json_type {
-    TIMS_JSON_NULL, TIMS_JSON_BOOL, TIMS_JSON_INT, TIMS_JSON_DOUBLE, TIMS_JSON_STR, TIMS_JSON_ARRAY, TIMS_JSON_OBJECT
+    TIMS_JSON_NULL,
+    TIMS_JSON_BOOL,
+    TIMS_JSON_INT,
+    TIMS_JSON_DOUBLE,
+    TIMS_JSON_STR,
+    TIMS_JSON_ARRAY,
+    TIMS_JSON_OBJECT
 } tims_json_type;
 
 enum { TIMS_JSON_DEPTH_MAX = 64 };
@@ -123,7 +148,8 @@ const tims_json *tims_json_at(const tims_json *array, size_t index);
 size_t tims_json_count(const tims_json *value); /* of an array or object; else 0 */
 /* Steps through an object; start with *cursor = NULL. */
 bool tims_json_next(const tims_json *object, void **cursor, tims_str *ret_key, const tims_json **ret_value);
-/* The value itself, with a fallback for "absent (NULL) or of another type"; whole numbers count as doubles. */
+/* The value itself, with a fallback for "absent (NULL) or of another type"; whole numbers count as
+ * doubles. */
 tims_str tims_json_as_str(const tims_json *value, tims_str fallback);
 int64_t tims_json_as_int(const tims_json *value, int64_t fallback);
 double tims_json_as_double(const tims_json *value, double fallback);
@@ -135,29 +161,30 @@ bool tims_json_get_bool(const tims_json *object, tims_str key, bool fallback);
 /* The value itself as text again. */
 tims_str tims_json_to_text(tims_arena *arena, const tims_json *value);
 
-/* --- bind: JSON into a struct --------------------------------------------------------------------------------------- */
+/* --- bind: JSON into a struct ----------------------------------------------------------------- */
 
 typedef enum tims_bind_mode {
     TIMS_BIND_CREATE, /* required fields must be there; absent ones get their defaults */
     TIMS_BIND_PATCH   /* only what is there is set; absent ≠ null */
 } tims_bind_mode;
 
-/* Reads an object into `ret_object` (size bytes, zeroed by the caller), checking every field's rules. Unknown (and
- * hidden) and read-only fields are errors; so is the primary key in a patch. After an error `ret_object` may be partly
- * filled. Field codes: unknown, read_only, required, null, type, min, max, min_length, max_length, choice, format, id,
- * time, encoding. Collects all field errors (at most 32), each with its JSON pointer.
- * `ret_present` (may be NULL): which fields the body named. Strings point into the arena.
- * Errors: MALFORMED (not an object), INVALID with fields. */
+/* Reads an object into `ret_object` (size bytes, zeroed by the caller), checking every field's rules. Unknown
+ * (and hidden) and read-only fields are errors; so is the primary key in a patch. After an error `ret_object`
+ * may be partly filled. Field codes: unknown, read_only, required, null, type, min, max, min_length,
+ * max_length, choice, format, id, time, encoding. Collects all field errors (at most 32), each with its JSON
+ * pointer. `ret_present` (may be NULL): which fields the body named. Strings point into the arena. Errors:
+ * MALFORMED (not an object), INVALID with fields. */
 tims_status tims_json_bind(tims_arena *arena, const tims_json *body, tims_fields fields, tims_bind_mode mode,
                            void *ret_object, tims_field_set *ret_present, tims_error *err);
 /* One value from text (query strings, path parameters, defaults), by the field's kind and rules. */
 tims_status tims_bind_text(tims_arena *arena, const tims_field *field, tims_str text, void *ret_object,
                            tims_error *err);
 /* Adds a field error to `err`, which becomes INVALID. */
-void tims_error_field(tims_arena *arena, tims_error *err, tims_str pointer, const char *code, const char *format,
-                      ...);
+void tims_error_field(tims_arena *arena, tims_error *err, tims_str pointer, const char *code,
+                      const char *format, ...);
 
-/* Whether a string has the named format ("email", "url", "slug", "color"); asserts that the format is known. */
+/* Whether a string has the named format ("email", "url", "slug", "color"); asserts that the format is
+ * known. */
 bool tims_format_matches(const char *format, tims_str text);
 bool tims_format_is_known(const char *format);
 
