@@ -6,8 +6,7 @@
 
 #include "tims/proto.h"
 
-/* --- character classes ------------------------------------------------------------------------------------
- */
+/* --- character classes ------------------------------------------------------------------------ */
 
 bool proto__is_token(tims_str s); /* RFC 9110 token: one or more tchar */
 bool proto__is_token_char(unsigned char c);

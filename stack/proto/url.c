@@ -54,6 +54,7 @@ static size_t drop_last_segment(const char *path, size_t length)
  * and a final “.” or “..” leaves one. */
 static bool normalise(char *path, size_t *length)
 {
+    TIMS_ASSERT(path != NULL && *length > 0);
     tims_str rest = { path + 1, *length - 1 };
     size_t out = 0;
     bool ends_in_slash = true;

@@ -13,11 +13,16 @@ tims_id tims_id_new(void); /* UUIDv7, growing within a millisecond on one thread
 enum { TIMS_PASSWORD_HASH_MAX = 128, TIMS_TOKEN_TEXT_LENGTH = 43, TIMS_TOKEN_HASH_TEXT_LENGTH = 43 };
 
 /* argon2id. Blocks ≈ 50 ms and 32 MiB with the default cost: run it on the worker pool.
- * `ret_hash` gets a terminated string that names its own parameters. Errors: UNAVAILABLE when memory is short. */
-typedef struct tims_password_cost { uint64_t operations; size_t memory_bytes; } tims_password_cost;
+ * `ret_hash` gets a terminated string that names its own parameters. Errors: UNAVAILABLE when memory is
+ * short. */
+typedef struct tims_password_cost {
+    uint64_t operations;
+    size_t memory_bytes;
+} tims_password_cost;
 extern const tims_password_cost tims_password_cost_default;
 extern const tims_password_cost tims_password_cost_for_tests; /* the cheapest the library allows */
-tims_status tims_password_hash(tims_str password, tims_password_cost cost, char ret_hash[TIMS_PASSWORD_HASH_MAX]);
+tims_status tims_password_hash(tims_str password, tims_password_cost cost,
+                               char ret_hash[TIMS_PASSWORD_HASH_MAX]);
 bool tims_password_matches(tims_str password, const char *hash);
 bool tims_password_needs_rehash(const char *hash, tims_password_cost cost);
 
