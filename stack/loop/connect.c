@@ -109,9 +109,7 @@ static tims_status connect_address(tims_loop *loop, const struct sockaddr *addre
     return TIMS_OK;
 }
 
-/* --- names
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 static void finish_resolve(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
 {

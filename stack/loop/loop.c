@@ -75,8 +75,7 @@ void tims_loop_set_slot(tims_loop *loop, int slot, void *value)
     loop->slots[slot] = value;
 }
 
-/* --- lists of calls ----------------------------------------------------------------------------------------
- */
+/* --- lists of calls --------------------------------------------------------------------------- */
 
 static void add_call(call_list *list, call added)
 {
@@ -238,7 +237,7 @@ void tims_loop_run(tims_loop *loop)
         (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
         finish_tick(loop);
     } while (!loop->stopping || loop->fibers_count > 0 || has_work_left(loop) || uv_loop_alive(&loop->uv));
-    tims_log_flush();
+    tims_log_close_thread(); /* a worker's thread ends here */
     loop->stopping = false;
     loop->running = false;
     loop__leave(former);

@@ -234,9 +234,7 @@ static void a_tick_end_runs_once_however_often_it_is_armed(void **state)
     tims_loop_free(&s.loop);
 }
 
-/* --- timers
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- timers ----------------------------------------------------------------------------------- */
 
 static void set_four(void *argument)
 {
@@ -337,9 +335,7 @@ static void thousands_of_timers_fire_once_each(void **state)
     tims_loop_free(&s.loop);
 }
 
-/* --- the rest
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 static void raise_signal(void *argument)
 {

@@ -162,6 +162,7 @@ static void take_off(outbox *box, size_t bytes)
     box->bytes -= bytes;
     while (bytes > 0) {
         chunk *first = box->first;
+        TIMS_ASSERT(first != NULL);
         tims_str *slice = &first->slices[first->slice];
         size_t taken = slice->length < bytes ? slice->length : bytes;
         bytes -= taken;
