@@ -1,33 +1,17 @@
-/* db_testing.h: folders and the sqlite3 program, for tests on real files. */
+/* db_testing.h: the sqlite3 program, for tests on real files. */
 #ifndef TIMS_DB_TESTING_H
 #define TIMS_DB_TESTING_H
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "tims/base.h"
-
-/* A folder of a test and all in it. */
-TIMS_UNUSED static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *at)
-{
-    (void)info;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
-TIMS_UNUSED static void remove_folder(const char *folder)
-{
-    assert_int_equal(nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
-}
+#include "base/folder_testing.h"
 
 /* Runs the sqlite3 program (missing: apt-get install sqlite3); its exit status. */
 TIMS_UNUSED static int run_sqlite3(const char *path, const char *sql)

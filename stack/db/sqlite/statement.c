@@ -177,6 +177,7 @@ void sqlite__statements_drop(sqlite__connection *connection)
         TIMS_ASSERT(!statement->running);
         forget(connection, statement);
         free_statement(statement);
+        TIMS_ASSERT(connection->oldest != statement);
     }
 }
 
