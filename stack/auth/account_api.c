@@ -184,6 +184,7 @@ tims_answer auth__token_create(tims_request *rq)
     if (status == TIMS_OK)
         status = check_credentials(rq, &input, &user, &err);
     tims_check(rq, status, &err);
+    TIMS_ASSERT(user != NULL);
     tims_str token = auth__session_create(rq, user->id, AUTH__DEVICE, input.label, &session);
     tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("no-store"));
     return tims_answer_json(201,

@@ -26,8 +26,7 @@ enum {
 };
 #define AUTH__DAY_S INT64_C(86400)
 
-/* --- models ------------------------------------------------------------------------------------------------
- */
+/* --- models ----------------------------------------------------------------------------------- */
 
 typedef struct auth__session_row {
     tims_id id;
@@ -162,8 +161,8 @@ tims_status auth__password_rules(tims_arena *arena, tims_str password, tims_str 
                                  tims_str pointer, tims_error *err);
 /* Off the loop. Errors: UNAVAILABLE. Suspends. */
 tims_status auth__password_hash(tims_request *rq, tims_str password, tims_str *ret_hash, tims_error *err);
-/* Off the loop; takes as long for a user that does not exist (`hash` empty). Suspends. Errors: UNAVAILABLE.
- */
+/* Off the loop; takes as long for a user that does not exist (`hash` empty). Suspends. Errors:
+ * UNAVAILABLE. */
 tims_status auth__password_check(tims_request *rq, tims_str password, tims_str hash, bool *ret_matches,
                                  tims_error *err);
 tims_str auth__lower(tims_arena *arena, tims_str text);

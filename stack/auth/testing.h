@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/testing.h"
+#include "base/folder_testing.h"
 
 #include "auth/auth_internal.h"
 
@@ -159,9 +159,7 @@ static void testing_stop(testing_server *s)
     tims_router_free(&s->router);
     tims_arena_free(&s->arena);
     tims_db_close(&s->db);
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -rf %s", s->folder);
-    assert_int_equal(system(command), 0);
+    remove_folder(s->folder);
     free(s);
 }
 

@@ -9,41 +9,45 @@
 /* The stack's own user. Apps keep what is theirs (display name, picture …) in models that point at it. */
 typedef struct tims_user {
     tims_id id;
-    tims_str username;      /* 3–30 of letters, digits, . _ - ; as it was chosen */
-    tims_str username_key;  /* the same in lower case, unique; hidden */
+    tims_str username;     /* 3–30 of letters, digits, . _ - ; as it was chosen */
+    tims_str username_key; /* the same in lower case, unique; hidden */
     tims_opt_str email;
     tims_str display_name, avatar; /* shown to others; avatar: URL or empty */
-    tims_str password;      /* hash; hidden */
+    tims_str password;             /* hash; hidden */
     bool staff, active;
     tims_time created_at;
 } tims_user;
 extern const tims_model tims_user_model;
-extern const tims_model tims_auth_session_model; /* server-side sessions and bearer tokens: BLAKE2b of the token only */
+/* server-side sessions and bearer tokens: BLAKE2b of the token only */
+extern const tims_model tims_auth_session_model;
 
-extern const tims_model *const tims_auth_models[];             /* NULL-terminated */
+extern const tims_model *const tims_auth_models[]; /* NULL-terminated */
 extern const tims_embedded tims_auth_migrations[];
-extern const tims_route tims_auth_routes[];                    /* /api/auth/… ; ends with a row without a pattern */
+extern const tims_route tims_auth_routes[]; /* /api/auth/… ; ends with a row without a pattern */
 
 typedef struct tims_auth_options {
-    int64_t session_idle_s, session_max_s;     /* 14 days, 90 days */
-    int64_t login_failures_max;                /* per account and per address in 15 minutes: 10 */
+    int64_t session_idle_s, session_max_s; /* 14 days, 90 days */
+    int64_t login_failures_max;            /* per account and per address in 15 minutes: 10 */
     tims_password_cost password_cost;
-    bool secure_cookies;                       /* __Host- prefix and Secure; when the site is https */
+    bool secure_cookies; /* __Host- prefix and Secure; when the site is https */
     bool open_registration;
 } tims_auth_options;
 
-/* State of the process: session cache (exact: the change feed evicts), throttles, signing key (kept in the database). */
+/* State of the process: session cache (exact: the change feed evicts), throttles, signing key (kept in the
+ * database). */
 typedef struct tims_auth tims_auth;
-tims_status tims_auth_new(tims_arena *arena, tims_db *db, const tims_auth_options *options, tims_auth **ret_auth,
-                          tims_error *err);
-/* Called by the server's begin hook: resolves cookie or bearer token to a caller, checks CSRF for cookie sessions on
- * unsafe methods (header X-CSRF-Token, or the form field csrf_token), checks the route's access. Raises: 401, 403. */
+tims_status tims_auth_new(tims_arena *arena, tims_db *db, const tims_auth_options *options,
+                          tims_auth **ret_auth, tims_error *err);
+/* Called by the server's begin hook: resolves cookie or bearer token to a caller, checks CSRF for cookie
+ * sessions on unsafe methods (header X-CSRF-Token, or the form field csrf_token), checks the route's access.
+ * Raises: 401, 403. */
 void tims_auth_begin(tims_request *rq, tims_auth *auth);
-/* The same look-up of a device's token for other ways in (websocket hello): OK or UNAUTHORIZED, or the database's
- * UNAVAILABLE. Suspends. */
+/* The same look-up of a device's token for other ways in (websocket hello): OK or UNAUTHORIZED, or the
+ * database's UNAVAILABLE. Suspends. */
 tims_status tims_auth_by_token(tims_request *rq, tims_auth *auth, tims_str token, tims_caller *ret_caller,
                                tims_id *ret_session);
-/* The session or device token that the request came with (a row of tims_auth_session_model); absent: nobody's. */
+/* The session or device token that the request came with (a row of tims_auth_session_model); absent:
+ * nobody's. */
 tims_opt_id tims_auth_session_of(tims_request *rq);
 /* For scopes without a client (commands, tasks): what tims_user_create needs; nobody is signed in by it. */
 void tims_auth_attach(tims_request *rq, tims_auth *auth);
@@ -53,18 +57,18 @@ void tims_auth_loop_stop(tims_auth *auth, tims_loop *loop);
 void tims_auth_forget(tims_auth *auth, const tims_model *model, tims_id id);
 
 /* For applications. */
-tims_id tims_user_id(tims_request *rq);             /* Raises: 401 when nobody is signed in */
+tims_id tims_user_id(tims_request *rq); /* Raises: 401 when nobody is signed in */
 bool tims_is_signed_in(tims_request *rq);
 const tims_user *tims_current_user(tims_request *rq); /* Raises: 401 */
-tims_str tims_csrf_token(tims_request *rq);         /* for forms and page data; makes an anonymous one if need be */
-void tims_login(tims_request *rq, const tims_user *user);  /* new session, new cookie; the old one ends */
+tims_str tims_csrf_token(tims_request *rq); /* for forms and page data; makes an anonymous one if need be */
+void tims_login(tims_request *rq, const tims_user *user); /* new session, new cookie; the old one ends */
 void tims_logout(tims_request *rq);
 /* Route access, for tims_route.access. */
 extern const char tims_access_signed_in[], tims_access_staff[];
 
 /* For commands. Password rules are checked. */
-tims_status tims_user_create(tims_request *rq, tims_str username, tims_str password, bool staff, tims_user **ret_user,
-                             tims_error *err);
+tims_status tims_user_create(tims_request *rq, tims_str username, tims_str password, bool staff,
+                             tims_user **ret_user, tims_error *err);
 /* Length 8–256, not among common ones, not like the name or email. */
 tims_status tims_password_check_rules(tims_arena *arena, tims_str password, tims_str username, tims_str email,
                                       tims_error *err);
