@@ -25,10 +25,15 @@ const char *pages__static_root(tims_arena *arena, const tims_pages *pages, tims_
     return is_file(arena, server, path) ? server : app;
 }
 
-/* The path is decoded and normalised by the router: it has no "..". tims_answer_file looks again. */
+/* The path is decoded and normalised by the router: it has no "..". tims_answer_file looks again. Most are of
+ * the rendered pages, and those cost no system call while the file cache has them. */
 static tims_answer answer_static(tims_request *rq)
 {
+    const tims_pages *pages = rq->route->data;
     tims_str path = tims_path_str(rq, "path");
+    tims_answer answer;
+    if (tims_try_answer_file(rq, pages->static_root, path, true, &answer))
+        return answer;
     return tims_answer_file(rq, pages__static_root(rq->arena, rq->route->data, path), path, true);
 }
 
@@ -88,6 +93,8 @@ static void add_public_files(tims_pages *pages)
 void pages__add_assets(tims_pages *pages)
 {
     bool development = pages->options.development;
+    pages->static_root = tims_copy_c(
+        pages->arena, tims_print(pages->arena, "%s/dist/server/static", pages->options.front_directory));
     pages__add_route(
         pages, (tims_route){ .methods = TIMS_METHOD_GET | (development ? TIMS_METHOD_POST : 0),
                              .pattern = development ? "/_next/{path:path}" : "/_next/static/{path:path}",

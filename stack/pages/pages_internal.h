@@ -60,6 +60,7 @@ struct tims_pages {
     tims_router *router; /* the pages alone, for /page-data */
     tims_route *routes;
     size_t route_count, route_capacity;
+    const char *static_root; /* of the rendered pages */
     pages__render render;
 };
 

@@ -1,4 +1,5 @@
-/* pages.h: server-rendered pages. A route, who may see it, a loader that names its data; Next.js renders it. */
+/* pages.h: server-rendered pages. A route, who may see it, a loader that names its data; Next.js renders
+ * it. */
 #ifndef TIMS_PAGES_H
 #define TIMS_PAGES_H
 
@@ -11,8 +12,8 @@ typedef struct tims_page {
 } tims_page;
 
 typedef struct tims_page_route {
-    const char *path;          /* "/chat/{chat:id}"; the Next page is "/chat/[chat]" */
-    const char *access;        /* NULL: anybody; tims_access_signed_in: others are sent to /login?next=… */
+    const char *path;   /* "/chat/{chat:id}"; the Next page is "/chat/[chat]" */
+    const char *access; /* NULL: anybody; tims_access_signed_in: others are sent to /login?next=… */
     void (*load)(tims_page *page); /* NULL: a page without data */
     const char *doc;
 } tims_page_route;
@@ -31,17 +32,19 @@ tims_str tims_param(tims_page *page, const char *name);
  * user: id, username, display_name, avatar, staff. position: "" for a page that loads nothing. */
 
 typedef struct tims_pages_options {
-    const char *front_directory;   /* holds dist/app (exported), dist/server (.next), public/ */
-    const char *render_command;    /* for /bin/sh; started and supervised when set; told TIMS_RENDER_SOCKET */
-    tims_str render_url;           /* unix:/path or http://host:port of the render server; empty: a private socket
-                                    * for render_command, or without one the exported shells only */
-    int64_t render_timeout_ms;     /* past it, or when the server is down, the exported shell is served; 0: 3 s */
-    bool development;              /* proxy /_next (and its websocket) to the render server */
+    const char *front_directory; /* holds dist/app (exported), dist/server (.next), public/ */
+    const char *render_command;  /* for /bin/sh; started and supervised when set; told TIMS_RENDER_SOCKET */
+    tims_str render_url;       /* unix:/path or http://host:port of the render server; empty: a private socket
+                                * for render_command, or without one the exported shells only */
+    int64_t render_timeout_ms; /* past it, or when the server is down, the exported shell is served; 0: 3 s */
+    bool development;          /* proxy /_next (and its websocket) to the render server */
     /* Handed in by the composition: the document of a live URL, and the session's position as a JSON string
      * (NULL: pages have none). */
     const void *resolver_data;
-    tims_status (*write_url)(const void *data, tims_request *rq, tims_str url, tims_json_writer *writer, tims_error *err);
-    tims_status (*write_position)(const void *data, tims_request *rq, tims_json_writer *writer, tims_error *err);
+    tims_status (*write_url)(const void *data, tims_request *rq, tims_str url, tims_json_writer *writer,
+                             tims_error *err);
+    tims_status (*write_position)(const void *data, tims_request *rq, tims_json_writer *writer,
+                                  tims_error *err);
 } tims_pages_options;
 
 typedef struct tims_pages tims_pages;
@@ -58,8 +61,8 @@ const tims_route *tims_pages_routes(const tims_pages *pages, size_t *ret_count);
 
 /* For the server's not_found: the app's 404 page for browsers. Raises: 404, for everybody else. */
 tims_answer tims_pages_not_found(tims_request *rq);
-/* For the end of the server's finish hook: where a browser asked for a page and something was raised, the app's
- * error page takes the place of the problem document. */
+/* For the end of the server's finish hook: where a browser asked for a page and something was raised, the
+ * app's error page takes the place of the problem document. */
 void tims_pages_finish(tims_request *rq, tims_answer *answer);
 /* The JSON of a page's data, for clients that navigate without a reload: GET /page-data?path=/chat/1
  * Raises: 400, 401, 403, 404. */
