@@ -1,4 +1,5 @@
-/* accounts: people as others see them, and the pages around signing in. The users themselves are the stack's. */
+/* accounts: people as others see them, and the pages around signing in. The users themselves are the
+ * stack's. */
 #ifndef ACCOUNTS_H
 #define ACCOUNTS_H
 

@@ -1,9 +1,13 @@
 #include "accounts/accounts.h"
 
 static const tims_resource resources[] = {
-    { .path = "/api/users/", .model = &tims_user_model, .allow = TIMS_LIST | TIMS_READ,
-      .filter = TIMS_NAMES("id", "username"), .search = TIMS_NAMES("username", "display_name"),
-      .order = TIMS_NAMES("username"), .doc = "People, as others see them." },
+    { .path = "/api/users/",
+      .model = &tims_user_model,
+      .allow = TIMS_LIST | TIMS_READ,
+      .filter = TIMS_NAMES("id", "username"),
+      .search = TIMS_NAMES("username", "display_name"),
+      .order = TIMS_NAMES("username"),
+      .doc = "People, as others see them." },
     { 0 },
 };
 

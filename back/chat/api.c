@@ -17,14 +17,25 @@ static void announce_message(tims_request *rq, void *row)
 }
 
 static const tims_resource resources[] = {
-    { .path = "/api/chats/", .model = &chat_model, .allow = TIMS_LIST | TIMS_READ | TIMS_UPDATE,
-      .order = TIMS_NAMES("last_message_at", "created_at"), .search = TIMS_NAMES("title") },
-    { .path = "/api/members/", .model = &member_model, .allow = TIMS_LIST | TIMS_READ | TIMS_CREATE | TIMS_DELETE,
-      .filter = TIMS_NAMES("chat", "user"), .page = { .size = 200, .max = 500 } },
-    { .path = "/api/messages/", .model = &message_model, .allow = TIMS_LIST | TIMS_READ | TIMS_CREATE,
-      .filter = TIMS_NAMES("chat", "sender", "created_at"), .search = TIMS_NAMES("text"),
-      .order = TIMS_NAMES("created_at"), .page = { .size = 50, .max = 200 },
-      .before_create = sign_message, .after_create = announce_message },
+    { .path = "/api/chats/",
+      .model = &chat_model,
+      .allow = TIMS_LIST | TIMS_READ | TIMS_UPDATE,
+      .order = TIMS_NAMES("last_message_at", "created_at"),
+      .search = TIMS_NAMES("title") },
+    { .path = "/api/members/",
+      .model = &member_model,
+      .allow = TIMS_LIST | TIMS_READ | TIMS_CREATE | TIMS_DELETE,
+      .filter = TIMS_NAMES("chat", "user"),
+      .page = { .size = 200, .max = 500 } },
+    { .path = "/api/messages/",
+      .model = &message_model,
+      .allow = TIMS_LIST | TIMS_READ | TIMS_CREATE,
+      .filter = TIMS_NAMES("chat", "sender", "created_at"),
+      .search = TIMS_NAMES("text"),
+      .order = TIMS_NAMES("created_at"),
+      .page = { .size = 50, .max = 200 },
+      .before_create = sign_message,
+      .after_create = announce_message },
     { 0 },
 };
 
@@ -34,7 +45,9 @@ typedef struct start_body {
 } start_body;
 
 static const tims_shape start_shape = {
-    .name = "start_chat", .doc = "A new chat and who is in it.", .size = sizeof(start_body),
+    .name = "start_chat",
+    .doc = "A new chat and who is in it.",
+    .size = sizeof(start_body),
     .fields = TIMS_FIELDS(
         TIMS_FIELD(start_body, title, .required = true, .max_length = 80, .doc = "What it is about."),
         TIMS_FIELD(start_body, members, .max_length = 100, .doc = "The others; you are always in it.")),

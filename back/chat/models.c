@@ -1,7 +1,9 @@
 #include "chat/chat.h"
 
 const tims_model chat_model = {
-    .name = "chat", .doc = "A conversation.", .size = sizeof(chat),
+    .name = "chat",
+    .doc = "A conversation.",
+    .size = sizeof(chat),
     .fields = TIMS_FIELDS(
         TIMS_FIELD(chat, id, .primary = true, .doc = "Made by the client or the server."),
         TIMS_FIELD(chat, title, .required = true, .max_length = 80, .doc = "What it is about."),
@@ -15,7 +17,9 @@ const tims_model chat_model = {
 };
 
 const tims_model member_model = {
-    .name = "member", .doc = "Somebody in a chat.", .size = sizeof(member),
+    .name = "member",
+    .doc = "Somebody in a chat.",
+    .size = sizeof(member),
     .fields = TIMS_FIELDS(
         TIMS_FIELD(member, id, .primary = true, .doc = "Made by the client or the server."),
         TIMS_FIELD(member, chat, .to = &chat_model, .required = true, .doc = "The chat."),
@@ -31,7 +35,9 @@ const tims_model member_model = {
 };
 
 const tims_model message_model = {
-    .name = "message", .doc = "One message of a chat.", .size = sizeof(message),
+    .name = "message",
+    .doc = "One message of a chat.",
+    .size = sizeof(message),
     .fields = TIMS_FIELDS(
         TIMS_FIELD(message, id, .primary = true, .doc = "Made by the client or the server."),
         TIMS_FIELD(message, chat, .to = &chat_model, .required = true, .doc = "The chat it belongs to."),
