@@ -8,8 +8,7 @@
 
 #include "app/app_internal.h"
 
-/* --- models and migrations
- * ---------------------------------------------------------------------------------- */
+/* --- models and migrations -------------------------------------------------------------------- */
 
 static size_t count_models(const tims_model *const *models)
 {
@@ -54,8 +53,7 @@ tims_status app__open_database(app__stack *stack, bool exclusive, tims_error *er
     return tims_db_open(&options, &stack->db, err);
 }
 
-/* --- what the rooms are handed
- * -------------------------------------------------------------------------------- */
+/* --- what the rooms are handed ---------------------------------------------------------------- */
 
 static tims_status resolve_live(const void *data, tims_arena *arena, tims_str url, tims_caller caller,
                                 tims_live_query *ret_query, tims_error *err)
@@ -107,7 +105,8 @@ static tims_status write_page_position(const void *data, tims_request *rq, tims_
     int64_t position;
     tims_status status = tims_position(tims_session_db(rq), &position, err);
     if (status == TIMS_OK)
-        tims_json_str(writer, tims_print(rq->arena, "%S-%lld", tims_live_epoch(stack->live), (long long)position));
+        tims_json_str(writer,
+                      tims_print(rq->arena, "%S-%lld", tims_live_epoch(stack->live), (long long)position));
     return status;
 }
 
@@ -124,8 +123,7 @@ static void hear_change(void *argument, const tims_model *model, tims_change_op 
         tims_auth_forget(stack->auth, model, id);
 }
 
-/* --- the server's parts
- * ------------------------------------------------------------------------------------------ */
+/* --- the server's parts ----------------------------------------------------------------------- */
 
 static tims_status compose_auth(app__stack *stack, tims_error *err)
 {
@@ -190,8 +188,7 @@ static tims_status compose_pages(app__stack *stack, tims_error *err)
     return tims_pages_new(stack->arena, tables, count, &options, &stack->pages, err);
 }
 
-/* --- routes
- * -------------------------------------------------------------------------------------------------------- */
+/* --- routes ----------------------------------------------------------------------------------- */
 
 static tims_answer answer_health(tims_request *rq)
 {
@@ -274,8 +271,7 @@ void app__close(app__stack *stack)
     tims_db_close(&stack->db);
 }
 
-/* --- around every request
- * ------------------------------------------------------------------------------------------ */
+/* --- around every request --------------------------------------------------------------------- */
 
 void app__begin_request(tims_request *rq)
 {
@@ -320,8 +316,7 @@ void app__finish_request(tims_request *rq, tims_answer *answer)
     tims_pages_finish(rq, answer);
 }
 
-/* --- a scope without a client
- * ------------------------------------------------------------------------------------------ */
+/* --- a scope without a client ----------------------------------------------------------------- */
 
 typedef struct scope_run {
     app__stack *stack;

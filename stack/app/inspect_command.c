@@ -14,8 +14,8 @@ static tims_status open_and_compose(app__stack *stack, tims_error *err)
     if (status == TIMS_OK)
         status = app__open_database(stack, false, err);
     if (status == TIMS_OK)
-        status = tims_migrate_check(stack->db, stack->arena, stack->migration_sets, stack->migration_set_count,
-                                    stack->models, err);
+        status = tims_migrate_check(stack->db, stack->arena, stack->migration_sets,
+                                    stack->migration_set_count, stack->models, err);
     if (status == TIMS_OK)
         status = app__compose_server(stack, err);
     return status;

@@ -17,15 +17,15 @@ typedef struct tims_app {
     const tims_resource *resources;
     const tims_route *endpoints;
     const tims_page_route *pages;
-    const tims_embedded *migrations;      /* TIMS_MIGRATIONS(chat): embedded by the build from <app>/migrations */
-    void (*demo)(tims_request *rq);       /* fills in test data; runs once, in a transaction */
+    const tims_embedded *migrations; /* TIMS_MIGRATIONS(chat): embedded by the build from <app>/migrations */
+    void (*demo)(tims_request *rq);  /* fills in test data; runs once, in a transaction */
 } tims_app;
 
 typedef struct tims_project {
-    const char *name;                     /* the program's name */
+    const char *name; /* the program's name */
     const char *version;
-    const tims_app *const *apps;          /* NULL-terminated */
-    const char *source_directory;         /* where makemigrations writes: <dir>/<app>/migrations */
+    const tims_app *const *apps;  /* NULL-terminated */
+    const char *source_directory; /* where makemigrations writes: <dir>/<app>/migrations */
 } tims_project;
 
 /* The program: parses the command line and runs the command. Returns the exit status. */
