@@ -113,7 +113,8 @@ static tims_answer answer_large(tims_request *rq, int fd, tims_str path, bool im
                           .kind = TIMS_BODY_FILE };
 }
 
-tims_answer tims_answer_file(tims_request *rq, const char *root, tims_str path, bool immutable)
+bool tims_try_answer_file(tims_request *rq, const char *root, tims_str path, bool immutable,
+                          tims_answer *ret_answer)
 {
     TIMS_ASSERT(rq->exchange != NULL);
     http__worker *worker = rq->exchange->worker;
@@ -122,14 +123,21 @@ tims_answer tims_answer_file(tims_request *rq, const char *root, tims_str path, 
     tims_status status = http__files_get(worker->files, worker->compressor, root, path,
                                          tims_loop_now_us(worker->loop), &file, &fd);
     if (status == TIMS_OK)
-        return answer_cached(rq, file, path, immutable);
-    if (status == TIMS_TOO_LARGE)
-        return answer_large(rq, fd, path, immutable);
-    tims_raise(rq, 404, "not_found", "%s", tims_status_text(TIMS_NOT_FOUND));
+        *ret_answer = answer_cached(rq, file, path, immutable);
+    else if (status == TIMS_TOO_LARGE)
+        *ret_answer = answer_large(rq, fd, path, immutable);
+    return status == TIMS_OK || status == TIMS_TOO_LARGE;
 }
 
-/* --- sending
- * ------------------------------------------------------------------------------------------------------ */
+tims_answer tims_answer_file(tims_request *rq, const char *root, tims_str path, bool immutable)
+{
+    tims_answer answer;
+    if (!tims_try_answer_file(rq, root, path, immutable, &answer))
+        tims_raise(rq, 404, "not_found", "%s", tims_status_text(TIMS_NOT_FOUND));
+    return answer;
+}
+
+/* --- sending ---------------------------------------------------------------------------------- */
 
 /* An answer that only names a file, as an application may make one itself. */
 static bool open_named(http__exchange *exchange, const char *path)

@@ -227,6 +227,8 @@ bool tims_server_is_draining(const tims_server *server);
 /* Files below `root`: precompressed .br/.gz neighbours, strong ETag, ranges, `immutable` caching when asked. Answers
  * 404 (raised) for what is outside, hidden or absent. `path` is relative and decoded. */
 tims_answer tims_answer_file(tims_request *rq, const char *root, tims_str path, bool immutable);
+/* The same, without raising: false where tims_answer_file would answer 404. */
+bool tims_try_answer_file(tims_request *rq, const char *root, tims_str path, bool immutable, tims_answer *ret_answer);
 tims_str tims_content_type_of(tims_str file_name);
 
 /* --- client ---------------------------------------------------------------------------------------------------------------------- */
