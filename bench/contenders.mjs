@@ -70,8 +70,20 @@ export async function startDjango(database) {
   return { ...server, url: `http://127.0.0.1:${port}` };
 }
 
-// Signs 64 users in at our server: what each must send.
-export async function signInAll(url, users) {
+// The render server by itself; `url` is where a page's data is posted to.
+export async function startRender() {
+  const port = await freePort();
+  const server = await startProcess({
+    command: node,
+    args: [join(root, "front/render.mjs")],
+    env: { PORT: String(port), NEXT_TELEMETRY_DISABLED: "1" },
+    readyText: "http://localhost",
+  });
+  return { ...server, url: `http://127.0.0.1:${port}` };
+}
+
+// Signs users in at our server: what each must send.
+export async function signInAll(url, users, password = "measured-word-7") {
   return Promise.all(
     users.map(async (user) => {
       const first = await fetch(`${url}/api/auth/me/`);
@@ -80,7 +92,7 @@ export async function signInAll(url, users) {
       const answer = await fetch(`${url}/api/auth/login/`, {
         method: "POST",
         headers: { "content-type": "application/json", "x-csrf-token": csrf, cookie: cookies.join("; ") },
-        body: JSON.stringify({ username: user.username, password: "bench-pass-1" }),
+        body: JSON.stringify({ username: user.username, password }),
       });
       if (answer.status !== 200)
         throw new Error(`login of ${user.username}: ${answer.status} ${await answer.text()}`);

@@ -7,6 +7,7 @@ import { makeData } from "./data.mjs";
 import { files } from "./files.mjs";
 import { footprint } from "./footprint.mjs";
 import { writeTable } from "./goals.mjs";
+import { page } from "./page.mjs";
 import * as requests from "./requests.mjs";
 import { sockets } from "./sockets.mjs";
 
@@ -16,6 +17,7 @@ const workloads = {
   list: requests.list,
   create: requests.create,
   static: files,
+  page,
   sockets,
   footprint,
 };

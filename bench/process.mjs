@@ -14,32 +14,39 @@ export function freePort() {
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-function readStat(pid) {
+function readProcess(pid) {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    return { pid, parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) };
+    return { pid: Number(pid), parent: Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[1]) };
   } catch {
-    return null;
+    return null; // it has ended meanwhile
   }
 }
 
 export function processTree(root) {
   const all = readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
-    .map(readStat)
+    .map(readProcess)
     .filter(Boolean);
   const tree = new Set([root]);
   for (let before = 0; before !== tree.size; ) {
     before = tree.size;
     for (const one of all) if (tree.has(one.parent)) tree.add(one.pid);
   }
-  return all.filter((one) => tree.has(one.pid));
+  return [...tree];
 }
 
-// Microseconds of CPU that the tree has used so far (clock ticks of 10 ms).
+// What the scheduler has given to the threads of a process, to the nanosecond: /proc/PID/stat counts ticks of 10 ms.
+function threadNanoseconds(pid) {
+  let sum = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`))
+    sum += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+  return sum;
+}
+
+// Microseconds of CPU that the tree has used so far.
 export function cpuMicroseconds(root) {
-  return processTree(root).reduce((sum, one) => sum + one.ticks * 10_000, 0);
+  return processTree(root).reduce((sum, pid) => sum + threadNanoseconds(pid) / 1000, 0);
 }
 
 export function memoryKilobytes(pid) {

@@ -114,7 +114,7 @@ static void fill_in(tims_request *rq)
     tims_error err = { 0 };
     for (int i = 0; i < 64; i++)
         tims_check(rq,
-                   tims_user_create(rq, tims_print(rq->arena, "bench%d", i), TIMS_STR("bench-pass-1"), false,
+                   tims_user_create(rq, tims_print(rq->arena, "bench%d", i), TIMS_STR("measured-word-7"), false,
                                     &user, &err),
                    &err);
 }

