@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- making them
- * ---------------------------------------------------------------------------------------------- */
+/* --- making them ------------------------------------------------------------------------------ */
 
 tims_answer tims_answer_bytes(int status, tims_str content_type, tims_str body)
 {
@@ -53,8 +52,7 @@ tims_answer tims_answer_sent(void)
     return (tims_answer){ .status = 200, .kind = TIMS_BODY_SENT };
 }
 
-/* --- sending them
- * ------------------------------------------------------------------------------------------------ */
+/* --- sending them ----------------------------------------------------------------------------- */
 
 static bool may_have_body(int status)
 {
@@ -148,8 +146,7 @@ void http__answer_refusal(http__connection *connection, int http_status, const t
     http__out_append(connection, tims_buf_str(&worker->scratch));
 }
 
-/* --- streaming
- * ------------------------------------------------------------------------------------------------------ */
+/* --- streaming -------------------------------------------------------------------------------- */
 
 enum { STREAM_QUEUE_BYTES = 64 * 1024 };
 

@@ -126,8 +126,7 @@ tims_str tims_body_next(tims_request *rq)
     return taken.length > 0 ? tims_buf_str(&taken) : TIMS_STR("");
 }
 
-/* --- forms of it
- * ------------------------------------------------------------------------------------------------ */
+/* --- forms of it ------------------------------------------------------------------------------ */
 
 /* The media type without its parameters. */
 static tims_str media_type(const tims_request *rq)
@@ -178,9 +177,7 @@ tims_pairs tims_body_form(tims_request *rq)
     return pairs;
 }
 
-/* --- uploads
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- uploads ---------------------------------------------------------------------------------- */
 
 typedef struct upload_reader {
     tims_arena *arena;

@@ -23,8 +23,7 @@ struct http__compressor {
     bool gzip_ready;
 };
 
-/* --- choosing
- * ------------------------------------------------------------------------------------------------ */
+/* --- choosing --------------------------------------------------------------------------------- */
 
 /* q in thousandths: "gzip;q=0.5" has 500, without it 1000, malformed 0. */
 static int read_quality(tims_str parameters)
@@ -100,8 +99,7 @@ bool http__is_compressible(tims_str content_type)
     return false;
 }
 
-/* --- compressing
- * ----------------------------------------------------------------------------------------------- */
+/* --- compressing ------------------------------------------------------------------------------ */
 
 http__compressor *http__compressor_new(void)
 {

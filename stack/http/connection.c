@@ -1,13 +1,13 @@
 /* connection.c: one client.
  *
- *            bytes                       head is in                 fiber ended
- *   accept ─────────► parse (HTTP mode) ───────────► exchange ───────────────────► next message, or LINGER ─►
- * closed ▲                              │ upgrade └── pending, when ahead        └───────► SOCKET / RAW
+ *              bytes                 head is in                fiber ended
+ *   accept ───────────► HTTP mode ──────────────► exchange ─────────────────► next message, or LINGER
+ *                          ▲                         │ upgrade
+ *                          └── pending, when ahead   └────────► SOCKET or RAW
  *
  * One request at a time: while a handler works, what the client sends ahead is kept (bounded) and parsed
- * later, so answers need no ordering of their own. Deadlines are fields; one timer per connection looks at
- * them when it rings and is moved only when a deadline comes nearer, so a busy connection costs no timer work
- * at all. */
+ * later, so answers need no ordering of their own. What a passed deadline means is said here; when one has
+ * passed, in deadline.c. */
 #include "http_internal.h"
 
 #include <stdlib.h>
@@ -16,8 +16,7 @@
 static const tims_http1_events parser_events;
 static const tims_stream_events stream_events;
 
-/* --- parsers are borrowed
- * ------------------------------------------------------------------------------------------ */
+/* --- parsers are borrowed --------------------------------------------------------------------- */
 
 static void borrow_parser(http__connection *connection)
 {
@@ -55,51 +54,7 @@ static void return_parser(http__connection *connection)
     worker->free_parser_count++;
 }
 
-/* --- deadlines
- * -------------------------------------------------------------------------------------------------------- */
-
-static void ring(void *argument);
-
-static int64_t nearest_deadline(const http__connection *connection)
-{
-    int64_t a = connection->deadline_us, b = connection->write_deadline_us;
-    return !a ? b : !b ? a : a < b ? a : b;
-}
-
-void http__connection_arm(http__connection *connection)
-{
-    int64_t due = nearest_deadline(connection);
-    if (due == 0 || connection->closing || (connection->timer_due_us && connection->timer_due_us <= due))
-        return;
-    connection->timer_due_us = due;
-    int64_t now = tims_loop_now_us(connection->worker->loop);
-    tims_timer_set(connection->worker->loop, &connection->timer, due > now ? (due - now) / 1000 + 1 : 1, ring,
-                   connection);
-}
-
-void http__connection_set_deadline(http__connection *connection, int64_t after_ms)
-{
-    connection->deadline_us = after_ms ? tims_loop_now_us(connection->worker->loop) + after_ms * 1000 : 0;
-    http__connection_arm(connection);
-}
-
-/* A client that takes nothing for the whole write timeout is gone; one that reads slowly is only slow. */
-static bool is_stuck(http__connection *connection)
-{
-    size_t queued = tims_stream_queued(connection->stream);
-    uint64_t taken = connection->submitted_bytes - queued;
-    if (queued == 0) {
-        connection->write_deadline_us = 0;
-        return false;
-    }
-    uint64_t needed = queued < HTTP__BODY_RATE_BYTES_S ? 1 : HTTP__BODY_RATE_BYTES_S;
-    if (taken < connection->write_mark_bytes + needed)
-        return true;
-    connection->write_mark_bytes = taken;
-    connection->write_deadline_us = tims_loop_now_us(connection->worker->loop) +
-                                    (int64_t)connection->worker->server->options.write_timeout_ms * 1000;
-    return false;
-}
+/* --- deadlines -------------------------------------------------------------------------------- */
 
 static void refuse(http__connection *connection, int http_status, const tims_error *err)
 {
@@ -108,7 +63,7 @@ static void refuse(http__connection *connection, int http_status, const tims_err
 }
 
 /* The nearest deadline has passed: what that means depends on what was waited for. */
-static void expire(http__connection *connection)
+void http__connection_expire(http__connection *connection)
 {
     http__exchange *exchange = connection->exchange;
     connection->deadline_us = 0;
@@ -128,24 +83,6 @@ static void expire(http__connection *connection)
     }
 }
 
-static void ring(void *argument)
-{
-    http__connection *connection = argument;
-    TIMS_CHECK_MAGIC(connection, HTTP__CONNECTION_MAGIC);
-    connection->timer_due_us = 0;
-    if (connection->closing)
-        return;
-    int64_t now = tims_loop_now_us(connection->worker->loop);
-    if (connection->write_deadline_us && connection->write_deadline_us <= now && is_stuck(connection)) {
-        http__connection_close(connection);
-        return;
-    }
-    if (connection->deadline_us && connection->deadline_us <= now)
-        expire(connection);
-    if (!connection->closing)
-        http__connection_arm(connection);
-}
-
 /* A body may take its timeout, and longer as far as it keeps a minimal pace. */
 static void set_body_deadline(http__connection *connection, const http__exchange *exchange)
 {
@@ -155,8 +92,7 @@ static void set_body_deadline(http__connection *connection, const http__exchange
     http__connection_arm(connection);
 }
 
-/* --- what the parser tells
- * ------------------------------------------------------------------------------------------------ */
+/* --- what the parser tells -------------------------------------------------------------------- */
 
 static bool on_head(void *ctx, const tims_http1_head *head)
 {
@@ -189,9 +125,7 @@ static bool on_end(void *ctx)
 
 static const tims_http1_events parser_events = { .on_head = on_head, .on_body = on_body, .on_end = on_end };
 
-/* --- input
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* --- input ------------------------------------------------------------------------------------ */
 
 static bool is_waiting_for_handler(const http__connection *connection)
 {
@@ -411,9 +345,7 @@ static void on_data(void *ctx, tims_str bytes)
         http__connection_receive(connection, bytes);
 }
 
-/* --- answers done
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* --- answers done ----------------------------------------------------------------------------- */
 
 void http__connection_answered(http__connection *connection, http__exchange *exchange)
 {
@@ -438,9 +370,7 @@ void http__connection_answered(http__connection *connection, http__exchange *exc
     }
 }
 
-/* --- endings
- * ------------------------------------------------------------------------------------------------------------------------
- */
+/* --- endings ---------------------------------------------------------------------------------- */
 
 void http__connection_finish(http__connection *connection)
 {
@@ -579,9 +509,7 @@ void http__connection_drain(http__connection *connection)
         http__connection_set_deadline(connection, HTTP__DRAIN_IDLE_MS);
 }
 
-/* --- accepting
- * ------------------------------------------------------------------------------------------------------------------------
- */
+/* --- accepting -------------------------------------------------------------------------------- */
 
 static http__connection *make_connection(http__worker *worker, tims_stream *stream)
 {

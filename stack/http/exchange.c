@@ -1,8 +1,7 @@
 /* exchange.c: one request and its answer, from the head's arrival until the last byte of the answer is the
  * kernel's.
  *
- *   new (head is in: copied, routed) ─► start (a fiber: begin ─► handler ─► finish ─► send) ─► ended ─►
- * released
+ *   new (copied, routed) ─► fiber: begin ─► handler ─► finish ─► send ─► ended ─► released
  *
  * A raise enters the same road behind the handler. Exchanges are pooled with their arenas, so that a request
  * in steady state allocates nothing from malloc. The arena outlives the fiber while a write still reads from
@@ -14,7 +13,7 @@
 
 enum { HANDLER_MS = 30 * 1000, BODY_BYTES_MAX = 1024 * 1024, SPARE_BYTES_MAX = 256 * 1024 };
 
-/* --- pool ----------------------------------------------------------------------------------------------- */
+/* --- pool ------------------------------------------------------------------------------------- */
 
 /* The arena is full. What still has to be done (roll back, say so) gets another, small one. */
 static void limit_passed(void *argument)
@@ -92,8 +91,7 @@ void http__exchange_drop(http__exchange *exchange)
     http__exchange_release(exchange);
 }
 
-/* --- a new request -----------------------------------------------------------------------------------------
- */
+/* --- a new request ---------------------------------------------------------------------------- */
 
 /* Ids name a request in the log; they need not be hard to guess, only be different. */
 static void make_id(http__exchange *exchange)
@@ -165,8 +163,7 @@ http__exchange *http__exchange_new(http__connection *connection, const tims_http
     return exchange;
 }
 
-/* --- answering, on the fiber
- * --------------------------------------------------------------------------------- */
+/* --- answering, on the fiber ------------------------------------------------------------------ */
 
 static tims_str allow_text(tims_request *rq, uint32_t allowed)
 {
@@ -278,8 +275,7 @@ void http__request_end(tims_request *rq)
     end_raised(rq->exchange);
 }
 
-/* --- the fiber
- * ------------------------------------------------------------------------------------------------- */
+/* --- the fiber -------------------------------------------------------------------------------- */
 
 static void ended(void *argument)
 {

@@ -36,8 +36,7 @@ struct http__files {
     size_t total_bytes;
 };
 
-/* --- opening beneath a root
- * ------------------------------------------------------------------------------------- */
+/* --- opening beneath a root ------------------------------------------------------------------- */
 
 /* No empty names, no dot files (which covers `.` and `..`), nothing that is not a name. */
 static bool is_plain_path(tims_str path)
@@ -105,8 +104,7 @@ static bool read_whole(int fd, size_t size, tims_str *ret_bytes)
     return true;
 }
 
-/* --- entries
- * ----------------------------------------------------------------------------------------------------- */
+/* --- entries ---------------------------------------------------------------------------------- */
 
 static void free_file(http__file *file)
 {
@@ -226,8 +224,7 @@ static bool is_unchanged(const http__file *file, const struct stat *status)
            file->modified_ns == (int64_t)status->st_mtim.tv_sec * 1000000000 + status->st_mtim.tv_nsec;
 }
 
-/* --- the cache
- * ------------------------------------------------------------------------------------------------------ */
+/* --- the cache -------------------------------------------------------------------------------- */
 
 http__files *http__files_new(void)
 {

@@ -110,7 +110,7 @@ void http__add_vary(tims_request *rq, tims_str name)
     tims_set_header(rq, TIMS_STR("Vary"), name);
 }
 
-/* --- writing -------------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static char *put(char *at, tims_str s)
 {

@@ -202,7 +202,8 @@ void http__connection_finish(http__connection *connection);                     
 void http__connection_set_deadline(http__connection *connection, int64_t after_ms); /* 0: none */
 /* The exchange's fiber has ended: go on to the next request, or close. */
 void http__connection_answered(http__connection *connection, http__exchange *exchange);
-void http__connection_arm(http__connection *connection); /* the timer, for the nearer of both deadlines */
+void http__connection_expire(http__connection *connection); /* its deadline has passed */
+void http__connection_arm(http__connection *connection);    /* the timer, for the nearer of both deadlines */
 void http__connection_drain(http__connection *connection);
 void http__connection_input_ended(http__connection *connection, tims_status why);
 void http__connection_reap(http__connection *connection); /* frees it when it is closed and unused */

@@ -6,8 +6,7 @@
 
 static atomic_int cancelled, deferred, finished, begun;
 
-/* --- the handlers
- * -------------------------------------------------------------------------------------------------- */
+/* --- the handlers ----------------------------------------------------------------------------- */
 
 static tims_answer say_hello(tims_request *rq)
 {
@@ -230,8 +229,7 @@ static int tear_down(void **state)
 #define HOST "Host: test\r\n"
 #define END "\r\n"
 
-/* --- plain requests
- * ------------------------------------------------------------------------------------------------- */
+/* --- plain requests --------------------------------------------------------------------------- */
 
 static void a_request_is_answered_with_the_default_headers(void **state)
 {
@@ -434,9 +432,7 @@ static void query_values_and_cookies_are_read(void **state)
     test_answer_free(&answer);
 }
 
-/* --- bodies
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- bodies ----------------------------------------------------------------------------------- */
 
 static void bodies_come_whole_however_they_are_framed(void **state)
 {
@@ -585,9 +581,7 @@ static void bodies_are_parsed_by_their_type(void **state)
     }
 }
 
-/* --- answers
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static void a_streamed_answer_comes_in_chunks(void **state)
 {
@@ -680,8 +674,7 @@ static void answers_are_compressed_as_the_client_likes_best(void **state)
     }
 }
 
-/* --- origins and proxies
- * ------------------------------------------------------------------------------------------------------ */
+/* --- origins and proxies ---------------------------------------------------------------------- */
 
 static void only_named_origins_are_let_in(void **state)
 {
@@ -727,8 +720,7 @@ static void trusted_proxies_say_who_asks(void **state)
     test_answer_free(&answer);
 }
 
-/* --- bad input: the answer is a problem, the connection closes, the server lives
- * --------------------------------------------------- */
+/* --- bad input: the answer is a problem, the connection closes, the server lives -------------- */
 
 static void bad_input_is_refused_and_closed(void **state)
 {
@@ -834,9 +826,7 @@ static void oversized_heads_are_refused(void **state)
     test_answer_free(&answer);
 }
 
-/* --- time
- * -----------------------------------------------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static void slow_clients_are_let_go(void **state)
 {
@@ -889,9 +879,7 @@ static void a_handler_that_takes_too_long_is_ended(void **state)
     assert_int_equal(atomic_load(&cancelled), 0);
 }
 
-/* --- clients that leave
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* --- clients that leave ----------------------------------------------------------------------- */
 
 static void reset_connection(int fd)
 {
@@ -932,9 +920,7 @@ static void a_client_that_only_stopped_sending_gets_its_answer(void **state)
     close(fd);
 }
 
-/* --- many, and the end
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* --- many, and the end ------------------------------------------------------------------------ */
 
 static void clients_past_the_limit_are_told_so(void **state)
 {

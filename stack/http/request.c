@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- raising -------------------------------------------------------------------------------------------- */
+/* --- raising ---------------------------------------------------------------------------------- */
 
 static tims_status status_of_http(int http_status)
 {
@@ -55,8 +55,7 @@ void tims_check(tims_request *rq, tims_status status, const tims_error *err)
     tims_raise_error(rq, &filled);
 }
 
-/* --- what a handler asks of its request --------------------------------------------------------------------
- */
+/* --- what a handler asks of its request ------------------------------------------------------- */
 
 void tims_defer(tims_request *rq, tims_defer_fn function, void *argument)
 {
@@ -130,8 +129,7 @@ bool tims_server_is_leaving(const tims_request *rq)
     return rq->exchange && rq->exchange->worker->draining;
 }
 
-/* --- headers of the answer ---------------------------------------------------------------------------------
- */
+/* --- headers of the answer -------------------------------------------------------------------- */
 
 static bool is_clean(tims_str s)
 {

@@ -40,7 +40,7 @@ struct tims_router {
     tims_arena *arena;
 };
 
-/* --- building ------------------------------------------------------------------------------------------- */
+/* --- building --------------------------------------------------------------------------------- */
 
 static bool parse_param(tims_str segment, tims_str *ret_name, param_kind *ret_kind)
 {
@@ -217,7 +217,7 @@ void tims_router_free(tims_router **router)
     *router = NULL;
 }
 
-/* --- searching ------------------------------------------------------------------------------------------ */
+/* --- searching -------------------------------------------------------------------------------- */
 
 typedef struct search {
     tims_method method;

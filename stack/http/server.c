@@ -1,7 +1,6 @@
 /* server.c: the process's side of the server: options, threads, signals, the order of start and end.
  *
- *   check ─► inherit or open sockets ─► loops start (hooks) ─► ready ─► serve ─► drain ─► (SIGHUP:
- * re-execute) ─► return
+ *   check ─► sockets, inherited or new ─► loops ─► ready ─► serve ─► drain ─► (re-execute) ─► return
  *
  * Every loop has its own listening socket on the same port (SO_REUSEPORT), so the kernel spreads the clients.
  * Because that option would also let a second program share the port unnoticed, the port is probed without it
@@ -39,8 +38,7 @@ void tims_server_options_default(tims_server_options *ret_options)
     };
 }
 
-/* --- asked from outside
- * -------------------------------------------------------------------------------------------- */
+/* --- asked from outside ----------------------------------------------------------------------- */
 
 uint16_t tims_server_port(const tims_server *server)
 {
@@ -97,9 +95,7 @@ static void on_restart_signal(void *argument)
     tims_server_stop(server);
 }
 
-/* --- start
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- start ------------------------------------------------------------------------------------ */
 
 static tims_status check_options(tims_server_options *options, tims_error *err)
 {
@@ -198,9 +194,7 @@ static tims_status prepare(tims_server *server, tims_error *err)
     return status;
 }
 
-/* --- running
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static void *run_thread(void *argument)
 {

@@ -1,7 +1,6 @@
 /* socket.c: websockets: a connection after its upgrade.
  *
- *   answer_websocket ─► (handler returns) handed over ─► messages both ways ─► close handshake ─► on_close,
- * once
+ *   answer_websocket ─► handler returns ─► messages both ways ─► close handshake ─► on_close, once
  *
  * Sending only queues: what a tick has queued is written with one writev at its end, from the shared frames,
  * uncopied. So application code is never called back from within its own send or close. An idle socket keeps
@@ -41,8 +40,7 @@ struct tims_socket {
     tims_frame *frames_inline[FRAMES_INLINE];
 };
 
-/* --- sending
- * ---------------------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static void drop_frames(tims_socket *socket)
 {
@@ -211,9 +209,7 @@ void tims_socket_close(tims_socket *socket, int code, tims_str reason)
         http__connection_set_deadline(socket->connection, CLOSE_WAIT_MS);
 }
 
-/* --- the end
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void end_socket(tims_socket *socket)
 {
@@ -296,9 +292,7 @@ void http__socket_expired(tims_socket *socket)
     http__connection_set_deadline(socket->connection, socket->ping_ms);
 }
 
-/* --- receiving
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- receiving -------------------------------------------------------------------------------- */
 
 static void on_message(void *ctx, tims_ws_opcode opcode, tims_str payload)
 {
@@ -351,8 +345,7 @@ void http__socket_receive(tims_socket *socket, tims_str bytes)
     settle(socket);
 }
 
-/* --- the upgrade
- * -------------------------------------------------------------------------------------------------------- */
+/* --- the upgrade ------------------------------------------------------------------------------ */
 
 static void check_origin(tims_request *rq)
 {

@@ -108,8 +108,7 @@ static inline void test_stop(test_server *t)
     test_join(t);
 }
 
-/* --- the client
- * ------------------------------------------------------------------------------------------------- */
+/* --- the client ------------------------------------------------------------------------------- */
 
 static inline int test_connect(const test_server *t)
 {

@@ -23,8 +23,7 @@ struct http__tls {
     bool is_open;  /* the handshake is done */
 };
 
-/* --- context
- * ------------------------------------------------------------------------------------------------------ */
+/* --- context ---------------------------------------------------------------------------------- */
 
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_length,
                            const unsigned char *in, unsigned int in_length, void *argument)
@@ -96,8 +95,7 @@ void http__tls_context_free(http__tls_context **context)
     *context = NULL;
 }
 
-/* --- connections
- * ---------------------------------------------------------------------------------------------------- */
+/* --- connections ------------------------------------------------------------------------------ */
 
 http__tls *http__tls_new(http__tls_context *context)
 {

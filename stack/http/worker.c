@@ -64,8 +64,7 @@ void http__worker_free(http__worker *worker)
     worker->magic = 0;
 }
 
-/* --- listening
- * ------------------------------------------------------------------------------------------------- */
+/* --- listening -------------------------------------------------------------------------------- */
 
 tims_status http__worker_listen(http__worker *worker, int inherited_fd, tims_error *err)
 {
@@ -99,8 +98,7 @@ void http__worker_abandon(http__worker *worker)
     tims_loop_run(worker->loop);
 }
 
-/* --- the end
- * -------------------------------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void stop_when_empty(http__worker *worker)
 {
@@ -158,9 +156,7 @@ void http__worker_drain(void *argument)
     }
 }
 
-/* --- running
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 /* Start hooks may suspend, so they run on a fiber. */
 static void start_hook(void *argument)
