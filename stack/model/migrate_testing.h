@@ -1,5 +1,5 @@
-/* migrate_testing.h: a database with an author and books, for the tests of migrations and of the change log.
- */
+/* migrate_testing.h: a database with an author and books, for the tests of migrations and of the change
+ * log. */
 #ifndef TIMS_MIGRATE_TESTING_H
 #define TIMS_MIGRATE_TESTING_H
 
@@ -72,10 +72,12 @@ static const tims_model author_model = {
     .fields = TIMS_FIELDS(TIMS_FIELD(author, id, .primary = true), TIMS_FIELD(author, name, .unique = true)),
 };
 
+/* clang-format off */
 #define BOOK(...)                                                                \
     {                                                                            \
         .name = "book", .size = sizeof(book), .fields = TIMS_FIELDS(__VA_ARGS__) \
     }
+/* clang-format on */
 #define BASE                                                                              \
     TIMS_FIELD(book, id, .primary = true), TIMS_FIELD(book, author, .to = &author_model), \
         TIMS_FIELD(book, title)

@@ -31,8 +31,7 @@ void model__sql_add_number(model__sql *sql, size_t number);      /* ?7 */
 void model__sql_add_value(model__sql *sql, tims_db_value value); /* binds and writes ?n */
 tims_sql model__sql_done(model__sql *sql);
 
-/* --- rules -------------------------------------------------------------------------------------------------
- */
+/* --- rules ------------------------------------------------------------------------------------ */
 
 /* What a rule may look at: a table of the statement, or a row in memory, or only its key. */
 typedef struct model__view {
@@ -49,8 +48,7 @@ typedef enum model__truth { MODEL__NO, MODEL__YES, MODEL__ASK } model__truth;
 model__truth model__rule_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
                              const tims_caller *caller);
 
-/* --- queries
- * --------------------------------------------------------------------------------------------------- */
+/* --- queries ---------------------------------------------------------------------------------- */
 
 /* Bits of all fields the API shows; of all columns; of what a query asks for. */
 tims_field_set model__visible(const tims_model *model);
@@ -67,8 +65,7 @@ tims_status model__parse_order(const tims_model *model, tims_str text, tims_orde
 /* Cuts the next word of a search; false at the end. */
 bool model__next_word(tims_str *rest, tims_str *ret_word);
 
-/* --- rows
- * -------------------------------------------------------------------------------------------------------- */
+/* --- rows ------------------------------------------------------------------------------------- */
 
 static inline const void *model__member(const tims_field *field, const void *row)
 {

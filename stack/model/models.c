@@ -38,8 +38,7 @@ static bool is_listed(const check *c, const tims_model *model)
     return false;
 }
 
-/* --- names
- * ----------------------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 /* Why a table or column cannot be called so; NULL: it can. */
 static const char *name_problem(const char *name)
@@ -67,8 +66,7 @@ static tims_status field_problem(const check *c, const tims_field *field, const 
                      field->name, problem);
 }
 
-/* --- fields
- * ------------------------------------------------------------------------------------------------------ */
+/* --- fields ----------------------------------------------------------------------------------- */
 
 static bool is_id_kind(tims_kind kind)
 {
@@ -157,8 +155,7 @@ static tims_status check_fields(const check *c)
     return TIMS_OK;
 }
 
-/* --- indexes and order
- * --------------------------------------------------------------------------------------------- */
+/* --- indexes and order ------------------------------------------------------------------------ */
 
 static tims_status check_index(const check *c, const tims_index *index)
 {
@@ -190,9 +187,7 @@ static tims_status check_indexes_and_order(const check *c)
     return TIMS_OK;
 }
 
-/* --- rules
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- rules ------------------------------------------------------------------------------------ */
 
 static tims_status rule_problem(const check *c, const char *which, const char *rule, const char *problem)
 {
@@ -302,9 +297,7 @@ static tims_status check_rules(const check *c)
     return TIMS_OK;
 }
 
-/* --- all
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* --- all -------------------------------------------------------------------------------------- */
 
 static tims_status check_model(check *c, size_t index)
 {
@@ -343,8 +336,8 @@ static bool parents_are_placed(const tims_models *models, const tims_model *mode
     return true;
 }
 
-/* Parents before children; among models that point at each other in a circle, the order they were given in.
- */
+/* Parents before children; among models that point at each other in a circle, the order they were given
+ * in. */
 static void place_models(tims_models *models, const tims_model *const *given, size_t count)
 {
     while (models->count < count) {

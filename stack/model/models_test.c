@@ -1,5 +1,5 @@
-/* models_test.c: descriptors and rules that make no sense end the start with a sentence that names the place.
- */
+/* models_test.c: descriptors and rules that make no sense end the start with a sentence that names the
+ * place. */
 #include "model/testing.h"
 
 typedef struct bad_model {

@@ -20,8 +20,7 @@ static tims_status refuse(tims_error *err, tims_str name, const char *why)
                      name.data, why);
 }
 
-/* --- order ------------------------------------------------------------------------------------------------
- */
+/* --- order ------------------------------------------------------------------------------------ */
 
 static bool is_ordered_by(const tims_order *orders, size_t count, const tims_field *field)
 {
@@ -72,8 +71,7 @@ tims_status tims_query_order(tims_query *query, tims_str text, tims_error *err)
     return model__parse_order(query->model, text, query->orders, &query->order_count, err);
 }
 
-/* --- conditions
- * ---------------------------------------------------------------------------------------------- */
+/* --- conditions ------------------------------------------------------------------------------- */
 
 /* The value of one kind, large enough for each. */
 typedef union any_value {
@@ -177,8 +175,7 @@ tims_status tims_query_where(tims_arena *arena, tims_query *query, tims_str fiel
     return status;
 }
 
-/* --- search
- * ---------------------------------------------------------------------------------------------------- */
+/* --- search ----------------------------------------------------------------------------------- */
 
 static bool is_space(char c)
 {
@@ -217,8 +214,7 @@ tims_status tims_query_search(tims_query *query, tims_str text, tims_names field
     return TIMS_OK;
 }
 
-/* --- as in a URL
- * -------------------------------------------------------------------------------------------------- */
+/* --- as in a URL ------------------------------------------------------------------------------ */
 
 bool tims_query_split_operator(tims_str parameter, tims_str *ret_field, tims_operator *ret_operator)
 {

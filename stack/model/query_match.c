@@ -6,8 +6,7 @@
  * against each other. */
 #include "model/model_internal.h"
 
-/* --- comparing values
- * ---------------------------------------------------------------------------------------- */
+/* --- comparing values ------------------------------------------------------------------------- */
 
 static int compare_numbers(const tims_db_value *a, const tims_db_value *b)
 {
@@ -56,8 +55,7 @@ static bool contains_ignoring_case(tims_str text, tims_str part)
     return false;
 }
 
-/* --- conditions
- * -------------------------------------------------------------------------------------------------- */
+/* --- conditions ------------------------------------------------------------------------------- */
 
 static bool is_in(const tims_condition *condition, const tims_db_value *value)
 {

@@ -6,8 +6,7 @@
  * else it is spelled out. */
 #include "model/model_internal.h"
 
-/* --- conditions
- * --------------------------------------------------------------------------------------------- */
+/* --- conditions ------------------------------------------------------------------------------- */
 
 static const char *operator_sql(const tims_condition *condition)
 {
@@ -111,8 +110,7 @@ static void add_search(model__sql *sql, const tims_query *query)
     }
 }
 
-/* --- behind a row
- * -------------------------------------------------------------------------------------------- */
+/* --- behind a row ----------------------------------------------------------------------------- */
 
 static bool goes_down(const tims_query *query, size_t index)
 {
@@ -186,8 +184,7 @@ static void add_after_spelled(model__sql *sql, const tims_query *query)
     model__sql_add(sql, ")");
 }
 
-/* --- statements
- * ------------------------------------------------------------------------------------------------ */
+/* --- statements ------------------------------------------------------------------------------- */
 
 /* False: no row can be meant. */
 static bool add_where(model__sql *sql, const tims_query *query, bool with_after)

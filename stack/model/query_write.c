@@ -33,8 +33,7 @@ typedef struct plan {
 static const int64_t DAY_US = 86400 * (int64_t)1000000;
 static const int64_t YEARS_END_US = 253402300800 * (int64_t)1000000; /* the year 10000 */
 
-/* --- planning
- * ------------------------------------------------------------------------------------------------ */
+/* --- planning --------------------------------------------------------------------------------- */
 
 static tims_str make_key(tims_arena *arena, const char *name, bool first)
 {
@@ -82,8 +81,7 @@ static void make_plan(plan *p, tims_arena *arena, const tims_query *query, const
         p->collect_columns[i] = find_column(p, wanted, options->collect[i]);
 }
 
-/* --- one row
- * --------------------------------------------------------------------------------------------------- */
+/* --- one row ---------------------------------------------------------------------------------- */
 
 static inline void put(tims_buf *out, tims_str text)
 {
@@ -101,8 +99,8 @@ static inline void put_two_digits(char *at, uint32_t value)
     at[1] = (char)('0' + value % 10);
 }
 
-/* An id is hexadecimal digits and dashes; anything else a foreign writer put there goes through the escape.
- */
+/* An id is hexadecimal digits and dashes; anything else a foreign writer put there goes through the
+ * escape. */
 static inline bool is_id_text(tims_str text)
 {
     if (text.length != TIMS_ID_TEXT_LENGTH)
@@ -214,8 +212,7 @@ static inline void write_row(tims_buf *out, plan *p, const tims_db_rows *rows)
     put(out, TIMS_STR("}"));
 }
 
-/* --- beside the rows
- * ---------------------------------------------------------------------------------------------- */
+/* --- beside the rows -------------------------------------------------------------------------- */
 
 static const tims_db_value *keep_order_values(const plan *p, const tims_db_rows *rows)
 {
@@ -249,8 +246,7 @@ static tims_ids *make_collected(const plan *p)
     return collected;
 }
 
-/* --- all rows
- * ----------------------------------------------------------------------------------------------------- */
+/* --- all rows --------------------------------------------------------------------------------- */
 
 /* Where rows go: at once into the writer's buffer; or, read backwards, first into a buffer of their own. */
 typedef struct target {

@@ -47,8 +47,7 @@ size_t model__kind_size(tims_kind kind)
     return sizes[kind];
 }
 
-/* --- struct to values -------------------------------------------------------------------------------------
- */
+/* --- struct to values ------------------------------------------------------------------------- */
 
 static tims_db_value text_value(tims_str text)
 {
@@ -99,8 +98,7 @@ tims_db_value tims_model_value(const tims_field *field, const void *row)
     TIMS_UNREACHABLE("a list is no column");
 }
 
-/* --- columns to struct
- * --------------------------------------------------------------------------------------- */
+/* --- columns to struct ------------------------------------------------------------------------ */
 
 static void read_member(const tims_field *field, const tims_db_rows *rows, int column, tims_arena *arena,
                         void *member)
@@ -199,8 +197,7 @@ tims_db_value model__column_value(tims_arena *arena, const tims_field *field, co
     }
 }
 
-/* --- field sets
- * --------------------------------------------------------------------------------------------------- */
+/* --- field sets ------------------------------------------------------------------------------- */
 
 tims_field_set model__visible(const tims_model *model)
 {

@@ -75,8 +75,7 @@ static void go_back(model__sql *sql, mark to)
     sql->me = to.me;
 }
 
-/* --- one function a kind
- * ------------------------------------------------------------------------------------ */
+/* --- one function a kind ---------------------------------------------------------------------- */
 
 static model__truth owner_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
                               const tims_caller *caller)
@@ -256,8 +255,7 @@ model__truth model__rule_sql(model__sql *sql, const tims_rule *rule, const model
     TIMS_UNREACHABLE("a rule of an unknown kind");
 }
 
-/* --- asking
- * ----------------------------------------------------------------------------------------------------- */
+/* --- asking ----------------------------------------------------------------------------------- */
 
 bool tims_rule_is_never(const tims_rule *rule, const tims_model *model, tims_caller caller)
 {

@@ -52,8 +52,7 @@ tims_db_session *tims_session_db(tims_request *rq)
     return state->session;
 }
 
-/* --- the request's transaction
- * --------------------------------------------------------------------------------- */
+/* --- the request's transaction ---------------------------------------------------------------- */
 
 bool tims_in_transaction(const tims_request *rq)
 {
@@ -83,8 +82,7 @@ void tims_rollback(tims_request *rq)
         tims_db_rollback(tims_session_db(rq));
 }
 
-/* --- reading
- * -------------------------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static const tims_caller trusted = { .trusted = true };
 
@@ -208,9 +206,7 @@ bool tims_exists(tims_request *rq, const tims_model *model, const char *filter, 
     return count > 0;
 }
 
-/* --- writing
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 void tims_create(tims_request *rq, const tims_model *model, void *row)
 {
@@ -256,9 +252,7 @@ int64_t tims_sql_run(tims_request *rq, tims_str sql, const tims_db_value *values
     return changed;
 }
 
-/* --- answering
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- answering -------------------------------------------------------------------------------- */
 
 enum { ROW_BYTES_MAX = 4 * 1024 * 1024 };
 

@@ -73,8 +73,7 @@ static int64_t count_notes(world *w)
     return count;
 }
 
-/* --- reading
- * --------------------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static void read_as_member(tims_request *rq)
 {
@@ -135,8 +134,7 @@ static void a_filter_that_makes_no_sense_raises(void **state)
     assert_int_equal(run_as(*state, user(ann), ask_nonsense).status, TIMS_INVALID);
 }
 
-/* --- writing
- * ------------------------------------------------------------------------------------------------------ */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static note new_note(void)
 {

@@ -6,8 +6,7 @@
 
 #include "tims/crypto.h"
 
-/* --- what is filled in
- * ------------------------------------------------------------------------------------------ */
+/* --- what is filled in ------------------------------------------------------------------------ */
 
 static void set_time(const tims_field *field, void *row, tims_time now)
 {
@@ -62,8 +61,7 @@ static void fill_in(tims_arena *arena, const tims_model *model, void *row)
     }
 }
 
-/* --- what was refused
- * ------------------------------------------------------------------------------------------------ */
+/* --- what was refused ------------------------------------------------------------------------- */
 
 static tims_status has_target(tims_db_session *db, tims_arena *arena, const tims_field *field,
                               const tims_db_value *id, bool *ret_found)
@@ -114,9 +112,7 @@ static tims_status explain(tims_db_session *db, tims_arena *arena, const tims_mo
     return TIMS_INVALID;
 }
 
-/* --- writing
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 tims_status tims_model_insert(tims_db_session *db, tims_arena *arena, const tims_model *model, void *row,
                               tims_error *err)
@@ -218,8 +214,7 @@ tims_status tims_model_delete(tims_db_session *db, tims_arena *arena, const tims
     return status;
 }
 
-/* --- reading structs
- * ---------------------------------------------------------------------------------------------------- */
+/* --- reading structs -------------------------------------------------------------------------- */
 
 enum { FIRST_ROWS = 16 };
 

@@ -1,4 +1,5 @@
-/* model.h: models from C structs and their descriptors: queries, validation, access rules, changes, migrations. */
+/* model.h: models from C structs and their descriptors: queries, validation, access rules, changes,
+ * migrations. */
 #ifndef TIMS_MODEL_H
 #define TIMS_MODEL_H
 
@@ -9,18 +10,25 @@
 
 typedef struct tims_model tims_model;
 
-/* --- access rules: a closed language that can be read as SQL and backwards as keys ---------------------------------- */
+/* --- access rules: a closed language that can be read as SQL and backwards as keys ------------ */
 
 typedef enum tims_rule_kind {
-    TIMS_RULE_NOBODY, TIMS_RULE_PUBLIC, TIMS_RULE_SIGNED_IN, TIMS_RULE_STAFF, TIMS_RULE_OWNER, TIMS_RULE_MEMBERS,
-    TIMS_RULE_LIKE, TIMS_RULE_ANY, TIMS_RULE_ALL
+    TIMS_RULE_NOBODY,
+    TIMS_RULE_PUBLIC,
+    TIMS_RULE_SIGNED_IN,
+    TIMS_RULE_STAFF,
+    TIMS_RULE_OWNER,
+    TIMS_RULE_MEMBERS,
+    TIMS_RULE_LIKE,
+    TIMS_RULE_ANY,
+    TIMS_RULE_ALL
 } tims_rule_kind;
 
 typedef struct tims_rule {
     tims_rule_kind kind;
-    const char *column;             /* OWNER: the user column; LIKE: the column that points at the parent */
-    const tims_model *model;        /* MEMBERS: the member model; LIKE: the parent model */
-    const char *thing, *user;       /* MEMBERS: the member model's columns */
+    const char *column;       /* OWNER: the user column; LIKE: the column that points at the parent */
+    const tims_model *model;  /* MEMBERS: the member model; LIKE: the parent model */
+    const char *thing, *user; /* MEMBERS: the member model's columns */
     const struct tims_rule *const *parts; /* ANY, ALL; NULL-terminated */
 } tims_rule;
 
@@ -39,10 +47,12 @@ typedef struct tims_rule {
 /* Whoever may read the row that this column points at. */
 #define TIMS_LIKE(type, member, parent_model) \
     TIMS_RULE_(.kind = TIMS_RULE_LIKE, .column = #member, .model = &(parent_model))
-#define TIMS_ANY(...) TIMS_RULE_(.kind = TIMS_RULE_ANY, .parts = (const tims_rule *const[]){ __VA_ARGS__, NULL })
-#define TIMS_ALL(...) TIMS_RULE_(.kind = TIMS_RULE_ALL, .parts = (const tims_rule *const[]){ __VA_ARGS__, NULL })
+#define TIMS_ANY(...) \
+    TIMS_RULE_(.kind = TIMS_RULE_ANY, .parts = (const tims_rule *const[]){ __VA_ARGS__, NULL })
+#define TIMS_ALL(...) \
+    TIMS_RULE_(.kind = TIMS_RULE_ALL, .parts = (const tims_rule *const[]){ __VA_ARGS__, NULL })
 
-/* --- models --------------------------------------------------------------------------------------------------------- */
+/* --- models ----------------------------------------------------------------------------------- */
 
 typedef struct tims_index {
     tims_names columns; /* "-created_at": descending */
@@ -53,25 +63,37 @@ struct tims_model {
     const char *name; /* the table's name too */
     const char *doc;
     size_t size;
-    tims_fields fields;            /* exactly one primary; kind TIMS_KIND_ID */
-    const tims_rule *read;         /* NULL: nobody over the API */
-    const tims_rule *write;        /* create, update, delete; NULL: nobody over the API */
+    tims_fields fields;                        /* exactly one primary; kind TIMS_KIND_ID */
+    const tims_rule *read;                     /* NULL: nobody over the API */
+    const tims_rule *write;                    /* create, update, delete; NULL: nobody over the API */
     const tims_rule *create, *change, *remove; /* each wins over `write` */
-    const char *order;             /* default order: "-created_at"; the primary key is always the last tie-break */
-    const tims_index *indexes;     /* ends with a row without columns; NULL: none */
-    bool not_live;                 /* no triggers, no change log (sessions, keys …) */
+    const char *order; /* default order: "-created_at"; the primary key is always the last tie-break */
+    const tims_index *indexes; /* ends with a row without columns; NULL: none */
+    bool not_live;             /* no triggers, no change log (sessions, keys …) */
 };
+/* clang-format off */
 #define TIMS_INDEXES(...) (const tims_index[]){ __VA_ARGS__, { .columns = { NULL, 0 } } }
-#define TIMS_INDEX(...) { .columns = { (const char *const[]){ __VA_ARGS__ }, sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *) } }
-#define TIMS_UNIQUE(...) { .unique = true, .columns = { (const char *const[]){ __VA_ARGS__ }, sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *) } }
+#define TIMS_INDEX(...) \
+    { .columns = { (const char *const[]){ __VA_ARGS__ }, \
+                   sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *) } }
+#define TIMS_UNIQUE(...) \
+    { .unique = true, \
+      .columns = { (const char *const[]){ __VA_ARGS__ }, \
+                   sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *) } }
+/* clang-format on */
 
 const tims_field *tims_model_primary(const tims_model *model);
 
 /* Who asks: the user on whose behalf rules are applied. */
-typedef struct tims_caller { bool signed_in, staff, trusted; tims_id user; } tims_caller; /* trusted: rules are not applied */
+/* trusted: rules are not applied */
+typedef struct tims_caller {
+    bool signed_in, staff, trusted;
+    tims_id user;
+} tims_caller;
 
-/* All models of the process, checked: names, kinds, references, rules (MEMBERS columns exist and point at the right
- * models; LIKE has no cycles …). Errors: INVALID naming the model, the field or the rule, and what to do. */
+/* All models of the process, checked: names, kinds, references, rules (MEMBERS columns exist and point at the
+ * right models; LIKE has no cycles …). Errors: INVALID naming the model, the field or the rule, and what to
+ * do. */
 typedef struct tims_models tims_models;
 tims_status tims_models_new(tims_arena *arena, const tims_model *const *models, size_t count,
                             tims_models **ret_models, tims_error *err);
@@ -79,22 +101,33 @@ size_t tims_models_count(const tims_models *models);
 const tims_model *tims_models_at(const tims_models *models, size_t index); /* parents before children */
 const tims_model *tims_models_find(const tims_models *models, tims_str name);
 
-/* --- queries: the shared form of every list, detail, subscription and include -------------------------------------------- */
+/* --- queries: the shared form of every list, detail, subscription and include ----------------- */
 
 typedef enum tims_operator {
-    TIMS_EQUAL, TIMS_NOT_EQUAL, TIMS_LESS, TIMS_LESS_OR_EQUAL, TIMS_GREATER, TIMS_GREATER_OR_EQUAL, TIMS_IN,
-    TIMS_IS_NULL, TIMS_CONTAINS, TIMS_STARTS_WITH /* both: case-insensitive for ASCII */
+    TIMS_EQUAL,
+    TIMS_NOT_EQUAL,
+    TIMS_LESS,
+    TIMS_LESS_OR_EQUAL,
+    TIMS_GREATER,
+    TIMS_GREATER_OR_EQUAL,
+    TIMS_IN,
+    TIMS_IS_NULL,
+    TIMS_CONTAINS,
+    TIMS_STARTS_WITH /* both: case-insensitive for ASCII */
 } tims_operator;
 
 typedef struct tims_condition {
     const tims_field *field;
     tims_operator operator;
-    tims_db_value value;          /* IS_NULL: integer 1 or 0 */
-    const tims_db_value *values;  /* IN */
+    tims_db_value value;         /* IS_NULL: integer 1 or 0 */
+    const tims_db_value *values; /* IN */
     size_t value_count;
 } tims_condition;
 
-typedef struct tims_order { const tims_field *field; bool descending; } tims_order;
+typedef struct tims_order {
+    const tims_field *field;
+    bool descending;
+} tims_order;
 
 enum { TIMS_CONDITIONS_MAX = 16, TIMS_ORDERS_MAX = 4 };
 
@@ -103,23 +136,30 @@ typedef struct tims_query {
     tims_caller caller;
     tims_condition conditions[TIMS_CONDITIONS_MAX];
     size_t condition_count;
-    tims_str search;              /* every word must be in one of `search_fields` */
+    tims_str search; /* every word must be in one of `search_fields` */
     tims_names search_fields;
     tims_order orders[TIMS_ORDERS_MAX + 1];
     size_t order_count;
-    int64_t limit, offset;        /* limit 0: no limit */
+    int64_t limit, offset; /* limit 0: no limit */
     /* keyset paging: rows strictly behind this one in the order; values of the order fields */
     const tims_db_value *after;
-    bool backwards;               /* the rows just before `after` instead (or the last ones); still written in order */
-    tims_field_set fields;        /* 0: all visible ones */
+    bool backwards; /* the rows just before `after` instead (or the last ones); still written in order */
+    tims_field_set fields; /* 0: all visible ones */
 } tims_query;
 
-/* Sets the model, its default order and the primary key as last tie-break (in the direction of the first order). */
+/* Sets the model, its default order and the primary key as last tie-break (in the direction of the first
+ * order). */
 void tims_query_init(tims_query *query, const tims_model *model, tims_caller caller);
-enum { TIMS_TEXT_BYTES_MAX = 1000, TIMS_IN_MAX = 100, TIMS_SEARCH_BYTES_MAX = 200, TIMS_SEARCH_WORDS_MAX = 8 };
-/* `text` is the value as in a URL; IN: values with commas between; IS_NULL: true or false. NOT_EQUAL also finds rows
- * without a value. Any field of the model can be named: whoever takes names from outside checks them first.
- * Errors: INVALID when there is no such field, it cannot be compared so, or the text is no value of its kind. */
+enum {
+    TIMS_TEXT_BYTES_MAX = 1000,
+    TIMS_IN_MAX = 100,
+    TIMS_SEARCH_BYTES_MAX = 200,
+    TIMS_SEARCH_WORDS_MAX = 8
+};
+/* `text` is the value as in a URL; IN: values with commas between; IS_NULL: true or false. NOT_EQUAL also
+ * finds rows without a value. Any field of the model can be named: whoever takes names from outside checks
+ * them first. Errors: INVALID when there is no such field, it cannot be compared so, or the text is no value
+ * of its kind. */
 tims_status tims_query_where(tims_arena *arena, tims_query *query, tims_str field, tims_operator operator,
                              tims_str text, tims_error *err);
 tims_status tims_query_order(tims_query *query, tims_str text /* "-created_at,text" */, tims_error *err);
@@ -129,64 +169,80 @@ tims_status tims_query_search(tims_query *query, tims_str text, tims_names field
  * Errors: INVALID, MALFORMED. */
 tims_status tims_query_filter(tims_arena *arena, tims_query *query, tims_str text, tims_error *err);
 /* "created_at__lt" to its field and operator. False: no such operator. The name alone is EQUAL. */
-TIMS_MUST_USE bool tims_query_split_operator(tims_str parameter, tims_str *ret_field, tims_operator *ret_operator);
+TIMS_MUST_USE bool tims_query_split_operator(tims_str parameter, tims_str *ret_field,
+                                             tims_operator *ret_operator);
 /* Whether the rule lets this caller see no row at all, whatever is in the database. */
 bool tims_rule_is_never(const tims_rule *rule, const tims_model *model, tims_caller caller);
 
-typedef struct tims_sql { tims_str text; tims_db_value *values; size_t value_count; } tims_sql;
-/* SELECT of the visible columns (or count(*)) with the read rule as a filter. Where an equality condition fixes the
- * column of a LIKE, the rule is asked once for the statement, not once per row. Nobody's rule yields WHERE 0. */
+typedef struct tims_sql {
+    tims_str text;
+    tims_db_value *values;
+    size_t value_count;
+} tims_sql;
+/* SELECT of the visible columns (or count(*)) with the read rule as a filter. Where an equality condition
+ * fixes the column of a LIKE, the rule is asked once for the statement, not once per row. Nobody's rule
+ * yields WHERE 0. */
 void tims_query_sql(tims_arena *arena, const tims_query *query, tims_sql *ret_sql);
 void tims_query_count_sql(tims_arena *arena, const tims_query *query, tims_sql *ret_sql);
-/* Reads the rows as JSON objects into a writer (inside an array the caller opened): the hot path, columns straight to
- * text. `ret_last` (may be NULL): the order fields of the last row, for cursors; NULL unless `limit` rows came. */
-tims_status tims_query_write(tims_db_session *db, tims_arena *arena, const tims_query *query, tims_json_writer *writer,
-                             size_t *ret_rows, tims_db_value **ret_last, tims_error *err);
-/* The same with what paging needs. `probe`: looks for one row beyond `limit`, which is not written but sets `more`. */
+/* Reads the rows as JSON objects into a writer (inside an array the caller opened): the hot path, columns
+ * straight to text. `ret_last` (may be NULL): the order fields of the last row, for cursors; NULL unless
+ * `limit` rows came. */
+tims_status tims_query_write(tims_db_session *db, tims_arena *arena, const tims_query *query,
+                             tims_json_writer *writer, size_t *ret_rows, tims_db_value **ret_last,
+                             tims_error *err);
+/* The same with what paging needs. `probe`: looks for one row beyond `limit`, which is not written but sets
+ * `more`. */
 typedef struct tims_written {
     size_t rows;
     bool more;
-    const tims_db_value *first, *last; /* order fields; NULL without rows; `last` also NULL unless `limit` rows came */
-    tims_ids *collected;               /* per field of `collect`: the distinct ids in it, by first appearance */
+    /* order fields; NULL without rows; `last` also NULL unless `limit` rows came */
+    const tims_db_value *first, *last;
+    tims_ids *collected; /* per field of `collect`: the distinct ids in it, by first appearance */
 } tims_written;
-typedef struct tims_write_options { bool probe; const tims_field *const *collect; size_t collect_count; } tims_write_options;
+typedef struct tims_write_options {
+    bool probe;
+    const tims_field *const *collect;
+    size_t collect_count;
+} tims_write_options;
 tims_status tims_query_write_page(tims_db_session *db, tims_arena *arena, const tims_query *query,
                                   const tims_write_options *options, tims_json_writer *writer,
                                   tims_written *ret_written, tims_error *err);
-tims_status tims_query_count(tims_db_session *db, tims_arena *arena, const tims_query *query, int64_t *ret_count,
-                             tims_error *err);
+tims_status tims_query_count(tims_db_session *db, tims_arena *arena, const tims_query *query,
+                             int64_t *ret_count, tims_error *err);
 /* Whether a row in memory matches the conditions and search of a query (not its rule, order or limit). */
 bool tims_query_matches(const tims_query *query, const void *row);
 /* Compares two rows by a query's order. */
 int tims_query_compare(const tims_query *query, const void *a, const void *b);
 
-/* --- below the application line: statuses -------------------------------------------------------------------------------- */
+/* --- below the application line: statuses ----------------------------------------------------- */
 
-/* Fills a zero id, auto times, and the defaults of strings without data into `row`. (Other defaults are for what a
- * JSON body leaves out: in C a zero is a value.)
- * Errors: CONFLICT "unique"; INVALID with pointers to references that do not exist; the database's. */
+/* Fills a zero id, auto times, and the defaults of strings without data into `row`. (Other defaults are for
+ * what a JSON body leaves out: in C a zero is a value.) Errors: CONFLICT "unique"; INVALID with pointers to
+ * references that do not exist; the database's. */
 tims_status tims_model_insert(tims_db_session *db, tims_arena *arena, const tims_model *model, void *row,
                               tims_error *err);
 tims_status tims_model_update(tims_db_session *db, tims_arena *arena, const tims_model *model, void *row,
-                              tims_field_set fields, tims_error *err); /* by primary key; NOT_FOUND; fills auto_now */
+                              /* by primary key; NOT_FOUND; fills auto_now */
+                              tims_field_set fields, tims_error *err);
 tims_status tims_model_delete(tims_db_session *db, tims_arena *arena, const tims_model *model, tims_id id,
                               tims_error *err);
 /* All rows of a query as structs, an array of `model->size` items. */
-tims_status tims_model_select(tims_db_session *db, tims_arena *arena, const tims_query *query, void **ret_rows,
-                              size_t *ret_count, tims_error *err);
+tims_status tims_model_select(tims_db_session *db, tims_arena *arena, const tims_query *query,
+                              void **ret_rows, size_t *ret_count, tims_error *err);
 /* One row; NOT_FOUND. */
 tims_status tims_model_find(tims_db_session *db, tims_arena *arena, const tims_query *query, void **ret_row,
                             tims_error *err);
 /* The value of a member as it is bound; strings are borrowed. */
 tims_db_value tims_model_value(const tims_field *field, const void *row);
 /* Copies the current result row's columns `first…` (in descriptor order) into a struct. */
-void tims_model_read_row(const tims_model *model, const tims_db_rows *rows, int first, tims_arena *arena, void *ret_row);
-/* Whether the caller may do it to this row (rule as SQL on the database; for create the row is not there yet).
- * Errors: FORBIDDEN, or the database's. */
-tims_status tims_rule_allows(tims_db_session *db, tims_arena *arena, const tims_rule *rule, const tims_model *model,
-                             const void *row, tims_caller caller, tims_error *err);
+void tims_model_read_row(const tims_model *model, const tims_db_rows *rows, int first, tims_arena *arena,
+                         void *ret_row);
+/* Whether the caller may do it to this row (rule as SQL on the database; for create the row is not there
+ * yet). Errors: FORBIDDEN, or the database's. */
+tims_status tims_rule_allows(tims_db_session *db, tims_arena *arena, const tims_rule *rule,
+                             const tims_model *model, const void *row, tims_caller caller, tims_error *err);
 
-/* --- for applications: on `rq`, raising ------------------------------------------------------------------------------------ */
+/* --- for applications: on `rq`, raising ------------------------------------------------------- */
 
 /* The scope's session, made at first use on the database given by tims_request_set_db. */
 tims_db_session *tims_session_db(tims_request *rq);
@@ -194,8 +250,9 @@ tims_caller tims_caller_of(tims_request *rq); /* set by auth; anonymous otherwis
 void tims_request_set_caller(tims_request *rq, tims_caller caller);
 void tims_request_set_db(tims_request *rq, tims_db *db);
 
-/* Writes begin the request's transaction at the first of them; it commits before the answer is sent. Call tims_begin
- * first where what you read decides what you write. tims_commit ends it early. Suspend. Raise: 503, 504. */
+/* Writes begin the request's transaction at the first of them; it commits before the answer is sent. Call
+ * tims_begin first where what you read decides what you write. tims_commit ends it early. Suspend. Raise:
+ * 503, 504. */
 void tims_begin(tims_request *rq);
 void tims_commit(tims_request *rq);
 bool tims_in_transaction(const tims_request *rq);
@@ -213,22 +270,23 @@ void *tims_select(tims_request *rq, const tims_model *model, size_t *ret_count, 
 /* Rows whoever asks. */
 void *tims_select_all(tims_request *rq, const tims_model *model, size_t *ret_count, const char *filter, ...);
 int64_t tims_count(tims_request *rq, const tims_model *model, const char *filter, ...); /* whoever asks */
-bool tims_exists(tims_request *rq, const tims_model *model, const char *filter, ...);    /* whoever asks */
+bool tims_exists(tims_request *rq, const tims_model *model, const char *filter, ...);   /* whoever asks */
 /* No rule is applied: the handler has decided. Raise: 409 (unique), 422, 503. */
 void tims_create(tims_request *rq, const tims_model *model, void *row);
 void tims_update(tims_request *rq, const tims_model *model, void *row, tims_names fields);
 void tims_delete(tims_request *rq, const tims_model *model, tims_id id);
-/* Raw SQL for what the query language does not say; inside the request's transaction if one is open. Raise. */
+/* Raw SQL for what the query language does not say; inside the request's transaction if one is open.
+ * Raise. */
 tims_db_rows *tims_sql_query(tims_request *rq, tims_str sql, const tims_db_value *values, size_t count);
 int64_t tims_sql_run(tims_request *rq, tims_str sql, const tims_db_value *values, size_t count);
 /* One row as the API shows it. */
 tims_answer tims_answer_row(tims_request *rq, int status, const tims_model *model, const void *row);
 
-/* --- changes: what the feed tells ----------------------------------------------------------------------------------------- */
+/* --- changes: what the feed tells ------------------------------------------------------------- */
 
-/* The change log: table tims_change(id INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT, op INTEGER, row TEXT, old TEXT).
- * `old` is a JSON object of the old values of the model's key columns (references, and what rules and indexes name);
- * NULL for inserts. Triggers write it, whoever the writer is. Position = highest id. */
+/* The change log: table tims_change(id INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT, op INTEGER, row TEXT,
+ * old TEXT). `old` is a JSON object of the old values of the model's key columns (references, and what rules
+ * and indexes name); NULL for inserts. Triggers write it, whoever the writer is. Position = highest id. */
 typedef enum tims_change_op { TIMS_INSERTED = 1, TIMS_UPDATED = 2, TIMS_DELETED = 3 } tims_change_op;
 /* The DDL of the log and of all models' triggers (idempotent: drops and makes the triggers anew). */
 tims_str tims_change_ddl(tims_arena *arena, const tims_models *models, tims_db_dialect dialect);
@@ -239,22 +297,36 @@ tims_status tims_position(tims_db_session *db, int64_t *ret_position, tims_error
 /* Identity of this database and log incarnation, 16 hex characters; kept in table tims_meta. */
 tims_status tims_epoch(tims_db_session *db, tims_arena *arena, tims_str *ret_epoch, tims_error *err);
 
-/* --- migrations ----------------------------------------------------------------------------------------------------------- */
+/* --- migrations ------------------------------------------------------------------------------- */
 
 /* A file built into the program: "0001_initial.sql" and its text. Ends with a row without a name. */
-typedef struct tims_embedded { const char *name; const char *data; size_t length; } tims_embedded;
-typedef struct tims_migration_set { const char *app; const tims_embedded *files; const tims_model *const *models; } tims_migration_set;
+typedef struct tims_embedded {
+    const char *name;
+    const char *data;
+    size_t length;
+} tims_embedded;
+typedef struct tims_migration_set {
+    const char *app;
+    const tims_embedded *files;
+    const tims_model *const *models;
+} tims_migration_set;
 
 /* The canonical description of an app's models (JSON), kept beside its migrations as snapshot.json. */
 tims_str tims_migrate_snapshot(tims_arena *arena, const tims_model *const *models);
-typedef struct tims_migration_plan { tims_str sql; tims_str summary; bool empty, destructive; tims_str destructive_list; } tims_migration_plan;
-/* The difference between a committed snapshot (empty: none yet) and the descriptors. SQLite table rebuilds are done by
- * the book (new table, copy, drop, rename, foreign_key_check). Renames only by `.renamed_from`.
+typedef struct tims_migration_plan {
+    tims_str sql;
+    tims_str summary;
+    bool empty, destructive;
+    tims_str destructive_list;
+} tims_migration_plan;
+/* The difference between a committed snapshot (empty: none yet) and the descriptors. SQLite table rebuilds
+ * are done by the book (new table, copy, drop, rename, foreign_key_check). Renames only by `.renamed_from`.
  * Errors: INVALID (a NOT NULL column without a default on an existing table …). */
 tims_status tims_migrate_plan(tims_arena *arena, tims_str old_snapshot, const tims_model *const *models,
                               tims_db_dialect dialect, tims_migration_plan *ret_plan, tims_error *err);
-/* Applies what is pending, all sets, each file in a transaction, recorded with its checksum in tims_migration, then
- * refreshes the triggers. `ret_applied`: one line each. Errors: CONFLICT when an applied file was edited. */
+/* Applies what is pending, all sets, each file in a transaction, recorded with its checksum in
+ * tims_migration, then refreshes the triggers. `ret_applied`: one line each. Errors: CONFLICT when an applied
+ * file was edited. */
 tims_status tims_migrate_apply(tims_db *db, tims_arena *arena, const tims_migration_set *sets, size_t count,
                                const tims_models *models, tims_buf *ret_applied, tims_error *err);
 /* OK, or PRECONDITION with what is pending, edited or drifted and the command that helps. */
