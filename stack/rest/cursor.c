@@ -19,8 +19,7 @@ static void sign(tims_arena *arena, tims_str key, tims_str base, tims_str payloa
     tims_sign(key, tims_print(arena, "cursor\n%S\n%S", base, payload), ret_text);
 }
 
-/* --- writing
- * ---------------------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static void put_value(tims_buf *out, const tims_db_value *value)
 {
@@ -61,8 +60,7 @@ tims_status rest__cursor_url(tims_arena *arena, tims_str key, const tims_live_ur
     return TIMS_OK;
 }
 
-/* --- reading
- * ------------------------------------------------------------------------------------------------------ */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static bool take_int(tims_str *rest, int64_t *ret_value)
 {

@@ -16,8 +16,7 @@ typedef struct document {
     tims_error *err;
 } document;
 
-/* --- detail
- * ---------------------------------------------------------------------------------------------------- */
+/* --- detail ----------------------------------------------------------------------------------- */
 
 static tims_status write_detail(document *d)
 {
@@ -30,8 +29,7 @@ static tims_status write_detail(document *d)
     return status;
 }
 
-/* --- list
- * ------------------------------------------------------------------------------------------------------- */
+/* --- list ------------------------------------------------------------------------------------- */
 
 static tims_status write_rows(document *d)
 {
@@ -119,8 +117,7 @@ static tims_status write_links(document *d)
     return TIMS_OK;
 }
 
-/* --- included rows
- * --------------------------------------------------------------------------------------------------- */
+/* --- included rows ---------------------------------------------------------------------------- */
 
 /* The rows a reference of the page points at, as far as the caller may read them. They come in id order. */
 static tims_status write_referenced(document *d, const tims_field *field, tims_ids ids)
@@ -172,9 +169,7 @@ static tims_status write_included(document *d)
     return TIMS_OK;
 }
 
-/* --- all
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* --- all -------------------------------------------------------------------------------------- */
 
 static tims_status write_list(document *d, tims_str epoch, int64_t position)
 {
@@ -187,7 +182,7 @@ static tims_status write_list(document *d, tims_str epoch, int64_t position)
     if (status != TIMS_OK)
         return status;
     tims_json_key(d->writer, TIMS_STR("position"));
-    tims_json_str(d->writer, tims_print(d->arena, "%S-%lld", epoch, (long long)position));
+    tims_json_str(d->writer, rest__position_text(d->arena, epoch, position));
     status = write_included(d);
     if (status == TIMS_OK)
         tims_json_end_object(d->writer);

@@ -13,6 +13,18 @@ tims_str rest__etag(tims_arena *arena, tims_str text)
     return (tims_str){ etag, 34 };
 }
 
+tims_str rest__position_text(tims_arena *arena, tims_str epoch, int64_t position)
+{
+    enum { NUMBER_BYTES_MAX = 21 };
+    tims_buf out;
+    tims_buf_init(&out, arena, epoch.length + 1 + NUMBER_BYTES_MAX);
+    (void)tims_buf_reserve(&out, epoch.length + 1 + NUMBER_BYTES_MAX);
+    tims_buf_append_str(&out, epoch);
+    tims_buf_append_char(&out, '-');
+    tims_buf_append_int(&out, position);
+    return tims_buf_str(&out);
+}
+
 tims_str rest__row_text(tims_request *rq, const tims_model *model, const void *row)
 {
     tims_buf out;
@@ -61,7 +73,7 @@ static tims_status write_document(tims_request *rq, const tims_live_url *url, ti
         status = tims_rest_write(db, rq->arena, url, epoch, position, writer, err);
     tims_db_end_snapshot(db);
     if (status == TIMS_OK)
-        *ret_position = tims_print(rq->arena, "%S-%lld", epoch, (long long)position);
+        *ret_position = rest__position_text(rq->arena, epoch, position);
     return status;
 }
 

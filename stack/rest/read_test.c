@@ -2,8 +2,7 @@
  * pages. */
 #include "rest/testing.h"
 
-/* --- filters and search: how many rows
- * ------------------------------------------------------------------------ */
+/* --- filters and search: how many rows -------------------------------------------------------- */
 
 typedef struct counted {
     const char *user, *url;
@@ -96,8 +95,7 @@ static void the_document_is_exactly_as_promised(void **state)
     assert_str(r.body, tims_copy_c(w->arena, expected));
 }
 
-/* --- what is refused
- * --------------------------------------------------------------------------------------------- */
+/* --- what is refused -------------------------------------------------------------------------- */
 
 typedef struct refused {
     const char *user, *url;
@@ -195,9 +193,7 @@ static void too_many_parameters_are_refused(void **state)
     assert_status(r, 400);
 }
 
-/* --- paging
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- paging ----------------------------------------------------------------------------------- */
 
 enum { ROWS_MAX = 10 };
 
@@ -308,8 +304,7 @@ static void a_cursor_is_good_for_its_list_only(void **state)
     assert_true(tims_str_find(r.body, TIMS_STR(ROOM1)) == SIZE_MAX);
 }
 
-/* --- fields, includes, details
- * ------------------------------------------------------------------------------------------ */
+/* --- fields, includes, details ---------------------------------------------------------------- */
 
 static void fields_select_and_the_key_is_always_there(void **state)
 {
@@ -359,8 +354,7 @@ static void event_streams_are_handed_on(void **state)
     assert_contains(r.body, "stream of /api/notes/?room=" ROOM1);
 }
 
-/* --- the same for live and pages
- * ---------------------------------------------------------------------------------------- */
+/* --- the same for live and pages -------------------------------------------------------------- */
 
 static tims_str document_of(world *w, tims_db_session *session, const char *url, tims_live_url *ret_url)
 {

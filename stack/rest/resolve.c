@@ -33,8 +33,7 @@ static void keep(reading *r, tims_str name, tims_str value)
     r->parts[r->part_count++] = (part){ name, value };
 }
 
-/* --- one parameter each
- * ---------------------------------------------------------------------------------------- */
+/* --- one parameter each ----------------------------------------------------------------------- */
 
 static tims_status read_search(reading *r, const tims_pair *pair)
 {
@@ -203,8 +202,7 @@ static tims_status read_pairs(reading *r, tims_pairs pairs)
     return TIMS_OK;
 }
 
-/* --- the canonical form
- * ------------------------------------------------------------------------------------------- */
+/* --- the canonical form ----------------------------------------------------------------------- */
 
 static void sort_parts(part *parts, size_t count)
 {
@@ -262,9 +260,7 @@ static tims_status use_cursor(reading *r)
     return rest__apply_cursor(r->arena, key, r->url, r->err);
 }
 
-/* --- all
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- all -------------------------------------------------------------------------------------- */
 
 tims_status rest__resolve(const rest__entry *entry, tims_arena *arena, const tims_id *id, tims_pairs pairs,
                           tims_caller caller, tims_live_url *ret_url, tims_error *err)

@@ -9,8 +9,7 @@ static const char *const reserved_items[] = { "search", "order",  "limit",   "pa
                                               "cursor", "fields", "include", "total" };
 static const tims_names reserved = { reserved_items, sizeof(reserved_items) / sizeof(reserved_items[0]) };
 
-/* --- checks
- * -------------------------------------------------------------------------------------------------- */
+/* --- checks ----------------------------------------------------------------------------------- */
 
 static tims_status refuse(const tims_resource *resource, tims_error *err, const char *why, const char *name)
 {
@@ -61,8 +60,7 @@ static tims_status check_resource(const tims_resource *resource, const tims_mode
     return status;
 }
 
-/* --- routes
- * ------------------------------------------------------------------------------------------------------ */
+/* --- routes ----------------------------------------------------------------------------------- */
 
 static void add_route(tims_rest *rest, tims_method method, tims_str pattern, tims_handler handler,
                       const rest__entry *entry)
@@ -154,8 +152,7 @@ void tims_request_set_rest(tims_request *rq, tims_rest *rest)
     rq->slots[TIMS_SLOT_REST] = rest;
 }
 
-/* --- what the database keeps
- * ------------------------------------------------------------------------------------------ */
+/* --- what the database keeps ------------------------------------------------------------------ */
 
 static tims_status read_key(tims_db_session *db, tims_arena *arena, tims_str *ret_key, tims_error *err)
 {
@@ -177,8 +174,8 @@ static tims_status read_key(tims_db_session *db, tims_arena *arena, tims_str *re
     return TIMS_OK;
 }
 
-/* Every loop may come here first at the same time; all of them read the same, so the first to be done writes.
- */
+/* Every loop may come here first at the same time; all of them read the same, so the first to be done
+ * writes. */
 static tims_status load_secrets(tims_rest *rest, tims_db_session *db, tims_arena *arena, tims_error *err)
 {
     tims_str epoch = { NULL, 0 }, key = { NULL, 0 };

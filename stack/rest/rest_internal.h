@@ -84,8 +84,7 @@ static inline const tims_rule *rest__write_rule(const tims_model *model, const t
     return own != NULL ? own : model->write;
 }
 
-/* --- throttle
- * ------------------------------------------------------------------------------------------------ */
+/* --- throttle --------------------------------------------------------------------------------- */
 
 typedef struct rest__rate {
     int64_t count, period_us;
@@ -96,8 +95,7 @@ rest__throttle *rest__throttle_new(tims_arena *arena);
 int64_t rest__throttle_take(rest__throttle *throttle, tims_str key, rest__rate rate, int64_t now_us);
 void rest__throttle_request(tims_request *rq, rest__throttle *throttle, const char *name, const char *rate);
 
-/* --- idempotency
- * ---------------------------------------------------------------------------------------------- */
+/* --- idempotency ------------------------------------------------------------------------------ */
 
 /* The key's value, checked; data == NULL: none was sent. Raises: 400. */
 tims_str rest__idempotency_key(tims_request *rq);

@@ -9,8 +9,7 @@
  * Who cannot read a row is told that it does not exist, whatever they tried to do to it. */
 #include "rest/rest_internal.h"
 
-/* --- what all writes share
- * ----------------------------------------------------------------------------------- */
+/* --- what all writes share -------------------------------------------------------------------- */
 
 TIMS_NORETURN static void raise_denied(tims_request *rq, const tims_error *err)
 {
@@ -75,8 +74,7 @@ static void *copy_row(tims_request *rq, const tims_model *model, const void *row
     return copy;
 }
 
-/* --- bodies
- * ------------------------------------------------------------------------------------------------------- */
+/* --- bodies ----------------------------------------------------------------------------------- */
 
 /* Times that set themselves are nobody's to set. */
 static void refuse_auto_fields(tims_request *rq, const tims_model *model, tims_field_set present)
@@ -102,8 +100,7 @@ static tims_field_set bind_body(tims_request *rq, const tims_model *model, const
     return present;
 }
 
-/* --- references: to what the caller can see
- * ----------------------------------------------------------------------- */
+/* --- references: to what the caller can see --------------------------------------------------- */
 
 static bool is_like_column(const tims_rule *rule, const tims_field *field)
 {
@@ -151,9 +148,7 @@ static void need_references(tims_request *rq, const tims_model *model, tims_fiel
         tims_raise_error(rq, &err);
 }
 
-/* --- create
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- create ----------------------------------------------------------------------------------- */
 
 /* Whether the rule hangs on a column that is still to be filled in by the hook. */
 static bool waits_for_hook(const tims_rule *rule, const tims_model *model, const void *row)
@@ -234,8 +229,7 @@ tims_answer rest__create(tims_request *rq)
     return tims_answer_json(201, text);
 }
 
-/* --- update and delete
- * -------------------------------------------------------------------------------------------------- */
+/* --- update and delete ------------------------------------------------------------------------ */
 
 /* The row as the caller may read it, unless If-Match says they have seen another. */
 static void *find_row(tims_request *rq, const tims_model *model)

@@ -25,8 +25,7 @@ static void run_steps(world *w, const step *steps, size_t count)
 #define NOTES "/api/notes/"
 #define IN1 "{\"room\":\"" ROOM1 "\",\"text\":\"x\""
 
-/* --- create
- * ---------------------------------------------------------------------------------------------------- */
+/* --- create ----------------------------------------------------------------------------------- */
 
 static void creates_answer_the_row_or_say_what_is_wrong(void **state)
 {
@@ -133,8 +132,7 @@ static void a_created_row_reads_back_as_it_was_answered(void **state)
     assert_contains(r.body, "\"until\":\"2030-01-02T02:04:05.678901Z\"");
 }
 
-/* --- update
- * ------------------------------------------------------------------------------------------------------- */
+/* --- update ----------------------------------------------------------------------------------- */
 
 #define MINE NOTES ID("81") "/"
 
@@ -191,9 +189,7 @@ static void if_match_refuses_who_saw_another_row(void **state)
     assert_status(r, 404);
 }
 
-/* --- delete
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- delete ----------------------------------------------------------------------------------- */
 
 static void deletes_remove_what_one_may(void **state)
 {
@@ -217,9 +213,7 @@ static void deletes_remove_what_one_may(void **state)
     RUN(*state, steps);
 }
 
-/* --- idempotency
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- idempotency ------------------------------------------------------------------------------ */
 
 static void a_key_creates_once_whatever_happens(void **state)
 {
@@ -252,9 +246,7 @@ static void a_key_creates_once_whatever_happens(void **state)
     assert_contains(get(w, "ann", NOTES "?number=424242").body, "\"total\":1,");
 }
 
-/* --- throttle
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- throttle --------------------------------------------------------------------------------- */
 
 static void who_writes_too_fast_is_told_when_to_return(void **state)
 {

@@ -1,46 +1,56 @@
-/* rest.h: resources (lists, details, writes of a model at a URL) and what goes with them: paging, filters, throttles. */
+/* rest.h: resources (lists, details, writes of a model at a URL) and what goes with them: paging, filters,
+ * throttles. */
 #ifndef TIMS_REST_H
 #define TIMS_REST_H
 
 #include "tims/auth.h"
 #include "tims/model.h"
 
-enum { TIMS_LIST = 1, TIMS_READ = 2, TIMS_CREATE = 4, TIMS_UPDATE = 8, TIMS_DELETE = 16,
-       TIMS_EVERYTHING = TIMS_LIST | TIMS_READ | TIMS_CREATE | TIMS_UPDATE | TIMS_DELETE };
+enum {
+    TIMS_LIST = 1,
+    TIMS_READ = 2,
+    TIMS_CREATE = 4,
+    TIMS_UPDATE = 8,
+    TIMS_DELETE = 16,
+    TIMS_EVERYTHING = TIMS_LIST | TIMS_READ | TIMS_CREATE | TIMS_UPDATE | TIMS_DELETE
+};
 
 typedef struct tims_resource {
-    const char *path;          /* "/api/messages/"; the detail is path{id}/ */
+    const char *path; /* "/api/messages/"; the detail is path{id}/ */
     const tims_model *model;
     uint32_t allow;
-    tims_names filter;         /* fields: ?chat=… also ?created_at__lt=… __gt __gte __lte __in __isnull __not */
-    tims_names search;         /* ?search=… */
-    tims_names order;          /* fields that ?order= may name; the model's default order always works */
-    struct { int64_t size, max; } page; /* 0: 50, 200 */
+    tims_names filter; /* fields: ?chat=… also ?created_at__lt=… __gt __gte __lte __in __isnull __not */
+    tims_names search; /* ?search=… */
+    tims_names order;  /* fields that ?order= may name; the model's default order always works */
+    struct {
+        int64_t size, max;
+    } page; /* 0: 50, 200 */
     /* Hooks, in the request's transaction; may raise. `row` points at the model's struct. */
     void (*before_create)(tims_request *rq, void *row);
     void (*after_create)(tims_request *rq, void *row);
     void (*before_update)(tims_request *rq, void *row, tims_field_set changed);
     void (*before_delete)(tims_request *rq, void *row);
-    const char *throttle;      /* "20/s" "100/m" "5000/h" "none": writes per user (an address may ten times that;
-                                * without a user just that); NULL: 50/s */
+    const char *throttle; /* "20/s" "100/m" "5000/h" "none": writes per user (an address may ten times that;
+                           * without a user just that); NULL: 50/s */
     const char *doc;
 } tims_resource;
 
 /* Lists answer {"rows":[…],"total":n|null,"next":url|null,"previous":url|null,"position":"epoch-n"}.
- * Query: filters, search, order, limit, page (number) or cursor (opaque, signed), fields=a,b, include=chat,sender
- * (adds "included":{"chat":{id:row}}), total=false. Unknown parameters are 400. Details answer the row itself.
- * Each answer names its position in the header Tims-Position; writes name the position at which they are visible.
- * ETag/If-None-Match/If-Match on details; Idempotency-Key on creates: same key and body, same answer; other body 422. */
+ * Query: filters, search, order, limit, page (number) or cursor (opaque, signed), fields=a,b,
+ * include=chat,sender (adds "included":{"chat":{id:row}}), total=false. Unknown parameters are 400. Details
+ * answer the row itself. Each answer names its position in the header Tims-Position; writes name the position
+ * at which they are visible. ETag/If-None-Match/If-Match on details; Idempotency-Key on creates: same key and
+ * body, same answer; other body 422. */
 
 typedef struct tims_rest tims_rest;
 /* Routes of all resources, for the router. */
-tims_status tims_rest_new(tims_arena *arena, const tims_resource *const *tables, size_t count, const tims_models *models,
-                          tims_rest **ret_rest, tims_error *err);
+tims_status tims_rest_new(tims_arena *arena, const tims_resource *const *tables, size_t count,
+                          const tims_models *models, tims_rest **ret_rest, tims_error *err);
 const tims_route *tims_rest_routes(const tims_rest *rest, size_t *ret_count);
 /* Called by the server's begin hook: tims_throttle finds its state on the request. */
 void tims_request_set_rest(tims_request *rq, tims_rest *rest);
-/* What answers GET with Accept: text/event-stream on a list or detail: `url` is the request's target. Handed in by the
- * composition; without it such requests get 406. */
+/* What answers GET with Accept: text/event-stream on a list or detail: `url` is the request's target. Handed
+ * in by the composition; without it such requests get 406. */
 typedef tims_answer (*tims_rest_stream_fn)(tims_request *rq, void *data, tims_str url);
 void tims_rest_set_stream(tims_rest *rest, tims_rest_stream_fn function, void *data);
 extern const tims_embedded tims_rest_migrations[]; /* the idempotency table */
@@ -55,21 +65,22 @@ typedef struct tims_live_url {
     tims_query query;
     bool is_detail;
     bool with_total;
-    tims_str canonical;   /* the URL with its parameters sorted and defaults left out: names the subscription */
-    tims_str base;        /* the same without page and cursor: what next and previous are made of */
-    int64_t page;         /* page number; 0: by cursor, or the first page */
-    tims_str cursor;      /* as it was given; checked when the document is written. data == NULL: none */
+    tims_str canonical; /* the URL with its parameters sorted and defaults left out: names the subscription */
+    tims_str base;      /* the same without page and cursor: what next and previous are made of */
+    int64_t page;       /* page number; 0: by cursor, or the first page */
+    tims_str cursor;    /* as it was given; checked when the document is written. data == NULL: none */
     const tims_field *includes[TIMS_INCLUDES_MAX];
     size_t include_count;
 } tims_live_url;
 tims_status tims_rest_resolve(const tims_rest *rest, tims_arena *arena, tims_str url, tims_caller caller,
                               tims_live_url *ret_url, tims_error *err);
-/* Writes the same document that GET of the URL answers, from the session's current snapshot; a detail is the bare row.
- * Errors: NOT_FOUND (a detail that is not there for this caller), the database's. */
+/* Writes the same document that GET of the URL answers, from the session's current snapshot; a detail is the
+ * bare row. Errors: NOT_FOUND (a detail that is not there for this caller), the database's. */
 tims_status tims_rest_write(tims_db_session *db, tims_arena *arena, const tims_live_url *url, tims_str epoch,
                             int64_t position, tims_json_writer *writer, tims_error *err);
 
-/* Throttle for endpoints: raises 429 with Retry-After when `key` (e.g. a user id, an address) is over `rate`. */
+/* Throttle for endpoints: raises 429 with Retry-After when `key` (e.g. a user id, an address) is over
+ * `rate`. */
 void tims_throttle(tims_request *rq, const char *name, const char *rate);
 
 #endif
