@@ -8,8 +8,7 @@
 
 enum { KEY_BYTES_MAX = 4096, RULE_DEPTH_MAX = 8 };
 
-/* --- dependencies
- * --------------------------------------------------------------------------------------------- */
+/* --- dependencies ----------------------------------------------------------------------------- */
 
 typedef struct dependency_list {
     live__dependency *items;
@@ -74,8 +73,7 @@ bool live__dependencies(const tims_model *model, live__dependency *ret_items, si
     return !list.overflow;
 }
 
-/* --- does a change concern the caller?
- * -------------------------------------------------------------------------------- */
+/* --- does a change concern the caller? -------------------------------------------------------- */
 
 static tims_str key_at(const tims_model *model, const tims_str *keys, const tims_field *field)
 {
@@ -113,15 +111,13 @@ bool live__dependency_concerns(const live__dependency *dependency, const live__c
     }
     if (!is_mine && !was_mine)
         return false;
-    /* Ours before, after and between, at the same thing: some other column changed (when it was last read …).
-     */
+    /* Ours before, after and between, at the same thing: some other column changed (when it was last read
+     * …). */
     bool unchanged = is_mine && was_mine && !was_other && !change->inserted;
     return !unchanged;
 }
 
-/* --- asking
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- asking ----------------------------------------------------------------------------------- */
 
 static void add_column(tims_buf *key, tims_arena *arena, const tims_field *field, const void *row)
 {

@@ -23,8 +23,7 @@ typedef struct reader {
     pending first, *last;
 } reader;
 
-/* --- keys
- * ----------------------------------------------------------------------------------------------------- */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 tims_str live__key_text(tims_arena *arena, const tims_db_value *value)
 {
@@ -80,8 +79,7 @@ static live__old *read_old(tims_arena *arena, const tims_model *model, tims_str 
     return old;
 }
 
-/* --- the log
- * ---------------------------------------------------------------------------------------------------- */
+/* --- the log ---------------------------------------------------------------------------------- */
 
 static bool is_wanted(const live__batch_options *options, const tims_model *model)
 {
@@ -176,9 +174,7 @@ static void lay_out(reader *r)
         batch->changes[i] = next->change;
 }
 
-/* --- the rows
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- the rows --------------------------------------------------------------------------------- */
 
 static tims_str encode(tims_arena *arena, const tims_model *model, const void *row)
 {
@@ -266,9 +262,7 @@ static tims_status read_all(reader *r, tims_error *err)
     return status;
 }
 
-/* --- batches
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- batches ---------------------------------------------------------------------------------- */
 
 tims_status live__batch_read(tims_db_session *db, const live__batch_options *options, live__batch **ret_batch,
                              tims_error *err)

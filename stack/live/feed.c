@@ -11,8 +11,7 @@ static void wake(live__feed *feed)
         tims_fiber_wake(feed->fiber);
 }
 
-/* --- what wakes it
- * ---------------------------------------------------------------------------------------------- */
+/* --- what wakes it ---------------------------------------------------------------------------- */
 
 static void receive_poke(void *argument)
 {
@@ -43,9 +42,7 @@ static void poll(void *argument)
     tims_timer_set(feed->loop, &feed->timer, feed->live->options.poll_ms, poll, feed);
 }
 
-/* --- a step
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- a step ----------------------------------------------------------------------------------- */
 
 static void hand_out(tims_live *live, live__batch *batch)
 {
@@ -135,9 +132,7 @@ static void note_end(void *argument)
     feed->fiber = NULL;
 }
 
-/* --- life
- * -------------------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 tims_status live__feed_start(live__feed *feed, tims_loop *loop, tims_error *err)
 {

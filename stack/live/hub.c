@@ -1,8 +1,7 @@
 /* hub.c: one loop's sessions, and the fiber that does their work: one job after the other. */
 #include "live/live_internal.h"
 
-/* --- jobs
- * ----------------------------------------------------------------------------------------------------- */
+/* --- jobs ------------------------------------------------------------------------------------- */
 
 void live__hub_add_job(live__hub *hub, live__job job, tims_str text)
 {
@@ -55,8 +54,7 @@ void live__work_snapshot(live__work *work)
     tims_check(work->rq, tims_position(work->db, &work->snapshot, &err), &err);
 }
 
-/* --- a batch
- * ---------------------------------------------------------------------------------------------------- */
+/* --- a batch ---------------------------------------------------------------------------------- */
 
 void live__hub_mark_dirty(live__hub *hub, live__session *session)
 {
@@ -121,8 +119,7 @@ static void apply_batch(live__work *work)
         reopen_flooded(work);
 }
 
-/* --- a session's wishes
- * -------------------------------------------------------------------------------------------- */
+/* --- a session's wishes ----------------------------------------------------------------------- */
 
 static void greet(live__work *work, live__session *session, tims_str token)
 {
@@ -191,8 +188,7 @@ static void run_job(tims_request *rq, void *argument)
     }
 }
 
-/* --- when a job fails: nobody may go on believing that it is up to date
- * --------------------------------------------- */
+/* --- when a job fails: nobody may go on believing that it is up to date ----------------------- */
 
 static void forget_dirt(live__work *work)
 {
@@ -281,8 +277,7 @@ static void note_end(void *argument)
     hub->fiber = NULL;
 }
 
-/* --- from the feed
- * ---------------------------------------------------------------------------------------------------- */
+/* --- from the feed ---------------------------------------------------------------------------- */
 
 typedef struct delivery {
     live__hub *hub;
@@ -305,9 +300,7 @@ void live__hub_post_batch(live__hub *hub, live__batch *batch)
     tims_loop_post(hub->loop, deliver, posted);
 }
 
-/* --- life
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 live__hub *live__hub_new(tims_live *live, tims_loop *loop, int64_t position)
 {

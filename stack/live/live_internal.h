@@ -45,8 +45,7 @@ typedef struct live__hub live__hub;
 typedef struct live__session live__session;
 typedef struct live__subscription live__subscription;
 
-/* --- batch.c: one step of the change log
- * --------------------------------------------------------------------- */
+/* --- batch.c: one step of the change log ------------------------------------------------------ */
 
 /* A row's key columns before one change of it: text by field index; data == NULL: null, or no key column. */
 typedef struct live__old {
@@ -98,8 +97,7 @@ void live__batch_unref(live__batch **batch);
 tims_str live__key_text(tims_arena *arena, const tims_db_value *value);
 tims_str live__key_of(tims_arena *arena, const tims_field *field, const void *row);
 
-/* --- topics.c: from what changed to who cares
- * ------------------------------------------------------------------ */
+/* --- topics.c: from what changed to who cares ------------------------------------------------- */
 
 typedef enum live__hook_kind {
     LIVE__HOOK_ROWS,    /* rows of a subscription's query */
@@ -131,8 +129,7 @@ void live__topics_visit(live__topics *topics, const live__change *change,
                         void *argument);
 size_t live__topics_count(const live__topics *topics);
 
-/* --- access.c: the read rule, in memory where that is enough
- * ------------------------------------------------------ */
+/* --- access.c: the read rule, in memory where that is enough ---------------------------------- */
 
 /* Rows of `model` that can change what a caller may read: those with the caller in `user` (NULL: any row),
  * when they come, go, or change in `user` or `thing`. */
@@ -148,8 +145,7 @@ TIMS_MUST_USE bool live__dependencies(const tims_model *model, live__dependency 
 bool live__dependency_concerns(const live__dependency *dependency, const live__change *change,
                                tims_caller caller);
 
-/* --- held.c: the ids of a window
- * ----------------------------------------------------------------------------------- */
+/* --- held.c: the ids of a window -------------------------------------------------------------- */
 
 typedef struct live__held {
     tims_id *ids; /* sorted */
@@ -160,8 +156,7 @@ bool live__held_add(live__held *held, tims_id id);    /* false: it was there */
 bool live__held_remove(live__held *held, tims_id id); /* false: it was not there */
 void live__held_free(live__held *held);
 
-/* --- subscription.c
- * -------------------------------------------------------------------------------------------------- */
+/* --- subscription.c --------------------------------------------------------------------------- */
 
 struct live__subscription {
     uint32_t magic;
@@ -249,8 +244,7 @@ void live__window_set(live__subscription *subscription, const live__rows *rows);
 bool live__resume(live__work *work, live__subscription *subscription, tims_str from, int64_t held,
                   const char **ret_reason);
 
-/* --- wire.c: frames out
- * -------------------------------------------------------------------------------------------------- */
+/* --- wire.c: frames out ----------------------------------------------------------------------- */
 
 void live__send_welcome(live__session *session);
 void live__send_pong(live__session *session);
@@ -270,8 +264,7 @@ void live__send_operations(live__session *session, int64_t position);
 tims_str live__order_text(tims_arena *arena, const tims_query *query);
 tims_str live__position_text(tims_arena *arena, const tims_live *live, int64_t position);
 
-/* --- session.c: one client
- * ------------------------------------------------------------------------------------------------- */
+/* --- session.c: one client -------------------------------------------------------------------- */
 
 typedef enum live__session_state {
     LIVE__OPENED,
@@ -323,8 +316,7 @@ void live__session_remove(live__session *session, live__subscription *subscripti
 /* A change of its user or login row. */
 void live__session_check(live__session *session, const live__change *change);
 
-/* --- message.c: frames in
- * ------------------------------------------------------------------------------------------------------ */
+/* --- message.c: frames in --------------------------------------------------------------------- */
 
 typedef enum live__message_kind {
     LIVE__MALFORMED,
@@ -347,8 +339,7 @@ live__message live__message_read(tims_arena *arena, tims_str text);
 /* "0123456789abcdef-42". False: it is none. */
 TIMS_MUST_USE bool live__position_parse(tims_str text, tims_str *ret_epoch, int64_t *ret_position);
 
-/* --- hub.c: one loop's sessions and its one fiber of work
- * -------------------------------------------------------------------------- */
+/* --- hub.c: one loop's sessions and its one fiber of work ------------------------------------- */
 
 typedef enum live__job_kind {
     LIVE__JOB_BATCH,
@@ -400,8 +391,7 @@ tims_opt_id live__login_of(tims_request *rq);
 void live__hub_mark_dirty(live__hub *hub, live__session *session);
 live__hub *live__hub_of(tims_live *live, tims_loop *loop);
 
-/* --- feed.c: the log's one reader
- * -------------------------------------------------------------------------------------------------------- */
+/* --- feed.c: the log's one reader ------------------------------------------------------------- */
 
 typedef struct live__feed {
     tims_live *live;
@@ -422,9 +412,7 @@ void live__feed_free(live__feed *feed);
 /* prune.c */
 tims_status live__prune(live__feed *feed, tims_db_session *db, tims_error *err);
 
-/* --- live.c
- * -----------------------------------------------------------------------------------------------------------------------------------
- */
+/* --- live.c ----------------------------------------------------------------------------------- */
 
 struct tims_live {
     uint32_t magic;

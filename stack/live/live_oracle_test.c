@@ -1,6 +1,6 @@
 /* The promise, checked at random: whatever is written and however often clients drop, what a client holds for
- * a URL is the beginning of what the URL answers, row by row. The seed is printed; LIVE_SEED=… repeats a run.
- */
+ * a URL is the beginning of what the URL answers, row by row. The seed is printed; LIVE_SEED=… repeats a
+ * run. */
 #include "live/testing.h"
 
 enum { CLIENTS = 2, URLS = 5, ROWS_MAX = 1500, ROUNDS = 40, STEPS = 12 };
@@ -39,8 +39,7 @@ static unsigned roll(unsigned sides)
     return (random_state >> 8) % sides;
 }
 
-/* --- the client's model: as packages/client does it
- * --------------------------------------------------------------- */
+/* --- the client's model: as packages/client does it ------------------------------------------- */
 
 static void clear_document(document *d)
 {
@@ -167,8 +166,7 @@ static void catch_up(model_client *m, int64_t position)
     fail_msg("the server never reached the position");
 }
 
-/* --- the world's doing
- * --------------------------------------------------------------------------------------------------- */
+/* --- the world's doing ------------------------------------------------------------------------ */
 
 static void write_step(fixture *f, int step)
 {
@@ -198,9 +196,7 @@ static void write_step(fixture *f, int step)
     sql(f, text);
 }
 
-/* --- the comparison
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- the comparison --------------------------------------------------------------------------- */
 
 static void compare(fixture *f, const model_client *m, int index)
 {

@@ -160,8 +160,7 @@ static void a_changed_row_that_documents_include_comes(void **state)
     ws_close(&c);
 }
 
-/* --- server-sent events
- * ------------------------------------------------------------------------------------------ */
+/* --- server-sent events ----------------------------------------------------------------------- */
 
 typedef struct events {
     int fd;

@@ -137,8 +137,7 @@ void live__session_check(live__session *session, const live__change *change)
     }
 }
 
-/* --- subscriptions
- * ------------------------------------------------------------------------------------------------ */
+/* --- subscriptions ---------------------------------------------------------------------------- */
 
 live__subscription *live__session_find(const live__session *session, uint32_t id)
 {
@@ -179,9 +178,7 @@ void live__session_remove(live__session *session, live__subscription *subscripti
     live__subscription_free(&subscription);
 }
 
-/* --- frames
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 static void refuse(live__session *session, int status, const char *code, const char *message)
 {

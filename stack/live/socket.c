@@ -3,8 +3,7 @@
 
 enum { DRAIN_SPREAD_MS = 5000 };
 
-/* --- the session's way out
- * ---------------------------------------------------------------------------------------- */
+/* --- the session's way out -------------------------------------------------------------------- */
 
 static void send_to_socket(void *ctx, const char *event, int64_t position, tims_str text)
 {
@@ -24,8 +23,7 @@ static void close_socket(void *ctx, int code, const char *reason)
 
 static const live__sink socket_sink = { send_to_socket, close_socket };
 
-/* --- the socket's events
- * -------------------------------------------------------------------------------------------- */
+/* --- the socket's events ---------------------------------------------------------------------- */
 
 static void on_message(tims_socket *socket, void *ctx, tims_str message, bool is_binary)
 {

@@ -23,8 +23,7 @@ typedef struct live__touch {
     tims_id id;
 } live__touch;
 
-/* --- includes
- * --------------------------------------------------------------------------------------------------- */
+/* --- includes --------------------------------------------------------------------------------- */
 
 static bool reference_of(const tims_field *field, const void *row, tims_id *ret_id)
 {
@@ -96,8 +95,7 @@ static void send_includes(live__work *work, live__subscription *subscription)
     subscription->include_touches = NULL;
 }
 
-/* --- operations
- * --------------------------------------------------------------------------------------------------- */
+/* --- operations ------------------------------------------------------------------------------- */
 
 void live__subscription_put(live__work *work, live__subscription *subscription, const void *row,
                             tims_str json)
@@ -138,8 +136,8 @@ static bool is_touched(const live__subscription *subscription, tims_id id)
     return false;
 }
 
-/* Reads the window again and sends the difference; rows that the batch names are sent again if they are held.
- */
+/* Reads the window again and sends the difference; rows that the batch names are sent again if they are
+ * held. */
 static void refresh(live__work *work, live__subscription *subscription)
 {
     size_t limit =
@@ -164,9 +162,7 @@ static void refresh(live__work *work, live__subscription *subscription)
     subscription->must_count = true;
 }
 
-/* --- a batch
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- a batch ---------------------------------------------------------------------------------- */
 
 void live__subscription_touch(live__work *work, live__hook *hook, const live__change *change)
 {
@@ -289,9 +285,7 @@ void live__subscription_apply(live__work *work, live__subscription *subscription
     subscription->must_refresh = subscription->must_count = false;
 }
 
-/* --- opening
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 /* The most selective topic of its conditions: the row itself, a reference, any key column; else the model. */
 static void choose_topic(live__subscription *subscription)

@@ -13,8 +13,7 @@
 
 extern char **environ;
 
-/* --- the world
- * ------------------------------------------------------------------------------------------------ */
+/* --- the world -------------------------------------------------------------------------------- */
 
 #define ID(last) "00000000-0000-7000-8000-0000000000" last
 #define ANN ID("01")
@@ -83,8 +82,7 @@ static const char world_rows[] =
                                                          "','two',2),('" MESSAGE("3") "','" CHAT2 "','" BOB
                                                                                       "','three',3);";
 
-/* --- the server
- * ---------------------------------------------------------------------------------------------------- */
+/* --- the server ------------------------------------------------------------------------------- */
 
 typedef struct fixture {
     test_server server;
@@ -196,6 +194,7 @@ static inline void stop_loop(tims_loop *loop, const void *data)
     tims_live_loop_stop(world->live, loop);
 }
 
+/* clang-format off */
 #define OK(call)                                                     \
     do {                                                             \
         tims_error err_ = { 0 }, *err = &err_;                       \
@@ -203,6 +202,7 @@ static inline void stop_loop(tims_loop *loop, const void *data)
         if (status_ != TIMS_OK)                                      \
             fail_msg("%s: %s %s", #call, err_.message, err_.detail); \
     } while (0)
+/* clang-format on */
 
 static inline void add_login(fixture *f, tims_db_session *db, const char *id, const char *user,
                              char *ret_token)
@@ -294,9 +294,7 @@ static inline int stop_world(void **state)
     return 0;
 }
 
-/* --- writers
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- writers ---------------------------------------------------------------------------------- */
 
 /* A transaction of the server itself; returns its position. */
 static inline int64_t sql(fixture *f, const char *text)
@@ -323,8 +321,7 @@ static inline void foreign_sql(fixture *f, const char *text)
     assert_int_equal(status, 0);
 }
 
-/* --- the websocket client
- * ------------------------------------------------------------------------------------------------ */
+/* --- the websocket client --------------------------------------------------------------------- */
 
 typedef struct client {
     int fd;
@@ -431,7 +428,9 @@ static inline char *ws_next(client *c)
 }
 
 /* The next text frame must contain each of the texts (up to NULL). */
+/* clang-format off */
 #define ws_expect(c, ...) ws_expect_all(c, __FILE__, __LINE__, (const char *const[]){ __VA_ARGS__, NULL })
+/* clang-format on */
 static inline void ws_expect_all(client *c, const char *file, int line, const char *const *texts)
 {
     char *got = ws_next(c);

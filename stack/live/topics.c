@@ -108,8 +108,7 @@ void live__topics_remove(live__topics *topics, live__hook *hook)
     free(topic);
 }
 
-/* --- looking up
- * ----------------------------------------------------------------------------------------------- */
+/* --- looking up ------------------------------------------------------------------------------- */
 
 typedef struct visitor {
     live__topics *topics;

@@ -30,8 +30,7 @@ live__rows live__window_read(live__work *work, const live__subscription *subscri
     return (live__rows){ .items = items, .count = count < limit ? count : limit, .end = count <= limit };
 }
 
-/* --- the last row
- * ----------------------------------------------------------------------------------------------- */
+/* --- the last row ----------------------------------------------------------------------------- */
 
 static void keep_text(tims_arena *arena, const tims_field *field, void *row)
 {

@@ -53,8 +53,7 @@ tims_str live__position_text(tims_arena *arena, const tims_live *live, int64_t p
     return tims_print(arena, "%S-%" PRId64, live->epoch, position);
 }
 
-/* --- about the session
- * ------------------------------------------------------------------------------------------- */
+/* --- about the session ------------------------------------------------------------------------ */
 
 void live__send_welcome(live__session *session)
 {
@@ -115,8 +114,7 @@ void live__send_refusal(live__session *session, int status, const char *code, co
     send_error(session, 0, status, code, message);
 }
 
-/* --- about a subscription
- * ------------------------------------------------------------------------------------------ */
+/* --- about a subscription --------------------------------------------------------------------- */
 
 tims_str live__order_text(tims_arena *arena, const tims_query *query)
 {
@@ -179,8 +177,7 @@ void live__send_window(live__subscription *subscription)
     send_frame(&f, subscription->session, "window", subscription->session->hub->position);
 }
 
-/* --- operations
- * ------------------------------------------------------------------------------------------------------ */
+/* --- operations ------------------------------------------------------------------------------- */
 
 static tims_buf *begin_operation(live__subscription *subscription, const char *op)
 {
