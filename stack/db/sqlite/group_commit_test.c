@@ -1,5 +1,5 @@
-/* group_commit_test.c: many fibers and threads at the one writer: groups, isolation, snapshots beside them.
- */
+/* group_commit_test.c: many fibers and threads at the one writer: groups, isolation, snapshots beside
+ * them. */
 #include "db/sqlite/group_commit_testing.h"
 
 /* --- groups ------------------------------------------------------------------------------------------ */

@@ -180,8 +180,8 @@ static void pass_on(sqlite__writer *writer, sqlite__pool *from)
     } else if (next != NULL || writer->group_first != NULL || writer->alone || writer->lost) {
         hand_to_thread(writer);
     } else {
-        /* Everything was undone: there is nothing to make durable, so nothing that could wait for the disk.
-         */
+        /* Everything was undone: there is nothing to make durable, so nothing that could wait for the
+         * disk. */
         (void)sqlite__connection_do(writer->connection, TIMS_STR("ROLLBACK"));
         writer->open = false;
         writer->phase = SQLITE_WRITER_IDLE;
