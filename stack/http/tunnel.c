@@ -3,8 +3,8 @@
  *   client ── raw callbacks ──► upstream's stream         (paused while the upstream does not take it)
  *   client ◄── this fiber ◄── the exchange's incoming     (suspends while the client does not take it)
  *
- * Only one direction waits on the fiber, so two ends that both write and do not read cannot lock each other.
- */
+ * Only one direction waits on the fiber, so two ends that both write and do not read cannot lock each
+ * other. */
 #include "http/client_internal.h"
 #include "http/http_internal.h"
 
