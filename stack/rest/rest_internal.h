@@ -78,6 +78,7 @@ tims_str rest__add_parameter(tims_arena *arena, tims_str base, const char *name,
 /* Row and ETag as details answer them. */
 tims_str rest__row_text(tims_request *rq, const tims_model *model, const void *row);
 tims_str rest__etag(tims_arena *arena, tims_str text);
+tims_str rest__position_text(tims_arena *arena, tims_str epoch, int64_t position); /* <epoch>-<n> */
 /* The rule of a write: the verb's own, else the model's `write`. */
 static inline const tims_rule *rest__write_rule(const tims_model *model, const tims_rule *own)
 {
