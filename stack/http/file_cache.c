@@ -137,8 +137,10 @@ static void link_newest(http__files *files, http__file *file)
 
 static void drop(http__files *files, http__file *file)
 {
+    TIMS_ASSERT(file != NULL && file->in_cache);
     tims_map_remove(files->entries, (tims_str){ file->key, file->key_length });
     unlink_use(files, file);
+    TIMS_ASSERT(files->oldest != file && files->newest != file);
     files->total_bytes -= file->total_bytes;
     file->in_cache = false;
     http__file_unref(file);

@@ -1,5 +1,6 @@
 /* file_test.c: static files over a real server: encodings, validators, ranges, and everything that must not
  * be served. */
+#include "base/folder_testing.h"
 #include "http/testing.h"
 
 #include <sys/stat.h>
@@ -47,7 +48,7 @@ static int set_up(void **state)
 {
     static test_server t;
     char path[256];
-    strcpy(root, "/tmp/tims-file-test-XXXXXX");
+    snprintf(root, sizeof(root), "/tmp/tims-file-test-XXXXXX");
     assert_non_null(mkdtemp(root));
     snprintf(path, sizeof(path), "%s/sub", root);
     assert_int_equal(mkdir(path, 0755), 0);
@@ -72,10 +73,9 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[128];
     test_stop(*state);
-    snprintf(command, sizeof(command), "rm -r '%s'", root);
-    return system(command);
+    remove_folder(root);
+    return 0;
 }
 
 static test_answer ask(void **state, const char *path, const char *headers)

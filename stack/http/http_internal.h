@@ -215,8 +215,8 @@ void http__out_commit(http__connection *connection, size_t bytes);
 void http__out_append(http__connection *connection, tims_str bytes); /* copies, any length */
 void http__out_flush(http__connection *connection);
 void http__out_flush_at_tick_end(http__connection *connection);
-/* Writes what is gathered and then `bytes`, which live as long as the exchange; holds it until they are out.
- */
+/* Writes what is gathered and then `bytes`, which live as long as the exchange; holds it until they are
+ * out. */
 void http__out_write_held(http__exchange *exchange, tims_str bytes);
 size_t http__out_queued(http__connection *connection);
 void http__out_forget(http__connection *connection);

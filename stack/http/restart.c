@@ -28,6 +28,7 @@ static bool is_listening_on(int fd, uint16_t port)
     size = sizeof(address);
     if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
         return false;
+    /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): getsockname has filled it */
     uint16_t own = address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
                                                  : ((struct sockaddr_in *)&address)->sin_port;
     return port == 0 || ntohs(own) == port;

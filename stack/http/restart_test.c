@@ -81,7 +81,7 @@ static int set_up(void **state)
 {
     static fixture f;
     memset(&f, 0, sizeof(f));
-    strcpy(f.folder, "/tmp/tims-restart-test-XXXXXX");
+    snprintf(f.folder, sizeof(f.folder), "/tmp/tims-restart-test-XXXXXX");
     assert_non_null(mkdtemp(f.folder));
     snprintf(f.port_path, sizeof(f.port_path), "%s/ports", f.folder);
     snprintf(f.pid_path, sizeof(f.pid_path), "%s/pid", f.folder);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -187,6 +188,16 @@ static inline bool test_header(const test_answer *answer, const char *name, char
     return true;
 }
 
+/* The number that the digits at `at` make; what is behind them ends it. */
+static inline size_t test_number(const char *at, size_t base)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t number = 0;
+    for (const char *found; (found = memchr(digits, tolower((unsigned char)*at), base)) != NULL; at++)
+        number = number * base + (size_t)(found - digits);
+    return number;
+}
+
 /* Decodes chunks in place; false while the last one is not there. */
 static inline bool test_unchunk(char *bytes, size_t length, size_t *ret_length, size_t *ret_used)
 {
@@ -197,7 +208,7 @@ static inline bool test_unchunk(char *bytes, size_t length, size_t *ret_length, 
         size_t line = test_find(bytes + in, length - in, "\r\n");
         if (line == SIZE_MAX)
             break;
-        size_t size = strtoul(bytes + in, NULL, 16);
+        size_t size = test_number(bytes + in, 16);
         in += line + 2;
         if (in + size + 2 > length)
             break;
@@ -242,12 +253,12 @@ static inline test_answer test_read_more(int fd, bool no_body, test_rest *rest)
             head += 4;
             size_t have = length - head, used = SIZE_MAX;
             answer.body = answer.text + head;
-            int status = atoi(answer.text + 9);
+            int status = (int)test_number(answer.text + 9, 10);
             if (no_body || status == 204 || status == 304 || status < 200) {
                 answer.body_length = 0;
                 used = head;
             } else if (test_header(&answer, "Content-Length", value, sizeof(value))) {
-                answer.body_length = strtoul(value, NULL, 10);
+                answer.body_length = test_number(value, 10);
                 if (have >= answer.body_length)
                     used = head + answer.body_length;
             } else if (test_header(&answer, "Transfer-Encoding", value, sizeof(value))) {
@@ -271,7 +282,7 @@ static inline test_answer test_read_more(int fd, bool no_body, test_rest *rest)
             char value[64];
             if (head != SIZE_MAX && !test_header(&answer, "Content-Length", value, sizeof(value)) &&
                 !test_header(&answer, "Transfer-Encoding", value, sizeof(value))) {
-                answer.status = atoi(answer.text + 9); /* ended by the close */
+                answer.status = (int)test_number(answer.text + 9, 10); /* ended by the close */
                 answer.body_length = length - head;
             }
             return answer;

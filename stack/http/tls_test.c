@@ -49,7 +49,7 @@ static void make_certificate(void)
 static int set_up(void **state)
 {
     static test_server t;
-    strcpy(folder, "/tmp/tims-tls-test-XXXXXX");
+    snprintf(folder, sizeof(folder), "/tmp/tims-tls-test-XXXXXX");
     assert_non_null(mkdtemp(folder));
     snprintf(certificate_path, sizeof(certificate_path), "%s/certificate.pem", folder);
     snprintf(key_path, sizeof(key_path), "%s/key.pem", folder);
@@ -118,7 +118,7 @@ static size_t ask_tls(tls_client *client, const char *request, size_t request_le
         const char *head_end = strstr(ret_answer, "\r\n\r\n"),
                    *header = strstr(ret_answer, "Content-Length: ");
         if (head_end && header &&
-            length >= (size_t)(head_end + 4 - ret_answer) + strtoul(header + 16, NULL, 10))
+            length >= (size_t)(head_end + 4 - ret_answer) + test_number(header + 16, 10))
             break;
     }
     return length;
@@ -153,8 +153,8 @@ static void a_large_body_goes_both_ways(void **state)
     tls_client client;
     assert_true(open_tls(*state, 0, &client));
     char *request = malloc(LENGTH + 200), *answer = malloc(LENGTH + 4096);
-    int head =
-        sprintf(request, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", LENGTH);
+    int head = snprintf(request, 200, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n",
+                        LENGTH);
     for (int i = 0; i < LENGTH; i++)
         request[head + i] = (char)('a' + i % 23);
     size_t length = ask_tls(&client, request, (size_t)head + LENGTH, answer, LENGTH + 4096);

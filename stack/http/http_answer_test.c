@@ -1,0 +1,156 @@
+/* http_answer_test: what a real server answers: streams, conditions, compression, origins. */
+#include "http/server_testing.h"
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void a_streamed_answer_comes_in_chunks(void **state)
+{
+    int fd = test_connect(*state);
+    for (int i = 0; i < 2; i++) {
+        test_send(fd, "GET /numbers/ HTTP/1.1\r\n" HOST END);
+        test_answer answer = test_read(fd);
+        char value[64];
+        assert_true(test_header(&answer, "Transfer-Encoding", value, sizeof(value)));
+        assert_int_equal(answer.body_length, 10 * 2 + 90 * 3 + 900 * 4);
+        assert_true(test_body_has(&answer, "\n998\n999\n"));
+        test_answer_free(&answer);
+    }
+    close(fd);
+}
+
+static void a_stream_that_fails_is_cut_and_not_ended(void **state)
+{
+    int fd = test_connect(*state);
+    test_send(fd, "GET /broken/ HTTP/1.1\r\n" HOST END);
+    test_answer answer = test_read(fd);
+    assert_int_equal(answer.status, 0); /* never whole */
+    assert_true(answer.closed);
+    test_answer_free(&answer);
+    close(fd);
+}
+
+static void a_large_answer_arrives_whole(void **state)
+{
+    int fd = test_connect(*state);
+    for (int i = 0; i < 3; i++) {
+        test_send(fd, "GET /large/ HTTP/1.1\r\n" HOST END);
+        test_answer answer = test_read(fd);
+        assert_int_equal(answer.body_length, 3 * 1024 * 1024);
+        test_answer_free(&answer);
+    }
+    close(fd);
+}
+
+static void what_the_client_has_is_not_sent_again(void **state)
+{
+    static const struct {
+        const char *header;
+        int status;
+    } rows[] = {
+        { "", 200 },
+        { "If-None-Match: \"v1\"\r\n", 304 },
+        { "If-None-Match: W/\"v1\"\r\n", 304 },
+        { "If-None-Match: \"v0\", \"v1\"\r\n", 304 },
+        { "If-None-Match: *\r\n", 304 },
+        { "If-None-Match: \"v2\"\r\n", 200 },
+        { "If-None-Match: v1\r\n", 200 },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char request[256];
+        snprintf(request, sizeof(request), "GET /tagged/ HTTP/1.1\r\n%s" HOST END, rows[i].header);
+        test_answer answer = test_ask(*state, request);
+        char value[64];
+        assert_int_equal(answer.status, rows[i].status);
+        assert_true(test_header(&answer, "ETag", value, sizeof(value)));
+        test_answer_free(&answer);
+    }
+}
+
+static void answers_are_compressed_as_the_client_likes_best(void **state)
+{
+    static const struct {
+        const char *accept, *encoding;
+    } rows[] = {
+        { "gzip, br", "br" }, { "gzip", "gzip" },      { "br;q=0.5, gzip", "gzip" },
+        { "*", "br" },        { "br;q=0, *", "gzip" }, { "identity", NULL },
+        { "deflate", NULL },  { "gzip;q=0", NULL },    { "gzip;q=x", NULL },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char request[256], value[64];
+        snprintf(request, sizeof(request), "GET /compressible/ HTTP/1.1\r\nAccept-Encoding: %s\r\n" HOST END,
+                 rows[i].accept);
+        test_answer answer = test_ask(*state, request);
+        assert_int_equal(answer.status, 200);
+        bool is_encoded = test_header(&answer, "Content-Encoding", value, sizeof(value));
+        assert_int_equal(is_encoded, rows[i].encoding != NULL);
+        if (is_encoded)
+            assert_string_equal(value, rows[i].encoding);
+        assert_true(is_encoded ? answer.body_length < 1000 : answer.body_length == 20000);
+        assert_true(test_header(&answer, "ETag", value, sizeof(value)));
+        assert_string_equal(value, is_encoded ? "W/\"abc\"" : "\"abc\"");
+        assert_true(test_header(&answer, "Vary", value, sizeof(value)));
+        assert_non_null(strstr(value, "Accept-Encoding"));
+        test_answer_free(&answer);
+    }
+}
+
+/* --- origins and proxies ---------------------------------------------------------------------- */
+
+static void only_named_origins_are_let_in(void **state)
+{
+    test_answer answer = test_ask(
+        *state, "OPTIONS /echo/ HTTP/1.1\r\nOrigin: https://app.example\r\nAccess-Control-Request-Method: "
+                "POST\r\nAccess-Control-Request-Headers: content-type\r\n" HOST END);
+    char value[128];
+    assert_int_equal(answer.status, 204);
+    assert_true(test_header(&answer, "Access-Control-Allow-Origin", value, sizeof(value)));
+    assert_string_equal(value, "https://app.example");
+    assert_true(test_header(&answer, "Access-Control-Allow-Credentials", value, sizeof(value)));
+    assert_true(test_header(&answer, "Access-Control-Allow-Methods", value, sizeof(value)));
+    assert_string_equal(value, "POST, OPTIONS");
+    assert_true(test_header(&answer, "Access-Control-Allow-Headers", value, sizeof(value)));
+    assert_string_equal(value, "content-type");
+    test_answer_free(&answer);
+    answer = test_ask(*state, "GET /hello/x/ HTTP/1.1\r\nOrigin: https://evil.example\r\n" HOST END);
+    assert_int_equal(answer.status, 200);
+    assert_false(test_header(&answer, "Access-Control-Allow-Origin", value, sizeof(value)));
+    assert_true(test_header(&answer, "Vary", value, sizeof(value)));
+    test_answer_free(&answer);
+}
+
+static void trusted_proxies_say_who_asks(void **state)
+{
+    static const char *const rows[][2] = {
+        { "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Request-Id: abcdefgh-1\r\n",
+          "1.2.3.4 1 abcdefgh-1" },
+        { "X-Forwarded-For: 6.6.6.6, 1.2.3.4, 10.0.0.1\r\nX-Request-Id: abcdefgh-2\r\n",
+          "1.2.3.4 0 abcdefgh-2" },
+        { "X-Forwarded-For: nonsense\r\nX-Request-Id: abcdefgh-3\r\n", "127.0.0.1 0 abcdefgh-3" },
+        { "X-Forwarded-For: 2001:db8::1\r\nX-Request-Id: abcdefgh-4\r\n", "2001:db8::1 0 abcdefgh-4" },
+    };
+    for (size_t i = 0; i < 4; i++) {
+        char request[512];
+        snprintf(request, sizeof(request), "GET /peer/ HTTP/1.1\r\n%s" HOST END, rows[i][0]);
+        test_answer answer = test_ask(*state, request);
+        assert_true(test_body_is(&answer, rows[i][1]));
+        test_answer_free(&answer);
+    }
+    test_answer answer = test_ask(*state, "GET /peer/ HTTP/1.1\r\nX-Request-Id: a b\"c\r\n" HOST END);
+    assert_false(test_body_has(&answer, "a b"));
+    test_answer_free(&answer);
+}
+
+int main(void)
+{
+    tims_log_setup(TIMS_LOG_ERROR + 1, TIMS_LOG_HUMAN, 2);
+    const struct CMUnitTest tests[] = {
+        TEST(a_streamed_answer_comes_in_chunks),
+        TEST(a_stream_that_fails_is_cut_and_not_ended),
+        TEST(a_large_answer_arrives_whole),
+        TEST(what_the_client_has_is_not_sent_again),
+        TEST(answers_are_compressed_as_the_client_likes_best),
+        TEST(only_named_origins_are_let_in),
+        TEST(trusted_proxies_say_who_asks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
