@@ -54,8 +54,10 @@ static bool is_same_value(const tims_field *field, const void *a, const void *b)
         return memcmp(x.id_text, y.id_text, TIMS_ID_TEXT_LENGTH) == 0;
     if (x.type == TIMS_DB_TEXT)
         return tims_str_equal(x.bytes, y.bytes);
-    return x.type == TIMS_DB_NULL ||
-           (x.integer == y.integer && memcmp(&x.real, &y.real, sizeof(x.real)) == 0);
+    /* Bit for bit: -0.0 is another value. */
+    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c) */
+    bool is_same_real = memcmp(&x.real, &y.real, sizeof(x.real)) == 0;
+    return x.type == TIMS_DB_NULL || (x.integer == y.integer && is_same_real);
 }
 
 static tims_field_set changed_fields(const tims_model *model, const void *before, const void *after)
