@@ -1,7 +1,8 @@
-/* http.h: HTTP/1.1 server and client. Transport for everything above: a request comes in, a handler answers on a fiber.
+/* http.h: HTTP/1.1 server and client. Transport for everything above: a request comes in, a handler answers it
+ * on a fiber.
  *
- * `tims_request` is the scope of application code: `rq` is the first parameter of everything an app calls. What is
- * allocated from it goes with it; tims_raise ends it from anywhere. */
+ * `tims_request` is the scope of application code: `rq` is the first parameter of everything an app calls.
+ * What is allocated from it goes with it; tims_raise ends it from anywhere. */
 #ifndef TIMS_HTTP_H
 #define TIMS_HTTP_H
 
@@ -13,10 +14,12 @@
 typedef struct tims_request tims_request;
 typedef struct tims_server tims_server;
 
-/* --- answers ----------------------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 typedef enum tims_answer_body {
-    TIMS_BODY_BYTES, TIMS_BODY_FILE, TIMS_BODY_SENT /* streamed or upgraded already */
+    TIMS_BODY_BYTES,
+    TIMS_BODY_FILE,
+    TIMS_BODY_SENT /* streamed or upgraded already */
 } tims_answer_body;
 
 typedef struct tims_answer {
@@ -31,18 +34,21 @@ typedef tims_answer (*tims_handler)(tims_request *rq);
 
 tims_answer tims_answer_bytes(int status, tims_str content_type, tims_str body);
 tims_answer tims_answer_json(int status, tims_str json);
-tims_answer tims_answer_empty(int status);                       /* 204, 304 … */
+tims_answer tims_answer_empty(int status); /* 204, 304 … */
 tims_answer tims_answer_text(tims_request *rq, int status, const char *format, ...);
 tims_answer tims_answer_redirect(tims_request *rq, int status, tims_str location);
-/* application/problem+json: type, title, status, code, detail, errors[{pointer, code, message}], request_id */
+/* application/problem+json: type, title, status, code, detail, errors[{pointer, code, message}],
+ * request_id */
 tims_answer tims_answer_problem(tims_request *rq, const tims_error *err);
 /* A struct by its shape. */
 tims_answer tims_answer_shape(tims_request *rq, int status, const tims_shape *shape, const void *object);
-/* Adds to the answer's headers, whatever answer it will be. Name and value must be free of CR, LF and NUL (asserted). */
+/* Adds to the answer's headers, whatever answer it will be. Name and value must be free of CR, LF and NUL
+ * (asserted). */
 void tims_set_header(tims_request *rq, tims_str name, tims_str value);
 void tims_set_cookie(tims_request *rq, const tims_cookie *cookie);
 
-/* Ends the fiber: deferred cleanups run, an open transaction rolls back, the client gets a problem document. */
+/* Ends the fiber: deferred cleanups run, an open transaction rolls back, the client gets a problem
+ * document. */
 TIMS_NORETURN void tims_raise(tims_request *rq, int http_status, const char *code, const char *format, ...)
     TIMS_PRINTF(4, 5);
 /* The same from a filled error. */
@@ -50,11 +56,19 @@ TIMS_NORETURN void tims_raise_error(tims_request *rq, const tims_error *err);
 /* Raises unless `status` is OK. */
 void tims_check(tims_request *rq, tims_status status, const tims_error *err);
 
-/* --- the request -------------------------------------------------------------------------------------------------- */
+/* --- the request ------------------------------------------------------------------------------ */
 
 /* State the rooms above hang on a request. */
-typedef enum tims_slot { TIMS_SLOT_APP, TIMS_SLOT_DB, TIMS_SLOT_AUTH, TIMS_SLOT_PAGE, TIMS_SLOT_REST, TIMS_SLOT_LIVE,
-                         TIMS_SLOT_RUN, TIMS_SLOT_COUNT } tims_slot;
+typedef enum tims_slot {
+    TIMS_SLOT_APP,
+    TIMS_SLOT_DB,
+    TIMS_SLOT_AUTH,
+    TIMS_SLOT_PAGE,
+    TIMS_SLOT_REST,
+    TIMS_SLOT_LIVE,
+    TIMS_SLOT_RUN,
+    TIMS_SLOT_COUNT
+} tims_slot;
 
 enum { TIMS_REQUEST_MAGIC = 0x54524551 };
 
@@ -65,23 +79,24 @@ struct tims_request {
     tims_method method;
     tims_str target, path, query_text; /* path: decoded and normalised */
     tims_str id;                       /* request id, also in the answer and each log line */
-    tims_str peer;                     /* client address; X-Forwarded-For only when the peer is a trusted proxy */
-    bool secure;                       /* https, or said so by a trusted proxy */
+    tims_str peer; /* client address; X-Forwarded-For only when the peer is a trusted proxy */
+    bool secure;   /* https, or said so by a trusted proxy */
     const tims_header *headers;
     size_t header_count;
-    const struct tims_route *route;    /* NULL before routing and for inner requests */
+    const struct tims_route *route; /* NULL before routing and for inner requests */
     tims_pairs path_params;
-    tims_pairs query;                  /* parsed at first use: use tims_query_get */
+    tims_pairs query; /* parsed at first use: use tims_query_get */
     void *slots[TIMS_SLOT_COUNT];
-    const void *server_data;           /* tims_server_options.data */
-    struct tims_exchange *exchange;    /* http's own; NULL for requests that no client made */
-    tims_header *out_headers;          /* what tims_set_header collected */
+    const void *server_data;        /* tims_server_options.data */
+    struct tims_exchange *exchange; /* http's own; NULL for requests that no client made */
+    tims_header *out_headers;       /* what tims_set_header collected */
     size_t out_header_count, out_header_capacity;
     size_t out_header_bytes;
-    tims_error raised;                 /* filled when it was raised */
-    int raised_http;                   /* the HTTP status it was raised with */
+    tims_error raised; /* filled when it was raised */
+    int raised_http;   /* the HTTP status it was raised with */
     bool has_raised, has_finished;
-    void (*finish)(tims_request *rq, tims_answer *answer); /* of the server's options or of tims_request_run */
+    /* Of the server's options or of tims_request_run. */
+    void (*finish)(tims_request *rq, tims_answer *answer);
 };
 
 /* A scope without a client, for tasks, commands and inner reads: runs `function` on the calling fiber… */
@@ -92,11 +107,11 @@ tims_status tims_request_run(tims_loop *loop, const void *server_data, tims_scop
                              void (*finish)(tims_request *rq, tims_answer *answer), tims_error *err);
 
 void tims_defer(tims_request *rq, tims_defer_fn function, void *argument);
-tims_str tims_header_of(const tims_request *rq, tims_str name);      /* data == NULL when absent */
+tims_str tims_header_of(const tims_request *rq, tims_str name); /* data == NULL when absent */
 tims_str tims_cookie_of(const tims_request *rq, tims_str name);
-tims_str tims_query_get(tims_request *rq, tims_str name);            /* data == NULL when absent. Raises: 400 */
-tims_pairs tims_query_pairs(tims_request *rq);                       /* Raises: 400 */
-tims_str tims_path_str(tims_request *rq, const char *name);          /* asserts that the route has it */
+tims_str tims_query_get(tims_request *rq, tims_str name);   /* data == NULL when absent. Raises: 400 */
+tims_pairs tims_query_pairs(tims_request *rq);              /* Raises: 400 */
+tims_str tims_path_str(tims_request *rq, const char *name); /* asserts that the route has it */
 tims_id tims_path_id(tims_request *rq, const char *name);
 int64_t tims_path_int(tims_request *rq, const char *name);
 /* Reads the whole body (up to the route's limit). Suspends. Raises: 400, 408, 413. */
@@ -107,45 +122,50 @@ tims_str tims_body_next(tims_request *rq);
 const tims_json *tims_body_json(tims_request *rq);
 /* Body bound to a shape; returns a fresh struct. Raises: 400, 415, 422 with pointers. */
 void *tims_body_shape(tims_request *rq, const tims_shape *shape);
-tims_pairs tims_body_form(tims_request *rq);                         /* urlencoded. Raises: 400, 415 */
+tims_pairs tims_body_form(tims_request *rq); /* urlencoded. Raises: 400, 415 */
 /* multipart/form-data with every part in memory, up to the route's body limit. Raises: 400, 413, 415. */
-typedef struct tims_upload { tims_str name, filename, content_type, data; } tims_upload;
-typedef struct tims_uploads { tims_upload *items; size_t count; } tims_uploads;
+typedef struct tims_upload {
+    tims_str name, filename, content_type, data;
+} tims_upload;
+typedef struct tims_uploads {
+    tims_upload *items;
+    size_t count;
+} tims_uploads;
 tims_uploads tims_body_uploads(tims_request *rq);
 /* If-None-Match / If-Modified-Since against this ETag: true when 304 is the answer. Sets the ETag header. */
 bool tims_not_modified(tims_request *rq, tims_str etag);
-/* If-Match of a change: true when it is absent or names this ETag. Weak tags count, since compressing an answer is
- * what makes its tag weak. */
+/* If-Match of a change: true when it is absent or names this ETag. Weak tags count, since compressing an
+ * answer is what makes its tag weak. */
 bool tims_if_match(const tims_request *rq, tims_str etag);
 
-/* --- streaming answers ----------------------------------------------------------------------------------------------- */
+/* --- streaming answers ------------------------------------------------------------------------ */
 
-/* Sends the head now; then tims_stream_out any number of times; the handler ends with tims_answer_sent(). Chunked on
- * HTTP/1.1. Suspend under backpressure. Raise (end the fiber) when the client has gone. */
+/* Sends the head now; then tims_stream_out any number of times; the handler ends with tims_answer_sent().
+ * Chunked on HTTP/1.1. Suspend under backpressure. Raise (end the fiber) when the client has gone. */
 void tims_stream_head(tims_request *rq, int status, tims_str content_type);
 void tims_stream_out(tims_request *rq, tims_str bytes);
 tims_answer tims_answer_sent(void);
 bool tims_client_gone(const tims_request *rq);
 bool tims_server_is_leaving(const tims_request *rq); /* it drains: a stream without an end should end now */
 
-/* --- websockets ---------------------------------------------------------------------------------------------------------- */
+/* --- websockets ------------------------------------------------------------------------------- */
 
 typedef struct tims_socket tims_socket;
 /* Callbacks run on the loop, not on a fiber: they must not wait (start a fiber for what does). */
 typedef struct tims_socket_events {
     void (*on_message)(tims_socket *socket, void *ctx, tims_str message, bool is_binary);
-    void (*on_drain)(tims_socket *socket, void *ctx);             /* all queued bytes are gone */
-    void (*on_close)(tims_socket *socket, void *ctx, int code);   /* once; the socket is gone after it */
-    void (*on_going_away)(tims_socket *socket, void *ctx);        /* the server drains: the last chance to send */
+    void (*on_drain)(tims_socket *socket, void *ctx);           /* all queued bytes are gone */
+    void (*on_close)(tims_socket *socket, void *ctx, int code); /* once; the socket is gone after it */
+    void (*on_going_away)(tims_socket *socket, void *ctx); /* the server drains: the last chance to send */
 } tims_socket_events;
 typedef struct tims_socket_options {
-    size_t message_bytes_max;  /* 0: 1 MiB */
-    size_t queue_bytes_max;    /* 0: 1 MiB; past it the socket is closed with 1013 */
-    bool check_origin;         /* Origin must be the Host or one of the server's allowed origins */
-    uint32_t ping_ms;          /* 0: 45 s; a peer that leaves a ping unanswered for as long is dropped */
+    size_t message_bytes_max; /* 0: 1 MiB */
+    size_t queue_bytes_max;   /* 0: 1 MiB; past it the socket is closed with 1013 */
+    bool check_origin;        /* Origin must be the Host or one of the server's allowed origins */
+    uint32_t ping_ms;         /* 0: 45 s; a peer that leaves a ping unanswered for as long is dropped */
 } tims_socket_options;
-/* Answers 101 and hands the connection over; the request (and its arena) ends when the handler returns. `ctx` is the
- * caller's own; free it in on_close. Raises: 400, 403, 426. */
+/* Answers 101 and hands the connection over; the request (and its arena) ends when the handler returns. `ctx`
+ * is the caller's own; free it in on_close. Raises: 400, 403, 426. */
 tims_answer tims_answer_websocket(tims_request *rq, const tims_socket_events *events, void *ctx,
                                   const tims_socket_options *options, tims_socket **ret_socket);
 void tims_socket_send(tims_socket *socket, tims_str text);
@@ -154,113 +174,126 @@ typedef struct tims_frame tims_frame;
 tims_frame *tims_frame_new(tims_str text);     /* one reference is yours */
 tims_frame *tims_frame_ref(tims_frame *frame); /* thread-safe count */
 void tims_frame_unref(tims_frame **frame);
-void tims_socket_send_frame(tims_socket *socket, tims_frame *frame); /* takes its own reference; written at tick end */
+/* Takes its own reference; written at tick end */
+void tims_socket_send_frame(tims_socket *socket, tims_frame *frame);
 size_t tims_socket_queued(const tims_socket *socket);
 void tims_socket_close(tims_socket *socket, int code, tims_str reason); /* on_close follows */
 tims_loop *tims_socket_loop(const tims_socket *socket);
 tims_str tims_socket_peer(const tims_socket *socket);
 
-/* --- routes ------------------------------------------------------------------------------------------------------------------ */
+/* --- routes ----------------------------------------------------------------------------------- */
 
 /* Patterns: /api/messages/{id:id}/read/ — {name} one segment, {name:int}, {name:id}, {name:path} the rest. */
 typedef struct tims_route {
-    uint32_t methods;              /* TIMS_METHOD_… bits; GET implies HEAD */
+    uint32_t methods; /* TIMS_METHOD_… bits; GET implies HEAD */
     const char *pattern;
     tims_handler handler;
-    const void *data;              /* for handlers that serve many routes: rq->route->data */
+    const void *data; /* for handlers that serve many routes: rq->route->data */
     const char *doc;
-    size_t body_bytes_max;         /* 0: 1 MiB */
-    uint32_t timeout_ms;           /* 0: 30 s for the handler's whole work */
-    bool no_csrf, anonymous;       /* read by auth: no CSRF check; no session look-up at all */
-    const void *access;            /* read by auth */
+    size_t body_bytes_max;   /* 0: 1 MiB */
+    uint32_t timeout_ms;     /* 0: 30 s for the handler's whole work */
+    bool no_csrf, anonymous; /* read by auth: no CSRF check; no session look-up at all */
+    const void *access;      /* read by auth */
 } tims_route;
 
 typedef struct tims_router tims_router;
 /* Errors: CONFLICT (two routes mean the same), INVALID (a bad pattern), named in err. */
-tims_status tims_router_new(const tims_route *const *routes, size_t count, tims_router **ret_router, tims_error *err);
+tims_status tims_router_new(const tims_route *const *routes, size_t count, tims_router **ret_router,
+                            tims_error *err);
 void tims_router_free(tims_router **router);
 /* NULL: no such path (`ret_allowed` 0) or not with this method (`ret_allowed` says which). */
-const tims_route *tims_router_find(const tims_router *router, tims_arena *arena, tims_method method, tims_str path,
-                                   tims_pairs *ret_params, uint32_t *ret_allowed, tims_str *ret_redirect);
+const tims_route *tims_router_find(const tims_router *router, tims_arena *arena, tims_method method,
+                                   tims_str path, tims_pairs *ret_params, uint32_t *ret_allowed,
+                                   tims_str *ret_redirect);
 
-/* --- server ---------------------------------------------------------------------------------------------------------------------- */
+/* --- server ----------------------------------------------------------------------------------- */
 
 typedef struct tims_server_options {
     tims_str host;
     uint16_t port;
-    int loops;                         /* 0: one per core */
+    int loops; /* 0: one per core */
     const tims_router *router;
-    const void *data;                  /* rq->server_data */
-    /* Around every handler, on its fiber: begin may raise; finish runs before the answer is sent (it commits), also
-     * for raised answers, and may replace it. */
+    const void *data; /* rq->server_data */
+    /* Around every handler, on its fiber: begin may raise; finish runs before the answer is sent (it
+     * commits), also for raised answers, and may replace it. */
     void (*begin)(tims_request *rq);
     void (*finish)(tims_request *rq, tims_answer *answer);
-    tims_handler not_found;            /* pages answer here; NULL: a problem document */
+    tims_handler not_found; /* pages answer here; NULL: a problem document */
     /* Per loop, on its thread. */
     tims_status (*loop_start)(tims_loop *loop, const void *data, tims_error *err);
     void (*loop_stop)(tims_loop *loop, const void *data);
     tims_http1_limits limits;
     uint32_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms;
-    uint32_t connections_max;          /* per process; past it new ones get 503 and close */
-    size_t memory_bytes_max;           /* of one request's arena: 413 or 500 beyond */
-    tims_names cors_origins;           /* exact origins; "*" is refused together with credentials */
-    tims_names trusted_proxies;        /* addresses whose X-Forwarded-* count */
+    uint32_t connections_max;            /* per process; past it new ones get 503 and close */
+    size_t memory_bytes_max;             /* of one request's arena: 413 or 500 beyond */
+    tims_names cors_origins;             /* exact origins; "*" is refused together with credentials */
+    tims_names trusted_proxies;          /* addresses whose X-Forwarded-* count */
     tims_str certificate_path, key_path; /* TLS when set */
-    void (*before_restart)(const void *data); /* before SIGHUP re-executes: end child processes, close databases */
+    /* Before SIGHUP re-executes: end child processes, close databases */
+    void (*before_restart)(const void *data);
     bool access_log;
-    bool compress;                     /* br and gzip of answers above 1 KiB */
-    const char *pid_file;              /* NULL: none */
+    bool compress;        /* br and gzip of answers above 1 KiB */
+    const char *pid_file; /* NULL: none */
 } tims_server_options;
 
 void tims_server_options_default(tims_server_options *ret_options);
-/* Listens, starts the loops (the calling thread runs loop 0) and returns after a graceful drain (SIGTERM, SIGINT).
- * SIGHUP re-executes the program with the listening sockets kept. `on_ready` runs once all loops accept.
- * Errors: BUSY with one clear line when the port is taken. */
-tims_status tims_server_run(const tims_server_options *options, void (*on_ready)(tims_server *server, void *argument),
-                            void *argument, tims_error *err);
+/* Listens, starts the loops (the calling thread runs loop 0) and returns after a graceful drain (SIGTERM,
+ * SIGINT). SIGHUP re-executes the program with the listening sockets kept. `on_ready` runs once all loops
+ * accept. Errors: BUSY with one clear line when the port is taken. */
+tims_status tims_server_run(const tims_server_options *options,
+                            void (*on_ready)(tims_server *server, void *argument), void *argument,
+                            tims_error *err);
 uint16_t tims_server_port(const tims_server *server);
 int tims_server_loop_count(const tims_server *server);
 tims_loop *tims_server_loop(const tims_server *server, int index);
 void tims_server_stop(tims_server *server); /* from any thread: as SIGTERM */
 bool tims_server_is_draining(const tims_server *server);
 
-/* Files below `root`: precompressed .br/.gz neighbours, strong ETag, ranges, `immutable` caching when asked. Answers
- * 404 (raised) for what is outside, hidden or absent. `path` is relative and decoded. */
+/* Files below `root`: precompressed .br/.gz neighbours, strong ETag, ranges, `immutable` caching when asked.
+ * Answers 404 (raised) for what is outside, hidden or absent. `path` is relative and decoded. */
 tims_answer tims_answer_file(tims_request *rq, const char *root, tims_str path, bool immutable);
 /* The same, without raising: false where tims_answer_file would answer 404. */
-bool tims_try_answer_file(tims_request *rq, const char *root, tims_str path, bool immutable, tims_answer *ret_answer);
+bool tims_try_answer_file(tims_request *rq, const char *root, tims_str path, bool immutable,
+                          tims_answer *ret_answer);
 tims_str tims_content_type_of(tims_str file_name);
 
-/* --- client ---------------------------------------------------------------------------------------------------------------------- */
+/* --- client ----------------------------------------------------------------------------------- */
 
 typedef struct tims_fetch_options {
     tims_method method;
-    tims_str url;                     /* http://host:port/path or unix:/socket:/path */
-    const tims_header *headers;       /* Host may be given; framing and Connection are the client's own: INVALID */
+    tims_str url;               /* http://host:port/path or unix:/socket:/path */
+    const tims_header *headers; /* Host may be given; framing and Connection are the client's own: INVALID */
     size_t header_count;
-    tims_str body;                    /* must live until the call returns */
-    int64_t timeout_ms;               /* for the whole exchange, streaming included; 0: 10 s; < 0: none */
-    size_t body_bytes_max;            /* of the answer; 0: 10 MiB; SIZE_MAX: any (for streams) */
+    tims_str body;         /* must live until the call returns */
+    int64_t timeout_ms;    /* for the whole exchange, streaming included; 0: 10 s; < 0: none */
+    size_t body_bytes_max; /* of the answer; 0: 10 MiB; SIZE_MAX: any (for streams) */
 } tims_fetch_options;
-typedef struct tims_fetched { int status; const tims_header *headers; size_t header_count; tims_str body; } tims_fetched;
-/* One exchange over the loop's pool of kept-alive connections. Everything returned lives in `arena`. Suspends.
- * A request on a reused connection that was closed under it is repeated once if it is safe to (GET, HEAD, OPTIONS).
- * Redirects are answers like any other.
- * Errors: UNAVAILABLE, TIMEOUT, MALFORMED, TOO_LARGE, CANCELLED, INVALID (a header that cannot be sent). */
-tims_status tims_fetch(tims_arena *arena, const tims_fetch_options *options, tims_fetched *ret_answer, tims_error *err);
-/* Streaming: head first, then tims_fetch_next until it gives an empty slice; close it in every case (deferred: the end
- * of `arena` does it too, and leaves the connection to the pool only when the answer was read to its end). */
+typedef struct tims_fetched {
+    int status;
+    const tims_header *headers;
+    size_t header_count;
+    tims_str body;
+} tims_fetched;
+/* One exchange over the loop's pool of kept-alive connections. Everything returned lives in `arena`.
+ * Suspends. A request on a reused connection that was closed under it is repeated once if it is safe to (GET,
+ * HEAD, OPTIONS). Redirects are answers like any other. Errors: UNAVAILABLE, TIMEOUT, MALFORMED, TOO_LARGE,
+ * CANCELLED, INVALID (a header that cannot be sent). */
+tims_status tims_fetch(tims_arena *arena, const tims_fetch_options *options, tims_fetched *ret_answer,
+                       tims_error *err);
+/* Streaming: the head first, then tims_fetch_next until it gives an empty slice. The stream is closed with
+ * `arena` already; the connection goes back to the pool only when the answer was read to its end. */
 typedef struct tims_fetch_stream tims_fetch_stream;
-tims_status tims_fetch_open(tims_arena *arena, const tims_fetch_options *options, tims_fetch_stream **ret_stream,
-                            tims_fetched *ret_head, tims_error *err);
+tims_status tims_fetch_open(tims_arena *arena, const tims_fetch_options *options,
+                            tims_fetch_stream **ret_stream, tims_fetched *ret_head, tims_error *err);
 /* The bytes are valid until the next call. Suspends. Errors: as tims_fetch. */
 tims_status tims_fetch_next(tims_fetch_stream *stream, tims_str *ret_bytes, tims_error *err);
+/* Ends it before its arena does; not needed otherwise. */
 void tims_fetch_close(tims_fetch_stream **stream);
 /* Closes the loop's idle connections, so that the loop can end; the server does it for its loops. */
 void tims_fetch_shutdown(tims_loop *loop);
-/* Relays an upgrade request (e.g. a development server's websocket) to the upstream, and then bytes both ways until
- * either side ends. An upstream that does not upgrade is answered with its own answer; one that cannot be reached
- * with 502. Suspends. */
+/* Relays an upgrade request (e.g. a development server's websocket) to the upstream, and then bytes both ways
+ * until either side ends. An upstream that does not upgrade is answered with its own answer; one that cannot
+ * be reached with 502. Suspends. */
 tims_answer tims_answer_tunnel(tims_request *rq, tims_str upstream_url);
 
 #endif
