@@ -66,9 +66,9 @@ tims_db_session *tims_db_session_new(tims_db *db, tims_loop *loop, tims_arena *a
 /* Several reads that must agree: from here to end_snapshot all reads see one state. Nested calls count. */
 tims_status tims_db_begin_snapshot(tims_db_session *session, tims_error *err);
 void tims_db_end_snapshot(tims_db_session *session);
-/* A number noted about the state that the snapshot shows: 0 until somebody sets it, kept for later snapshots as
- * long as nobody commits. NULL outside of a snapshot and inside a transaction. The change log's position lives
- * here. */
+/* A number noted about the state that the snapshot shows: 0 until somebody sets it, kept for later snapshots
+ * as long as nobody commits. NULL outside of a snapshot and inside a transaction. The change log's position
+ * lives here. */
 int64_t *tims_db_snapshot_memo(tims_db_session *session);
 
 /* Waits for the writer. Suspends. Nested calls make savepoints. Reads inside see the transaction's own
