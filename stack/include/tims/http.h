@@ -1,5 +1,5 @@
-/* http.h: HTTP/1.1 server and client. Transport for everything above: a request comes in, a handler answers it
- * on a fiber.
+/* http.h: HTTP/1.1 server and client. Transport for everything above: a request comes in, a handler answers
+ * it on a fiber.
  *
  * `tims_request` is the scope of application code: `rq` is the first parameter of everything an app calls.
  * What is allocated from it goes with it; tims_raise ends it from anywhere. */
@@ -280,8 +280,8 @@ typedef struct tims_fetched {
  * CANCELLED, INVALID (a header that cannot be sent). */
 tims_status tims_fetch(tims_arena *arena, const tims_fetch_options *options, tims_fetched *ret_answer,
                        tims_error *err);
-/* Streaming: the head first, then tims_fetch_next until it gives an empty slice. The stream is closed with
- * `arena` already; the connection goes back to the pool only when the answer was read to its end. */
+/* Streaming: the head first, then tims_fetch_next until it gives an empty slice. The stream ends with
+ * `arena` anyway; the connection goes back to the pool only when the answer was read to its end. */
 typedef struct tims_fetch_stream tims_fetch_stream;
 tims_status tims_fetch_open(tims_arena *arena, const tims_fetch_options *options,
                             tims_fetch_stream **ret_stream, tims_fetched *ret_head, tims_error *err);
