@@ -114,8 +114,8 @@ static void fill_in(tims_request *rq)
     tims_error err = { 0 };
     for (int i = 0; i < 64; i++)
         tims_check(rq,
-                   tims_user_create(rq, tims_print(rq->arena, "bench%d", i), TIMS_STR("measured-word-7"), false,
-                                    &user, &err),
+                   tims_user_create(rq, tims_print(rq->arena, "bench%d", i), TIMS_STR("measured-word-7"),
+                                    false, &user, &err),
                    &err);
 }
 
