@@ -61,7 +61,12 @@ async function measureOurs(folder, database, seconds) {
     const found = await findPage(server, headers);
     await waitForRender(server, found, headers);
     await expectPage(server.url + found.path, { headers }, found.text);
-    const load = { url: server.url + found.path, server, connections: CONNECTIONS, headers: [`Cookie: ${Cookie}`] };
+    const load = {
+      url: server.url + found.path,
+      server,
+      connections: CONNECTIONS,
+      headers: [`Cookie: ${Cookie}`],
+    };
     await runLoad({ ...load, seconds: WARM_SECONDS });
     return { found, result: await runLoad({ ...load, seconds }) };
   } finally {

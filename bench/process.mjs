@@ -1,7 +1,9 @@
 // process.mjs: servers pinned to core 0, load to core 1, and the CPU time and memory of whole process trees.
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 export function freePort() {
   return new Promise((resolve) => {
@@ -55,26 +57,25 @@ export function memoryKilobytes(pid) {
   return { pss: read("Pss"), rss: read("Rss") };
 }
 
-// Starts `command` on core 0 (or `cpu`); resolves when `ready` answers 200 on its health URL or prints `ready`.
+// Starts `command` on core 0 (or `cpu`); resolves when `ready` answers 200 on its health URL or prints `ready`. What it
+// prints, access logs included, goes to a file for all of them: a pipe would make this process share their core.
 export async function startProcess({ command, args, env = {}, cwd, readyText, readyUrl, cpu = "0" }) {
+  const folder = mkdtempSync(join(tmpdir(), "tims-bench-log-"));
+  const log = join(folder, "log");
+  const fd = openSync(log, "a");
   const child = spawn("taskset", ["-c", cpu, command, ...args], {
     cwd,
     env: { PATH: process.env.PATH, HOME: "/tmp", NODE_ENV: "production", ...env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", fd, fd],
   });
-  let output = "";
-  child.stdout.on("data", (bytes) => {
-    output = (output + bytes).slice(-20_000);
-  });
-  child.stderr.on("data", (bytes) => {
-    output = (output + bytes).slice(-20_000);
-  });
+  closeSync(fd);
+  const output = () => readFileSync(log, "utf8").slice(-20_000);
   const exited = new Promise((resolve) => child.on("exit", resolve));
   const deadline = Date.now() + 30_000;
   for (;;) {
     if (child.exitCode !== null || Date.now() > deadline)
-      throw new Error(`${command} ${args.join(" ")}:\n${output}`);
-    if (readyText && output.includes(readyText)) break;
+      throw new Error(`${command} ${args.join(" ")}:\n${output()}`);
+    if (readyText && output().includes(readyText)) break;
     if (
       readyUrl &&
       (await fetch(readyUrl).then(
@@ -87,12 +88,13 @@ export async function startProcess({ command, args, env = {}, cwd, readyText, re
   }
   return {
     pid: child.pid,
-    output: () => output,
+    output,
     stop: async () => {
       child.kill("SIGTERM");
       const timer = setTimeout(() => child.kill("SIGKILL"), 5000);
       await exited;
       clearTimeout(timer);
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
