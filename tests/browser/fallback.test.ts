@@ -28,7 +28,7 @@ test("the shell loads the chat by API and goes live", async () => {
     server,
     `update message set text = 'changed outside' where id = (select max(id) from message where chat = '${chat}')`,
   );
-  await page.getByText("changed outside").waitFor();
+  await page.locator("[data-message]").getByText("changed outside").waitFor();
   await screenshot(page, "shell");
   assert.deepEqual(complaints, []);
   await context.close();
@@ -68,7 +68,7 @@ test("somebody new registers, starts a chat and writes", async () => {
   await page.waitForURL(/\/chat\//);
   await page.getByLabel("Message", { exact: true }).fill("hello, world");
   await page.getByRole("button", { name: "Send" }).click();
-  await page.getByText("hello, world").waitFor();
+  await page.locator("[data-message]").getByText("hello, world").waitFor();
   assert.equal(sql(server, "select count(*) from message where text = 'hello, world'"), "1");
   assert.deepEqual(complaints, []);
   await context.close();
