@@ -127,8 +127,17 @@ static void trusted_proxies_say_who_asks(void **state)
           "1.2.3.4 0 abcdefgh-2" },
         { "X-Forwarded-For: nonsense\r\nX-Request-Id: abcdefgh-3\r\n", "127.0.0.1 0 abcdefgh-3" },
         { "X-Forwarded-For: 2001:db8::1\r\nX-Request-Id: abcdefgh-4\r\n", "2001:db8::1 0 abcdefgh-4" },
+        /* A proxy may add a line of its own behind the client's. */
+        { "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 1.2.3.4\r\nX-Request-Id: abcdefgh-5\r\n",
+          "1.2.3.4 0 abcdefgh-5" },
+        { "X-Forwarded-For: 6.6.6.6, 1.2.3.4\r\nX-Forwarded-For: 10.0.0.1\r\nX-Request-Id: abcdefgh-6\r\n",
+          "1.2.3.4 0 abcdefgh-6" },
+        { "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: nonsense\r\nX-Request-Id: abcdefgh-7\r\n",
+          "127.0.0.1 0 abcdefgh-7" },
+        { "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\nX-Request-Id: abcdefgh-8\r\n",
+          "127.0.0.1 0 abcdefgh-8" },
     };
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char request[512];
         snprintf(request, sizeof(request), "GET /peer/ HTTP/1.1\r\n%s" HOST END, rows[i][0]);
         test_answer answer = test_ask(*state, request);

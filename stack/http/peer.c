@@ -87,23 +87,41 @@ bool http__id_is_well_formed(tims_str id)
     return true;
 }
 
-/* From the right: each trusted proxy vouches for the address to its left. */
-static tims_str find_client(const tims_server_options *options, tims_str chain, tims_str peer)
+/* From the right: each trusted proxy vouches for the address to its left. False: nobody vouches for more. */
+static bool follow_chain(const tims_server_options *options, tims_str chain, tims_str *client)
 {
-    tims_str client = peer;
     size_t end = chain.length;
-    while (end > 0 && http__peer_is_trusted(options, client)) {
+    while (end > 0 && http__peer_is_trusted(options, *client)) {
         size_t start = end;
         while (start > 0 && chain.data[start - 1] != ',')
             start--;
         address parsed;
         tims_str item = tims_str_trim(tims_str_slice(chain, start, end));
         if (!parse_address(item, &parsed))
-            break;
-        client = item;
+            return false;
+        *client = item;
         end = start > 0 ? start - 1 : 0;
     }
+    return end == 0;
+}
+
+/* A proxy may add a line of its own behind what the client sent, so the last line comes first. */
+static tims_str find_client(const tims_server_options *options, const tims_request *rq)
+{
+    tims_str client = rq->peer;
+    for (size_t i = rq->header_count; i-- > 0;)
+        if (tims_str_equal_ignoring_case(rq->headers[i].name, TIMS_STR("X-Forwarded-For")) &&
+            !follow_chain(options, rq->headers[i].value, &client))
+            break;
     return client;
+}
+
+static tims_str last_header(const tims_request *rq, tims_str name)
+{
+    for (size_t i = rq->header_count; i-- > 0;)
+        if (tims_str_equal_ignoring_case(rq->headers[i].name, name))
+            return rq->headers[i].value;
+    return (tims_str){ 0 };
 }
 
 void http__peer_resolve(http__exchange *exchange)
@@ -112,10 +130,8 @@ void http__peer_resolve(http__exchange *exchange)
     tims_request *rq = &exchange->rq;
     if (options->trusted_proxies.count == 0 || !http__peer_is_trusted(options, rq->peer))
         return;
-    tims_str chain = tims_header_of(rq, TIMS_STR("X-Forwarded-For"));
-    if (chain.data)
-        rq->peer = find_client(options, chain, rq->peer);
-    tims_str protocol = tims_header_of(rq, TIMS_STR("X-Forwarded-Proto"));
+    rq->peer = find_client(options, rq);
+    tims_str protocol = last_header(rq, TIMS_STR("X-Forwarded-Proto"));
     if (protocol.data)
         rq->secure = tims_str_equal_ignoring_case(tims_str_trim(protocol), TIMS_STR("https"));
     tims_str id = tims_header_of(rq, TIMS_STR("X-Request-Id"));
