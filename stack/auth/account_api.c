@@ -1,4 +1,6 @@
 /* account_api: register, sign in, sign out, tokens for devices. */
+#include <arpa/inet.h>
+
 #include "auth/auth_internal.h"
 
 /* Lengths here only bound what is looked at; the rules for new names and passwords are in user.c. */
@@ -61,16 +63,14 @@ static tims_status fail_throttled(tims_error *err, int retry_s)
     return TIMS_THROTTLED;
 }
 
-/* A whole /64 is one home, so one address. */
+/* A whole /64 is one home, so one address, however it is written. */
 static tims_str address_of(const tims_request *rq)
 {
-    size_t colons = 0;
-    for (size_t i = 0; i < rq->peer.length; i++) {
-        colons += rq->peer.data[i] == ':';
-        if (colons == 4)
-            return tims_str_slice(rq->peer, 0, i);
-    }
-    return rq->peer;
+    struct in6_addr address;
+    if (inet_pton(AF_INET6, tims_copy_c(rq->arena, rq->peer), &address) != 1 ||
+        IN6_IS_ADDR_V4MAPPED(&address))
+        return rq->peer;
+    return tims_copy(rq->arena, (tims_str){ (const char *)address.s6_addr, 8 });
 }
 
 static tims_status begin_attempt(tims_request *rq, tims_str key, attempt *ret_attempt, tims_error *err)
@@ -87,14 +87,33 @@ static tims_status begin_attempt(tims_request *rq, tims_str key, attempt *ret_at
     return TIMS_OK;
 }
 
-/* A cost that was raised since gets its hash at the next sign-in. */
-static void refresh_hash(tims_request *rq, tims_user *user, tims_str password)
+/* The hash that the present cost asks for; data == NULL: it is that already. */
+static tims_str fresh_hash(tims_request *rq, const tims_user *user, tims_str password)
 {
     const tims_auth *auth = auth__state_of(rq)->auth;
-    if (!tims_password_needs_rehash(tims_copy_c(rq->arena, user->password), auth->options.password_cost))
-        return;
-    if (auth__password_hash(rq, password, &user->password, NULL) == TIMS_OK)
+    tims_str hash;
+    if (!tims_password_needs_rehash(tims_copy_c(rq->arena, user->password), auth->options.password_cost) ||
+        auth__password_hash(rq, password, &hash, NULL) != TIMS_OK)
+        return (tims_str){ NULL, 0 };
+    return hash;
+}
+
+static tims_status fail_credentials(tims_error *err)
+{
+    return tims_fail(err, TIMS_UNAUTHORIZED, "credentials", "The name or the password is wrong.");
+}
+
+/* Hashes are made before the transaction; what was read before it is looked at again in it. */
+static tims_status accept_user(tims_request *rq, tims_user *user, tims_str password, tims_error *err)
+{
+    tims_str hash = fresh_hash(rq, user, password);
+    if (!auth__user_confirm(rq, user))
+        return fail_credentials(err);
+    if (hash.data != NULL) {
+        user->password = hash;
         tims_update(rq, &tims_user_model, user, TIMS_NAMES("password"));
+    }
+    return TIMS_OK;
 }
 
 /* The answer and its time are the same whether the name exists or not. */
@@ -117,12 +136,11 @@ static tims_status check_credentials(tims_request *rq, const auth__input *input,
     }
     if (user == NULL || !matches || !user->active) {
         auth__throttle_count(auth->throttle, a.address, tims_monotonic_us());
-        return tims_fail(err, TIMS_UNAUTHORIZED, "credentials", "The name or the password is wrong.");
+        return fail_credentials(err);
     }
     auth__throttle_clear(auth->throttle, a.account);
-    refresh_hash(rq, user, input->password);
     *ret_user = user;
-    return TIMS_OK;
+    return accept_user(rq, user, input->password, err);
 }
 
 tims_answer auth__login(tims_request *rq)

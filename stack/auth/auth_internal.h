@@ -155,6 +155,10 @@ bool auth__is_form(const tims_request *rq);
 
 /* --- passwords and users ----------------------------------------------------------------------------- */
 
+/* False: the password was changed or the account switched off since `user` was read. Begins the transaction.
+ */
+bool auth__user_confirm(tims_request *rq, tims_user *user);
+
 bool auth__password_is_common(tims_str lowered);
 /* As tims_password_check_rules, at another pointer. */
 tims_status auth__password_rules(tims_arena *arena, tims_str password, tims_str username, tims_str email,

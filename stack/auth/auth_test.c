@@ -217,6 +217,73 @@ static void anonymous_routes_look_nobody_up(void **state)
     assert_str(ask(b, "GET", "/anonymous/", NULL).body, "nobody");
 }
 
+/* --- at the same time ---------------------------------------------------------------------------------- */
+
+/* Sends a request while another program changes the password in a transaction that began before. */
+static testing_answer ask_during_change(const browser *b, const char *path, tims_str body, const char *change)
+{
+    tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
+    tims_error err = { 0 };
+    tims_db_session *other = tims_db_session_new(server->db, NULL, arena);
+    testing_check(tims_db_begin(other, &err), &err);
+    int fd = testing_connect(server);
+    testing_send(fd,
+                 tims_print(b->arena,
+                            "POST %s HTTP/1.1\r\nHost: test.example\r\nConnection: close\r\n%sCookie: %s\r\n"
+                            "X-CSRF-Token: %S\r\nContent-Type: application/json\r\nContent-Length: "
+                            "%lld\r\n\r\n%S",
+                            path, b->address, cookies_of(b), b->csrf, (long long)body.length, body));
+    int64_t deadline = tims_monotonic_us() + 20 * 1000000;
+    while (atomic_load(&server->auth->hashes) == 0) /* then it has read the user */
+        assert_true(tims_monotonic_us() < deadline);
+    testing_check(tims_db_run(other, tims_str_from(change), NULL, 0, NULL, &err), &err);
+    testing_check(tims_db_commit(other, &err), &err);
+    testing_answer answer = testing_parse(testing_receive(fd, b->arena));
+    close(fd);
+    tims_arena_free(&arena);
+    return answer;
+}
+
+/* Slow enough to be seen at it. */
+static void make_password_slow(const browser *b, const char *name)
+{
+    char hash[TIMS_PASSWORD_HASH_MAX];
+    const tims_password_cost cost = { .operations = 3, .memory_bytes = (size_t)64 << 20 };
+    assert_int_equal(tims_password_hash(TIMS_STR("correct horse 7"), cost, hash), TIMS_OK);
+    testing_sql(server,
+                c_string(b, tims_print(b->arena, "UPDATE \"user\" SET password = '%s' WHERE username = '%s'",
+                                       hash, name)));
+}
+
+static void who_knows_the_old_password_does_not_outrun_its_change(void **state)
+{
+    browser *b = *state;
+    register_as(b, "viktor");
+    make_password_slow(b, "viktor");
+    testing_answer answer = ask_during_change(
+        b, "/api/auth/password/", TIMS_STR("{\"old\":\"correct horse 7\",\"new\":\"better horse 8\"}"),
+        "UPDATE \"user\" SET password = 'changed' WHERE username = 'viktor'");
+    expect(b, answer, 422, "/old wrong");
+    assert_int_equal(testing_sql_int(server, "SELECT count(*) FROM \"user\" WHERE password = 'changed'"), 1);
+    make_password_slow(b, "viktor");
+    static const char *const bodies[][2] = {
+        { "/api/auth/login/", "{\"username\":\"viktor\",\"password\":\"correct horse 7\"}" },
+        { "/api/auth/token/", "{\"username\":\"viktor\",\"password\":\"correct horse 7\"}" },
+    };
+    for (size_t i = 0; i < 2; i++) {
+        answer = ask_during_change(b, bodies[i][0], tims_str_from(bodies[i][1]),
+                                   "UPDATE \"user\" SET password = 'changed' WHERE username = 'viktor'");
+        expect(b, answer, 401, "credentials");
+        assert_int_equal(testing_sql_int(server, "SELECT count(*) FROM \"user\" WHERE password = 'changed'"),
+                         1);
+        make_password_slow(b, "viktor");
+        answer = ask_during_change(b, bodies[i][0], tims_str_from(bodies[i][1]),
+                                   "UPDATE \"user\" SET active = 0 WHERE username = 'viktor'");
+        expect(b, answer, 401, "credentials");
+        testing_sql(server, "UPDATE \"user\" SET active = 1 WHERE username = 'viktor'");
+    }
+}
+
 /* --- throttling -------------------------------------------------------------------------------------- */
 
 static void ten_failures_lock_the_account_for_a_while(void **state)
@@ -250,6 +317,30 @@ static void ten_failures_lock_the_address_for_a_while(void **state)
     expect(b, login_as(b, "olga", "correct horse 7"), 429, "login_throttled");
     (void)snprintf(b->address, sizeof b->address, "X-Forwarded-For: 10.9.2.2\r\n");
     expect(b, login_as(b, "olga", "correct horse 7"), 200, NULL);
+}
+
+/* However its addresses are written: "::" may stand for the zeros of a network's own half. */
+static void a_home_with_many_addresses_is_one_address(void **state)
+{
+    browser *b = *state;
+    static const char *const homes[][2] = { { "2001:db8:9::1:%x", "2001:db8:9::ffff:1" },
+                                            { "2001:db8:9:8:%x::1", "2001:db8:9:8:7:6:5:4" },
+                                            { "2001:db8::%x:3:2:1", "2001:0db8:0:0:9:9:9:9" } };
+    register_as(b, "olaf");
+    for (size_t home = 0; home < sizeof homes / sizeof homes[0]; home++) {
+        b->session = b->csrf = (tims_str){ NULL, 0 };
+        for (int i = 0; i < 10; i++) {
+            char text[40];
+            (void)snprintf(text, sizeof text, homes[home][0], 0x100 + i);
+            (void)snprintf(b->address, sizeof b->address, "X-Forwarded-For: %s\r\n", text);
+            tims_str name = tims_print(b->arena, "ghost-%d-%d", (int)home, i);
+            expect(b, login_as(b, c_string(b, name), "wrong horse 7"), 401, "credentials");
+        }
+        (void)snprintf(b->address, sizeof b->address, "X-Forwarded-For: %s\r\n", homes[home][1]);
+        expect(b, login_as(b, "olaf", "correct horse 7"), 429, "login_throttled");
+    }
+    (void)snprintf(b->address, sizeof b->address, "X-Forwarded-For: 2001:db8:9:9::1\r\n");
+    expect(b, login_as(b, "olaf", "correct horse 7"), 200, NULL); /* the house beside it goes on */
 }
 
 static void success_starts_the_count_anew(void **state)
@@ -334,6 +425,23 @@ static void signing_in_from_another_site_is_refused(void **state)
     }
 }
 
+/* A page of another site can send us a form, but not with the cookie: it must not take the cookie away. */
+static void signing_out_from_another_site_changes_nothing(void **state)
+{
+    browser *b = *state;
+    register_as(b, "ulla");
+    tims_str session = b->session;
+    b->session = b->csrf = (tims_str){ NULL, 0 };
+    testing_answer answer = post_form(b, "/api/auth/logout/", "next=/");
+    expect(b, answer, 303, NULL);
+    assert_null(testing_cookie(&answer, "tims_session").data);
+    b->session = session;
+    assert_true(is_signed_in(b));
+    b->session = TIMS_STR("stale");
+    answer = post_form(b, "/api/auth/logout/", "next=/"); /* one that has ended is taken away */
+    assert_non_null(testing_cookie(&answer, "tims_session").data);
+}
+
 /* --- what must never show ---------------------------------------------------------------------------- */
 
 static void the_database_keeps_no_token_and_no_password(void **state)
@@ -367,12 +475,15 @@ int main(void)
         TEST(a_user_switched_off_is_out_and_cannot_come_back),
         TEST(who_becomes_staff_is_let_in),
         TEST(anonymous_routes_look_nobody_up),
+        TEST(who_knows_the_old_password_does_not_outrun_its_change),
         TEST(ten_failures_lock_the_account_for_a_while),
         TEST(ten_failures_lock_the_address_for_a_while),
+        TEST(a_home_with_many_addresses_is_one_address),
         TEST(success_starts_the_count_anew),
         TEST(changes_by_cookie_need_the_token_of_their_session),
         TEST(a_form_carries_its_token_in_a_field),
         TEST(signing_in_from_another_site_is_refused),
+        TEST(signing_out_from_another_site_changes_nothing),
         TEST(the_database_keeps_no_token_and_no_password),
     };
     return cmocka_run_group_tests_name("auth", tests, start, stop);

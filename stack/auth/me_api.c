@@ -61,6 +61,12 @@ static const tims_fields password_fields = {
     .count = 4,
 };
 
+static tims_status fail_old(tims_request *rq, tims_error *err)
+{
+    tims_error_field(rq->arena, err, TIMS_STR("/old"), "wrong", "Is not the present password.");
+    return TIMS_INVALID;
+}
+
 /* Whoever sits at an open browser must not find the password by trying. */
 static tims_status check_old(tims_request *rq, const tims_user *user, tims_str old, tims_error *err)
 {
@@ -77,11 +83,7 @@ static tims_status check_old(tims_request *rq, const tims_user *user, tims_str o
     tims_status status = auth__password_check(rq, old, user->password, &matches, err);
     if (status != TIMS_OK || matches)
         auth__throttle_take_back(auth->throttle, key);
-    if (status == TIMS_OK && !matches) {
-        tims_error_field(rq->arena, err, TIMS_STR("/old"), "wrong", "Is not the present password.");
-        status = TIMS_INVALID;
-    }
-    return status;
+    return status == TIMS_OK && !matches ? fail_old(rq, err) : status;
 }
 
 static tims_status try_password_change(tims_request *rq, auth__input *input, tims_error *err)
@@ -89,6 +91,7 @@ static tims_status try_password_change(tims_request *rq, auth__input *input, tim
     tims_status status = auth__input_read(rq, password_fields, input, err);
     if (status != TIMS_OK)
         return status;
+    tims_str hash;
     tims_user *user = TIMS_NEW(rq->arena, tims_user);
     *user = *tims_current_user(rq);
     status = check_old(rq, user, input->old, err);
@@ -96,9 +99,12 @@ static tims_status try_password_change(tims_request *rq, auth__input *input, tim
         status = auth__password_rules(rq->arena, input->fresh, user->username, user->email.value,
                                       TIMS_STR("/new"), err);
     if (status == TIMS_OK)
-        status = auth__password_hash(rq, input->fresh, &user->password, err);
+        status = auth__password_hash(rq, input->fresh, &hash, err);
     if (status != TIMS_OK)
         return status;
+    if (!auth__user_confirm(rq, user)) /* the old one is no longer the present one */
+        return fail_old(rq, err);
+    user->password = hash;
     tims_update(rq, &tims_user_model, user, TIMS_NAMES("password"));
     auth__session_end_all(rq, user->id); /* whoever knew the old one is out */
     tims_login(rq, user);

@@ -337,7 +337,8 @@ void tims_logout(tims_request *rq)
         tims_begin(rq);
         end_own(rq, state);
     }
-    if (!state->session.device)
+    /* Taken from whoever has it: a form of another site comes without it and must not take it away. */
+    if (!state->session.device && tims_cookie_of(rq, auth__session_cookie_name(state->auth)).data != NULL)
         set_session_cookie(rq, state->auth, TIMS_STR(""), -1);
     be_nobody(rq, state);
 }

@@ -74,6 +74,18 @@ tims_status auth__password_check(tims_request *rq, tims_str password, tims_str h
     return status;
 }
 
+/* The account as it is now, inside the transaction, if nobody has changed its password or switched it off
+ * since it was read: checking a password takes long enough for its owner to have given up on it meanwhile. */
+bool auth__user_confirm(tims_request *rq, tims_user *user)
+{
+    tims_begin(rq);
+    const tims_user *now = tims_find(rq, &tims_user_model, user->id);
+    if (now == NULL || !now->active || !tims_str_equal(now->password, user->password))
+        return false;
+    *user = *now;
+    return true;
+}
+
 /* --- names ------------------------------------------------------------------------------------------- */
 
 static bool is_name_character(char c)
