@@ -382,6 +382,32 @@ static void changes_by_cookie_need_the_token_of_their_session(void **state)
     assert_true(is_signed_in(b));                         /* reading needs none */
 }
 
+/* A page shows it beside what its address says: compressed, an unchanging one could be found out by lengths.
+ */
+static void the_token_looks_different_in_every_answer(void **state)
+{
+    browser *b = *state;
+    for (int signed_in = 0; signed_in < 2; signed_in++) {
+        if (signed_in)
+            register_as(b, "wanda");
+        expect(b, ask(b, "GET", "/api/auth/me/", NULL), 200, NULL);
+        tims_str first = b->csrf;
+        expect(b, ask(b, "GET", "/api/auth/me/", NULL), 200, NULL);
+        assert_false(tims_str_equal(first, b->csrf));
+        for (size_t i = 8; i + 8 <= first.length; i += 8)
+            assert_int_equal(tims_str_find(b->csrf, tims_str_slice(first, i, i + 8)), SIZE_MAX);
+    }
+    tims_str last = b->csrf;
+    expect(b, ask(b, "GET", "/api/auth/me/", NULL), 200, NULL);
+    expect(b, ask(b, "POST", "/change/", "{}"), 200, NULL);
+    b->csrf = last; /* of a page that was loaded before */
+    expect(b, ask(b, "POST", "/change/", "{}"), 200, NULL);
+    b->csrf = tims_str_slice(last, 0, last.length - 4);
+    expect(b, ask(b, "POST", "/change/", "{}"), 403, "csrf_wrong");
+    b->csrf = tims_print(b->arena, "%SAAAA", last);
+    expect(b, ask(b, "POST", "/change/", "{}"), 403, "csrf_wrong");
+}
+
 static void a_form_carries_its_token_in_a_field(void **state)
 {
     browser *b = *state;
@@ -481,6 +507,7 @@ int main(void)
         TEST(a_home_with_many_addresses_is_one_address),
         TEST(success_starts_the_count_anew),
         TEST(changes_by_cookie_need_the_token_of_their_session),
+        TEST(the_token_looks_different_in_every_answer),
         TEST(a_form_carries_its_token_in_a_field),
         TEST(signing_in_from_another_site_is_refused),
         TEST(signing_out_from_another_site_changes_nothing),

@@ -3,8 +3,11 @@
  * A browser sends the session's cookie along with whatever another site makes it send; what it cannot send
  * along is a value that only our pages know. That value is the session's token hash (or, for those not signed
  * in, a random cookie of their own) under the process's key: nothing to store, nothing to share between
- * sessions, gone when the session is. Pages with it are compressed, which is safe because the cookies are
- * SameSite=Lax: other sites cannot make a browser fetch our pages as somebody. */
+ * sessions, gone when the session is.
+ *
+ * Pages are compressed, and show the token beside what their address says, which another site may choose (it
+ * may open a window). So that its lengths do not tell the token, each answer shows another text of it: a
+ * random mask, and the value under it. */
 #include "auth/auth_internal.h"
 
 bool auth__is_form(const tims_request *rq)
@@ -23,13 +26,37 @@ static void sign_for(const tims_auth *auth, char kind, tims_str whom, char ret_t
     tims_sign((tims_str){ auth->key, sizeof auth->key }, (tims_str){ message, sizeof message }, ret_text);
 }
 
-static bool matches(const tims_auth *auth, char kind, tims_str whom, tims_str token)
+enum { MASKED_BYTES = 2 * TIMS_TOKEN_TEXT_LENGTH };
+
+static tims_str mask(tims_arena *arena, const char value[TIMS_TOKEN_TEXT_LENGTH])
 {
-    char expected[TIMS_TOKEN_TEXT_LENGTH];
-    if (whom.length != TIMS_TOKEN_TEXT_LENGTH)
+    char masked[MASKED_BYTES];
+    tims_random(masked, TIMS_TOKEN_TEXT_LENGTH);
+    for (size_t i = 0; i < TIMS_TOKEN_TEXT_LENGTH; i++)
+        masked[TIMS_TOKEN_TEXT_LENGTH + i] = (char)(masked[i] ^ value[i]);
+    return tims_base64url(arena, (tims_str){ masked, sizeof masked });
+}
+
+static bool unmask(tims_arena *arena, tims_str token, char ret_value[TIMS_TOKEN_TEXT_LENGTH])
+{
+    tims_str masked;
+    if (token.length > 2 * MASKED_BYTES || !tims_base64url_decode(arena, token, &masked) ||
+        masked.length != MASKED_BYTES)
         return false;
-    sign_for(auth, kind, whom, expected);
-    return tims_constant_time_equal((tims_str){ expected, sizeof expected }, token);
+    for (size_t i = 0; i < TIMS_TOKEN_TEXT_LENGTH; i++)
+        ret_value[i] = (char)(masked.data[i] ^ masked.data[TIMS_TOKEN_TEXT_LENGTH + i]);
+    return true;
+}
+
+static bool matches(const tims_request *rq, char kind, tims_str whom, tims_str token)
+{
+    const auth__state *state = rq->slots[TIMS_SLOT_AUTH];
+    char expected[TIMS_TOKEN_TEXT_LENGTH], value[TIMS_TOKEN_TEXT_LENGTH];
+    if (whom.length != TIMS_TOKEN_TEXT_LENGTH || !unmask(rq->arena, token, value))
+        return false;
+    sign_for(state->auth, kind, whom, expected);
+    return tims_constant_time_equal((tims_str){ expected, sizeof expected },
+                                    (tims_str){ value, sizeof value });
 }
 
 static tims_str session_hash(const auth__state *state)
@@ -68,12 +95,12 @@ tims_str tims_csrf_token(tims_request *rq)
     if (state->signed_in && state->session.device)
         return TIMS_STR(""); /* a bearer token needs none */
     if (state->csrf.data == NULL) {
-        char *text = tims_alloc_raw(rq->arena, TIMS_TOKEN_TEXT_LENGTH);
+        char value[TIMS_TOKEN_TEXT_LENGTH];
         if (state->signed_in)
-            sign_for(state->auth, 's', session_hash(state), text);
+            sign_for(state->auth, 's', session_hash(state), value);
         else
-            sign_for(state->auth, 'v', visitor_of(rq, state), text);
-        state->csrf = (tims_str){ text, TIMS_TOKEN_TEXT_LENGTH };
+            sign_for(state->auth, 'v', visitor_of(rq, state), value);
+        state->csrf = mask(rq->arena, value);
     }
     return state->csrf;
 }
@@ -95,7 +122,7 @@ void auth__csrf_check(tims_request *rq)
     if (token.data == NULL)
         tims_raise(rq, 403, "csrf_missing",
                    "The header X-CSRF-Token (or the form field csrf_token) is missing.");
-    if (!matches(state->auth, 's', session_hash(state), token))
+    if (!matches(rq, 's', session_hash(state), token))
         tims_raise(rq, 403, "csrf_wrong", "This page is from another session; load it again.");
 }
 
@@ -118,9 +145,9 @@ tims_status auth__csrf_check_sign_in(tims_request *rq, tims_str form_token, bool
     tims_str token = tims_header_of(rq, TIMS_STR("x-csrf-token"));
     if (token.data == NULL)
         token = form_token;
-    if (state->signed_in && matches(state->auth, 's', session_hash(state), token))
+    if (state->signed_in && matches(rq, 's', session_hash(state), token))
         return TIMS_OK;
-    if (matches(state->auth, 'v', tims_cookie_of(rq, auth__visitor_cookie_name(state->auth)), token))
+    if (matches(rq, 'v', tims_cookie_of(rq, auth__visitor_cookie_name(state->auth)), token))
         return TIMS_OK;
     if (!is_form && is_same_origin(rq))
         return TIMS_OK;
