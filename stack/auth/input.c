@@ -67,7 +67,7 @@ tims_answer auth__answer_failure(tims_request *rq, const auth__input *input, con
     return redirect_back(rq, input, page, code);
 }
 
-static void write_user(tims_json_writer *w, const tims_user *user)
+void tims_user_write(tims_json_writer *w, const tims_user *user)
 {
     tims_json_begin_object(w);
     tims_json_key(w, TIMS_STR("id"));
@@ -98,7 +98,7 @@ tims_answer auth__answer_who(tims_request *rq, const auth__input *input, int sta
     tims_json_begin_object(&w);
     tims_json_key(&w, TIMS_STR("user"));
     if (tims_is_signed_in(rq))
-        write_user(&w, tims_current_user(rq));
+        tims_user_write(&w, tims_current_user(rq));
     else
         tims_json_null(&w);
     tims_json_key(&w, TIMS_STR("csrf"));

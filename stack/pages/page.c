@@ -94,19 +94,7 @@ static void write_user(tims_json_writer *w, tims_request *rq)
         tims_json_null(w);
         return;
     }
-    const tims_user *user = tims_current_user(rq);
-    tims_json_begin_object(w);
-    tims_json_key(w, TIMS_STR("id"));
-    tims_json_id(w, user->id);
-    tims_json_key(w, TIMS_STR("username"));
-    tims_json_str(w, user->username);
-    tims_json_key(w, TIMS_STR("display_name"));
-    tims_json_str(w, user->display_name);
-    tims_json_key(w, TIMS_STR("avatar"));
-    tims_json_str(w, user->avatar);
-    tims_json_key(w, TIMS_STR("staff"));
-    tims_json_bool(w, user->staff);
-    tims_json_end_object(w);
+    tims_user_write(w, tims_current_user(rq));
 }
 
 static void write_head(tims_json_writer *w, tims_request *rq, const struct tims_page_state *state,

@@ -50,12 +50,13 @@ static void check_rendered(world *w)
     assert_str(w->renderer.cookie, "");
     assert_int_equal(w->renderer.nonce.length, PAGES__NONCE_LENGTH);
     assert_true(has(a.policy, tims_copy_c(w->arena, tims_print(w->arena, "'nonce-%S'", w->renderer.nonce))));
-    tims_str expected = tims_print(
-        w->arena,
-        "{\"path\":\"/chat/a%%20b?x=1&y\",\"route\":\"/chat/[chat]\",\"params\":{\"chat\":\"a "
-        "b\"},\"user\":{\"id\":\"%I\","
-        "\"username\":\"anna\",\"display_name\":\"anna\",\"avatar\":\"\",\"staff\":false},\"csrf\":\"",
-        w->user);
+    tims_str expected =
+        tims_print(w->arena,
+                   "{\"path\":\"/chat/a%%20b?x=1&y\",\"route\":\"/chat/[chat]\",\"params\":{\"chat\":\"a "
+                   "b\"},\"user\":{\"id\":\"%I\","
+                   "\"username\":\"anna\",\"display_name\":\"anna\",\"avatar\":\"\",\"email\":null,\"staff\":"
+                   "false},\"csrf\":\"",
+                   w->user);
     assert_true(tims_str_starts_with(w->renderer.body, expected));
     assert_true(tims_str_ends_with(
         w->renderer.body,

@@ -157,7 +157,7 @@ static void a_fibers_own_deadline_ends_the_waiting_too(void **state)
 static void *foreign_holds_for_a_while(void *argument)
 {
     sqlite3 *handle = argument;
-    usleep(150000);
+    usleep(150000); /* the scenario itself: how long the other program holds its transaction */
     assert_int_equal(sqlite3_exec(handle, "INSERT INTO t (worker) VALUES (99); COMMIT", NULL, NULL, NULL),
                      SQLITE_OK);
     return NULL;

@@ -59,6 +59,8 @@ void tims_auth_forget(tims_auth *auth, const tims_model *model, tims_id id);
 /* For applications. */
 tims_id tims_user_id(tims_request *rq); /* Raises: 401 when nobody is signed in */
 bool tims_is_signed_in(tims_request *rq);
+/* The user as their own client sees them: id, names, avatar, email, staff. */
+void tims_user_write(tims_json_writer *w, const tims_user *user);
 const tims_user *tims_current_user(tims_request *rq); /* Raises: 401 */
 tims_str tims_csrf_token(tims_request *rq); /* for forms and page data; makes an anonymous one if need be */
 void tims_login(tims_request *rq, const tims_user *user); /* new session, new cookie; the old one ends */
