@@ -2,7 +2,9 @@
  *
  * jansson allocates its values one by one; the arena a document was parsed into holds the root and lets go of
  * it when it ends. jansson's parser recurses and allows a depth of 2,048, more than a fiber's stack should be
- * asked for, so nesting is counted in one pass before it starts. A tims_json is a json_t by another name. */
+ * asked for, so nesting is counted in one pass before it starts, and the values with it: each takes some 100
+ * bytes of malloc that no arena counts, and a megabyte of them would hold the loop for long. A tims_json is a
+ * json_t by another name. */
 #include "json/json_internal.h"
 
 #include <jansson.h>
@@ -21,15 +23,20 @@ static const tims_json *json_of(const json_t *value)
 /* --- parse ------------------------------------------------------------------------------------ */
 
 typedef struct depth_scan {
-    size_t line, column;
+    size_t line, column, values;
 } depth_scan;
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 /* False when brackets outside strings nest too deep; `ret_at` says where. Whether they match is jansson's to
- * say. */
+ * say. Counts the values: one, and one more behind each comma and in each pair of brackets that has any. */
 static bool check_depth(tims_str text, depth_scan *ret_at)
 {
-    size_t depth = 0, line = 1, line_start = 0;
-    bool in_string = false;
+    size_t depth = 0, line = 1, line_start = 0, values = 1;
+    bool in_string = false, opened = false; /* opened: nothing but space since the last opening bracket */
     for (size_t i = 0; i < text.length; i++) {
         char c = text.data[i];
         if (in_string) {
@@ -37,7 +44,15 @@ static bool check_depth(tims_str text, depth_scan *ret_at)
                 i++;
             else if (c == '"' || c == '\n')
                 in_string = false;
-        } else if (c == '"') {
+            continue;
+        }
+        if (opened && !is_space(c)) {
+            values += c != ']' && c != '}';
+            opened = false;
+        }
+        values += c == ',';
+        opened = opened || c == '[' || c == '{';
+        if (c == '"') {
             in_string = true;
         } else if ((c == '[' || c == '{') && ++depth > TIMS_JSON_DEPTH_MAX) {
             *ret_at = (depth_scan){ .line = line, .column = i - line_start + 1 };
@@ -49,6 +64,7 @@ static bool check_depth(tims_str text, depth_scan *ret_at)
             line_start = i + 1;
         }
     }
+    ret_at->values = values;
     return true;
 }
 
@@ -99,6 +115,9 @@ tims_status tims_json_parse(tims_arena *arena, tims_str text, const tims_json **
         return tims_fail(err, TIMS_MALFORMED, "json_depth",
                          "Not valid JSON here: nested deeper than %d levels, at line %zu, column %zu.",
                          TIMS_JSON_DEPTH_MAX, at.line, at.column);
+    if (at.values > TIMS_JSON_VALUES_MAX)
+        return tims_fail(err, TIMS_MALFORMED, "json_values", "Not valid JSON here: more than %d values.",
+                         TIMS_JSON_VALUES_MAX);
     /* Held by the arena before there is anything to hold: its limit may end the fiber at any allocation. */
     holder *held = TIMS_NEW(arena, holder);
     tims_arena_defer(arena, release, held);

@@ -178,6 +178,31 @@ static void depth_is_bounded(void **state)
     assert_string_equal(err.code, "json_depth");
 }
 
+/* `[0,0,0]` has four. */
+static tims_status parse_values(tims_arena *arena, size_t count, const char *value, tims_error *err)
+{
+    const tims_json *ignored;
+    tims_buf text;
+    tims_buf_init(&text, arena, SIZE_MAX);
+    tims_buf_append_char(&text, '[');
+    for (size_t i = 1; i < count; i++)
+        tims_buf_print(&text, "%s%s", i > 1 ? "," : "", value);
+    tims_buf_append_char(&text, ']');
+    return tims_json_parse(arena, tims_buf_str(&text), &ignored, err);
+}
+
+/* A value takes far more memory than its text, and time that nobody else gets. */
+static void the_number_of_values_is_bounded(void **state)
+{
+    static const char *const values[] = { "0", "{}", "[]", "\"\"" };
+    tims_error err = { 0 };
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        assert_int_equal(parse_values(*state, TIMS_JSON_VALUES_MAX, values[i], &err), TIMS_OK);
+        assert_int_equal(parse_values(*state, TIMS_JSON_VALUES_MAX + 1, values[i], &err), TIMS_MALFORMED);
+        assert_string_equal(err.code, "json_values");
+    }
+}
+
 static void brackets_in_strings_do_not_count_as_depth(void **state)
 {
     tims_buf text;
@@ -221,6 +246,7 @@ int main(void)
         TEST(a_raw_nul_is_refused),
         TEST(the_place_is_counted_in_lines_and_columns),
         TEST(depth_is_bounded),
+        TEST(the_number_of_values_is_bounded),
         TEST(brackets_in_strings_do_not_count_as_depth),
         TEST(a_document_comes_back_as_the_same_text),
     };
