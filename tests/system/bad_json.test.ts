@@ -129,6 +129,31 @@ test("rows of others are 404, not 403", async () => {
   assert.equal((await stranger.post(`/api/chats/${chat}/read/`, {})).status, 404);
 });
 
+test("a stranger makes nobody a member, and a member changes only what is the member's", async () => {
+  const stranger = await signedIn(server, "testUser9");
+  const ids = async (client: Client) => (await client.get("/api/auth/me/")).json.user.id as string;
+  const [strangerId, demoId] = [await ids(stranger), await ids(demo)];
+  const count = () => sql(server, `select count(*) from member where chat = '${chat}'`);
+  const before = count();
+  const added = await stranger.post("/api/members/", { chat, user: strangerId });
+  assert.ok([403, 422].includes(added.status), added.body);
+  assert.equal((await stranger.get(`/api/members/?chat=${chat}`)).json.rows.length, 0);
+  assert.equal(count(), before);
+  const members = (await demo.get(`/api/members/?chat=${chat}`)).json.rows as { id: string; user: string }[];
+  for (const member of members) {
+    const patched = await demo.request("PATCH", `/api/members/${member.id}/`, { unread: 0, user: strangerId });
+    assert.equal(patched.status, 405, patched.body);
+    if (member.user !== demoId)
+      assert.equal((await demo.request("DELETE", `/api/members/${member.id}/`)).status, 403);
+  }
+  const other = { ...{ chat, user: strangerId }, unread: 7, last_read_at: "2030-01-01T00:00:00Z" };
+  assert.equal((await demo.post("/api/members/", other)).status, 422);
+  assert.equal((await demo.request("PATCH", `/api/chats/${chat}/`, { created_by: strangerId })).status, 422);
+  const forged = { chat, text: "as another", sender: strangerId };
+  assert.equal((await demo.post("/api/messages/", forged)).status, 422);
+  assert.equal(count(), before);
+});
+
 test("multipart without an end is 400", async () => {
   const answer = await demo.request(
     "PUT",
