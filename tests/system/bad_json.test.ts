@@ -141,7 +141,10 @@ test("a stranger makes nobody a member, and a member changes only what is the me
   assert.equal(count(), before);
   const members = (await demo.get(`/api/members/?chat=${chat}`)).json.rows as { id: string; user: string }[];
   for (const member of members) {
-    const patched = await demo.request("PATCH", `/api/members/${member.id}/`, { unread: 0, user: strangerId });
+    const patched = await demo.request("PATCH", `/api/members/${member.id}/`, {
+      unread: 0,
+      user: strangerId,
+    });
     assert.equal(patched.status, 405, patched.body);
     if (member.user !== demoId)
       assert.equal((await demo.request("DELETE", `/api/members/${member.id}/`)).status, 403);
