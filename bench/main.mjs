@@ -1,4 +1,4 @@
-// main.mjs: node main.mjs [NAME]. ROUNDS and SECONDS (per run) from the environment.
+// main.mjs: node main.mjs [NAME]. ROUNDS and LOAD_SECONDS (of each run) from the environment.
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -34,7 +34,7 @@ try {
     folder,
     data: makeData(folder, programs.ours),
     rounds: Number(process.env.ROUNDS ?? 3),
-    seconds: Number(process.env.SECONDS ?? 4),
+    seconds: Number(process.env.LOAD_SECONDS ?? 4),
   };
   for (const [name, run] of Object.entries(workloads)) if (!only || only === name) await run(context);
 } finally {
