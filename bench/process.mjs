@@ -124,8 +124,8 @@ export async function runLoad({ url, server, seconds, connections = 64, script, 
   return {
     per_second: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)[1]),
     cpu_us: (cpuMicroseconds(server.pid) - before) / requests,
-    p50_ms: toMilliseconds(/50%\s+(\S+)/.exec(text)[1]),
-    p99_ms: toMilliseconds(/99%\s+(\S+)/.exec(text)[1]),
+    p50_ms: toMilliseconds(/^\s+50%\s+(\S+)/m.exec(text)[1]),
+    p99_ms: toMilliseconds(/^\s+99%\s+(\S+)/m.exec(text)[1]),
     requests,
   };
 }
