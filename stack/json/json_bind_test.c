@@ -269,18 +269,18 @@ static void lengths_are_counted_in_code_points(void **state)
         TIMS_OK);
 }
 
-static void a_list_of_a_million_items_is_refused_by_its_length(void **state)
+static void a_list_of_ninety_thousand_items_is_refused_by_its_length(void **state)
 {
     fixture *f = *state;
     tims_buf text;
     tims_buf_init(&text, f->arena, SIZE_MAX);
     tims_buf_append_str(&text, TIMS_STR("{\"members\":[1"));
-    for (int i = 1; i < 1000000; i++)
+    for (int i = 1; i < 90000; i++)
         tims_buf_append_str(&text, TIMS_STR(",1"));
     tims_buf_append_str(&text, TIMS_STR("]}"));
     assert_int_equal(bind_str(f, TIMS_BIND_PATCH, tims_buf_str(&text)), TIMS_INVALID);
     assert_str(errors_of(f), "/members max_length");
-    assert_non_null(strstr(tims_copy_c(f->arena, f->err.fields->message), "1000000"));
+    assert_non_null(strstr(tims_copy_c(f->arena, f->err.fields->message), "90000"));
 }
 
 static void errors_stop_at_32(void **state)
@@ -385,7 +385,7 @@ int main(void)
         TEST(a_body_must_be_an_object),
         TEST(formats_take_what_can_be_and_refuse_what_cannot),
         TEST(lengths_are_counted_in_code_points),
-        TEST(a_list_of_a_million_items_is_refused_by_its_length),
+        TEST(a_list_of_ninety_thousand_items_is_refused_by_its_length),
         TEST(errors_stop_at_32),
         TEST(a_strangers_long_name_is_cut_at_a_whole_character),
         TEST(text_is_bound_by_the_same_rules),

@@ -97,10 +97,11 @@ static void creates_answer_the_row_or_say_what_is_wrong(void **state)
 static void bodies_like_bombs_are_refused(void **state)
 {
     world *w = *state;
-    enum { DEPTH = 10000, ELEMENTS = 100000 };
-    tims_buf deep, wide;
+    enum { DEPTH = 10000, ELEMENTS = 90000, TOO_MANY = TIMS_JSON_VALUES_MAX + 1 };
+    tims_buf deep, wide, wider;
     tims_buf_init(&deep, w->arena, 1 << 20);
     tims_buf_init(&wide, w->arena, 1 << 20);
+    tims_buf_init(&wider, w->arena, 1 << 20);
     tims_buf_print(&deep, "%s,\"extra\":", IN1);
     for (int i = 0; i < DEPTH; i++)
         tims_buf_append_char(&deep, '[');
@@ -108,11 +109,18 @@ static void bodies_like_bombs_are_refused(void **state)
     for (int i = 0; i < ELEMENTS; i++)
         tims_buf_append(&wide, ",0", 2);
     tims_buf_append(&wide, "]}", 2);
+    tims_buf_append(&wider, "[0", 2);
+    for (int i = 0; i < TOO_MANY; i++)
+        tims_buf_append(&wider, ",0", 2);
+    tims_buf_append(&wider, "]", 1);
     reply r = ask(w, "ann", "POST", TIMS_STR(NOTES), "", tims_copy_c(w->arena, tims_buf_str(&deep)));
     assert_status(r, 400);
     r = ask(w, "ann", "POST", TIMS_STR(NOTES), "", tims_copy_c(w->arena, tims_buf_str(&wide)));
     assert_status(r, 422);
     assert_contains(r.body, "\"/extra\"");
+    r = ask(w, "ann", "POST", TIMS_STR(NOTES), "", tims_copy_c(w->arena, tims_buf_str(&wider)));
+    assert_status(r, 400);
+    assert_contains(r.body, "json_values");
 }
 
 static void a_created_row_reads_back_as_it_was_answered(void **state)
