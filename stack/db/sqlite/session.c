@@ -30,7 +30,7 @@ void sqlite__session_end(tims_db_session *base)
 
 /* A statement that has given a row and was not reset keeps its read transaction, and all that is read on the
  * connection meanwhile is read in it. One statement thus does what BEGIN, a first read (BEGIN alone takes no
- * snapshot) and COMMIT would do, 3 µs cheaper, and tells whether anything was committed since the last
+ * snapshot) and COMMIT would do for less, and tells whether anything was committed since the last
  * time. */
 static int anchor(sqlite__connection *connection, sqlite__statement *statement)
 {
