@@ -112,32 +112,12 @@ void http__add_vary(tims_request *rq, tims_str name)
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-static char *put(char *at, tims_str s)
-{
-    if (s.length > 0)
-        memcpy(at, s.data, s.length);
-    return at + s.length;
-}
-
-static char *put_number(char *at, uint64_t number)
-{
-    char digits[20];
-    size_t count = 0;
-    do {
-        digits[count++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    while (count > 0)
-        *at++ = digits[--count];
-    return at;
-}
-
 static char *put_header(char *at, tims_str name, tims_str value)
 {
-    at = put(at, name);
+    at = http__put(at, name);
     *at++ = ':';
     *at++ = ' ';
-    at = put(at, value);
+    at = http__put(at, value);
     *at++ = '\r';
     *at++ = '\n';
     return at;
@@ -146,12 +126,12 @@ static char *put_header(char *at, tims_str name, tims_str value)
 static char *put_status_line(char *at, int status)
 {
     if (status == 200)
-        return put(at, TIMS_STR("HTTP/1.1 200 OK\r\n"));
-    at = put(at, TIMS_STR("HTTP/1.1 "));
-    at = put_number(at, (uint64_t)status);
+        return http__put(at, TIMS_STR("HTTP/1.1 200 OK\r\n"));
+    at = http__put(at, TIMS_STR("HTTP/1.1 "));
+    at = http__put_number(at, (uint64_t)status);
     *at++ = ' ';
-    at = put(at, http__reason(status));
-    return put(at, TIMS_STR("\r\n"));
+    at = http__put(at, http__reason(status));
+    return http__put(at, TIMS_STR("\r\n"));
 }
 
 /* The same as default_headers, for the common answer that replaces none of them. */
@@ -164,27 +144,27 @@ static char *put_default_headers(char *at, const http__exchange *exchange)
 {
     const tims_request *rq = &exchange->rq;
     if (rq->out_header_count == 0)
-        at = put(at, default_block);
+        at = http__put(at, default_block);
     for (size_t i = 0; rq->out_header_count > 0 && i < DEFAULT_COUNT; i++)
         if (!is_replaced(rq, default_headers[i].name))
             at = put_header(at, default_headers[i].name, default_headers[i].value);
-    return rq->secure ? put(at, strict_transport) : at;
+    return rq->secure ? http__put(at, strict_transport) : at;
 }
 
 static char *put_framing(char *at, http__exchange *exchange, int status, int64_t content_length)
 {
     if (content_length >= 0) {
-        at = put(at, TIMS_STR("Content-Length: "));
-        at = put_number(at, (uint64_t)content_length);
-        at = put(at, TIMS_STR("\r\n"));
+        at = http__put(at, TIMS_STR("Content-Length: "));
+        at = http__put_number(at, (uint64_t)content_length);
+        at = http__put(at, TIMS_STR("\r\n"));
     } else if (exchange->chunked) {
-        at = put(at, TIMS_STR("Transfer-Encoding: chunked\r\n"));
+        at = http__put(at, TIMS_STR("Transfer-Encoding: chunked\r\n"));
     }
     if (status == 101)
         return at;
     if (!exchange->keep_alive)
-        return put(at, TIMS_STR("Connection: close\r\n"));
-    return exchange->old_version ? put(at, TIMS_STR("Connection: keep-alive\r\n")) : at;
+        return http__put(at, TIMS_STR("Connection: close\r\n"));
+    return exchange->old_version ? http__put(at, TIMS_STR("Connection: keep-alive\r\n")) : at;
 }
 
 void http__worker_date(http__worker *worker)
@@ -213,7 +193,7 @@ void http__head_write(http__exchange *exchange, int status, tims_str content_typ
     at = put_header(at, TIMS_STR("X-Request-Id"), rq->id);
     for (size_t i = 0; i < rq->out_header_count; i++)
         at = put_header(at, rq->out_headers[i].name, rq->out_headers[i].value);
-    at = put(at, TIMS_STR("\r\n"));
+    at = http__put(at, TIMS_STR("\r\n"));
     TIMS_ASSERT((size_t)(at - start) <= bound);
     http__out_commit(exchange->connection, (size_t)(at - start));
     exchange->head_sent = true;

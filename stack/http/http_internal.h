@@ -11,6 +11,8 @@
 #ifndef TIMS_HTTP_INTERNAL_H
 #define TIMS_HTTP_INTERNAL_H
 
+#include <string.h>
+
 #include "tims/http.h"
 
 #include <pthread.h>
@@ -382,6 +384,28 @@ void http__restart_exec(tims_server *server, tims_error *err);
 static inline tims_str http__rest(tims_str s, size_t from)
 {
     return (tims_str){ s.data + from, s.length - from };
+}
+
+/* --- writing into a fixed line: the caller has made sure of the room --------------------------------- */
+
+static inline char *http__put(char *at, tims_str s)
+{
+    if (s.length > 0)
+        memcpy(at, s.data, s.length);
+    return at + s.length;
+}
+
+static inline char *http__put_number(char *at, uint64_t number)
+{
+    char digits[20];
+    size_t count = 0;
+    do {
+        digits[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    while (count > 0)
+        *at++ = digits[--count];
+    return at;
 }
 
 #endif

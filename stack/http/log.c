@@ -13,25 +13,6 @@ static void flush(void *argument)
     tims_log_flush();
 }
 
-static char *put(char *at, tims_str s)
-{
-    memcpy(at, s.data, s.length);
-    return at + s.length;
-}
-
-static char *put_number(char *at, uint64_t number)
-{
-    char digits[20];
-    size_t count = 0;
-    do {
-        digits[count++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    while (count > 0)
-        *at++ = digits[--count];
-    return at;
-}
-
 /* A request target has no control characters, but a line must stay a line whatever comes. */
 static char *put_path(char *at, tims_str path)
 {
@@ -55,20 +36,20 @@ static size_t write_human(const http__exchange *exchange, int64_t took_us, char 
     const tims_request *rq = &exchange->rq;
     char *at = line;
     put_clock(exchange->worker, at);
-    at = put(at + 8, TIMS_STR(" info  access "));
-    at = put_number(at, (uint64_t)exchange->status);
+    at = http__put(at + 8, TIMS_STR(" info  access "));
+    at = http__put_number(at, (uint64_t)exchange->status);
     *at++ = ' ';
-    at = put(at, tims_str_from(tims_method_name(rq->method)));
+    at = http__put(at, tims_str_from(tims_method_name(rq->method)));
     *at++ = ' ';
     at = put_path(at, rq->path);
     *at++ = ' ';
-    at = put_number(at, exchange->sent_bytes);
-    at = put(at, TIMS_STR("B "));
-    at = put_number(at, (uint64_t)took_us);
-    at = put(at, TIMS_STR("us "));
-    at = put(at, rq->peer);
+    at = http__put_number(at, exchange->sent_bytes);
+    at = http__put(at, TIMS_STR("B "));
+    at = http__put_number(at, (uint64_t)took_us);
+    at = http__put(at, TIMS_STR("us "));
+    at = http__put(at, rq->peer);
     *at++ = ' ';
-    at = put(at, rq->id);
+    at = http__put(at, rq->id);
     *at++ = '\n';
     return (size_t)(at - line);
 }
@@ -78,23 +59,23 @@ static size_t write_json(const http__exchange *exchange, int64_t took_us, char *
     const tims_request *rq = &exchange->rq;
     char time[TIMS_TIME_TEXT_LENGTH];
     tims_time_format(tims_now(), time);
-    char *at = put(line, TIMS_STR("{\"time\":\""));
-    at = put(at, (tims_str){ time, sizeof(time) });
-    at = put(at, TIMS_STR("\",\"level\":\"info\",\"room\":\"access\",\"status\":"));
-    at = put_number(at, (uint64_t)exchange->status);
-    at = put(at, TIMS_STR(",\"method\":\""));
-    at = put(at, tims_str_from(tims_method_name(rq->method)));
-    at = put(at, TIMS_STR("\",\"path\":\""));
+    char *at = http__put(line, TIMS_STR("{\"time\":\""));
+    at = http__put(at, (tims_str){ time, sizeof(time) });
+    at = http__put(at, TIMS_STR("\",\"level\":\"info\",\"room\":\"access\",\"status\":"));
+    at = http__put_number(at, (uint64_t)exchange->status);
+    at = http__put(at, TIMS_STR(",\"method\":\""));
+    at = http__put(at, tims_str_from(tims_method_name(rq->method)));
+    at = http__put(at, TIMS_STR("\",\"path\":\""));
     at = put_path(at, rq->path);
-    at = put(at, TIMS_STR("\",\"bytes\":"));
-    at = put_number(at, exchange->sent_bytes);
-    at = put(at, TIMS_STR(",\"took_us\":"));
-    at = put_number(at, (uint64_t)took_us);
-    at = put(at, TIMS_STR(",\"peer\":\""));
-    at = put(at, rq->peer);
-    at = put(at, TIMS_STR("\",\"scope\":\""));
-    at = put(at, rq->id);
-    at = put(at, TIMS_STR("\"}\n"));
+    at = http__put(at, TIMS_STR("\",\"bytes\":"));
+    at = http__put_number(at, exchange->sent_bytes);
+    at = http__put(at, TIMS_STR(",\"took_us\":"));
+    at = http__put_number(at, (uint64_t)took_us);
+    at = http__put(at, TIMS_STR(",\"peer\":\""));
+    at = http__put(at, rq->peer);
+    at = http__put(at, TIMS_STR("\",\"scope\":\""));
+    at = http__put(at, rq->id);
+    at = http__put(at, TIMS_STR("\"}\n"));
     return (size_t)(at - line);
 }
 
