@@ -48,6 +48,15 @@ typedef enum model__truth { MODEL__NO, MODEL__YES, MODEL__ASK } model__truth;
 model__truth model__rule_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
                              const tims_caller *caller);
 
+/* The same of a row of which nothing is known. */
+model__truth model__rule_truth(const tims_rule *rule, const tims_model *model, const tims_caller *caller);
+/* Whether a rule looks at more of the row than its key. */
+bool model__rule_needs_row(const tims_rule *rule, const tims_model *model);
+/* A column that a checked rule names. */
+const tims_field *model__rule_field(const tims_model *model, const char *name);
+/* dependencies.c. False: too many. */
+bool model__dependencies(const tims_model *model, tims_dependency *ret_items, size_t *ret_count);
+
 /* --- queries ---------------------------------------------------------------------------------- */
 
 /* Bits of all fields the API shows; of all columns; of what a query asks for. */

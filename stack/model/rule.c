@@ -38,7 +38,7 @@ static tims_str column_sql(model__sql *sql, const model__view *view, const tims_
     return tims_buf_str(&out);
 }
 
-static const tims_field *field_of(const tims_model *model, const char *name)
+const tims_field *model__rule_field(const tims_model *model, const char *name)
 {
     const tims_field *field = tims_field_find(model->fields, tims_str_from(name));
     TIMS_ASSERT(field != NULL); /* tims_models_new has checked it */
@@ -82,7 +82,7 @@ static model__truth owner_sql(model__sql *sql, const tims_rule *rule, const mode
 {
     if (!caller->signed_in)
         return MODEL__NO;
-    const tims_field *field = field_of(view->model, rule->column);
+    const tims_field *field = model__rule_field(view->model, rule->column);
     if (view->row != NULL) {
         tims_db_value value = tims_model_value(field, view->row);
         tims_db_value me = tims_db_id(caller->user);
@@ -136,20 +136,19 @@ static model__truth members_sql(model__sql *sql, const tims_rule *rule, const mo
     return MODEL__ASK;
 }
 
-/* Whether a rule looks at more of the row than its key. */
-static bool needs_row(const tims_rule *rule, const tims_model *model)
+bool model__rule_needs_row(const tims_rule *rule, const tims_model *model)
 {
     if (rule == NULL)
         return false;
     switch (rule->kind) {
     case TIMS_RULE_OWNER:
-        return !field_of(model, rule->column)->primary;
+        return !model__rule_field(model, rule->column)->primary;
     case TIMS_RULE_LIKE:
         return true;
     case TIMS_RULE_ANY:
     case TIMS_RULE_ALL:
         for (const tims_rule *const *part = rule->parts; *part != NULL; part++)
-            if (needs_row(*part, model))
+            if (model__rule_needs_row(*part, model))
                 return true;
         return false;
     default:
@@ -171,11 +170,11 @@ static model__truth like_sql(model__sql *sql, const tims_rule *rule, const model
                              const tims_caller *caller)
 {
     const tims_model *parent = rule->model;
-    const tims_field *field = field_of(view->model, rule->column);
+    const tims_field *field = model__rule_field(view->model, rule->column);
     mark before = mark_here(sql);
     tims_str key = column_sql(sql, view, field);
     model__truth truth;
-    if (!needs_row(parent->read, parent)) {
+    if (!model__rule_needs_row(parent->read, parent)) {
         model__view by_key = { .model = parent, .key = key };
         truth = model__rule_sql(sql, parent->read, &by_key, caller);
     } else {
@@ -257,37 +256,54 @@ model__truth model__rule_sql(model__sql *sql, const tims_rule *rule, const model
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
-bool tims_rule_is_never(const tims_rule *rule, const tims_model *model, tims_caller caller)
+/* ANY: the first YES decides and a NO says nothing; ALL the other way round. */
+static model__truth parts_truth(const tims_rule *rule, const tims_model *model, const tims_caller *caller)
 {
-    if (caller.trusted)
-        return false;
+    model__truth deciding = rule->kind == TIMS_RULE_ANY ? MODEL__YES : MODEL__NO;
+    model__truth result = deciding == MODEL__YES ? MODEL__NO : MODEL__YES;
+    for (const tims_rule *const *part = rule->parts; *part != NULL; part++) {
+        model__truth truth = model__rule_truth(*part, model, caller);
+        if (truth == deciding)
+            return truth;
+        if (truth == MODEL__ASK)
+            result = truth;
+    }
+    return result;
+}
+
+model__truth model__rule_truth(const tims_rule *rule, const tims_model *model, const tims_caller *caller)
+{
+    if (caller->trusted)
+        return MODEL__YES;
     if (rule == NULL)
-        return true;
+        return MODEL__NO;
     switch (rule->kind) {
     case TIMS_RULE_NOBODY:
-        return true;
+        return MODEL__NO;
     case TIMS_RULE_PUBLIC:
-        return false;
-    case TIMS_RULE_STAFF:
-        return !(caller.signed_in && caller.staff);
+        return MODEL__YES;
     case TIMS_RULE_SIGNED_IN:
+        return caller->signed_in ? MODEL__YES : MODEL__NO;
+    case TIMS_RULE_STAFF:
+        return caller->signed_in && caller->staff ? MODEL__YES : MODEL__NO;
     case TIMS_RULE_OWNER:
     case TIMS_RULE_MEMBERS:
-        return !caller.signed_in;
-    case TIMS_RULE_LIKE:
-        return tims_rule_is_never(rule->model->read, rule->model, caller);
+        return caller->signed_in ? MODEL__ASK : MODEL__NO;
+    case TIMS_RULE_LIKE: {
+        model__truth parent = model__rule_truth(rule->model->read, rule->model, caller);
+        bool may_lack = tims_kind_is_optional(model__rule_field(model, rule->column)->kind);
+        return parent == MODEL__YES && may_lack ? MODEL__ASK : parent;
+    }
     case TIMS_RULE_ANY:
-        for (const tims_rule *const *part = rule->parts; *part != NULL; part++)
-            if (!tims_rule_is_never(*part, model, caller))
-                return false;
-        return true;
     case TIMS_RULE_ALL:
-        for (const tims_rule *const *part = rule->parts; *part != NULL; part++)
-            if (tims_rule_is_never(*part, model, caller))
-                return true;
-        return false;
+        return parts_truth(rule, model, caller);
     }
     TIMS_UNREACHABLE("a rule of an unknown kind");
+}
+
+bool tims_rule_is_never(const tims_rule *rule, const tims_model *model, tims_caller caller)
+{
+    return model__rule_truth(rule, model, &caller) == MODEL__NO;
 }
 
 static tims_status forbidden(const tims_model *model, tims_error *err)
