@@ -6,43 +6,6 @@
 
 enum { OPS_BYTES_MAX = 256 * 1024 * 1024 };
 
-/* --- jobs ------------------------------------------------------------------------------------- */
-
-static char *keep(tims_str text)
-{
-    char *kept = malloc(text.length + 1);
-    TIMS_ASSERT(kept != NULL);
-    if (text.length > 0)
-        memcpy(kept, text.data, text.length);
-    return kept;
-}
-
-live__job *live__job_new(live__job_kind kind, const live__session *session, tims_str url, tims_str text)
-{
-    live__job *job = calloc(1, sizeof *job);
-    TIMS_ASSERT(job != NULL);
-    job->kind = kind;
-    job->hub = session->hub;
-    job->live = session->hub->live;
-    job->session = session->serial;
-    job->url_length = url.length;
-    job->text_length = text.length;
-    job->url = url.length > 0 ? keep(url) : NULL;
-    job->text = text.length > 0 ? keep(text) : NULL;
-    return job;
-}
-
-void live__job_free(live__job **job)
-{
-    live__job *old = *job;
-    *job = NULL;
-    if (old == NULL)
-        return;
-    free(old->url);
-    free(old->text);
-    free(old);
-}
-
 /* --- who it is -------------------------------------------------------------------------------- */
 
 static void hook_login(live__engine *engine, live__client *client)
@@ -212,7 +175,7 @@ static live__subscriber *new_subscriber(live__client *client, uint32_t sub, tims
     subscriber->magic = LIVE__SUBSCRIBER_MAGIC;
     subscriber->id = sub;
     subscriber->client = client;
-    subscriber->url = keep(url);
+    subscriber->url = live__keep(url);
     subscriber->url_length = url.length;
     subscriber->next = client->subscribers;
     if (client->subscribers != NULL)

@@ -43,34 +43,6 @@ static void poll(void *argument)
     tims_timer_set(feed->loop, &feed->timer, feed->live->options.poll_ms, poll, feed);
 }
 
-static void receive_job(void *argument)
-{
-    live__job *job = argument;
-    tims_live *live = job->live;
-    if (live->feed.fiber == NULL) {
-        live__job_free(&job);
-        return;
-    }
-    live__engine_receive(&live->engine, job);
-    live__feed_wake(&live->feed);
-}
-
-void live__job_post(live__job *job)
-{
-    tims_live *live = job->live;
-    if (live->feed.fiber != NULL && live->feed.loop == tims_loop_self()) {
-        receive_job(job);
-        return;
-    }
-    pthread_mutex_lock(&live->mutex);
-    tims_loop *loop = live->feed.loop;
-    if (loop != NULL)
-        tims_loop_post(loop, receive_job, job);
-    pthread_mutex_unlock(&live->mutex);
-    if (loop == NULL)
-        live__job_free(&job);
-}
-
 /* --- the fiber -------------------------------------------------------------------------------- */
 
 static void say_failure(bool failed, bool *failing, tims_status status, const tims_error *err)
