@@ -6,18 +6,15 @@
  */
 #include "model/model_internal.h"
 
-/* As query_sql.c fixes columns: by equality of ids. */
-static bool fixes(const tims_condition *condition, const tims_field *field)
+/* By equality, as query_sql.c fixes columns. */
+const tims_db_value *model__fixed_value(const tims_query *query, const tims_field *field)
 {
-    return condition->field == field && condition->operator== TIMS_EQUAL && condition->value.is_id;
-}
-
-static bool is_fixed(const tims_query *query, const tims_field *field)
-{
-    for (size_t i = 0; i < query->condition_count; i++)
-        if (fixes(&query->conditions[i], field))
-            return true;
-    return false;
+    for (size_t i = 0; i < query->condition_count; i++) {
+        const tims_condition *condition = &query->conditions[i];
+        if (condition->field == field && condition->operator== TIMS_EQUAL && condition->value.is_id)
+            return &condition->value;
+    }
+    return NULL;
 }
 
 static bool says_one_thing(const tims_query *query, const tims_rule *rule)
@@ -27,7 +24,7 @@ static bool says_one_thing(const tims_query *query, const tims_rule *rule)
         return true;
     switch (rule->kind) {
     case TIMS_RULE_MEMBERS:
-        return is_fixed(query, tims_model_primary(model));
+        return model__fixed_value(query, tims_model_primary(model)) != NULL;
     case TIMS_RULE_ANY:
     case TIMS_RULE_ALL:
         for (const tims_rule *const *part = rule->parts; *part != NULL; part++)
@@ -35,7 +32,7 @@ static bool says_one_thing(const tims_query *query, const tims_rule *rule)
                 return false;
         return true;
     default: /* OWNER, LIKE */
-        return is_fixed(query, model__rule_field(model, rule->column));
+        return model__fixed_value(query, model__rule_field(model, rule->column)) != NULL;
     }
 }
 
@@ -63,17 +60,10 @@ tims_status tims_query_gate(tims_db_session *db, tims_arena *arena, const tims_q
                             tims_error *err)
 {
     TIMS_ASSERT(tims_query_has_gate(query));
-    uint16_t fixed[TIMS_FIELDS_MAX] = { 0 };
     model__sql sql;
     model__sql_init(&sql, arena);
     model__sql_add(&sql, "SELECT ");
-    for (size_t i = 0; i < query->condition_count; i++) {
-        const tims_condition *condition = &query->conditions[i];
-        if (fixes(condition, condition->field))
-            fixed[tims_field_index(query->model->fields, condition->field)] =
-                (uint16_t)model__sql_bind(&sql, condition->value);
-    }
-    model__view view = { .model = query->model, .fixed = fixed };
+    model__view view = { .model = query->model, .query = query };
     model__truth truth = model__rule_sql(&sql, query->model->read, &view, &query->caller);
     if (truth == MODEL__ASK)
         return ask(db, &sql, ret_open, err);

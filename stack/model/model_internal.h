@@ -39,8 +39,9 @@ typedef struct model__view {
     unsigned alias;
     const uint16_t
         *fixed; /* per field: the number of the value it is known to have; 0: unknown. NULL: none known */
-    const void *row; /* NULL: in the database */
-    tims_str key;    /* data != NULL: the SQL for the primary key; nothing else is known */
+    const tims_query *query; /* its conditions say what columns are, whatever the row; NULL: none do */
+    const void *row;         /* NULL: in the database */
+    tims_str key;            /* data != NULL: the SQL for the primary key; nothing else is known */
 } model__view;
 
 /* NO and YES are known without asking the database, and then nothing was added to the text. */
@@ -54,6 +55,8 @@ model__truth model__rule_truth(const tims_rule *rule, const tims_model *model, c
 bool model__rule_needs_row(const tims_rule *rule, const tims_model *model);
 /* A column that a checked rule names. */
 const tims_field *model__rule_field(const tims_model *model, const char *name);
+/* The value that a query's conditions give to an id column; NULL: none. */
+const tims_db_value *model__fixed_value(const tims_query *query, const tims_field *field);
 /* dependencies.c. False: too many. */
 bool model__dependencies(const tims_model *model, tims_dependency *ret_items, size_t *ret_count);
 

@@ -5,6 +5,7 @@
  *     view                         column "chat" of the row reads as
  *     a table of the statement     t0."chat"
  *     … with chat=? in the query   ?1                (the condition fixes it)
+ *     only the query               ?1                (any row it finds has this value)
  *     a row in memory              ?1                (its value, bound: the row need not be in the database)
  *     only its key                 the key's SQL     (the parent of a LIKE, whose row is never needed)
  *
@@ -15,29 +16,6 @@
  * Whatever is known without the database folds away: SIGNED_IN, STAFF, OWNER of a row in memory. */
 #include "model/model_internal.h"
 
-static tims_str column_sql(model__sql *sql, const model__view *view, const tims_field *field)
-{
-    tims_buf out;
-    tims_buf_init(&out, sql->arena, 256);
-    if (view->row != NULL) {
-        tims_buf_append_char(&out, '?');
-        tims_buf_append_int(&out, (int64_t)model__sql_bind(sql, tims_model_value(field, view->row)));
-        return tims_buf_str(&out);
-    }
-    if (view->key.data != NULL) {
-        TIMS_ASSERT(field->primary);
-        return view->key;
-    }
-    size_t index = tims_field_index(view->model->fields, field);
-    if (view->fixed != NULL && view->fixed[index] != 0) {
-        tims_buf_append_char(&out, '?');
-        tims_buf_append_int(&out, view->fixed[index]);
-        return tims_buf_str(&out);
-    }
-    model__append_column(&out, view->alias, field->name);
-    return tims_buf_str(&out);
-}
-
 const tims_field *model__rule_field(const tims_model *model, const char *name)
 {
     const tims_field *field = tims_field_find(model->fields, tims_str_from(name));
@@ -45,216 +23,7 @@ const tims_field *model__rule_field(const tims_model *model, const char *name)
     return field;
 }
 
-/* Whether a column reads as a bound value, so that what is asked of it does not depend on the outer row. */
-static bool is_bound(tims_str column)
-{
-    return column.data[0] == '?';
-}
-
-static void add_me(model__sql *sql, const tims_caller *caller)
-{
-    if (sql->me == 0)
-        sql->me = model__sql_bind(sql, tims_db_id(caller->user));
-    model__sql_add_number(sql, sql->me);
-}
-
-/* Takes back what was added since a mark: text, and values that only it used. */
-typedef struct mark {
-    size_t text, values, me;
-} mark;
-
-static mark mark_here(const model__sql *sql)
-{
-    return (mark){ sql->text.length, sql->count, sql->me };
-}
-
-static void go_back(model__sql *sql, mark to)
-{
-    sql->text.length = to.text;
-    sql->count = to.values;
-    sql->me = to.me;
-}
-
-/* --- one function a kind ---------------------------------------------------------------------- */
-
-static model__truth owner_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
-                              const tims_caller *caller)
-{
-    if (!caller->signed_in)
-        return MODEL__NO;
-    const tims_field *field = model__rule_field(view->model, rule->column);
-    if (view->row != NULL) {
-        tims_db_value value = tims_model_value(field, view->row);
-        tims_db_value me = tims_db_id(caller->user);
-        bool same = value.is_id && memcmp(value.id_text, me.id_text, TIMS_ID_TEXT_LENGTH) == 0;
-        return same ? MODEL__YES : MODEL__NO;
-    }
-    tims_buf_append_str(&sql->text, column_sql(sql, view, field));
-    model__sql_add(sql, " = ");
-    add_me(sql, caller);
-    return MODEL__ASK;
-}
-
-/* Opens EXISTS (SELECT 1 FROM child tN WHERE tN.column = key AND …  or  key IN (SELECT tN.column FROM child
- * tN WHERE … */
-static unsigned open_subquery(model__sql *sql, tims_str key, const tims_model *child, const char *column)
-{
-    unsigned alias = ++sql->alias;
-    bool once = is_bound(key);
-    if (once) {
-        model__sql_add(sql, "EXISTS (SELECT 1");
-    } else {
-        tims_buf_append_str(&sql->text, key);
-        model__sql_add(sql, " IN (SELECT ");
-        model__sql_add_column(sql, alias, column);
-    }
-    model__sql_add(sql, " FROM ");
-    model__sql_add_name(sql, child->name);
-    model__sql_add(sql, " t");
-    tims_buf_append_int(&sql->text, alias);
-    model__sql_add(sql, " WHERE ");
-    if (!once)
-        return alias;
-    model__sql_add_column(sql, alias, column);
-    model__sql_add(sql, " = ");
-    tims_buf_append_str(&sql->text, key);
-    model__sql_add(sql, " AND ");
-    return alias;
-}
-
-static model__truth members_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
-                                const tims_caller *caller)
-{
-    if (!caller->signed_in)
-        return MODEL__NO;
-    tims_str key = column_sql(sql, view, tims_model_primary(view->model));
-    unsigned alias = open_subquery(sql, key, rule->model, rule->thing);
-    model__sql_add_column(sql, alias, rule->user);
-    model__sql_add(sql, " = ");
-    add_me(sql, caller);
-    model__sql_add(sql, ")");
-    return MODEL__ASK;
-}
-
-bool model__rule_needs_row(const tims_rule *rule, const tims_model *model)
-{
-    if (rule == NULL)
-        return false;
-    switch (rule->kind) {
-    case TIMS_RULE_OWNER:
-        return !model__rule_field(model, rule->column)->primary;
-    case TIMS_RULE_LIKE:
-        return true;
-    case TIMS_RULE_ANY:
-    case TIMS_RULE_ALL:
-        for (const tims_rule *const *part = rule->parts; *part != NULL; part++)
-            if (model__rule_needs_row(*part, model))
-                return true;
-        return false;
-    default:
-        return false;
-    }
-}
-
-/* The parent's rule is YES for every parent: then all that matters is whether there is one. */
-static model__truth any_parent_sql(model__sql *sql, const tims_field *field, tims_str key)
-{
-    if (!tims_kind_is_optional(field->kind))
-        return MODEL__YES; /* the foreign key sees to it */
-    tims_buf_append_str(&sql->text, key);
-    model__sql_add(sql, " IS NOT NULL");
-    return MODEL__ASK;
-}
-
-static model__truth like_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
-                             const tims_caller *caller)
-{
-    const tims_model *parent = rule->model;
-    const tims_field *field = model__rule_field(view->model, rule->column);
-    mark before = mark_here(sql);
-    tims_str key = column_sql(sql, view, field);
-    model__truth truth;
-    if (!model__rule_needs_row(parent->read, parent)) {
-        model__view by_key = { .model = parent, .key = key };
-        truth = model__rule_sql(sql, parent->read, &by_key, caller);
-    } else {
-        unsigned alias = open_subquery(sql, key, parent, tims_model_primary(parent)->name);
-        model__view row = { .model = parent, .alias = alias };
-        truth = model__rule_sql(sql, parent->read, &row, caller);
-        model__sql_add(sql, ")");
-    }
-    if (truth == MODEL__ASK)
-        return truth;
-    go_back(sql, before);
-    if (truth == MODEL__NO)
-        return truth;
-    truth = any_parent_sql(sql, field, column_sql(sql, view, field));
-    if (truth != MODEL__ASK)
-        go_back(sql, before);
-    return truth;
-}
-
-/* ANY: the first YES decides and a NO says nothing; ALL the other way round. */
-static model__truth parts_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
-                              const tims_caller *caller)
-{
-    model__truth deciding = rule->kind == TIMS_RULE_ANY ? MODEL__YES : MODEL__NO;
-    const char *between = rule->kind == TIMS_RULE_ANY ? " OR " : " AND ";
-    mark start = mark_here(sql);
-    bool asked = false;
-    model__sql_add(sql, "(");
-    for (const tims_rule *const *part = rule->parts; *part != NULL; part++) {
-        mark here = mark_here(sql);
-        if (asked)
-            model__sql_add(sql, between);
-        model__truth truth = model__rule_sql(sql, *part, view, caller);
-        if (truth == deciding) {
-            go_back(sql, start);
-            return truth;
-        }
-        if (truth == MODEL__ASK)
-            asked = true;
-        else
-            go_back(sql, here);
-    }
-    if (!asked) {
-        go_back(sql, start);
-        return deciding == MODEL__YES ? MODEL__NO : MODEL__YES;
-    }
-    model__sql_add(sql, ")");
-    return MODEL__ASK;
-}
-
-model__truth model__rule_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
-                             const tims_caller *caller)
-{
-    if (caller->trusted)
-        return MODEL__YES;
-    if (rule == NULL)
-        return MODEL__NO;
-    switch (rule->kind) {
-    case TIMS_RULE_NOBODY:
-        return MODEL__NO;
-    case TIMS_RULE_PUBLIC:
-        return MODEL__YES;
-    case TIMS_RULE_SIGNED_IN:
-        return caller->signed_in ? MODEL__YES : MODEL__NO;
-    case TIMS_RULE_STAFF:
-        return caller->signed_in && caller->staff ? MODEL__YES : MODEL__NO;
-    case TIMS_RULE_OWNER:
-        return owner_sql(sql, rule, view, caller);
-    case TIMS_RULE_MEMBERS:
-        return members_sql(sql, rule, view, caller);
-    case TIMS_RULE_LIKE:
-        return like_sql(sql, rule, view, caller);
-    case TIMS_RULE_ANY:
-    case TIMS_RULE_ALL:
-        return parts_sql(sql, rule, view, caller);
-    }
-    TIMS_UNREACHABLE("a rule of an unknown kind");
-}
-
-/* --- asking ----------------------------------------------------------------------------------- */
+/* --- what the caller alone decides ------------------------------------------------------------- */
 
 /* ANY: the first YES decides and a NO says nothing; ALL the other way round. */
 static model__truth parts_truth(const tims_rule *rule, const tims_model *model, const tims_caller *caller)
@@ -300,6 +69,220 @@ model__truth model__rule_truth(const tims_rule *rule, const tims_model *model, c
     }
     TIMS_UNREACHABLE("a rule of an unknown kind");
 }
+
+/* --- columns ---------------------------------------------------------------------------------- */
+
+static tims_str bound_sql(model__sql *sql, tims_db_value value)
+{
+    tims_buf out;
+    tims_buf_init(&out, sql->arena, 256);
+    tims_buf_append_char(&out, '?');
+    tims_buf_append_int(&out, (int64_t)model__sql_bind(sql, value));
+    return tims_buf_str(&out);
+}
+
+static tims_str column_sql(model__sql *sql, const model__view *view, const tims_field *field)
+{
+    if (view->row != NULL)
+        return bound_sql(sql, tims_model_value(field, view->row));
+    if (view->query != NULL)
+        return bound_sql(sql, *model__fixed_value(view->query, field));
+    if (view->key.data != NULL) {
+        TIMS_ASSERT(field->primary);
+        return view->key;
+    }
+    tims_buf out;
+    tims_buf_init(&out, sql->arena, 256);
+    size_t index = tims_field_index(view->model->fields, field);
+    if (view->fixed != NULL && view->fixed[index] != 0) {
+        tims_buf_append_char(&out, '?');
+        tims_buf_append_int(&out, view->fixed[index]);
+        return tims_buf_str(&out);
+    }
+    model__append_column(&out, view->alias, field->name);
+    return tims_buf_str(&out);
+}
+
+/* Whether a column reads as a bound value, so that what is asked of it does not depend on the outer row. */
+static bool is_bound(tims_str column)
+{
+    return column.data[0] == '?';
+}
+
+static void add_me(model__sql *sql, const tims_caller *caller)
+{
+    if (sql->me == 0)
+        sql->me = model__sql_bind(sql, tims_db_id(caller->user));
+    model__sql_add_number(sql, sql->me);
+}
+
+/* Takes back what was added since a mark: text, and values that only it used. */
+typedef struct mark {
+    size_t text, values, me;
+} mark;
+
+static mark mark_here(const model__sql *sql)
+{
+    return (mark){ sql->text.length, sql->count, sql->me };
+}
+
+static void go_back(model__sql *sql, mark to)
+{
+    sql->text.length = to.text;
+    sql->count = to.values;
+    sql->me = to.me;
+}
+
+/* --- one function a kind ---------------------------------------------------------------------- */
+
+static model__truth owner_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
+                              const tims_caller *caller)
+{
+    const tims_field *field = model__rule_field(view->model, rule->column);
+    if (view->row != NULL) {
+        tims_db_value value = tims_model_value(field, view->row);
+        tims_db_value me = tims_db_id(caller->user);
+        bool same = value.is_id && memcmp(value.id_text, me.id_text, TIMS_ID_TEXT_LENGTH) == 0;
+        return same ? MODEL__YES : MODEL__NO;
+    }
+    tims_buf_append_str(&sql->text, column_sql(sql, view, field));
+    model__sql_add(sql, " = ");
+    add_me(sql, caller);
+    return MODEL__ASK;
+}
+
+/* Opens EXISTS (SELECT 1 FROM child tN WHERE tN.column = key AND …  or  key IN (SELECT tN.column FROM child
+ * tN WHERE … */
+static unsigned open_subquery(model__sql *sql, tims_str key, const tims_model *child, const char *column)
+{
+    unsigned alias = ++sql->alias;
+    bool once = is_bound(key);
+    if (once) {
+        model__sql_add(sql, "EXISTS (SELECT 1");
+    } else {
+        tims_buf_append_str(&sql->text, key);
+        model__sql_add(sql, " IN (SELECT ");
+        model__sql_add_column(sql, alias, column);
+    }
+    model__sql_add(sql, " FROM ");
+    model__sql_add_name(sql, child->name);
+    model__sql_add(sql, " t");
+    tims_buf_append_int(&sql->text, alias);
+    model__sql_add(sql, " WHERE ");
+    if (!once)
+        return alias;
+    model__sql_add_column(sql, alias, column);
+    model__sql_add(sql, " = ");
+    tims_buf_append_str(&sql->text, key);
+    model__sql_add(sql, " AND ");
+    return alias;
+}
+
+static model__truth members_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
+                                const tims_caller *caller)
+{
+    tims_str key = column_sql(sql, view, tims_model_primary(view->model));
+    unsigned alias = open_subquery(sql, key, rule->model, rule->thing);
+    model__sql_add_column(sql, alias, rule->user);
+    model__sql_add(sql, " = ");
+    add_me(sql, caller);
+    model__sql_add(sql, ")");
+    return MODEL__ASK;
+}
+
+bool model__rule_needs_row(const tims_rule *rule, const tims_model *model)
+{
+    if (rule == NULL)
+        return false;
+    switch (rule->kind) {
+    case TIMS_RULE_OWNER:
+        return !model__rule_field(model, rule->column)->primary;
+    case TIMS_RULE_LIKE:
+        return true;
+    case TIMS_RULE_ANY:
+    case TIMS_RULE_ALL:
+        for (const tims_rule *const *part = rule->parts; *part != NULL; part++)
+            if (model__rule_needs_row(*part, model))
+                return true;
+        return false;
+    default:
+        return false;
+    }
+}
+
+static model__truth like_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
+                             const tims_caller *caller)
+{
+    const tims_model *parent = rule->model;
+    tims_str key = column_sql(sql, view, model__rule_field(view->model, rule->column));
+    if (model__rule_truth(parent->read, parent, caller) == MODEL__YES) { /* whoever the parent is */
+        tims_buf_append_str(&sql->text, key);
+        model__sql_add(sql, " IS NOT NULL");
+        return MODEL__ASK;
+    }
+    if (!model__rule_needs_row(parent->read, parent)) {
+        model__view by_key = { .model = parent, .key = key };
+        return model__rule_sql(sql, parent->read, &by_key, caller);
+    }
+    unsigned alias = open_subquery(sql, key, parent, tims_model_primary(parent)->name);
+    model__view row = { .model = parent, .alias = alias };
+    (void)model__rule_sql(sql, parent->read, &row, caller);
+    model__sql_add(sql, ")");
+    return MODEL__ASK;
+}
+
+static model__truth parts_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
+                              const tims_caller *caller)
+{
+    model__truth deciding = rule->kind == TIMS_RULE_ANY ? MODEL__YES : MODEL__NO;
+    const char *between = rule->kind == TIMS_RULE_ANY ? " OR " : " AND ";
+    mark start = mark_here(sql);
+    bool asked = false;
+    model__sql_add(sql, "(");
+    for (const tims_rule *const *part = rule->parts; *part != NULL; part++) {
+        mark here = mark_here(sql);
+        if (asked)
+            model__sql_add(sql, between);
+        model__truth truth = model__rule_sql(sql, *part, view, caller);
+        if (truth == deciding) {
+            go_back(sql, start);
+            return truth;
+        }
+        if (truth == MODEL__ASK)
+            asked = true;
+        else
+            go_back(sql, here);
+    }
+    if (!asked) {
+        go_back(sql, start);
+        return deciding == MODEL__YES ? MODEL__NO : MODEL__YES;
+    }
+    model__sql_add(sql, ")");
+    return MODEL__ASK;
+}
+
+model__truth model__rule_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
+                             const tims_caller *caller)
+{
+    model__truth known = model__rule_truth(rule, view->model, caller);
+    if (known != MODEL__ASK) /* so that nothing is bound for parts that do not matter */
+        return known;
+    switch (rule->kind) {
+    case TIMS_RULE_OWNER:
+        return owner_sql(sql, rule, view, caller);
+    case TIMS_RULE_MEMBERS:
+        return members_sql(sql, rule, view, caller);
+    case TIMS_RULE_LIKE:
+        return like_sql(sql, rule, view, caller);
+    case TIMS_RULE_ANY:
+    case TIMS_RULE_ALL:
+        return parts_sql(sql, rule, view, caller);
+    default:
+        TIMS_UNREACHABLE("class rules are known");
+    }
+}
+
+/* --- asking ----------------------------------------------------------------------------------- */
 
 bool tims_rule_is_never(const tims_rule *rule, const tims_model *model, tims_caller caller)
 {
