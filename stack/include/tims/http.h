@@ -163,16 +163,19 @@ typedef struct tims_socket_options {
     size_t queue_bytes_max;   /* 0: 1 MiB; past it the socket is closed with 1013 */
     bool check_origin;        /* Origin must be the Host or one of the server's allowed origins */
     uint32_t ping_ms;         /* 0: 45 s; a peer that leaves a ping unanswered for as long is dropped */
+    bool compress;            /* permessage-deflate, when the client offers it; the bounds hold inflated */
 } tims_socket_options;
 /* Answers 101 and hands the connection over; the request (and its arena) ends when the handler returns. `ctx`
  * is the caller's own; free it in on_close. Raises: 400, 403, 426. */
 tims_answer tims_answer_websocket(tims_request *rq, const tims_socket_events *events, void *ctx,
                                   const tims_socket_options *options, tims_socket **ret_socket);
 void tims_socket_send(tims_socket *socket, tims_str text);
-/* A frame encoded once for many sockets. */
+/* A text encoded once for any number of sockets on any loop, and compressed at most once, when one of them
+ * takes it so. It never changes; one reference is yours. */
 typedef struct tims_frame tims_frame;
-tims_frame *tims_frame_new(tims_str text);     /* one reference is yours */
-tims_frame *tims_frame_ref(tims_frame *frame); /* thread-safe count */
+tims_frame *tims_frame_new(tims_str text);
+tims_frame *tims_frame_new_parts(const tims_str *parts, size_t count); /* one text of all, copied once */
+tims_frame *tims_frame_ref(tims_frame *frame);                         /* thread-safe count */
 void tims_frame_unref(tims_frame **frame);
 /* Takes its own reference; written at tick end */
 void tims_socket_send_frame(tims_socket *socket, tims_frame *frame);
