@@ -76,14 +76,7 @@ static void check_own(const tims_websocket *websocket)
     TIMS_ASSERT(websocket->home->loop == tims_loop_self());
 }
 
-void tims_websocket_send(tims_websocket *websocket, tims_str text)
-{
-    check_own(websocket);
-    if (websocket->socket != NULL)
-        tims_socket_send(websocket->socket, text);
-}
-
-void tims_websocket_close(tims_websocket *websocket, int code, tims_str reason)
+void live__websocket_close(tims_websocket *websocket, int code, tims_str reason)
 {
     check_own(websocket);
     if (websocket->closing || websocket->gone)
@@ -92,6 +85,46 @@ void tims_websocket_close(tims_websocket *websocket, int code, tims_str reason)
     websocket->close_code = code;
     drop_waiting(websocket);
     tims_socket_close(websocket->socket, code, reason);
+}
+
+/* What waits for its transaction; the handler, and so the socket, outlives it. */
+typedef struct pending {
+    tims_websocket *websocket;
+    tims_str text;
+    int close_code; /* 0: the text is a message */
+} pending;
+
+static void do_pending(void *argument)
+{
+    const pending *p = argument;
+    if (p->close_code != 0)
+        live__websocket_close(p->websocket, p->close_code, p->text);
+    else if (p->websocket->socket != NULL)
+        tims_socket_send(p->websocket->socket, p->text);
+}
+
+static void do_when_durable(tims_request *rq, pending what)
+{
+    check_own(what.websocket);
+    if (!tims_in_transaction(rq)) {
+        do_pending(&what);
+        return;
+    }
+    pending *p = TIMS_NEW(rq->arena, pending);
+    *p = what;
+    p->text = tims_copy(rq->arena, what.text);
+    tims_db_on_commit(tims_session_db(rq), do_pending, p);
+}
+
+void tims_websocket_send(tims_request *rq, tims_websocket *websocket, tims_str text)
+{
+    do_when_durable(rq, (pending){ .websocket = websocket, .text = text });
+}
+
+void tims_websocket_close(tims_request *rq, tims_websocket *websocket, int code, tims_str reason)
+{
+    TIMS_ASSERT(code != 0);
+    do_when_durable(rq, (pending){ .websocket = websocket, .text = reason, .close_code = code });
 }
 
 void *tims_websocket_state(tims_websocket *websocket)
@@ -189,7 +222,7 @@ static bool handle(tims_websocket *websocket, job what, tims_str text)
     tims_log(code < 4000 ? TIMS_LOG_ERROR : TIMS_LOG_INFO, "live",
              "event=websocket_raised request=%s path=%S close=%d code=%s message=%s detail=%s",
              websocket->upgrade.id, websocket->upgrade.path, code, reason, err.message, err.detail);
-    tims_websocket_close(websocket, code, tims_str_from(reason));
+    live__websocket_close(websocket, code, tims_str_from(reason));
     return false;
 }
 
@@ -284,7 +317,7 @@ static void on_message(tims_socket *socket, void *ctx, tims_str message, bool is
     tims_websocket *websocket = ctx;
     TIMS_CHECK_MAGIC(websocket, LIVE__WEBSOCKET_MAGIC);
     if (is_binary) {
-        tims_websocket_close(websocket, 1003, TIMS_STR("text_only"));
+        live__websocket_close(websocket, 1003, TIMS_STR("text_only"));
         return;
     }
     live__waiting *waiting = malloc(sizeof *waiting + message.length);
@@ -340,7 +373,7 @@ static void enter_rosters(tims_websocket *websocket)
         return;
     websocket->counted = live__user_enter(home->websockets, caller->user);
     if (!websocket->counted) {
-        tims_websocket_close(websocket, LIVE__SOCKET_TOO_MANY, TIMS_STR("too_many"));
+        live__websocket_close(websocket, LIVE__SOCKET_TOO_MANY, TIMS_STR("too_many"));
         return;
     }
     (void)live__roster_add(home->users, (tims_str){ (const char *)caller->user.bytes, sizeof(tims_id) },

@@ -137,6 +137,8 @@ struct tims_websocket {
 };
 
 tims_answer live__endpoint_open(tims_request *rq);
+/* At once, whatever transaction is open. */
+void live__websocket_close(tims_websocket *websocket, int code, tims_str reason);
 /* Starts the fiber that does what there is to do; the socket may be freed when it returns. */
 void live__websocket_wake(tims_websocket *websocket);
 

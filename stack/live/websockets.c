@@ -190,7 +190,7 @@ static void forget_here(void *argument)
     while (seat != NULL) {
         live__seat *next = seat->next;
         if (f->op == TIMS_DELETED) {
-            tims_websocket_close(seat->websocket, LIVE__SOCKET_SESSION_ENDED, TIMS_STR("session_ended"));
+            live__websocket_close(seat->websocket, LIVE__SOCKET_SESSION_ENDED, TIMS_STR("session_ended"));
         } else {
             seat->websocket->check_login = true;
             live__websocket_wake(seat->websocket);

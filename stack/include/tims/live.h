@@ -80,10 +80,12 @@ typedef struct tims_websocket_route {
     uint32_t timeout_ms;      /* of each handler; 0: 30 s */
 } tims_websocket_route;
 
-/* Within the handlers of that socket. Sends nothing once the socket is closed. */
-void tims_websocket_send(tims_websocket *websocket, tims_str text);
-/* 1000, 1001, 1011, 1013, 3000–4999. No message is handled any more; on_close follows. */
-void tims_websocket_close(tims_websocket *websocket, int code, tims_str reason);
+/* Within the handlers of that socket, `rq` being the handler's. In a transaction: as soon as it is durable,
+ * and never when it is rolled back. Nothing is sent once the socket is closed. */
+void tims_websocket_send(tims_request *rq, tims_websocket *websocket, tims_str text);
+/* 1000, 1001, 1011, 1013, 3000–4999; in a transaction as above. No message is handled any more; on_close
+ * follows. */
+void tims_websocket_close(tims_request *rq, tims_websocket *websocket, int code, tims_str reason);
 /* `state_bytes` bytes that live as long as the socket, zeroed before on_open. */
 void *tims_websocket_state(tims_websocket *websocket);
 
