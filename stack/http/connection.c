@@ -279,7 +279,8 @@ void http__connection_pump(http__connection *connection)
     if (connection->input_paused && connection->pending.length < HTTP__PENDING_BYTES_MAX &&
         !connection->closing && !connection->peer_ended) {
         connection->input_paused = false;
-        tims_stream_resume(connection->stream);
+        if (!http__socket_is_paused(connection->socket))
+            tims_stream_resume(connection->stream);
     }
     rest_if_idle(connection);
     http__connection_reap(connection);

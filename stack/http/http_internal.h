@@ -370,6 +370,7 @@ void http__socket_free(tims_socket *socket);        /* the connection goes: on_c
 void http__socket_expired(tims_socket *socket);
 void http__socket_drained(tims_socket *socket);
 void http__socket_going_away(tims_socket *socket, int code);
+bool http__socket_is_paused(const tims_socket *socket); /* NULL: no */
 
 /* log.c */
 void http__log_access(http__exchange *exchange);

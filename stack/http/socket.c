@@ -24,7 +24,7 @@ enum {
 
 struct tims_socket {
     uint32_t magic;
-    bool dirty, handed_over, gone, busy;
+    bool dirty, handed_over, gone, busy, paused;
     bool close_sent, close_received, overflowed, ping_sent, broken;
     uint8_t window_bits; /* of the client's inflater; 0: it takes nothing compressed */
     int close_code;
@@ -237,11 +237,37 @@ size_t tims_socket_queued(const tims_socket *socket)
     return socket->frame_bytes + (socket->gone ? 0 : tims_stream_queued(socket->connection->stream));
 }
 
+void tims_socket_pause(tims_socket *socket)
+{
+    TIMS_CHECK_MAGIC(socket, HTTP__SOCKET_MAGIC);
+    if (socket->paused || socket->gone || socket->close_sent)
+        return;
+    socket->paused = true;
+    tims_stream_pause(socket->connection->stream);
+}
+
+void tims_socket_resume(tims_socket *socket)
+{
+    TIMS_CHECK_MAGIC(socket, HTTP__SOCKET_MAGIC);
+    if (!socket->paused)
+        return;
+    socket->paused = false;
+    if (!socket->gone && !socket->connection->input_paused)
+        tims_stream_resume(socket->connection->stream);
+}
+
+bool http__socket_is_paused(const tims_socket *socket)
+{
+    return socket != NULL && socket->paused;
+}
+
+/* A paused socket reads again: the peer's answer has to be heard. */
 void tims_socket_close(tims_socket *socket, int code, tims_str reason)
 {
     TIMS_CHECK_MAGIC(socket, HTTP__SOCKET_MAGIC);
     if (socket->close_sent || socket->gone)
         return;
+    tims_socket_resume(socket);
     queue_pong(socket);
     uint8_t payload[125];
     size_t length = tims_ws_close_payload(code, reason, payload);
@@ -329,8 +355,12 @@ void http__socket_expired(tims_socket *socket)
 {
     if (!socket)
         return;
-    if (socket->close_sent || socket->ping_sent) {
+    if (socket->close_sent || (socket->ping_sent && !socket->paused)) {
         http__connection_close(socket->connection);
+        return;
+    }
+    if (socket->paused) { /* its answer would not be read */
+        http__connection_set_deadline(socket->connection, socket->ping_ms);
         return;
     }
     socket->ping_sent = true;

@@ -5,10 +5,23 @@ static atomic_int opened, closed, close_code, drained;
 static _Atomic(tims_socket *) last_socket;
 static _Atomic(tims_frame *) shared;
 
+enum { PAUSED_MS = 500, PING_MS = 100, FLOOD_MESSAGES = 12 * 1000 };
+
+/* A pause as long as several pings take. */
+static tims_timer pause_timer;
+static atomic_int received, received_before_resume;
+
+static void end_pause(void *argument)
+{
+    atomic_store(&received_before_resume, atomic_load(&received));
+    tims_socket_resume(argument);
+}
+
 static void on_message(tims_socket *socket, void *ctx, tims_str message, bool is_binary)
 {
     (void)ctx;
     (void)is_binary;
+    atomic_fetch_add(&received, 1);
     if (tims_str_equal(message, TIMS_STR("flood"))) {
         char *block = calloc(1, 100000);
         for (int i = 0; i < 200; i++)
@@ -17,6 +30,10 @@ static void on_message(tims_socket *socket, void *ctx, tims_str message, bool is
     } else if (tims_str_equal(message, TIMS_STR("bye"))) {
         tims_socket_close(socket, 4001, TIMS_STR("as you wish"));
         tims_socket_send(socket, TIMS_STR("never sent"));
+    } else if (tims_str_equal(message, TIMS_STR("pause"))) {
+        tims_socket_pause(socket);
+        tims_timer_set(tims_socket_loop(socket), &pause_timer, PAUSED_MS, end_pause, socket);
+        tims_socket_send(socket, message);
     } else if (tims_str_equal(message, TIMS_STR("shared"))) {
         for (int i = 0; i < 100; i++)
             tims_socket_send_frame(socket, atomic_load(&shared));
@@ -44,15 +61,19 @@ static const tims_socket_events events = { on_message, on_drain, on_close };
 static const tims_socket_options options = { .message_bytes_max = 1000,
                                              .queue_bytes_max = 1000000,
                                              .check_origin = true };
+static const tims_socket_options impatient = { .message_bytes_max = 1000,
+                                               .queue_bytes_max = 64 << 20,
+                                               .ping_ms = PING_MS };
 
 static tims_answer open_socket(tims_request *rq)
 {
     tims_socket *socket = NULL;
-    tims_answer answer = tims_answer_websocket(rq, &events, &opened, &options, &socket);
+    bool hurry = rq->route->data && strcmp(rq->route->data, "impatient") == 0;
+    tims_answer answer = tims_answer_websocket(rq, &events, &opened, hurry ? &impatient : &options, &socket);
     atomic_store(&last_socket, socket);
     tims_socket_send(socket, TIMS_STR("welcome"));
     atomic_fetch_add(&opened, 1);
-    if (rq->route->data) {
+    if (rq->route->data && !hurry) {
         (void)!tims_sleep_ms(100);
         if (tims_query_get(rq, TIMS_STR("fail")).data)
             tims_raise(rq, 500, "broken", "It breaks after the upgrade.");
@@ -63,6 +84,7 @@ static tims_answer open_socket(tims_request *rq)
 static const tims_route routes[] = {
     { .methods = TIMS_METHOD_GET, .pattern = "/live", .handler = open_socket },
     { .methods = TIMS_METHOD_GET, .pattern = "/slow", .handler = open_socket, .data = "slow" },
+    { .methods = TIMS_METHOD_GET, .pattern = "/impatient", .handler = open_socket, .data = "impatient" },
 };
 
 static int set_up(void **state)
@@ -73,7 +95,9 @@ static int set_up(void **state)
     atomic_store(&close_code, 0);
     atomic_store(&drained, 0);
     atomic_store(&shared, tims_frame_new(TIMS_STR("one for all")));
-    test_prepare(&t, routes, 2);
+    atomic_store(&received, 0);
+    atomic_store(&received_before_resume, 0);
+    test_prepare(&t, routes, sizeof(routes) / sizeof(routes[0]));
     test_start(&t);
     *state = &t;
     return 0;
@@ -258,6 +282,47 @@ static void a_socket_that_does_not_read_is_dropped(void **state)
     close(fd);
 }
 
+static void a_paused_socket_reads_no_further_and_is_not_taken_for_dead(void **state)
+{
+    int fd = open_client(*state, HANDSHAKE("/impatient", ""));
+    char payload[64];
+    send_text(fd, "pause");
+    assert_int_equal(read_frame(fd, payload, sizeof(payload)), 1);
+    for (int i = 0; i < FLOOD_MESSAGES; i++)
+        send_text(fd, "hello");
+    for (int i = 0; i < FLOOD_MESSAGES;) {
+        int opcode = read_frame(fd, payload, sizeof(payload));
+        assert_true(opcode == 1 || opcode == 9);
+        if (opcode == 1 && i++ % 100 == 0)
+            send_frame(fd, 0x8a, "", 0);
+    }
+    assert_int_equal(atomic_load(&received_before_resume), 1);
+    close(fd);
+    assert_true(test_wait_for(&closed, 1));
+}
+
+static void close_last(void *argument)
+{
+    tims_timer_clear(&pause_timer);
+    tims_socket_close(argument, 4001, TIMS_STR(""));
+}
+
+static void a_close_is_answered_in_spite_of_a_pause(void **state)
+{
+    int fd = open_client(*state, HANDSHAKE("/live", ""));
+    char payload[64];
+    send_text(fd, "pause");
+    assert_int_equal(read_frame(fd, payload, sizeof(payload)), 1);
+    tims_socket *socket = atomic_load(&last_socket);
+    tims_loop_post(tims_socket_loop(socket), close_last, socket);
+    assert_int_equal(read_frame(fd, payload, sizeof(payload)), 8);
+    send_frame(fd, 0x88, "\x0f\xa1", 2);
+    assert_true(test_is_closed(fd));
+    assert_true(test_wait_for(&closed, 1));
+    assert_int_equal(atomic_load(&close_code), 4001);
+    close(fd);
+}
+
 static void what_is_no_handshake_is_refused(void **state)
 {
     static const struct {
@@ -319,7 +384,7 @@ static void a_draining_server_says_that_it_goes_away(void **state)
 {
     (void)state;
     test_server t;
-    test_prepare(&t, routes, 2);
+    test_prepare(&t, routes, sizeof(routes) / sizeof(routes[0]));
     test_start(&t);
     int fd = open_client(&t, HANDSHAKE("/live", ""));
     tims_server_stop(t.server);
@@ -343,6 +408,8 @@ int main(void)
         TEST(the_server_closes_with_its_code),
         TEST(what_breaks_the_protocol_is_closed_with_the_reason),
         TEST(a_socket_that_does_not_read_is_dropped),
+        TEST(a_paused_socket_reads_no_further_and_is_not_taken_for_dead),
+        TEST(a_close_is_answered_in_spite_of_a_pause),
         TEST(what_is_no_handshake_is_refused),
         TEST(messages_wait_until_the_handler_has_returned),
         TEST(a_handler_that_fails_behind_its_upgrade_closes_the_socket),

@@ -180,6 +180,10 @@ void tims_frame_unref(tims_frame **frame);
 /* Takes its own reference; written at tick end */
 void tims_socket_send_frame(tims_socket *socket, tims_frame *frame);
 size_t tims_socket_queued(const tims_socket *socket);
+/* No further bytes are read until resume, so that the peer has to wait: backpressure. Messages in bytes that
+ * have been read already (64 KiB at most) still come. Whoever waits so is not taken for dead. */
+void tims_socket_pause(tims_socket *socket);
+void tims_socket_resume(tims_socket *socket);
 void tims_socket_close(tims_socket *socket, int code, tims_str reason); /* on_close follows */
 tims_loop *tims_socket_loop(const tims_socket *socket);
 tims_str tims_socket_peer(const tims_socket *socket);

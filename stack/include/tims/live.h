@@ -58,4 +58,81 @@ tims_str tims_live_epoch(const tims_live *live);
 /* What the room counts, as lines for Prometheus. From any thread. */
 void tims_live_metrics(tims_live *live, tims_buf *out);
 
+/* --- plain websockets and groups -------------------------------------------------------------- */
+
+/* For what is no live query: signalling, games, tickers. One endpoint is a row of a table; each client's
+ * socket runs its handlers one after the other, in the order in which its messages came, each on a fiber with
+ * a request of its own: the caller, the path's parameters and the query are those of the upgrade, a
+ * transaction commits when the handler returns. A raise ends the socket: with 4000 + the HTTP status, 1013
+ * for 503, 1011 for every other 5xx; the raise's code is the reason. */
+typedef struct tims_websocket tims_websocket;
+
+typedef struct tims_websocket_route {
+    const char *path;   /* as a route's pattern: "/ws/lobby/{room:id}/" */
+    const void *access; /* as a route's; 401 and 403 are answered instead of the upgrade */
+    /* The first handler; a raise here means that on_close is not called. May be NULL. */
+    void (*on_open)(tims_request *rq, tims_websocket *websocket);
+    void (*on_message)(tims_request *rq, tims_websocket *websocket, tims_str text);
+    /* The last handler, after all messages that came before the client closed; `code`: what the client said,
+     * 1006 when it just went, or what the socket was closed with here. May be NULL. */
+    void (*on_close)(tims_request *rq, tims_websocket *websocket, int code);
+    const char *doc;
+    size_t state_bytes;       /* of tims_websocket_state */
+    size_t message_bytes_max; /* 0: 64 KiB; a longer message closes with 1009, a binary one with 1003 */
+    size_t queue_bytes_max;   /* what the client has not yet read; 0: 1 MiB; past it: 1013 */
+    uint32_t timeout_ms;      /* of each handler; 0: 30 s */
+} tims_websocket_route;
+
+/* Within the handlers of that socket, `rq` being the handler's. In a transaction: as soon as it is durable,
+ * and never when it is rolled back. Nothing is sent once the socket is closed. */
+void tims_websocket_send(tims_request *rq, tims_websocket *websocket, tims_str text);
+/* 1000, 1001, 1011, 1013, 3000–4999; in a transaction as above. No message is handled any more; on_close
+ * follows. */
+void tims_websocket_close(tims_request *rq, tims_websocket *websocket, int code, tims_str reason);
+/* `state_bytes` bytes that live as long as the socket, zeroed before on_open. */
+void *tims_websocket_state(tims_websocket *websocket);
+
+/* Groups: named sets of sockets over all loops of the process (and nodes, by a bus). A name has 1 to 100
+ * bytes. A socket that closes leaves its groups. Raise: 422 group_name; add also 429 too_many_groups (100 a
+ * socket). */
+void tims_group_add(tims_request *rq, tims_websocket *websocket, tims_str group);    /* fine when it is in */
+void tims_group_remove(tims_request *rq, tims_websocket *websocket, tims_str group); /* fine when it is not */
+/* To every member, in the same order for all of them. From any request, handler or task. In a transaction: as
+ * soon as it is durable, and never when it is rolled back. */
+void tims_group_send(tims_request *rq, tims_str group, tims_str text);
+
+/* What carries groups between nodes; for those who bring one. Called from any loop; must not block. */
+typedef struct tims_group_bus {
+    void *data;
+    /* This node has its first member, has no member any more. In order; must not call back. */
+    void (*join)(void *data, tims_str group);
+    void (*leave)(void *data, tims_str group);
+    /* For the members on other nodes; those here have it already. */
+    void (*publish)(void *data, tims_str group, tims_str text);
+} tims_group_bus;
+
+typedef struct tims_websockets tims_websockets;
+typedef struct tims_websockets_options {
+    const void *server_data;         /* rq->server_data in handlers */
+    void (*begin)(tims_request *rq); /* gives a handler's request its database and the like; not the caller */
+    void (*finish)(tims_request *rq, tims_answer *answer); /* commits, or rolls back what was raised */
+    size_t per_user_max;       /* sockets of one user in this process; 0: 50; past it: 4429 too_many */
+    const tims_group_bus *bus; /* NULL: this process is alone */
+} tims_websockets_options;
+/* Tables end with a row without a path. Lives in the arena, which must outlive the server's loops. */
+tims_websockets *tims_websockets_new(tims_arena *arena, const tims_websocket_route *const *tables,
+                                     size_t table_count, const tims_websockets_options *options);
+const tims_route *tims_websockets_routes(const tims_websockets *websockets, size_t *ret_count);
+/* From the server's loop_start and loop_stop. */
+void tims_websockets_loop_start(tims_websockets *websockets, tims_loop *loop);
+void tims_websockets_loop_stop(tims_websockets *websockets, tims_loop *loop);
+/* For each request, so that it can send to groups; without it a send reaches nobody (commands). */
+void tims_request_set_websockets(tims_request *rq, tims_websockets *websockets);
+/* The feed tells that a session or a user was changed: sockets of a login that has ended are closed with 4401
+ * session_ended. Any thread. */
+void tims_websockets_forget(tims_websockets *websockets, const tims_model *model, tims_change_op op,
+                            tims_id id);
+/* From the bus: what another node has sent, to the members on this one. Any thread. */
+void tims_group_deliver(tims_websockets *websockets, tims_str group, tims_str text);
+
 #endif
