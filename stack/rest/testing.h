@@ -252,6 +252,11 @@ static const tims_resource resources[] = {
       .allow = TIMS_CREATE,
       .before_create = own_room,
       .throttle = "3/m" },
+    { .path = "/api/rare/",
+      .model = &room_model,
+      .allow = TIMS_LIST | TIMS_READ | TIMS_CREATE,
+      .before_create = own_room,
+      .read_throttle = "3/m" },
     { 0 },
 };
 
