@@ -15,7 +15,8 @@
 
 typedef struct renderer {
     tims_listener *listener;
-    tims_str html; /* its answer; empty: it never answers */
+    tims_str html;           /* its answer; empty: it never answers */
+    const char *silent_path; /* the page it never answers; NULL: none */
     int status, asked;
     tims_arena *arena;
     tims_str path, nonce, cookie, body;
@@ -51,7 +52,8 @@ TIMS_UNUSED static bool hear_end(void *ctx)
     r->asked++;
     r->body = tims_copy(r->arena, tims_buf_str(&v->body));
     v->body.length = 0;
-    if (r->html.length == 0)
+    if (r->html.length == 0 ||
+        (r->silent_path != NULL && tims_str_equal(r->path, tims_str_from(r->silent_path))))
         return true;
     tims_str text = tims_print(r->arena, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n\r\n%S", r->status,
                                r->html.length, r->html);
