@@ -180,6 +180,39 @@ static void success_starts_the_count_anew(void **state)
     }
 }
 
+/* --- more than is sound -------------------------------------------------------------------------------- */
+
+static void past_so_many_hashes_at_once_one_is_told_to_come_again(void **state)
+{
+    browser *b = *state;
+    register_as(b, "busy-bee");
+    sign_out(b);
+    atomic_store(&server->auth->hashes, AUTH__HASHES_MAX);
+    for (int i = 0; i < 12; i++) { /* and nobody is locked out by it */
+        testing_answer answer = login_as(b, "busy-bee", "correct horse 7");
+        expect(b, answer, 503, "busy");
+        assert_str(testing_header(&answer, "Retry-After"), "2");
+    }
+    atomic_store(&server->auth->hashes, 0);
+    expect(b, login_as(b, "busy-bee", "correct horse 7"), 200, NULL);
+}
+
+static void the_present_password_is_not_found_by_trying(void **state)
+{
+    browser *b = *state;
+    register_as(b, "petra");
+    static const char wrong[] = "{\"old\":\"wrong horse 7\",\"new\":\"another horse 8\"}",
+                      right[] = "{\"old\":\"correct horse 7\",\"new\":\"another horse 8\"}";
+    for (int i = 0; i < 10; i++)
+        expect(b, ask(b, "POST", "/api/auth/password/", wrong), 422, "/old wrong");
+    testing_answer answer = ask(b, "POST", "/api/auth/password/", right);
+    expect(b, answer, 429, "password_throttled");
+    int64_t retry_s = 0;
+    assert_true(tims_str_to_int(testing_header(&answer, "Retry-After"), 800, 901, &retry_s));
+    sign_out(b);
+    expect(b, login_as(b, "petra", "correct horse 7"), 200, NULL);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_browser, close_browser)
@@ -192,6 +225,8 @@ int main(void)
         TEST(ten_failures_lock_the_address_for_a_while),
         TEST(a_home_with_many_addresses_is_one_address),
         TEST(success_starts_the_count_anew),
+        TEST(past_so_many_hashes_at_once_one_is_told_to_come_again),
+        TEST(the_present_password_is_not_found_by_trying),
     };
     return cmocka_run_group_tests_name("attempt", tests, start, stop);
 }
