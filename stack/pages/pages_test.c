@@ -72,6 +72,27 @@ static void a_page_is_rendered_from_its_data_and_nothing_of_the_client(void **st
     run(*state, check_rendered);
 }
 
+static void check_snapshot(world *w)
+{
+    make_pages(w, (tims_pages_options){ .render_url = listen_as_renderer(w) });
+    asking a = { .world = w, .target = "/counts" };
+    for (int people = 0; people < 4; people += 2) {
+        ask(&a);
+        assert_int_equal(a.status, 200);
+        tims_str expected = tims_print(w->arena,
+                                       "\"live\":{\"/api/people-counted/?first\":%d,"
+                                       "\"/api/people-counted/?second\":%d}",
+                                       people, people);
+        if (!has(w->renderer.body, tims_copy_c(w->arena, expected)))
+            fail_msg("%.*s", TIMS_PRINT(w->renderer.body));
+    }
+}
+
+static void all_includes_of_a_page_are_read_in_one_snapshot(void **state)
+{
+    run(*state, check_snapshot);
+}
+
 static void check_late(world *w)
 {
     w->renderer.html = TIMS_STR("");
@@ -136,7 +157,7 @@ static void check_slow_page(world *w)
     slow_visitor visitors[VISITORS];
     int waiting = VISITORS;
     w->renderer.silent_path = "/";
-    make_pages(w, (tims_pages_options){ .render_url = listen_as_renderer(w), .render_timeout_ms = 200 });
+    make_pages(w, (tims_pages_options){ .render_url = listen_as_renderer(w), .render_timeout_ms = 1000 });
     for (int i = 0; i < VISITORS; i++) {
         visitors[i] = (slow_visitor){ { .world = w, .target = "/" }, &waiting };
         assert_non_null(tims_fiber_start(w->loop, visit_slowly, &visitors[i]));
@@ -365,6 +386,7 @@ int main(void)
         T(a_path_has_a_page_and_a_shell),
         T(a_nonce_stands_on_every_script),
         T(a_page_is_rendered_from_its_data_and_nothing_of_the_client),
+        T(all_includes_of_a_page_are_read_in_one_snapshot),
         T(a_render_server_without_a_sign_of_life_is_left_alone_for_a_moment),
         T(a_render_server_that_takes_no_connection_is_left_alone_for_a_moment),
         T(slow_pages_get_their_shells_and_the_others_are_rendered_as_before),

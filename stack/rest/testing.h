@@ -240,6 +240,7 @@ static const tims_resource resources[] = {
       .allow = TIMS_EVERYTHING,
       .filter = TIMS_NAMES("id", "room", "author", "text", "kind", "number", "score", "ratio", "done",
                            "parent", "at", "until"),
+      .read_throttle = "none",
       .search = TIMS_NAMES("text", "kind"),
       .order = TIMS_NAMES("at", "number", "score", "text", "id", "ratio"),
       .page = { .size = 5, .max = 10 },
