@@ -132,6 +132,9 @@ static tims_status compose_auth(app__stack *stack, tims_error *err)
         .session_idle_s = settings->session_idle_ms / 1000,
         .session_max_s = settings->session_max_ms / 1000,
         .login_failures_max = settings->login_failures_max,
+        .account_failures_max = settings->account_failures_max,
+        .registrations_max = settings->registrations_max,
+        .sessions_max = settings->sessions_max,
         .password_cost =
             settings->cheap_passwords ? tims_password_cost_for_tests : tims_password_cost_default,
         .secure_cookies = settings->secure_cookies || settings->certificate_path.length > 0,

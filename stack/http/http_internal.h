@@ -45,7 +45,9 @@ enum {
     /* A text from here on is compressed for who takes it. Of changed rows, 512 bytes become 268 in 14 µs, to
      * be inflated in 4; 256 become 185 in 12, and saving no packet. */
     HTTP__DEFLATE_BYTES_MIN = 512,
-    HTTP__PEER_TEXT_MAX = 46
+    HTTP__PEER_TEXT_MAX = 46,
+    HTTP__NETWORK_BYTES = 16,
+    HTTP__TOLD_MAX = 32 /* connections of one home past its limit that are told so; more are closed at once */
 };
 
 typedef struct http__worker http__worker;
@@ -56,6 +58,8 @@ typedef struct http__tls_context http__tls_context;
 typedef struct http__files http__files;
 typedef struct http__compressor http__compressor;
 typedef struct http__deflater http__deflater;
+typedef struct http__home http__home;
+typedef struct http__homes http__homes;
 
 typedef enum http__server_state { HTTP__STARTING, HTTP__SERVING, HTTP__DRAINING } http__server_state;
 
@@ -69,6 +73,7 @@ struct tims_server {
     _Atomic uint32_t connection_count;
     _Atomic bool restart; /* SIGHUP: re-execute behind the drain */
     http__tls_context *tls;
+    http__homes *homes;
 
     int *kept_fds; /* for the re-executed program */
     int kept_count;
@@ -140,6 +145,7 @@ struct http__connection {
     http__parser *parser; /* NULL between messages */
     http__exchange *exchange;
     tims_socket *socket;
+    http__home *home; /* NULL: not counted */
     const http__raw_events *raw_events;
     void *raw_ctx;
     tims_buf pending; /* read, not yet parsed */
@@ -277,7 +283,18 @@ void http__request_raise_limit(void *exchange);
 /* peer.c */
 bool http__peer_is_trusted(const tims_server_options *options, tims_str address);
 void http__peer_resolve(http__exchange *exchange);
+/* The 16 bytes of an IPv4 address (as mapped) or of an IPv6 /64. False: it is no such address. */
+bool http__peer_network(tims_str text, uint8_t ret_network[HTTP__NETWORK_BYTES]);
+/* Whether a home's connections are counted: not those of trusted proxies and of the options' own. */
+bool http__peer_is_counted(const tims_server_options *options, tims_str text);
 bool http__id_is_well_formed(tims_str id);
+
+/* home.c */
+http__homes *http__homes_new(void);
+void http__homes_free(http__homes **homes);
+/* Counts one more; NULL when the peer has no address. Any thread; until http__home_leave. */
+http__home *http__home_enter(http__homes *homes, tims_str peer, uint32_t *ret_count);
+void http__home_leave(http__homes *homes, http__home **home); /* fine when NULL */
 
 /* cors.c */
 void http__cors_apply(http__exchange *exchange);

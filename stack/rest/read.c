@@ -97,17 +97,28 @@ static tims_str read_document(tims_request *rq, const tims_id *id)
     return tims_buf_str(&out);
 }
 
+/* By another name than writes, so that who reads much may still write: the path without its first slash. */
+static void throttle(tims_request *rq, const rest__entry *entry)
+{
+    tims_str name = tims_str_slice(entry->path, 1, entry->path.length);
+    rest__throttle_request(rq, entry->rest->throttle, name, entry->reads);
+}
+
 tims_answer rest__list(tims_request *rq)
 {
+    const rest__entry *entry = rest__entry_of(rq);
+    throttle(rq, entry);
     if (wants_stream(rq))
-        return stream(rq, rest__entry_of(rq)->rest);
+        return stream(rq, entry->rest);
     return tims_answer_json(200, read_document(rq, NULL));
 }
 
 tims_answer rest__detail(tims_request *rq)
 {
+    const rest__entry *entry = rest__entry_of(rq);
+    throttle(rq, entry);
     if (wants_stream(rq))
-        return stream(rq, rest__entry_of(rq)->rest);
+        return stream(rq, entry->rest);
     tims_id id = tims_path_id(rq, "id");
     tims_str text = read_document(rq, &id);
     if (tims_not_modified(rq, rest__etag(rq->arena, text)))

@@ -240,6 +240,7 @@ static const tims_resource resources[] = {
       .allow = TIMS_EVERYTHING,
       .filter = TIMS_NAMES("id", "room", "author", "text", "kind", "number", "score", "ratio", "done",
                            "parent", "at", "until"),
+      .read_throttle = "none",
       .search = TIMS_NAMES("text", "kind"),
       .order = TIMS_NAMES("at", "number", "score", "text", "id", "ratio"),
       .page = { .size = 5, .max = 10 },
@@ -252,6 +253,11 @@ static const tims_resource resources[] = {
       .allow = TIMS_CREATE,
       .before_create = own_room,
       .throttle = "3/m" },
+    { .path = "/api/rare/",
+      .model = &room_model,
+      .allow = TIMS_LIST | TIMS_READ | TIMS_CREATE,
+      .before_create = own_room,
+      .read_throttle = "3/m" },
     { 0 },
 };
 

@@ -231,10 +231,13 @@ typedef struct tims_server_options {
     void (*loop_stop)(tims_loop *loop, const void *data);
     tims_http1_limits limits;
     uint32_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms;
-    uint32_t connections_max;            /* per process; past it new ones get 503 and close */
-    size_t memory_bytes_max;             /* of one request's arena: 413 or 500 beyond */
-    tims_names cors_origins;             /* exact origins; "*" is refused together with credentials */
-    tims_names trusted_proxies;          /* addresses whose X-Forwarded-* count */
+    uint32_t connections_max;             /* per process; past it new ones get 503 and close */
+    uint32_t connections_per_address_max; /* the same for each IPv4 address or IPv6 /64, by the peer that is
+                                           * really connected, websockets included; 0: no such limit */
+    tims_names uncounted_peers; /* addresses without that limit, beside trusted proxies: this machine's own */
+    size_t memory_bytes_max;    /* of one request's arena: 413 or 500 beyond */
+    tims_names cors_origins;    /* exact origins; "*" is refused together with credentials */
+    tims_names trusted_proxies; /* addresses whose X-Forwarded-* count */
     tims_str certificate_path, key_path; /* TLS when set */
     /* Before SIGHUP re-executes: end child processes, close databases */
     void (*before_restart)(const void *data);

@@ -32,6 +32,7 @@ typedef struct tims_resource {
     void (*before_delete)(tims_request *rq, void *row);
     const char *throttle; /* "20/s" "100/m" "5000/h" "none": writes per user (an address may ten times that;
                            * without a user just that); NULL: 50/s */
+    const char *read_throttle; /* the same for reads; NULL: 200/s */
     const char *doc;
 } tims_resource;
 
