@@ -1,23 +1,15 @@
 /* The client: one store, one connection, one API, for one page's life in the browser (or one render on the server). */
 
-import { type ApiAnswer, type ApiContext, ApiError, type ApiOptions, callApi, problemOf } from "./api";
+import { type ApiAnswer, type ApiContext, ApiError, type ApiOptions, callApi, problemFrom } from "./api";
 import { type ConnectionEvents, LiveConnection, type SocketLike } from "./connection";
 import { isList } from "./documents";
-import { newId } from "./id";
 import { detectPlatform, liveSocketUrl, type Platform } from "./platform";
 import { formatPosition } from "./position";
+import { SAID_MS } from "./rooms";
 import { actions, createStore, type LiveState, type TimsStore } from "./store";
-import type {
-  AnyRow,
-  ListDocument,
-  LiveDocument,
-  Mutation,
-  MutationMethod,
-  PageData,
-  Problem,
-  User,
-} from "./types";
-import { canonicalUrl, pathOf } from "./url";
+import type { AnyRow, ListDocument, LiveDocument, MutationMethod, PageData, User } from "./types";
+import { canonicalUrl } from "./url";
+import { type MutateOptions, type MutationResult, Writes } from "./writes";
 
 export interface Session {
   user: User | null;
@@ -33,17 +25,6 @@ export interface ClientOptions {
   socket?: (url: string) => SocketLike;
   random?: () => number;
 }
-
-export interface MutateOptions {
-  /** Fields to show at once beside what is sent; for creates usually the sender and the time. */
-  optimistic?: Record<string, unknown>;
-  /** False: wait for the backend, show nothing before. */
-  show?: boolean;
-}
-
-export type MutationResult<T> =
-  | { ok: true; key: string; data: T; position: string | null }
-  | { ok: false; key: string; problem: Problem; draft: Record<string, unknown> | null };
 
 /** Unfollowed documents that are kept for coming back. */
 const KEPT_MAX = 100;
@@ -62,6 +43,7 @@ export class Client {
   readonly store: TimsStore;
   readonly platform: Platform;
   readonly connection: LiveConnection;
+  private readonly writes: Writes;
   private readonly options: ClientOptions;
   private readonly context: ApiContext;
   private readonly users = new Map<string, number>();
@@ -75,6 +57,7 @@ export class Client {
     this.platform = { ...detectPlatform(), ...options.platform };
     this.store = createStore(options.pageData);
     this.context = { platform: this.platform, csrf: () => this.state.csrf, fetch: options.fetch };
+    this.writes = new Writes(this.store, (method, url, call) => this.api(method, url, call));
     this.connection = new LiveConnection({
       url: () => liveSocketUrl(this.platform),
       token: () => this.platform.token.get(),
@@ -115,7 +98,7 @@ export class Client {
     this.store.dispatch(actions.documentWanted(url));
     this.listen();
     this.connection.start();
-    this.connection.want(url);
+    this.connection.subscriptions.want(url);
     if ((this.state.documents[url]?.position ?? -1) >= 0) return;
     setTimeout(() => {
       if (this.users.has(url) && this.state.documents[url]?.status === "loading") void this.read(url);
@@ -133,7 +116,7 @@ export class Client {
       url,
       setTimeout(() => {
         this.lingering.delete(url);
-        this.connection.unwant(url);
+        this.connection.subscriptions.unwant(url);
         this.store.dispatch(actions.documentReleased(url));
         this.keep(url);
       }, LINGER_MS),
@@ -179,9 +162,9 @@ export class Client {
     if (!document || document.detail || document.end === true) return;
     const limit =
       document.ids.length + Math.max(20, Number(new URLSearchParams(url.split("?")[1]).get("limit")) || 50);
-    if (this.connection.follows(url) && document.ids.length < ROWS_MAX) {
+    if (this.connection.subscriptions.follows(url) && document.ids.length < ROWS_MAX) {
       try {
-        await this.connection.more(url, Math.min(limit, ROWS_MAX));
+        await this.connection.subscriptions.more(url, Math.min(limit, ROWS_MAX));
         return;
       } catch {
         // the connection ended meanwhile: the next page comes by REST
@@ -194,7 +177,7 @@ export class Client {
   private async loadPages(url: string): Promise<void> {
     for (let i = 0; i < PAGES_MAX; i++) {
       const document = this.state.documents[url];
-      if (!document?.next) return;
+      if (!document?.next || document.status === "live") return;
       const before = document.ids.length;
       const answer = await this.api<ListDocument>("GET", document.next);
       if (!isList(answer.data)) return;
@@ -225,6 +208,7 @@ export class Client {
     if (token !== undefined) this.platform.token.set(token);
     const changed = this.state.user?.id !== user?.id;
     this.store.dispatch(actions.sessionChanged({ user, csrf }));
+    if (!changed && token) this.connection.auth(token);
     if (!changed) return;
     this.idle.length = 0;
     for (const url of this.users.keys()) this.store.dispatch(actions.documentWanted(url));
@@ -255,86 +239,17 @@ export class Client {
     body: Record<string, unknown> | null = null,
     options: MutateOptions = {},
   ): Promise<MutationResult<T>> {
-    const mutation = this.describe(method, url, body, options);
-    this.store.dispatch(actions.mutationStarted(mutation));
-    return this.send<T>(mutation);
-  }
-
-  private describe(
-    method: MutationMethod,
-    url: string,
-    body: Record<string, unknown> | null,
-    options: MutateOptions,
-  ): Mutation {
-    const key = newId();
-    const about = /\/([0-9a-f]{8}-[0-9a-f-]{27})\/?$/.exec(pathOf(url))?.[1] ?? null;
-    const shown = options.show !== false;
-    const base = {
-      key,
-      method,
-      url,
-      status: "sending",
-      problem: null,
-      epoch: "",
-      position: -1,
-      created_ms: Date.now(),
-    } as const;
-    if (method === "POST" && about === null && shown && this.isCollection(url)) {
-      const id = typeof body?.id === "string" ? body.id : newId();
-      const sent = { ...body, id };
-      return { ...base, kind: "create", body: sent, id, row: { ...sent, ...options.optimistic } };
-    }
-    if (method === "DELETE" && about !== null && shown)
-      return { ...base, kind: "delete", body, id: about, row: null };
-    if ((method === "PATCH" || method === "PUT") && about !== null && shown)
-      return { ...base, kind: "update", body, id: about, row: { ...body, ...options.optimistic } };
-    return { ...base, kind: "call", body, id: about, row: null };
-  }
-
-  /** Whether rows are made here: the store holds a list of this path. Other POSTs are calls without a row to show. */
-  private isCollection(url: string): boolean {
-    const path = pathOf(url);
-    return Object.values(this.state.documents).some(
-      (document) => !document.detail && pathOf(document.url) === path,
-    );
-  }
-
-  private async send<T>(mutation: Mutation): Promise<MutationResult<T>> {
-    const { key, method, url, body } = mutation;
-    try {
-      const sent = body === null && method === "DELETE" ? undefined : (body ?? {});
-      const answer = await this.api<T>(method, url, { body: sent, idempotencyKey: key });
-      const data = answer.data as unknown;
-      const isRow = typeof data === "object" && data !== null && (data as AnyRow).id === mutation.id;
-      this.store.dispatch(
-        actions.mutationConfirmed({ key, row: isRow ? (data as AnyRow) : null, position: answer.position }),
-      );
-      return { ok: true, key, data: answer.data, position: answer.position };
-    } catch (error) {
-      const problem = problemFrom(error);
-      this.store.dispatch(actions.mutationFailed({ key, problem }));
-      if (mutation.kind === "call") this.store.dispatch(actions.mutationDropped(key));
-      return { ok: false, key, problem, draft: body };
-    }
+    return this.writes.mutate<T>(method, url, body, options);
   }
 
   /** Sends a failed write again under its key, so that it happens once even if the first one did arrive. */
-  async retry(key: string): Promise<MutationResult<AnyRow> | null> {
-    const mutation = this.state.mutations[key];
-    if (mutation?.status !== "failed") return null;
-    this.store.dispatch(actions.mutationRetried(key));
-    return this.send<AnyRow>(mutation);
+  retry(key: string): Promise<MutationResult<AnyRow> | null> {
+    return this.writes.retry(key);
   }
 
   /** Gives a failed write up; what it showed goes. */
   discard(key: string): void {
     this.store.dispatch(actions.mutationDropped(key));
-  }
-
-  private retryUnreached(): void {
-    for (const mutation of Object.values(this.state.mutations)) {
-      if (mutation.status === "failed" && mutation.problem?.status === 0) void this.retry(mutation.key);
-    }
   }
 
   // --- the connection's events ---------------------------------------------------------------------------------
@@ -354,21 +269,27 @@ export class Client {
     return {
       onStatus: (status, attempts) => {
         dispatch(actions.connectionChanged({ status, attempts }));
-        if (status === "live") this.retryUnreached();
+        if (status === "live") void this.writes.resend();
       },
       onWelcome: ({ epoch, position }) => dispatch(actions.connectionChanged({ epoch, position })),
       onSnap: (facts) => dispatch(actions.snapReceived(facts)),
       onResumed: (facts) => dispatch(actions.resumed(facts)),
       onTx: (facts) => dispatch(actions.txReceived(facts)),
       onPosition: (facts) => dispatch(actions.positionReached(facts)),
-      onWindow: (facts) => dispatch(actions.windowChanged(facts)),
+      onWindow: (facts) => dispatch(actions.windowReceived(facts)),
       onError: (facts) => dispatch(actions.documentFailed(facts)),
+      onPresence: (facts) => dispatch(actions.presenceTold(facts)),
+      onSaid: (facts) => {
+        dispatch(actions.said(facts));
+        setTimeout(() => dispatch(actions.saidPassed({ url: facts.url, now_ms: Date.now() })), SAID_MS);
+      },
+      onRoomError: (facts) => dispatch(actions.roomFailed(facts)),
       onSessionEnded: () => void this.sessionEnded(),
       held: (url) => {
         const document = this.state.documents[url];
-        return document
-          ? { epoch: document.epoch, position: document.position, rows: document.ids.length }
-          : null;
+        if (!document) return null;
+        const { epoch, position, mixed, ids } = document;
+        return { epoch, position: mixed ? -1 : position, rows: ids.length };
       },
     };
   }
@@ -384,11 +305,6 @@ export class Client {
     this.lingering.clear();
     this.connection.stop();
   }
-}
-
-function problemFrom(error: unknown): Problem {
-  if (error instanceof ApiError) return error.problem;
-  return problemOf(0, "failed", error instanceof Error ? error.message : String(error));
 }
 
 export function createClient(options: ClientOptions = {}): Client {

@@ -33,7 +33,7 @@ export class FakeSocket implements SocketLike {
   }
   welcome(position = 10, epoch = EPOCH): void {
     this.open();
-    this.receive({ t: "welcome", protocol: 1, epoch, position, user: null, heartbeat_ms: 15000 });
+    this.receive({ t: "welcome", protocol: 2, epoch, position, user: null, heartbeat_ms: 15000 });
   }
   cut(code = 1006): void {
     this.readyState = 3;
