@@ -1,11 +1,14 @@
 /* The client: one store, one connection, one API, for one page's life in the browser (or one render on the server). */
 
 import { type ApiAnswer, type ApiContext, ApiError, type ApiOptions, callApi, problemFrom } from "./api";
+import { Cache } from "./cache";
 import { type ConnectionEvents, LiveConnection, type SocketLike } from "./connection";
 import { isList } from "./documents";
+import { newId } from "./id";
 import { detectPlatform, liveSocketUrl, type Platform } from "./platform";
 import { formatPosition } from "./position";
 import { SAID_MS } from "./rooms";
+import { browserStorage, type CacheStorage } from "./storage";
 import { actions, createStore, type LiveState, type TimsStore } from "./store";
 import type { AnyRow, ListDocument, LiveDocument, MutationMethod, PageData, User } from "./types";
 import { canonicalUrl } from "./url";
@@ -23,6 +26,8 @@ export interface ClientOptions {
   whoAmI?: (client: Client) => Promise<Session>;
   fetch?: typeof fetch;
   socket?: (url: string) => SocketLike;
+  /** Where documents and writes survive a restart. Default: the browser's IndexedDB; null: nowhere. */
+  cache?: CacheStorage | null;
   random?: () => number;
 }
 
@@ -32,6 +37,8 @@ const KEPT_MAX = 100;
 const LINGER_MS = 5_000;
 /** Without an answer from the socket by then, a document is read by REST. */
 const REST_AFTER_MS = 2_000;
+/** A cache that has not answered by then is not waited for. */
+const RESTORE_MS = 1_000;
 const ROWS_MAX = 1_000;
 const PAGES_MAX = 25;
 
@@ -43,7 +50,14 @@ export class Client {
   readonly store: TimsStore;
   readonly platform: Platform;
   readonly connection: LiveConnection;
+  /** Names this client among the tabs of a browser. */
+  readonly id = newId();
   private readonly writes: Writes;
+  private readonly cache: Cache | null;
+  private restoring: Promise<void> | null = null;
+  private isRestored = false;
+  /** A page, a cache or a sign-in has told who is here; before that nobody is known not to be. */
+  private isKnown: boolean;
   private readonly options: ClientOptions;
   private readonly context: ApiContext;
   private readonly users = new Map<string, number>();
@@ -57,6 +71,10 @@ export class Client {
     this.platform = { ...detectPlatform(), ...options.platform };
     this.store = createStore(options.pageData);
     this.context = { platform: this.platform, csrf: () => this.state.csrf, fetch: options.fetch };
+    this.isKnown = Boolean(options.pageData);
+    const storage = options.cache === undefined ? browserStorage() : options.cache;
+    this.cache = storage && new Cache({ storage, tab: this.id, state: () => this.state });
+    if (this.cache) this.store.subscribe(() => this.cache?.step());
     this.writes = new Writes(this.store, (method, url, call) => this.api(method, url, call));
     this.connection = new LiveConnection({
       url: () => liveSocketUrl(this.platform),
@@ -74,6 +92,29 @@ export class Client {
   /** Throws ApiError. */
   api<T = unknown>(method: string, url: string, options?: ApiOptions): Promise<ApiAnswer<T>> {
     return callApi<T>(this.context, method, url, options);
+  }
+
+  // --- the cache -----------------------------------------------------------------------------------------------
+
+  /** Takes what the cache has kept, once; the first follower asks for it. Not before hydration: the server has none. */
+  restore(): Promise<void> {
+    const { cache } = this;
+    if (!cache) return Promise.resolve();
+    this.restoring ??= this.restoreFrom(cache);
+    return this.restoring;
+  }
+
+  private async restoreFrom(cache: Cache): Promise<void> {
+    const contents = await cache.load(this.isKnown ? this.state.user : undefined);
+    this.isRestored = true;
+    // Who is here may have become known meanwhile.
+    if (this.isKnown && !cache.isOf(this.state.user)) return cache.begin(this.state.user);
+    if (!contents) return;
+    const { user, documents } = contents;
+    const mutations = contents.writes.map(({ mutation }) => mutation);
+    this.store.dispatch(actions.restored({ user: this.isKnown ? undefined : user, documents, mutations }));
+    this.isKnown = true;
+    for (const { url } of documents) if (!this.users.has(url)) this.keep(url);
   }
 
   // --- live documents ------------------------------------------------------------------------------------------
@@ -97,12 +138,24 @@ export class Client {
   private begin(url: string): void {
     this.store.dispatch(actions.documentWanted(url));
     this.listen();
-    this.connection.start();
-    this.connection.subscriptions.want(url);
+    this.whenRestored(() => {
+      if (!this.users.has(url)) return;
+      this.connection.start();
+      this.connection.subscriptions.want(url);
+    });
     if ((this.state.documents[url]?.position ?? -1) >= 0) return;
     setTimeout(() => {
       if (this.users.has(url) && this.state.documents[url]?.status === "loading") void this.read(url);
     }, REST_AFTER_MS);
+  }
+
+  private whenRestored(work: () => void): void {
+    if (!this.cache || this.isRestored) return work();
+    const timer = new Promise((resolve) => setTimeout(resolve, RESTORE_MS));
+    void Promise.race([this.restore(), timer]).then(() => {
+      this.isRestored = true;
+      work();
+    });
   }
 
   private leave(url: string): void {
@@ -198,7 +251,9 @@ export class Client {
     if (page.user?.id !== this.state.user?.id && (this.state.user !== null || this.state.page !== null)) {
       this.setSession(page.user, page.csrf);
     }
+    this.isKnown = true;
     this.store.dispatch(actions.pageLoaded(page));
+    if (this.isRestored && !this.cache?.isOf(page.user)) void this.cache?.begin(page.user);
   }
 
   // --- session -------------------------------------------------------------------------------------------------
@@ -209,6 +264,8 @@ export class Client {
     const changed = this.state.user?.id !== user?.id;
     this.store.dispatch(actions.sessionChanged({ user, csrf }));
     if (!changed && token) this.connection.auth(token);
+    this.isKnown = true;
+    if (this.isRestored && !this.cache?.isOf(user)) void this.cache?.begin(user);
     if (!changed) return;
     this.idle.length = 0;
     for (const url of this.users.keys()) this.store.dispatch(actions.documentWanted(url));
@@ -247,6 +304,16 @@ export class Client {
     return this.writes.retry(key);
   }
 
+  /** Writes that met no server are sent again; without a page, the token for it is asked for first. */
+  private async resend(): Promise<void> {
+    if (!this.writes.waits) return;
+    if (this.state.user !== null && this.state.csrf === "" && this.platform.token.get() === null) {
+      const who = await (this.options.whoAmI ?? askBackend)(this).catch(() => null);
+      if (who) this.setSession(who.user, who.csrf);
+    }
+    await this.writes.resend();
+  }
+
   /** Gives a failed write up; what it showed goes. */
   discard(key: string): void {
     this.store.dispatch(actions.mutationDropped(key));
@@ -259,8 +326,10 @@ export class Client {
     this.listening = true;
     const hurry = () => this.connection.hurry();
     globalThis.addEventListener?.("online", hurry);
+    globalThis.addEventListener?.("pagehide", () => void this.cache?.flush());
     globalThis.document?.addEventListener?.("visibilitychange", () => {
       if (globalThis.document.visibilityState === "visible") hurry();
+      else void this.cache?.flush(); // on phones the last that is heard of a page
     });
   }
 
@@ -269,9 +338,14 @@ export class Client {
     return {
       onStatus: (status, attempts) => {
         dispatch(actions.connectionChanged({ status, attempts }));
-        if (status === "live") void this.writes.resend();
+        if (status === "live") void this.resend();
       },
-      onWelcome: ({ epoch, position }) => dispatch(actions.connectionChanged({ epoch, position })),
+      onWelcome: ({ epoch, position, user }) => {
+        if (this.isKnown && user !== (this.state.user?.id ?? null)) {
+          this.connection.stop(); // not the person whose page this is: signed in or out in another tab
+          void this.sessionEnded();
+        } else dispatch(actions.connectionChanged({ epoch, position }));
+      },
       onSnap: (facts) => dispatch(actions.snapReceived(facts)),
       onResumed: (facts) => dispatch(actions.resumed(facts)),
       onTx: (facts) => dispatch(actions.txReceived(facts)),
@@ -301,6 +375,7 @@ export class Client {
   }
 
   close(): void {
+    void this.cache?.flush();
     for (const timer of this.lingering.values()) clearTimeout(timer);
     this.lingering.clear();
     this.connection.stop();

@@ -32,6 +32,7 @@ export {
   usePageValue,
   useUser,
 } from "./react";
+export { browserStorage, type CacheStorage, type Kept, MemoryStorage } from "./storage";
 export type { LiveState, PageState, RootState, TimsStore } from "./store";
 export type {
   AnyRow,

@@ -2,6 +2,7 @@
  * A Redux Toolkit store, so that the usual tools show every step; one tx of the backend is one action. */
 
 import { configureStore, createSlice, current, isDraft, type PayloadAction } from "@reduxjs/toolkit";
+import { problemOf } from "./api";
 import {
   applyOperations,
   type DocumentState,
@@ -126,6 +127,27 @@ const slice = createSlice({
       }
       state.user = action.payload.user;
       if (action.payload.csrf !== undefined) state.csrf = action.payload.csrf;
+    },
+    /** What the cache has kept: shown until the socket goes on from it. What is held and newer stays. */
+    restored(
+      state,
+      action: PayloadAction<{ user?: User | null; documents: DocumentState[]; mutations: Mutation[] }>,
+    ) {
+      const { user, documents, mutations } = action.payload;
+      if (user !== undefined) state.user = user;
+      for (const document of documents) {
+        const held = state.documents[document.url];
+        const isNewer = held?.epoch === document.epoch && held.position < document.position;
+        if (held && held.position >= 0 && (held.status === "live" || !isNewer)) continue;
+        state.documents[document.url] = { ...document, status: "stale", problem: null };
+      }
+      for (const mutation of mutations) {
+        if (mutation.key in state.mutations) continue;
+        // Nobody waits for its answer any more: it is sent again, under its key.
+        const problem = problemOf(0, "unreachable", "It was on its way when the app was closed.");
+        state.mutations[mutation.key] =
+          mutation.status === "sending" ? { ...mutation, status: "failed", problem } : mutation;
+      }
     },
     csrfChanged(state, action: PayloadAction<string>) {
       state.csrf = action.payload;

@@ -46,7 +46,7 @@ export class Writes {
     options: MutateOptions,
   ): Promise<MutationResult<T>> {
     const mutation = this.describe(method, url, body, options);
-    const mustWait = this.resending !== null || this.unreached().length > 0;
+    const mustWait = this.resending !== null || this.waits;
     this.store.dispatch(actions.mutationStarted(mutation));
     if (mustWait && mutation.kind !== "call" && !(await this.resend())) {
       const problem = problemOf(0, "unreachable", "The server cannot be reached.");
@@ -126,6 +126,10 @@ export class Writes {
     return Object.values(this.state.mutations)
       .filter(isUnreached)
       .sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  get waits(): boolean {
+    return this.unreached().length > 0;
   }
 
   /** Sends what met no server, one after the other. False: it still meets none, the rest waits. */

@@ -10,6 +10,7 @@ let network: FakeNetwork;
 let client: Client;
 
 function start(options: Parameters<typeof createClient>[0] = {}) {
+  network.user = options.pageData?.user?.id ?? null;
   client = createClient({ fetch: network.fetch, socket: network.socket, random: () => 0.5, ...options });
   return client;
 }
@@ -249,6 +250,7 @@ describe("after a drop", () => {
     expect(client.state.user).toBeNull();
     expect(idsOf()).toEqual([]);
     expect(network.sockets).toHaveLength(2); // as nobody
+    network.user = null;
     network.last.welcome();
     network.last.cut(4401);
     await vi.advanceTimersByTimeAsync(1_000);

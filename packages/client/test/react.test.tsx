@@ -55,6 +55,7 @@ const items = () => screen.getAllByRole("listitem").map((item) => item.textConte
 beforeEach(() => {
   vi.useFakeTimers();
   network = new FakeNetwork();
+  network.user = "u1";
 });
 afterEach(() => {
   client.close();
