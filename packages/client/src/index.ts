@@ -5,8 +5,6 @@ export {
   Client,
   type ClientOptions,
   createClient,
-  type MutateOptions,
-  type MutationResult,
   type Session,
 } from "./client";
 export { newId } from "./id";
@@ -20,10 +18,12 @@ export {
 } from "./platform";
 export { formatPosition, type Position, parsePosition } from "./position";
 export {
+  type ComputedResult,
   type LiveResult,
   type Mutate,
   PageProvider,
   useClient,
+  useComputed,
   useConnection,
   useLive,
   useMutation,
@@ -32,6 +32,7 @@ export {
   usePageValue,
   useUser,
 } from "./react";
+export { browserStorage, type CacheStorage, type Kept, MemoryStorage } from "./storage";
 export type { LiveState, PageState, RootState, TimsStore } from "./store";
 export type {
   AnyRow,
@@ -50,3 +51,4 @@ export type {
   User,
 } from "./types";
 export { canonicalUrl } from "./url";
+export type { MutateOptions, MutationResult } from "./writes";

@@ -2,7 +2,8 @@
 
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
 import { Provider, useSelector } from "react-redux";
-import type { Client, MutateOptions, MutationResult } from "./client";
+import type { Client } from "./client";
+import type { DocumentState } from "./documents";
 import type { PageState, RootState } from "./store";
 import type {
   AnyRow,
@@ -16,6 +17,7 @@ import type {
 } from "./types";
 import { canonicalUrl } from "./url";
 import { viewDocument } from "./view";
+import type { MutateOptions, MutationResult } from "./writes";
 
 const ClientContext = createContext<Client | null>(null);
 
@@ -50,13 +52,19 @@ export interface LiveResult<T extends Row> {
   pending: Record<string, Mutation>;
 }
 
+/** The document of a URL, followed while the component is there. */
+function useDocument(key: string | null): DocumentState | undefined {
+  const client = useClient();
+  useEffect(() => (key === null ? undefined : client.follow(key)), [client, key]);
+  return useSelector((root: RootState) => (key === null ? undefined : root.tims.documents[key]));
+}
+
 /** The live rows of a list or detail URL. null: nothing is followed (a parameter is not known yet). */
 export function useLive<T extends Row = AnyRow>(url: string | null): LiveResult<T> {
   const client = useClient();
   const key = url === null ? null : canonicalUrl(url);
-  const document = useSelector((root: RootState) => (key === null ? undefined : root.tims.documents[key]));
+  const document = useDocument(key);
   const mutations = useSelector((root: RootState) => root.tims.mutations);
-  useEffect(() => (key === null ? undefined : client.follow(key)), [client, key]);
   const loadMore = useCallback(
     () => (key === null ? Promise.resolve() : client.loadMore(key)),
     [client, key],
@@ -67,6 +75,22 @@ export function useLive<T extends Row = AnyRow>(url: string | null): LiveResult<
     const { status: state, problem, total, hasMore: next, included, pending } = view;
     return { rows, row: rows[0] ?? null, state, problem, total, next, loadMore, included, pending };
   }, [document, mutations, loadMore]);
+}
+
+export interface ComputedResult<T> {
+  /** What GET answers; null: not known yet. */
+  value: T | null;
+  state: LiveStatus;
+  problem: Problem | null;
+}
+
+/** The live JSON of a computed endpoint. null: nothing is followed. */
+export function useComputed<T>(url: string | null): ComputedResult<T> {
+  const document = useDocument(url === null ? null : canonicalUrl(url));
+  return useMemo(() => {
+    const { value, status: state, problem } = document ?? { value: null, status: "loading", problem: null };
+    return { value: (value ?? null) as T | null, state, problem };
+  }, [document]);
 }
 
 export interface Mutate<B extends object, T> {

@@ -55,6 +55,7 @@ const items = () => screen.getAllByRole("listitem").map((item) => item.textConte
 beforeEach(() => {
   vi.useFakeTimers();
   network = new FakeNetwork();
+  network.user = "u1";
 });
 afterEach(() => {
   client.close();
@@ -77,8 +78,8 @@ test("renders on the server, hydrates without a call or a warning, and goes on l
   expect(network.sockets).toHaveLength(1);
   await act(async () => {
     network.last.welcome(11);
-    network.last.receive({ t: "resumed", sub: 1, position: 11, ...WINDOW });
-    network.last.receive({ t: "tx", position: 11, ops: [{ sub: 1, op: "put", id: "c", row: row("c", 3) }] });
+    network.last.receive({ t: "resumed", sub: 1, view: 7, position: 10, ...WINDOW, ops: [] });
+    network.last.receive({ t: "tx", position: 11, ops: [{ view: 7, op: "put", id: "c", row: row("c", 3) }] });
   });
   expect(network.last.of("sub")).toEqual([
     { t: "sub", id: 1, url: "/api/messages/?chat=1", from: `${EPOCH}-10`, limit: 2 },
