@@ -131,7 +131,8 @@ export class Actor {
   // --- writes ---------------------------------------------------------------------------------------------------
 
   mutate(history: History, pools: Pools): void {
-    const resource = this.random.pick(this.world.resources);
+    const looked = [...this.followed.values()].map(({ asked }) => asked.resource);
+    const resource = this.random.pick(this.random.chance(0.8) && looked.length > 0 ? looked : this.world.resources);
     const model = modelOf(this.world, resource.model);
     const kind = this.random.weighted({ create: 3, update: 4, delete: 1 });
     const rows = history.rowsAt(model.name, history.position);

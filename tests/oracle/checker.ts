@@ -38,9 +38,11 @@ export class Checker {
     this.exact = exact;
   }
 
-  // Documents are immutable, so a claim can be looked at later.
+  // Documents are immutable, so a claim can be looked at later. Pages that were read one after the other without the
+  // socket (`mixed`) claim nothing.
   claim(claim: Claim): void {
-    if (claim.document.position >= 0 && this.exact) this.claims.push(claim);
+    const { position, mixed } = claim.document as DocumentState & { mixed?: boolean };
+    if (position >= 0 && !mixed && this.exact) this.claims.push(claim);
   }
 
   // As many of the claims as the budget allows, drawn evenly.

@@ -109,7 +109,6 @@ class Run {
     const database = openDatabase(stage.server.database);
     this.writer = new Writer(database, stage.world, this.history, this.pools, random.fork("writer"));
     this.writer.fill();
-    this.history.poll();
   }
 
   async open(accounts: Account[]): Promise<void> {

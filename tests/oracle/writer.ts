@@ -7,8 +7,11 @@ import type { Pools } from "./urls.ts";
 import { drawValue, type Value } from "./values.ts";
 import type { Field, Model, World } from "./world.ts";
 
-const ROWS_MAX = 120;
-const POOL = 160;
+const POOL = 400;
+const THINGS = { least: 30, most: 60, max: 120 };
+// Enough that people see some things of many, and many grants are doubled.
+const GRANTS = { least: 120, most: 240, max: 320 };
+const amountOf = (model: Model) => (model.grants ? GRANTS : THINGS);
 
 export function drawPools(random: Random, world: World, users: string[]): Pools {
   const pools: Pools = { user: users };
@@ -31,12 +34,15 @@ export class Writer {
     this.random = random;
   }
 
-  // What is there before anybody looks.
+  // What is there before anybody looks; parents first, so that there is something to point at.
   fill(): void {
-    this.transaction(() => {
-      for (const model of this.world.models)
-        for (let i = this.random.between(20, 60); i > 0; i--) this.insert(model);
-    });
+    for (const model of this.world.models) {
+      const { least, most } = amountOf(model);
+      this.transaction(() => {
+        for (let i = this.random.between(least, most); i > 0; i--) this.insert(model);
+      });
+      this.history.poll();
+    }
   }
 
   step(): void {
@@ -97,7 +103,7 @@ export class Writer {
     const model = random.pick(this.world.models);
     if (what === "grant" && member) this.insert(member);
     else if (what === "revoke" && member) this.revoke(member);
-    else if (what === "insert" && this.rows(model).length < ROWS_MAX) this.insert(model);
+    else if (what === "insert" && this.rows(model).length < amountOf(model).max) this.insert(model);
     else if (what === "update") this.update(model, (field) => field.name !== "mark" || random.chance(0.3));
     else if (what === "move") this.update(model, (field) => field.to !== undefined);
     else this.remove(model);
@@ -118,7 +124,7 @@ export class Writer {
   private targets(field: Field): Pools {
     if (!field.to || field.to === "user") return this.pools;
     const ids = this.history.rowsAt(field.to, this.history.position).map((row) => row.id);
-    return ids.length > 0 && this.random.chance(0.95) ? { [field.to]: ids } : this.pools;
+    return ids.length > 0 && this.random.chance(0.97) ? { [field.to]: ids } : this.pools;
   }
 
   private update(model: Model, mayChange: (field: Field) => boolean): void {
