@@ -4,9 +4,10 @@ import { Client } from "../../packages/client/src/client.ts";
 import type { DocumentState } from "../../packages/client/src/documents.ts";
 import { canonicalUrl } from "../../packages/client/src/url.ts";
 import type { Checker } from "./checker.ts";
+import { Device } from "./device.ts";
 import { type Asked, type Caller, isNever, readUrl } from "./evaluate.ts";
 import type { History } from "./history.ts";
-import { Proxy } from "./proxy.ts";
+import type { Network } from "./network.ts";
 import type { Random } from "./random.ts";
 import type { Pools } from "./urls.ts";
 import { drawValue, toApi } from "./values.ts";
@@ -33,10 +34,11 @@ interface Followed {
 export class Actor {
   readonly name: string;
   readonly account: Account;
-  readonly proxy: Proxy;
+  readonly network: Network;
   readonly sent: Sent[] = [];
   readonly followed = new Map<string, Followed>();
   client: Client;
+  private device = new Device();
   private readonly world: World;
   private readonly checker: Checker;
   private readonly random: Random;
@@ -44,10 +46,17 @@ export class Actor {
   private readonly last = new Map<string, DocumentState>();
   private marks = 0;
 
-  constructor(name: string, account: Account, proxy: Proxy, world: World, checker: Checker, random: Random) {
+  constructor(
+    name: string,
+    account: Account,
+    network: Network,
+    world: World,
+    checker: Checker,
+    random: Random,
+  ) {
     this.name = name;
     this.account = account;
-    this.proxy = proxy;
+    this.network = network;
     this.world = world;
     this.checker = checker;
     this.random = random;
@@ -56,22 +65,25 @@ export class Actor {
 
   private start(): Client {
     const { token, id, name, staff } = this.account;
-    const client = new Client({
+    const options = {
       platform: {
-        apiBase: `http://127.0.0.1:${this.proxy.port}`,
+        apiBase: `http://127.0.0.1:${this.network.port}`,
         native: true,
         credentials: "omit",
         token: { get: () => token, set: () => undefined },
       },
+      cache: id ? this.device : null,
       random: () => this.random.fraction() * 0.1, // people are patient, tests are not
-    });
+    };
+    const client = new Client(options);
     if (id) client.setSession({ id, username: name, display_name: "", avatar: "", staff });
     client.store.subscribe(() => this.look());
     return client;
   }
 
-  // The app is closed and opened again.
+  // The app is closed and opened again, now and then on a new device.
   restart(): void {
+    if (this.random.chance(0.2)) this.device = new Device();
     const urls = [...this.followed.keys()];
     this.client.close();
     this.followed.clear();
@@ -83,7 +95,7 @@ export class Actor {
 
   close(): void {
     this.client.close();
-    this.proxy.close();
+    this.network.close();
   }
 
   follow(rawUrl: string): void {
@@ -132,7 +144,9 @@ export class Actor {
 
   mutate(history: History, pools: Pools): void {
     const looked = [...this.followed.values()].map(({ asked }) => asked.resource);
-    const resource = this.random.pick(this.random.chance(0.8) && looked.length > 0 ? looked : this.world.resources);
+    const resource = this.random.pick(
+      this.random.chance(0.8) && looked.length > 0 ? looked : this.world.resources,
+    );
     const model = modelOf(this.world, resource.model);
     const kind = this.random.weighted({ create: 3, update: 4, delete: 1 });
     const rows = history.rowsAt(model.name, history.position);
@@ -189,7 +203,8 @@ export class Actor {
     if (unsent.length > 0) return `${unsent.length} writes that have not reached the server`;
     for (const [url, { asked }] of this.followed) {
       const document = this.document(url);
-      if (document?.status === "error" && isNever(this.world, asked.model, asked.model.read, this.account)) continue;
+      if (document?.status === "error" && isNever(this.world, asked.model, asked.model.read, this.account))
+        continue;
       if (document?.status !== "live")
         return `${url} is ${document?.status} (${document?.problem?.status ?? "no problem"} ${document?.problem?.code ?? ""})`;
       if (document.position < position) return `${url} stands at ${document.position}`;
@@ -208,8 +223,10 @@ export class Actor {
   checkAll(): void {
     for (const [url, { asked }] of this.followed) {
       const document = this.document(url);
-      if (document && document.status !== "error")
-        this.checker.check({ caller: this.account, client: this.name, asked, document });
+      if (!document || document.status === "error") continue;
+      const claim = { caller: this.account, client: this.name, asked, document };
+      this.checker.check(claim);
+      this.checker.checkKept(claim, this.device.rowsOf(url));
     }
   }
 }

@@ -24,6 +24,8 @@ const BUDGET_MS = 25;
 export class Checker {
   checked = 0;
   passedOver = 0;
+  // Rows that were found on devices.
+  kept = 0;
   private readonly world: World;
   private readonly history: History;
   private readonly exact: boolean;
@@ -80,8 +82,7 @@ export class Checker {
     if (position > this.history.position)
       this.fail(claim, `stands at ${position}, but the database has only come to ${this.history.position}`);
     const torn = this.history.tornAt(position);
-    if (torn)
-      this.fail(claim, `stands inside a transaction: ${position} lies in ${torn.first}…${torn.last}`);
+    if (torn) this.fail(claim, `stands inside a transaction: ${position} lies in ${torn.first}…${torn.last}`);
     this.checked++;
     const held = document.ids.map((id) => document.rows[id] as Row);
     const limit = this.exact ? windowOf(claim) : Math.max(asked.limit, held.length);
@@ -111,7 +112,8 @@ export class Checker {
     }
     if (status !== 200) this.fail(claim, `GET answers ${status}`);
     this.compareRows(claim, expected.rows, body.rows ?? []);
-    if (body.total !== expected.total) this.fail(claim, `GET: total is ${body.total}, should be ${expected.total}`);
+    if (body.total !== expected.total)
+      this.fail(claim, `GET: total is ${body.total}, should be ${expected.total}`);
     for (const field of asked.includes)
       if (!isDeepStrictEqual(body.included?.[field.name], expected.included[field.name]))
         this.fail(claim, `GET: included.${field.name} differs`);
@@ -149,6 +151,18 @@ export class Checker {
       for (const id of Object.keys(held))
         if (!moment.mayHold(field, id, claim.caller))
           this.fail(claim, `included.${field.name} ${id} is held, but may not be read (any more)`);
+    }
+  }
+
+  // What is kept on the device: nothing that may not be read any more.
+  checkKept(claim: Claim, ids: Set<string>): void {
+    const moment = this.moment(claim.document.position);
+    for (const id of ids) {
+      const found = moment.find(id);
+      if (!found) this.fail(claim, `${id} is kept on the device, but is gone`);
+      if (!moment.reads(claim.caller, found.model, found.row))
+        this.fail(claim, `${id} is kept on the device, but may not be read (any more)`);
+      this.kept++;
     }
   }
 

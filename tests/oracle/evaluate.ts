@@ -52,7 +52,9 @@ export function readUrl(world: World, url: string): Asked {
   const id = path.slice(resource.path.length).replace("/", "") || null;
   const parameters = new URLSearchParams(query);
   const special = new Set(["order", "limit", "search", "include", "fields", "total"]);
-  const tests = [...parameters].filter(([name]) => !special.has(name)).map(([name, text]) => readFilter(model, name, text));
+  const tests = [...parameters]
+    .filter(([name]) => !special.has(name))
+    .map(([name, text]) => readFilter(model, name, text));
   if (parameters.has("search")) tests.push(readSearch(resource, parameters.get("search") ?? ""));
   return {
     url,
@@ -231,6 +233,15 @@ export class Moment {
       if (target && this.reads(caller, model, target)) found[target.id] = target.api;
     }
     return found;
+  }
+
+  // A row of any model, by its id.
+  find(id: string): { model: Model; row: Row } | null {
+    for (const model of [...this.world.models, userModel]) {
+      const row = this.history.rowAt(model.name, id, this.position);
+      if (row) return { model, row };
+    }
+    return null;
   }
 
   // Whether an included row may be held at all.

@@ -73,7 +73,9 @@ export class History {
   // Takes in what has been committed since the last time.
   poll(): void {
     const rows = this.database
-      .prepare("SELECT position, model, op, row, content FROM oracle_log WHERE position > ? ORDER BY position")
+      .prepare(
+        "SELECT position, model, op, row, content FROM oracle_log WHERE position > ? ORDER BY position",
+      )
       .all(this.position) as unknown as LogRow[];
     for (const row of rows) this.take(row);
     if (this.position - this.kept > 2 * KEPT_POSITIONS) this.forget();
@@ -148,7 +150,9 @@ export class History {
   describe(model: string, id: string, position: number): string {
     const list = this.versions.get(model)?.get(id) ?? [];
     const near = list.filter((version) => version.position <= position + 50).slice(-6);
-    return near.map((version) => `    ${version.position}: ${JSON.stringify(version.row?.raw ?? "gone")}`).join("\n");
+    return near
+      .map((version) => `    ${version.position}: ${JSON.stringify(version.row?.raw ?? "gone")}`)
+      .join("\n");
   }
 }
 

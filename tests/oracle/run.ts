@@ -8,11 +8,11 @@ import { makeFolder, run as runCommand, type Server, startServer } from "../serv
 import { type Account, Actor } from "./actor.ts";
 import { Checker, Divergence } from "./checker.ts";
 import { History, installLog, openDatabase } from "./history.ts";
-import { Proxy } from "./proxy.ts";
+import { Network } from "./network.ts";
 import { Random } from "./random.ts";
 import { drawUrl, type Pools } from "./urls.ts";
-import { drawPools, Writer } from "./writer.ts";
 import { drawWorld, type World } from "./world.ts";
+import { drawPools, Writer } from "./writer.ts";
 
 export interface RunOptions {
   seed: number;
@@ -25,6 +25,7 @@ export interface RunOptions {
 export interface RunReport {
   checked: number;
   passedOver: number;
+  kept: number;
   rounds: number;
   position: number;
   writes: Record<string, number>;
@@ -115,8 +116,15 @@ class Run {
     const random = new Random(this.options.seed).fork("clients");
     for (let i = 0; i < this.options.clients; i++) {
       const account = accounts[i % accounts.length] as Account;
-      const proxy = await Proxy.open(this.server.port);
-      const actor = new Actor(`client ${i}`, account, proxy, this.world, this.checker, random.fork(String(i)));
+      const network = await Network.open(this.server.port);
+      const actor = new Actor(
+        `client ${i}`,
+        account,
+        network,
+        this.world,
+        this.checker,
+        random.fork(String(i)),
+      );
       this.actors.push(actor);
       // Some look at what others look at, so that results are shared.
       const copied = i > 0 && random.chance(0.5) ? [...random.pick(this.actors).followed.keys()] : [];
@@ -161,8 +169,8 @@ class Run {
 
   private disturb(actor: Actor): void {
     const fault = this.chaos.pick(["cut", "cut", "hang", "deaf", "slow", "closed"] as const);
-    actor.proxy.set(fault);
-    setTimeout(() => actor.proxy.set("none"), this.chaos.between(50, 1_500)).unref();
+    actor.network.set(fault);
+    setTimeout(() => actor.network.set("none"), this.chaos.between(50, 1_500)).unref();
   }
 
   private startAgain(actor: Actor): void {
@@ -179,7 +187,7 @@ class Run {
   // --- quiet ------------------------------------------------------------------------------------------------------
 
   async quiet(): Promise<void> {
-    for (const actor of this.actors) actor.proxy.set("none");
+    for (const actor of this.actors) actor.network.set("none");
     const deadline = Date.now() + QUIET_MS;
     await this.settle(deadline, 0);
     this.writer.touch();
@@ -222,7 +230,11 @@ class Run {
         this.history.poll();
         const position = Number(answer.headers.get("Tims-Position")?.split("-")[1] ?? this.history.position);
         const document = { ...actor.document(url), position } as never;
-        this.checker.checkAnswer({ caller: actor.account, client: "GET", asked, document }, answer.status, body);
+        this.checker.checkAnswer(
+          { caller: actor.account, client: "GET", asked, document },
+          answer.status,
+          body,
+        );
       }
   }
 
@@ -233,7 +245,8 @@ class Run {
         const inserts = this.history.insertsOf(sent.id);
         const marks = sent.mark ? this.history.marksOf(sent.mark) : 0;
         const what = `${actor.name}: ${sent.kind} of ${sent.id}, mark ${sent.mark}, ${sent.outcome} ${sent.problem}`;
-        if (sent.outcome === "refused" && marks > 0) throw new Divergence(`${what}: it was refused, but is there`);
+        if (sent.outcome === "refused" && marks > 0)
+          throw new Divergence(`${what}: it was refused, but is there`);
         if (sent.outcome === "done" && sent.kind !== "delete" && marks === 0)
           throw new Divergence(`${what}: it was answered, but is not there`);
         if (sent.kind === "create" && marks > 1) throw new Divergence(`${what}: it is there ${marks} times`);
@@ -249,10 +262,11 @@ class Run {
         const name = `${outcome} ${problem}`.trim();
         writes[name] = (writes[name] ?? 0) + 1;
       }
-    const { checked, passedOver } = this.checker;
+    const { checked, passedOver, kept } = this.checker;
     return {
       checked,
       passedOver,
+      kept,
       rounds,
       position: this.history.position,
       writes,
@@ -296,7 +310,13 @@ async function openStage(options: RunOptions) {
   }
   database.close();
   accounts.push({ id: null, name: "nobody", staff: false, token: null });
-  return { world, server, env: { ...env, LOG_LEVEL: "info" }, accounts, exact: options.exact ?? (await asksForProtocol2(server.url)) };
+  return {
+    world,
+    server,
+    env: { ...env, LOG_LEVEL: "info" },
+    accounts,
+    exact: options.exact ?? (await asksForProtocol2(server.url)),
+  };
 }
 
 // Throws Divergence when somebody was told something wrong.

@@ -22,7 +22,14 @@ function drawOperator(random: Random, field: Field): string {
   return random.pick(operators);
 }
 
-function addFilter(random: Random, history: History, pools: Pools, resource: Resource, model: Model, to: URLSearchParams) {
+function addFilter(
+  random: Random,
+  history: History,
+  pools: Pools,
+  resource: Resource,
+  model: Model,
+  to: URLSearchParams,
+) {
   const references = resource.filter.filter((name) => fieldOf(model, name).to);
   const name = random.pick(references.length > 0 && random.chance(0.5) ? references : resource.filter);
   const field = fieldOf(model, name);

@@ -6,7 +6,20 @@ import { baseKind, type Field, isOptional, type Kind } from "./world.ts";
 // As SQLite holds it: booleans 0 or 1, times whole microseconds, JSON text.
 export type Value = null | number | string;
 
-const WORDS = ["alpha", "Beta", "beta gamma", "Ärger", "100%", "a_b", "\\", "", "zz", "\uff5e", "\u{1f600}", "it's"];
+const WORDS = [
+  "alpha",
+  "Beta",
+  "beta gamma",
+  "Ärger",
+  "100%",
+  "a_b",
+  "\\",
+  "",
+  "zz",
+  "\uff5e",
+  "\u{1f600}",
+  "it's",
+];
 const DOUBLES = [0, 0.5, -3, 1.25, 1000000, -0.125];
 const DOCUMENTS = ["null", "[]", '{"a":1,"b":[true,null]}', '"text"', "12"];
 const FIRST_US = 1_700_000_000_000_000;

@@ -187,7 +187,8 @@ function drawThing(random: Random, name: string, earlier: Model[], isFirst: bool
     write: { kind: "nobody" },
   };
   const parents = isFirst ? [] : [...new Set([earlier[earlier.length - 1], random.pick(earlier)])];
-  for (const parent of parents) if (parent) model.fields.push(drawReference(random, `to_${parent.name}`, parent.name));
+  for (const parent of parents)
+    if (parent) model.fields.push(drawReference(random, `to_${parent.name}`, parent.name));
   model.fields.push(...drawScalars(random));
   model.order = drawOrder(random, model);
   model.read =
@@ -207,7 +208,9 @@ function drawResource(random: Random, model: Model): Resource {
     model: model.name,
     filter: comparable.filter((field) => field.to || random.chance(0.7)).map((field) => field.name),
     search: visible.filter((field) => baseKind(field) === "str").map((field) => field.name),
-    order: comparable.filter((field) => random.chance(0.6) || field.name === "mark").map((field) => field.name),
+    order: comparable
+      .filter((field) => random.chance(0.6) || field.name === "mark")
+      .map((field) => field.name),
     size,
     max: 200,
   };

@@ -60,7 +60,9 @@ export class Writer {
   // Something small, by which everybody can be told that all is quiet.
   touch(): void {
     const user = this.pools.user?.[0] ?? "";
-    this.transaction(() => this.run("UPDATE user SET display_name = ? WHERE id = ?", `touched ${this.history.position}`, user));
+    this.transaction(() =>
+      this.run("UPDATE user SET display_name = ? WHERE id = ?", `touched ${this.history.position}`, user),
+    );
   }
 
   private position(): number {
@@ -146,7 +148,8 @@ export class Writer {
     const rows = this.rows(model);
     if (rows.length === 0) return;
     const row = this.random.pick(rows);
-    if (this.random.chance(0.15)) this.run(`DELETE FROM "${model.name}" WHERE user = ?`, row.raw.user ?? null);
+    if (this.random.chance(0.15))
+      this.run(`DELETE FROM "${model.name}" WHERE user = ?`, row.raw.user ?? null);
     else this.run(`DELETE FROM "${model.name}" WHERE id = ?`, row.id);
   }
 

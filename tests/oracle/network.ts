@@ -1,4 +1,4 @@
-// proxy.ts: the network between one client and the server, with what networks do: they cut, stall, lose one direction
+// network.ts: the network between one client and the server, with what networks do: they cut, stall, lose one direction
 // or both without a word, and crawl.
 import { connect, createServer, type Server, type Socket } from "node:net";
 
@@ -15,7 +15,7 @@ interface Pair {
 
 const SLOW_MS = 120;
 
-export class Proxy {
+export class Network {
   readonly port: number;
   private readonly listener: Server;
   private readonly pairs = new Set<Pair>();
@@ -29,11 +29,11 @@ export class Proxy {
     listener.on("connection", (client) => this.accept(client));
   }
 
-  static open(targetPort: number): Promise<Proxy> {
+  static open(targetPort: number): Promise<Network> {
     return new Promise((resolve, reject) => {
       const listener = createServer({ allowHalfOpen: false });
       listener.once("error", reject);
-      listener.listen(0, "127.0.0.1", () => resolve(new Proxy(listener, targetPort)));
+      listener.listen(0, "127.0.0.1", () => resolve(new Network(listener, targetPort)));
     });
   }
 
