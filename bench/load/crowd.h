@@ -84,6 +84,7 @@ int64_t find_number(const char *text, size_t length, const char *name, int64_t o
 typedef struct change {
     uint64_t due_ns, committed_ns; /* 0: not known yet */
     uint32_t left;                 /* deliveries that are still to come */
+    bool reached;                  /* somebody has it */
 } change;
 
 typedef struct poster {
@@ -99,7 +100,7 @@ typedef struct publisher {
     change *changes;
     uint32_t published, outstanding;
     uint64_t due_ns, gap_ns; /* open loop: the next change, and the time between two */
-    uint32_t window;         /* closed loop: how many may be outstanding */
+    uint32_t window;         /* closed loop: how many may be outstanding; 0: see publisher_pump */
     bool counting;
     uint64_t deliveries, all_deliveries, frames, late;
     histogram since_due, since_commit, commits;
@@ -109,7 +110,8 @@ typedef struct publisher {
 } publisher;
 
 void publisher_open(crowd *g);
-/* Starts changes that are due. */
+/* Starts changes that are due. In a closed loop without a window the next is due when the last has reached
+ * its first client: as early as it can be without the two meeting in one step. */
 void publisher_pump(crowd *g);
 /* Looks for markers in what a client was told. */
 void publisher_hear(crowd *g, client *c, const char *text, size_t length);

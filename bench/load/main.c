@@ -3,11 +3,10 @@
  * Connects everybody, prints a line of JSON, and then does what each line of standard input says, answering
  * with a line of JSON:
  *
- *     closed WINDOW SECONDS        so many changes outstanding
- *     open RATE SECONDS            so many changes a second, latency counted from when each was due
- *     idle SECONDS                 nothing but heartbeats
- *     position TARGET SECONDS      asks until the server says that it has handed out that position
- *     outage SECONDS               until everybody was dropped and is live again
+ *     closed WINDOW SECONDS        so many changes outstanding; 0: each when the one before has reached a
+ * client open RATE SECONDS            so many changes a second, latency counted from when each was due idle
+ * SECONDS                 nothing but heartbeats position TARGET SECONDS      asks until the server says that
+ * it has handed out that position outage SECONDS               until everybody was dropped and is live again
  *     drops RATE SECONDS           changes, while the network fails for 2 s of every 10
  *
  * The plan names sessions, subscriptions (client i has the i-th, around) and targets, one a line with tabs:

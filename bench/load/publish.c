@@ -1,9 +1,11 @@
 /* publish.c: makes changes, and counts where they arrive.
  *
- * Closed loop: so many changes are outstanding, the next begins when one has reached everybody. Open loop: a
- * change is due at fixed times, whatever has become of the ones before, and latency counts from when it was
- * due, so that a server which falls behind cannot hide it. A change is committed when the server says so (the
- * answer to the POST) or when the first client has it, whichever is sooner; for a frame, when it is sent. */
+ * Closed loop: so many changes are outstanding, the next begins when one has reached everybody; or one
+ * follows the other, so closely that the server need not wait and so that each is a step of its own. Open
+ * loop: a change is due at fixed times, whatever has become of the ones before, and latency counts from when
+ * it was due, so that a server which falls behind cannot hide it. A change is committed when the server says
+ * so (the answer to the POST) or when the first client has it, whichever is sooner; for a frame, when it is
+ * sent. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +30,7 @@ static void deliver(crowd *g, client *c, uint32_t number)
     }
     if (one->committed_ns == 0)
         one->committed_ns = g->now_ns;
+    one->reached = true;
     if (--one->left == 0)
         p->outstanding--;
     p->all_deliveries++;
@@ -80,8 +83,13 @@ static void hear_answer(crowd *g, source *s, uint32_t events)
     poster *p = (poster *)s;
     (void)events;
     ssize_t got = read(p->fd, p->answer + p->length, sizeof p->answer - 1 - p->length);
-    if (got <= 0)
-        fail("the server has closed a connection that makes changes");
+    if (got <= 0) {
+        if (p->busy)
+            fail("the server has closed a connection on which a change was made");
+        close(p->fd); /* it was idle for too long, or the server stops */
+        p->fd = -1;
+        return;
+    }
     p->length += (size_t)got;
     p->answer[p->length] = '\0';
     if (!is_whole(p))
@@ -110,6 +118,10 @@ static void post(crowd *g, poster *p, uint32_t number, const target *to)
                  g->port, who->cookie, who->csrf, length, body);
     p->busy = true;
     p->number = number;
+    if (p->fd < 0) {
+        p->fd = dial_now(g->port);
+        watch(g, &p->source, p->fd, EPOLLIN);
+    }
     send_all(p->fd, request, (size_t)total);
 }
 
@@ -159,11 +171,18 @@ static bool make_change(crowd *g, uint64_t due_ns)
     return true;
 }
 
+static bool has_room(const publisher *p)
+{
+    if (p->window > 0)
+        return p->outstanding < p->window;
+    return p->published == 0 || p->changes[p->published - 1].reached;
+}
+
 void publisher_pump(crowd *g)
 {
     publisher *p = &g->publisher;
     if (p->gap_ns == 0) {
-        while (p->outstanding < p->window && make_change(g, now_ns()))
+        while (has_room(p) && make_change(g, now_ns()))
             ;
         return;
     }
@@ -185,7 +204,6 @@ void publisher_open(crowd *g)
     p->poster_count = POSTERS_MAX;
     for (size_t i = 0; i < p->poster_count; i++) {
         p->posters[i].source.on_event = hear_answer;
-        p->posters[i].fd = dial_now(g->port);
-        watch(g, &p->posters[i].source, p->posters[i].fd, EPOLLIN);
+        p->posters[i].fd = -1;
     }
 }
