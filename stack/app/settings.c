@@ -78,6 +78,10 @@ static const tims_setting table[] = {
             .doc = "How often other programs' changes are looked for."),
     SETTING(MS, "LIVE_LOG_KEEP", live_log_keep_ms, "24h", .min = 1000, .max = INT64_MAX,
             .doc = "How long a client may be away and still resume."),
+    SETTING(INT, "LIVE_SOCKETS_PER_USER", live_sockets_max, "100", .min = 1, .max = 1000000,
+            .doc = "Open websockets and event streams of one user."),
+    SETTING(STR, "METRICS_TOKEN", metrics_token, "", .secret = true,
+            .doc = "The bearer token that /metrics asks for. Empty: only this machine may read it."),
     SETTING(STR, "PID_FILE", pid_file, "", .doc = "Where to write the process id."),
 };
 enum { SETTING_COUNT = sizeof table / sizeof table[0], PROBLEM_BYTES_MAX = 65536 };
