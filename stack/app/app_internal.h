@@ -10,7 +10,8 @@ typedef struct app__settings {
     int64_t port, loops, connections_max, request_memory_max;
     int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms,
         render_timeout_ms;
-    int64_t session_idle_ms, session_max_ms, login_failures_max, live_poll_ms, live_log_keep_ms;
+    int64_t session_idle_ms, session_max_ms, login_failures_max, live_poll_ms, live_log_keep_ms,
+        websockets_per_user;
     bool development, open_registration, secure_cookies, access_log, compress, cheap_passwords;
 } app__settings;
 
@@ -26,6 +27,7 @@ typedef struct app__stack {
     tims_auth *auth;
     tims_rest *rest;
     tims_live *live;
+    tims_websockets *websockets;
     tims_pages *pages;
     tims_router *router;
 } app__stack;

@@ -68,6 +68,8 @@ static const tims_setting table[] = {
             .doc = "How often other programs' changes are looked for."),
     SETTING(MS, "LIVE_LOG_KEEP", live_log_keep_ms, "24h", .min = 1000, .max = INT64_MAX,
             .doc = "How long a client may be away and still resume."),
+    SETTING(INT, "WEBSOCKETS_PER_USER", websockets_per_user, "50", .min = 1, .max = 100000,
+            .doc = "Open sockets of one user on the apps' own websocket endpoints."),
     SETTING(STR, "PID_FILE", pid_file, "", .doc = "Where to write the process id."),
 };
 enum { SETTING_COUNT = sizeof table / sizeof table[0], PROBLEM_BYTES_MAX = 65536 };
