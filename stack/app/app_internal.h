@@ -13,7 +13,7 @@ typedef struct app__settings {
         render_timeout_ms;
     int64_t session_idle_ms, session_max_ms, sessions_max, login_failures_max, account_failures_max,
         registrations_max;
-    int64_t live_poll_ms, live_log_keep_ms, live_sockets_max;
+    int64_t live_poll_ms, live_log_keep_ms, sockets_per_user;
     bool development, open_registration, secure_cookies, access_log, compress, cheap_passwords;
 } app__settings;
 
@@ -29,6 +29,7 @@ typedef struct app__stack {
     tims_auth *auth;
     tims_rest *rest;
     tims_live *live;
+    tims_websockets *websockets;
     tims_pages *pages;
     tims_router *router;
 } app__stack;

@@ -121,6 +121,7 @@ static void hear_change(void *argument, const tims_model *model, tims_change_op 
     const app__stack *stack = argument;
     if (op != TIMS_INSERTED && (model == &tims_auth_session_model || model == &tims_user_model))
         tims_auth_forget(stack->auth, model, id);
+    tims_websockets_forget(stack->websockets, model, op, id);
 }
 
 /* --- the server's parts ----------------------------------------------------------------------- */
@@ -163,11 +164,34 @@ static tims_status compose_live(app__stack *stack, tims_error *err)
         .resolver = { stack, resolve_live, write_live },
         .poll_ms = stack->settings.live_poll_ms,
         .log_keep_s = stack->settings.live_log_keep_ms / 1000,
-        .sockets_per_user_max = (size_t)stack->settings.live_sockets_max,
+        .sockets_per_user_max = (size_t)stack->settings.sockets_per_user,
         .on_change = hear_change,
         .on_change_argument = stack,
     };
     return tims_live_new(stack->db, stack->models, stack->auth, &options, &stack->live, err);
+}
+
+/* Of a websocket's handler: who asks is who asked for the upgrade. */
+static void begin_handler(tims_request *rq)
+{
+    const app__stack *stack = rq->server_data;
+    tims_request_set_db(rq, stack->db);
+    tims_request_set_rest(rq, stack->rest);
+    tims_auth_attach(rq, stack->auth);
+}
+
+static void compose_websockets(app__stack *stack)
+{
+    size_t count = 0;
+    const tims_websocket_route **tables = TIMS_NEW_ARRAY(stack->arena, const tims_websocket_route *, 64);
+    for (const tims_app *const *app = stack->project->apps; *app != NULL; app++)
+        if ((*app)->websockets != NULL && count < 64)
+            tables[count++] = (*app)->websockets;
+    const tims_websockets_options options = { .server_data = stack,
+                                              .begin = begin_handler,
+                                              .finish = app__finish_request,
+                                              .per_user_max = (size_t)stack->settings.sockets_per_user };
+    stack->websockets = tims_websockets_new(stack->arena, tables, count, &options);
 }
 
 static tims_status compose_pages(app__stack *stack, tims_error *err)
@@ -272,6 +296,8 @@ const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count)
     add_table(&list, tims_auth_routes);
     for (const tims_app *const *app = stack->project->apps; *app != NULL; app++)
         add_table(&list, (*app)->endpoints);
+    const tims_route *websockets = tims_websockets_routes(stack->websockets, &count);
+    add_counted(&list, websockets, count);
     const tims_route *resources = tims_rest_routes(stack->rest, &count);
     add_counted(&list, resources, count);
     const tims_route *pages = tims_pages_routes(stack->pages, &count);
@@ -286,6 +312,8 @@ tims_status app__compose_server(app__stack *stack, tims_error *err)
     tims_status status = compose_auth(stack, err);
     if (status == TIMS_OK)
         status = compose_rest(stack, err);
+    if (status == TIMS_OK)
+        compose_websockets(stack);
     if (status == TIMS_OK)
         status = compose_live(stack, err);
     if (status == TIMS_OK)
@@ -311,6 +339,7 @@ void app__begin_request(tims_request *rq)
     rq->slots[TIMS_SLOT_PAGE] = stack->pages;
     tims_request_set_db(rq, stack->db);
     tims_request_set_rest(rq, stack->rest);
+    tims_request_set_websockets(rq, stack->websockets);
     tims_auth_begin(rq, stack->auth);
 }
 

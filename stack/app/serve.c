@@ -6,6 +6,7 @@
 static tims_status start_loop(tims_loop *loop, const void *data, tims_error *err)
 {
     const app__stack *stack = data;
+    tims_websockets_loop_start(stack->websockets, loop);
     tims_status status = tims_live_loop_start(stack->live, loop, err);
     if (status == TIMS_OK && tims_loop_index(loop) == 0)
         status = tims_pages_start(stack->pages, loop, err);
@@ -19,6 +20,7 @@ static void stop_loop(tims_loop *loop, const void *data)
     const app__stack *stack = data;
     if (tims_loop_index(loop) == 0)
         tims_pages_stop(stack->pages);
+    tims_websockets_loop_stop(stack->websockets, loop);
     tims_live_loop_stop(stack->live, loop);
     tims_auth_loop_stop(stack->auth, loop);
 }

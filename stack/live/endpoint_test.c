@@ -427,7 +427,7 @@ static void a_login_that_ended_during_the_upgrade_does_not_open(void **state)
 
 /* --- backpressure ------------------------------------------------------------------------------------- */
 
-enum { FLOOD_COUNT = 12000, FLOOD_BYTES = 2000 };
+enum { FLOOD_COUNT = 1500, FLOOD_BYTES = 16000 };
 
 /* Sends until the server has not read for a while; returns how many bytes went. */
 static size_t send_until_stalled(int fd, const char *bytes, size_t length)

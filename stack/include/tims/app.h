@@ -17,6 +17,7 @@ typedef struct tims_app {
     const tims_resource *resources;
     const tims_route *endpoints;
     const tims_page_route *pages;
+    const tims_websocket_route *websockets;
     const tims_embedded *migrations; /* TIMS_MIGRATIONS(chat): embedded by the build from <app>/migrations */
     void (*demo)(tims_request *rq);  /* fills in test data; runs once, in a transaction */
 } tims_app;
