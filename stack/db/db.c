@@ -49,15 +49,26 @@ void tims_db_watch_commits(tims_db *db, void (*function)(void *argument), void *
 
 /* --- session ----------------------------------------------------------------------------------------- */
 
-static void end_session(void *argument)
+void tims_db_end_rows(tims_db_session *session)
 {
-    tims_db_session *session = argument;
     TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
     while (session->open_rows != NULL) {
         tims_db_rows *rows = session->open_rows;
         tims_status ignored = tims_db_rows_end(&rows, NULL);
         (void)ignored;
     }
+}
+
+void **tims_db_session_slot(tims_db_session *session)
+{
+    TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
+    return &session->slot;
+}
+
+static void end_session(void *argument)
+{
+    tims_db_session *session = argument;
+    tims_db_end_rows(session);
     while (session->depth > 0)
         tims_db_rollback(session);
     while (session->snapshot_depth > 0)

@@ -269,9 +269,12 @@ tims_status tims_audience_load(tims_db_session *db, const tims_model *model, tim
                                size_t ids_max, tims_audience **ret_audience, tims_error *err)
 {
     TIMS_ASSERT(ids_max <= IDS_MAX);
+    tims_status status = model__note_rule(db, model->read, model, caller, err);
+    if (status != TIMS_OK)
+        return status;
     loader l = { .db = db, .caller = &caller, .ids_max = ids_max, .err = err };
     l.scratch = tims_arena_new(SCRATCH_BYTES_MAX, NULL, NULL);
-    tims_status status = load(&l, model, ret_audience);
+    status = load(&l, model, ret_audience);
     tims_arena_free(&l.scratch);
     return status;
 }

@@ -60,10 +60,11 @@ static void collect(list *l, const tims_rule *rule, const tims_model *model, boo
     }
 }
 
-bool model__dependencies(const tims_model *model, tims_dependency *ret_items, size_t *ret_count)
+bool model__dependencies(const tims_rule *rule, const tims_model *model, tims_dependency *ret_items,
+                         size_t *ret_count)
 {
     list l = { .items = ret_items };
-    collect(&l, model->read, model, false);
+    collect(&l, rule, model, false);
     *ret_count = l.count;
     return !l.overflow;
 }
@@ -71,7 +72,7 @@ bool model__dependencies(const tims_model *model, tims_dependency *ret_items, si
 size_t tims_audience_dependencies(const tims_model *model, tims_dependency ret_items[TIMS_DEPENDENCIES_MAX])
 {
     size_t count;
-    bool fit = model__dependencies(model, ret_items, &count);
+    bool fit = model__dependencies(model->read, model, ret_items, &count);
     TIMS_ASSERT(fit); /* tims_models_new has checked it */
     return count;
 }

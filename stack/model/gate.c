@@ -60,6 +60,9 @@ tims_status tims_query_gate(tims_db_session *db, tims_arena *arena, const tims_q
                             tims_error *err)
 {
     TIMS_ASSERT(tims_query_has_gate(query));
+    tims_status status = model__note_rule(db, query->model->read, query->model, query->caller, err);
+    if (status != TIMS_OK)
+        return status;
     model__sql sql;
     model__sql_init(&sql, arena);
     model__sql_add(&sql, "SELECT ");

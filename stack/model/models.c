@@ -352,7 +352,7 @@ static tims_status check_dependencies(check *c)
     size_t count;
     for (size_t i = 0; i < c->count; i++) {
         c->model = c->models[i];
-        if (!model__dependencies(c->model, items, &count))
+        if (!model__dependencies(c->model->read, c->model, items, &count))
             return rule_problem(c, "read", c->model->read,
                                 "depends on more than 16 columns of other models; make it simpler.");
     }

@@ -297,6 +297,9 @@ static tims_status forbidden(const tims_model *model, tims_error *err)
 tims_status tims_rule_allows(tims_db_session *db, tims_arena *arena, const tims_rule *rule,
                              const tims_model *model, const void *row, tims_caller caller, tims_error *err)
 {
+    tims_status status = model__note_rule(db, rule, model, caller, err);
+    if (status != TIMS_OK)
+        return status;
     model__sql sql;
     model__sql_init(&sql, arena);
     model__sql_add(&sql, "SELECT ");
@@ -306,8 +309,7 @@ tims_status tims_rule_allows(tims_db_session *db, tims_arena *arena, const tims_
         return truth == MODEL__YES ? TIMS_OK : forbidden(model, err);
     tims_sql statement = model__sql_done(&sql);
     tims_db_rows *rows;
-    tims_status status =
-        tims_db_query(db, statement.text, statement.values, statement.value_count, &rows, err);
+    status = tims_db_query(db, statement.text, statement.values, statement.value_count, &rows, err);
     if (status != TIMS_OK)
         return status;
     bool allowed = tims_db_next(rows) && tims_db_get_int(rows, 0) == 1;

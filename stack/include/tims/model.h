@@ -236,6 +236,9 @@ tims_status tims_model_find(tims_db_session *db, tims_arena *arena, const tims_q
                             tims_error *err);
 /* The value of a member as it is bound; strings are borrowed. */
 tims_db_value tims_model_value(const tims_field *field, const void *row);
+/* The text under which a value stands in topics: ids and text as they are, numbers in decimal; data == NULL:
+ * null. */
+tims_str tims_key_text(tims_arena *arena, const tims_db_value *value);
 /* Copies the current result row's columns `first…` (in descriptor order) into a struct. */
 void tims_model_read_row(const tims_model *model, const tims_db_rows *rows, int first, tims_arena *arena,
                          void *ret_row);
@@ -292,6 +295,8 @@ tims_db_session *tims_session_db(tims_request *rq);
 tims_caller tims_caller_of(tims_request *rq); /* set by auth; anonymous otherwise */
 void tims_request_set_caller(tims_request *rq, tims_caller caller);
 void tims_request_set_db(tims_request *rq, tims_db *db);
+/* Instead of a database: somebody else's session, whose snapshot this request reads in. */
+void tims_request_set_session(tims_request *rq, tims_db_session *session);
 
 /* Writes begin the request's transaction at the first of them; it commits before the answer is sent. Call
  * tims_begin first where what you read decides what you write. tims_commit ends it early. Suspend. Raise:
@@ -324,6 +329,35 @@ tims_db_rows *tims_sql_query(tims_request *rq, tims_str sql, const tims_db_value
 int64_t tims_sql_run(tims_request *rq, tims_str sql, const tims_db_value *values, size_t count);
 /* One row as the API shows it. */
 tims_answer tims_answer_row(tims_request *rq, int status, const tims_model *model, const void *row);
+
+/* --- reads as topics: on what an answer depends ------------------------------------------------- */
+
+/* Rows of a model: those whose key column has this text (as tims_key_text writes it), the one with this
+ * primary key, or with `field` NULL all of them. */
+typedef struct tims_topic {
+    const tims_model *model;
+    const tims_field *field;
+    tims_str text;
+} tims_topic;
+enum { TIMS_TOPICS_MAX = 1000 }; /* with more, all of a model's become one */
+
+/* A recorder. While it is set, everything that is read by models on the request or its session notes its
+ * topics: as long as no row changes that has, had or gets one of them, reading again gives the same. Rules
+ * applied for the caller note what they depend on. Writing then raises 500, and so do raw SQL (see
+ * tims_reads_model) and models that are .not_live, whose changes nobody could tell. */
+typedef struct tims_reads tims_reads;
+tims_reads *tims_reads_new(void);
+void tims_reads_free(tims_reads **reads);
+/* From here to tims_reads_end or the end of the request; one at a time. What was noted before stays. */
+void tims_reads_begin(tims_request *rq, tims_reads *reads);
+void tims_reads_end(tims_request *rq);
+const tims_topic *tims_reads_topics(const tims_reads *reads, size_t *ret_count); /* each once; borrowed */
+/* Whether the answer may differ between callers of one class: it was asked who calls, or a rule was applied
+ * that needs to know. */
+bool tims_reads_asked_caller(const tims_reads *reads);
+/* For handlers that use raw SQL where reads are recorded: it reads this model, any row of it. Name all of
+ * them first. Otherwise does nothing. */
+void tims_reads_model(tims_request *rq, const tims_model *model);
 
 /* --- changes: what the feed tells ------------------------------------------------------------- */
 
