@@ -7,7 +7,7 @@ import { isList } from "./documents";
 import { newId } from "./id";
 import { detectPlatform, liveSocketUrl, type Platform } from "./platform";
 import { formatPosition } from "./position";
-import { SAID_MS } from "./rooms";
+import { type JoinOptions, SAID_MS } from "./rooms";
 import { browserStorage, type CacheStorage } from "./storage";
 import { actions, createStore, type LiveState, type TimsStore } from "./store";
 import { browserTabs, Tabs, type TabsPlatform } from "./tabs";
@@ -36,6 +36,8 @@ export interface ClientOptions {
 
 /** Unfollowed documents that are kept for coming back. */
 const KEPT_MAX = 100;
+/** As long a room is stayed in, so that a page which is built anew is not seen to leave. */
+const ROOM_LINGER_MS = 1_000;
 /** A component that comes back within this time finds its subscription still there. */
 const LINGER_MS = 5_000;
 /** Without an answer from the socket by then, a document is read by REST. */
@@ -67,6 +69,7 @@ export class Client {
   private readonly context: ApiContext;
   private readonly users = new Map<string, number>();
   private readonly lingering = new Map<string, ReturnType<typeof setTimeout>>();
+  private readonly rooms = new Map<string, { count: number; options: JoinOptions }>();
   private readonly idle: string[] = [];
   private readonly loading = new Map<string, Promise<void>>();
   private listening = false;
@@ -235,6 +238,47 @@ export class Client {
     }
   }
 
+  // --- rooms ---------------------------------------------------------------------------------------------------
+
+  /** Is present at a detail until the returned function is called. */
+  join(rawUrl: string, options: JoinOptions = {}): () => void {
+    const url = canonicalUrl(rawUrl);
+    const room = { count: (this.rooms.get(url)?.count ?? 0) + 1, options };
+    this.rooms.set(url, room);
+    this.enter(url, options);
+    this.listen();
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      setTimeout(() => this.leaveRoom(url), ROOM_LINGER_MS);
+    };
+  }
+
+  private enter(url: string, options: JoinOptions): void {
+    this.store.dispatch(actions.roomJoined(url));
+    this.whenRestored(() => {
+      if (!this.rooms.has(url)) return;
+      this.connection.start();
+      this.connection.rooms.join(url, options);
+    });
+  }
+
+  private leaveRoom(url: string): void {
+    const room = this.rooms.get(url);
+    if (!room || --room.count > 0) return;
+    this.rooms.delete(url);
+    this.connection.rooms.leave(url);
+    this.store.dispatch(actions.roomLeft(url));
+  }
+
+  /** To those who are in a room that was joined: the newest of a kind counts, nothing is kept. */
+  publish(url: string, kind: string, data: unknown): void {
+    this.connection.rooms.publish(canonicalUrl(url), kind, data);
+  }
+
+  // --- reading by REST -----------------------------------------------------------------------------------------
+
   /** Reads a document by REST into the store. */
   async read(rawUrl: string): Promise<void> {
     const url = canonicalUrl(rawUrl);
@@ -319,6 +363,7 @@ export class Client {
     this.idle.length = 0;
     for (const url of this.users.keys()) this.store.dispatch(actions.documentWanted(url));
     if (this.listening) this.connection.restart();
+    for (const [url, { options }] of this.rooms) this.enter(url, options);
   }
 
   /** The backend ended the session: show nothing private until we know who is here; do not hammer. */
