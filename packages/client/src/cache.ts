@@ -124,14 +124,26 @@ export class Cache {
     }
   }
 
-  /** This tab writes from now on: it has to know how much is there. */
-  async lead(): Promise<void> {
+  /** This tab writes from now on: it has to know how much is there. Answers the tabs whose writes are kept. */
+  async lead(): Promise<string[]> {
+    this.again();
     try {
       const kept = await this.options.storage.read();
-      if (kept) this.measure(kept.records, readContents(kept.records));
+      if (kept?.owner !== this.owner) return [];
+      const contents = readContents(kept.records);
+      this.measure(kept.records, contents);
+      return [...new Set(contents.writes.map(({ tab }) => tab))];
     } catch {
-      // what is not readable is dropped at the next start
+      return []; // what is not readable is dropped at the next start
     }
+  }
+
+  /** Who wrote for us has gone, perhaps with our changes in hand: all of them once more. */
+  again(): void {
+    this.saved = {};
+    this.savedWrites = {};
+    this.seen = {};
+    this.step();
   }
 
   private measure(records: Map<string, string>, { documents }: Contents): void {
@@ -139,13 +151,13 @@ export class Cache {
     this.sizes = new Map(keys.map((key) => [key, records.get(key)?.length ?? 0]));
   }
 
-  /** The writes of one tab, or of all. */
-  async writesOf(tab: string | null): Promise<Mutation[]> {
+  /** The writes of one tab. */
+  async writesOf(tab: string): Promise<Mutation[]> {
     try {
       const kept = await this.options.storage.read();
       if (kept?.owner !== this.owner) return [];
       const { writes } = readContents(kept.records);
-      return writes.filter((write) => tab === null || write.tab === tab).map(({ mutation }) => mutation);
+      return writes.filter((write) => write.tab === tab).map(({ mutation }) => mutation);
     } catch {
       return [];
     }
@@ -165,7 +177,7 @@ export class Cache {
     this.sizes.clear();
     this.generation++;
     this.on = true;
-    return this.then(async () => {
+    return this.queue(async () => {
       await this.options.storage.claim(this.owner);
       const puts = new Map([["user", JSON.stringify(user)]]);
       await this.options.storage.write(this.owner, puts, []);
@@ -173,7 +185,7 @@ export class Cache {
   }
 
   /** One after the other; a failure switches the cache off until the next start or the next person. */
-  private then(work: () => Promise<unknown>): Promise<void> {
+  private queue(work: () => Promise<unknown>): Promise<void> {
     const { generation } = this;
     const done = this.tail
       .then(() => (generation === this.generation ? work() : undefined))
@@ -256,7 +268,7 @@ export class Cache {
 
   /** Own changes, or those that another tab has handed over. */
   write(changes: CacheChanges): Promise<void> {
-    return this.then(async () => {
+    return this.queue(async () => {
       const { puts, gone } = this.bounded(changes);
       const isOurs = await this.options.storage
         .write(this.owner, puts, gone)

@@ -7,9 +7,10 @@ import { isList } from "./documents";
 import { newId } from "./id";
 import { detectPlatform, liveSocketUrl, type Platform } from "./platform";
 import { formatPosition } from "./position";
-import { SAID_MS } from "./rooms";
+import { type JoinOptions, SAID_MS } from "./rooms";
 import { browserStorage, type CacheStorage } from "./storage";
 import { actions, createStore, type LiveState, type TimsStore } from "./store";
+import { browserTabs, Tabs, type TabsPlatform } from "./tabs";
 import type { AnyRow, ListDocument, LiveDocument, MutationMethod, PageData, User } from "./types";
 import { canonicalUrl } from "./url";
 import { type MutateOptions, type MutationResult, Writes } from "./writes";
@@ -28,11 +29,15 @@ export interface ClientOptions {
   socket?: (url: string) => SocketLike;
   /** Where documents and writes survive a restart. Default: the browser's IndexedDB; null: nowhere. */
   cache?: CacheStorage | null;
+  /** How tabs find each other, to share one socket. Default: Web Locks and BroadcastChannel; null: they do not. */
+  tabs?: TabsPlatform | null;
   random?: () => number;
 }
 
 /** Unfollowed documents that are kept for coming back. */
 const KEPT_MAX = 100;
+/** As long a room is stayed in, so that a page which is built anew is not seen to leave. */
+const ROOM_LINGER_MS = 1_000;
 /** A component that comes back within this time finds its subscription still there. */
 const LINGER_MS = 5_000;
 /** Without an answer from the socket by then, a document is read by REST. */
@@ -54,6 +59,8 @@ export class Client {
   readonly id = newId();
   private readonly writes: Writes;
   private readonly cache: Cache | null;
+  private readonly tabsPlatform: TabsPlatform | null;
+  private tabs: { name: string; tabs: Tabs } | null = null;
   private restoring: Promise<void> | null = null;
   private isRestored = false;
   /** A page, a cache or a sign-in has told who is here; before that nobody is known not to be. */
@@ -62,6 +69,7 @@ export class Client {
   private readonly context: ApiContext;
   private readonly users = new Map<string, number>();
   private readonly lingering = new Map<string, ReturnType<typeof setTimeout>>();
+  private readonly rooms = new Map<string, { count: number; options: JoinOptions }>();
   private readonly idle: string[] = [];
   private readonly loading = new Map<string, Promise<void>>();
   private listening = false;
@@ -73,14 +81,22 @@ export class Client {
     this.context = { platform: this.platform, csrf: () => this.state.csrf, fetch: options.fetch };
     this.isKnown = Boolean(options.pageData);
     const storage = options.cache === undefined ? browserStorage() : options.cache;
-    this.cache = storage && new Cache({ storage, tab: this.id, state: () => this.state });
+    this.cache =
+      storage &&
+      new Cache({
+        storage,
+        tab: this.id,
+        state: () => this.state,
+        forward: (changes) => this.tabs?.tabs.save(changes) === true,
+      });
+    this.tabsPlatform = options.tabs === undefined ? browserTabs() : options.tabs;
     if (this.cache) this.store.subscribe(() => this.cache?.step());
     this.writes = new Writes(this.store, (method, url, call) => this.api(method, url, call));
     this.connection = new LiveConnection({
       url: () => liveSocketUrl(this.platform),
       token: () => this.platform.token.get(),
       events: this.events(),
-      socket: options.socket,
+      socket: () => this.openSocket(),
       backoff: { random: options.random },
     });
   }
@@ -111,10 +127,42 @@ export class Client {
     if (this.isKnown && !cache.isOf(this.state.user)) return cache.begin(this.state.user);
     if (!contents) return;
     const { user, documents } = contents;
-    const mutations = contents.writes.map(({ mutation }) => mutation);
+    // Among tabs each has its own; those of tabs that are gone are for the one that leads, see adopt.
+    const mutations = this.tabsPlatform ? [] : contents.writes.map(({ mutation }) => mutation);
     this.store.dispatch(actions.restored({ user: this.isKnown ? undefined : user, documents, mutations }));
     this.isKnown = true;
     for (const { url } of documents) if (!this.users.has(url)) this.keep(url);
+  }
+
+  // --- tabs ----------------------------------------------------------------------------------------------------
+
+  private openSocket(): SocketLike {
+    const url = liveSocketUrl(this.platform);
+    const make = () => this.options.socket?.(url) ?? (new WebSocket(url) as unknown as SocketLike);
+    if (!this.tabsPlatform || !this.isKnown) return make();
+    const name = `tims ${url} ${this.state.user?.id ?? ""}`;
+    if (this.tabs?.name !== name) this.joinTabs(name, this.tabsPlatform, make);
+    return this.tabs?.tabs.open() ?? make();
+  }
+
+  private joinTabs(name: string, platform: TabsPlatform, make: () => SocketLike): void {
+    this.tabs?.tabs.close();
+    const tabs = new Tabs(name, this.id, platform, make, {
+      onLead: () => void this.cache?.lead().then((others) => others.map((tab) => tabs.watch(tab))),
+      onLeader: () => this.cache?.again(),
+      onSave: (changes) => void this.cache?.write(changes),
+      onTabGone: (tab) => void this.adopt(tab),
+      onSession: () => void this.sessionEnded(),
+    });
+    this.tabs = { name, tabs };
+  }
+
+  /** Writes of a tab that is gone are this one's to send. */
+  private async adopt(tab: string): Promise<void> {
+    const mutations = (await this.cache?.writesOf(tab)) ?? [];
+    if (mutations.length === 0) return;
+    this.store.dispatch(actions.restored({ documents: [], mutations }));
+    if (this.state.connection.status === "live") void this.resend();
   }
 
   // --- live documents ------------------------------------------------------------------------------------------
@@ -150,7 +198,10 @@ export class Client {
   }
 
   private whenRestored(work: () => void): void {
-    if (!this.cache || this.isRestored) return work();
+    if (!this.cache || this.isRestored) {
+      work();
+      return;
+    }
     const timer = new Promise((resolve) => setTimeout(resolve, RESTORE_MS));
     void Promise.race([this.restore(), timer]).then(() => {
       this.isRestored = true;
@@ -186,6 +237,47 @@ export class Client {
         this.store.dispatch(actions.documentDropped(oldest));
     }
   }
+
+  // --- rooms ---------------------------------------------------------------------------------------------------
+
+  /** Is present at a detail until the returned function is called. */
+  join(rawUrl: string, options: JoinOptions = {}): () => void {
+    const url = canonicalUrl(rawUrl);
+    const room = { count: (this.rooms.get(url)?.count ?? 0) + 1, options };
+    this.rooms.set(url, room);
+    this.enter(url, options);
+    this.listen();
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      setTimeout(() => this.leaveRoom(url), ROOM_LINGER_MS);
+    };
+  }
+
+  private enter(url: string, options: JoinOptions): void {
+    this.store.dispatch(actions.roomJoined(url));
+    this.whenRestored(() => {
+      if (!this.rooms.has(url)) return;
+      this.connection.start();
+      this.connection.rooms.join(url, options);
+    });
+  }
+
+  private leaveRoom(url: string): void {
+    const room = this.rooms.get(url);
+    if (!room || --room.count > 0) return;
+    this.rooms.delete(url);
+    this.connection.rooms.leave(url);
+    this.store.dispatch(actions.roomLeft(url));
+  }
+
+  /** To those who are in a room that was joined: the newest of a kind counts, nothing is kept. */
+  publish(url: string, kind: string, data: unknown): void {
+    this.connection.rooms.publish(canonicalUrl(url), kind, data);
+  }
+
+  // --- reading by REST -----------------------------------------------------------------------------------------
 
   /** Reads a document by REST into the store. */
   async read(rawUrl: string): Promise<void> {
@@ -265,11 +357,13 @@ export class Client {
     this.store.dispatch(actions.sessionChanged({ user, csrf }));
     if (!changed && token) this.connection.auth(token);
     this.isKnown = true;
+    if (changed) this.tabs?.tabs.sessionChanged();
     if (this.isRestored && !this.cache?.isOf(user)) void this.cache?.begin(user);
     if (!changed) return;
     this.idle.length = 0;
     for (const url of this.users.keys()) this.store.dispatch(actions.documentWanted(url));
     if (this.listening) this.connection.restart();
+    for (const [url, { options }] of this.rooms) this.enter(url, options);
   }
 
   /** The backend ended the session: show nothing private until we know who is here; do not hammer. */
@@ -379,6 +473,7 @@ export class Client {
     for (const timer of this.lingering.values()) clearTimeout(timer);
     this.lingering.clear();
     this.connection.stop();
+    this.tabs?.tabs.close();
   }
 }
 

@@ -7,6 +7,7 @@ export {
   createClient,
   type Session,
 } from "./client";
+export type { Present } from "./frames";
 export { newId } from "./id";
 export {
   detectPlatform,
@@ -22,6 +23,7 @@ export {
   type LiveResult,
   type Mutate,
   PageProvider,
+  type RoomResult,
   useClient,
   useComputed,
   useConnection,
@@ -30,10 +32,14 @@ export {
   usePageData,
   usePageParams,
   usePageValue,
+  useRoom,
   useUser,
+  useWrites,
 } from "./react";
+export type { JoinOptions, Said } from "./rooms";
 export { browserStorage, type CacheStorage, type Kept, MemoryStorage } from "./storage";
 export type { LiveState, PageState, RootState, TimsStore } from "./store";
+export { browserTabs, type TabsPlatform } from "./tabs";
 export type {
   AnyRow,
   ConnectionState,

@@ -4,6 +4,8 @@ import { createContext, type ReactNode, useCallback, useContext, useEffect, useM
 import { Provider, useSelector } from "react-redux";
 import type { Client } from "./client";
 import type { DocumentState } from "./documents";
+import type { Present } from "./frames";
+import { EMPTY_ROOM, type JoinOptions, type RoomState, type Said } from "./rooms";
 import type { PageState, RootState } from "./store";
 import type {
   AnyRow,
@@ -93,6 +95,36 @@ export function useComputed<T>(url: string | null): ComputedResult<T> {
   }, [document]);
 }
 
+export interface RoomResult {
+  /** joining: not answered yet, or the connection is away · live · error: refused or gone, see `problem`. */
+  status: RoomState["status"];
+  /** Who is present, oneself too; empty when there are too many to be named. */
+  users: Present[];
+  count: number;
+  /** What others have said in the last seconds: of one user and kind the newest. */
+  said: Said[];
+  problem: Problem | null;
+  /** To the others, as often as one likes: of one kind the newest counts, the same again is sent every two seconds. */
+  publish: (kind: string, data: unknown) => void;
+}
+
+/** Presence and passing messages at a detail's URL. null: no room is joined. */
+export function useRoom(url: string | null, options: JoinOptions = {}): RoomResult {
+  const client = useClient();
+  const key = url === null ? null : canonicalUrl(url);
+  const text = JSON.stringify(options); // the same options are the same, though made anew at every render
+  useEffect(
+    () => (key === null ? undefined : client.join(key, JSON.parse(text) as JoinOptions)),
+    [client, key, text],
+  );
+  const room = useSelector((root: RootState) => (key === null ? undefined : root.tims.rooms[key]));
+  const publish = useCallback(
+    (kind: string, data: unknown) => key !== null && client.publish(key, kind, data),
+    [client, key],
+  );
+  return useMemo(() => ({ ...(room ?? EMPTY_ROOM), publish }), [room, publish]);
+}
+
 export interface Mutate<B extends object, T> {
   (body?: B | null, options?: MutateOptions): Promise<MutationResult<T>>;
   /** Calls of this hook that are on their way. */
@@ -134,6 +166,12 @@ export function useMutation<T = AnyRow, B extends object = Record<string, unknow
     () => Object.assign(call.bind(null), { sending: sending > 0, problem, reset }),
     [call, sending, problem, reset],
   );
+}
+
+/** All writes that are on their way or have failed, the oldest first: also those that no list on the screen shows. */
+export function useWrites(): Mutation[] {
+  const mutations = useSelector((root: RootState) => root.tims.mutations);
+  return useMemo(() => Object.values(mutations).filter(({ kind }) => kind !== "call"), [mutations]);
 }
 
 export function useUser(): User | null {

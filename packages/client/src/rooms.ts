@@ -10,6 +10,8 @@ import type { Problem } from "./types";
 
 /** The backend tells what was said four times a second; more often than that nobody hears. */
 const PUBLISH_MS = 250;
+/** The same again sooner than that is no news. */
+const RENEW_MS = 2_000;
 /** What was said in passing is past by then. */
 export const SAID_MS = 6_000;
 
@@ -47,13 +49,20 @@ export interface RoomEvents {
   onRoomError(facts: { url: string; problem: Problem }): void;
 }
 
+/** What was last published of a kind, and what waits for the end of the pause after it. */
+interface Spoken {
+  text: string;
+  at_ms: number;
+  timer: ReturnType<typeof setTimeout> | undefined;
+  waits: { data: unknown } | undefined;
+}
+
 interface Room {
   id: number;
   url: string;
   options: JoinOptions;
   joined: boolean;
-  /** By kind: what waits, and until when. */
-  pauses: Map<string, { timer: ReturnType<typeof setTimeout>; data?: unknown; waits: boolean }>;
+  spoken: Map<string, Spoken>;
 }
 
 export class Rooms {
@@ -70,7 +79,7 @@ export class Rooms {
     const held = this.byUrl.get(url);
     if (held && JSON.stringify(held.options) === JSON.stringify(options)) return;
     if (held?.joined) this.link.send({ t: "leave", room: held.id });
-    const room: Room = { id: 0, url, options, joined: false, pauses: held?.pauses ?? new Map() };
+    const room: Room = { id: 0, url, options, joined: false, spoken: held?.spoken ?? new Map() };
     this.byUrl.set(url, room);
     if (this.link.welcomed) this.enter(room);
   }
@@ -83,22 +92,27 @@ export class Rooms {
     if (room.joined) this.link.send({ t: "leave", room: room.id });
   }
 
-  /** At once, or at the end of the pause after the last one of its kind; in between the newest replaces the others. */
+  /**
+   * At once, or at the end of the pause after the last one of its kind; in between the newest replaces the others.
+   * May be called at every key stroke.
+   */
   publish(url: string, kind: string, data: unknown): void {
     const room = this.byUrl.get(url);
     if (!room?.joined) return; // what is said in passing is not kept for later
-    const pause = room.pauses.get(kind);
-    if (pause) {
-      Object.assign(pause, { data, waits: true });
+    const text = JSON.stringify(data);
+    const last = room.spoken.get(kind);
+    if (last?.timer !== undefined) {
+      last.waits = last.text === text ? undefined : { data };
       return;
     }
+    if (last?.text === text && Date.now() - last.at_ms < RENEW_MS) return;
     this.link.send({ t: "publish", room: room.id, kind, data });
-    const timer = setTimeout(() => {
-      const ended = room.pauses.get(kind);
-      room.pauses.delete(kind);
-      if (ended?.waits) this.publish(url, kind, ended.data);
+    const spoken: Spoken = { text, at_ms: Date.now(), timer: undefined, waits: undefined };
+    spoken.timer = setTimeout(() => {
+      spoken.timer = undefined;
+      if (spoken.waits) this.publish(url, kind, spoken.waits.data);
     }, PUBLISH_MS);
-    room.pauses.set(kind, { timer, waits: false });
+    room.spoken.set(kind, spoken);
   }
 
   begin(): void {
@@ -113,8 +127,8 @@ export class Rooms {
   }
 
   private hush(room: Room): void {
-    for (const { timer } of room.pauses.values()) clearTimeout(timer);
-    room.pauses.clear();
+    for (const { timer } of room.spoken.values()) clearTimeout(timer);
+    room.spoken.clear();
   }
 
   private enter(room: Room): void {

@@ -232,7 +232,7 @@ const slice = createSlice({
         state.documents[action.payload.url] = mergePage(plain(document), action.payload.page);
     },
     roomJoined(state, action: PayloadAction<string>) {
-      state.rooms[action.payload] = EMPTY_ROOM;
+      if (state.rooms[action.payload]?.status !== "live") state.rooms[action.payload] = EMPTY_ROOM;
     },
     roomLeft(state, action: PayloadAction<string>) {
       delete state.rooms[action.payload];

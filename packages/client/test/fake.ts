@@ -25,6 +25,7 @@ export class FakeSocket implements SocketLike {
     this.readyState = 3;
   }
   open(): void {
+    if (this.readyState === 1) return;
     this.readyState = 1;
     this.onopen?.();
   }
