@@ -59,6 +59,8 @@ export function drawUrl(random: Random, world: World, history: History, pools: P
   if (random.chance(0.1)) query.set("total", "false");
   const references = model.fields.filter((field) => field.to && !field.hidden);
   if (references.length > 0 && random.chance(0.3)) query.set("include", random.pick(references).name);
+  const visible = model.fields.filter((field) => !field.hidden).map((field) => field.name);
+  if (random.chance(0.08)) query.set("fields", random.some(visible).join(",") || "id");
   query.sort();
   return query.size > 0 ? `${resource.path}?${query}` : resource.path;
 }
