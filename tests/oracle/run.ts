@@ -23,6 +23,7 @@ export interface RunOptions {
 }
 
 export interface RunReport {
+  exact: boolean;
   checked: number;
   passedOver: number;
   kept: number;
@@ -267,8 +268,9 @@ class Run {
         const name = `${outcome} ${problem}`.trim();
         writes[name] = (writes[name] ?? 0) + 1;
       }
-    const { checked, passedOver, kept } = this.checker;
+    const { exact, checked, passedOver, kept } = this.checker;
     return {
+      exact,
       checked,
       passedOver,
       kept,
