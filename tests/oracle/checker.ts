@@ -28,7 +28,7 @@ export class Checker {
   kept = 0;
   private readonly world: World;
   private readonly history: History;
-  private readonly exact: boolean;
+  readonly exact: boolean;
   private readonly moments = new Map<number, Moment>();
   private claims: Claim[] = [];
 

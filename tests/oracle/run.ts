@@ -23,6 +23,7 @@ export interface RunOptions {
 }
 
 export interface RunReport {
+  exact: boolean;
   checked: number;
   passedOver: number;
   kept: number;
@@ -140,6 +141,11 @@ class Run {
   // A claim that is wrong is found inside an event of a client, so it is kept and thrown where somebody waits.
   check(): void {
     if (this.failure) throw this.failure;
+    const { exitCode, signalCode } = this.server.process;
+    if (exitCode !== null || signalCode !== null)
+      throw new Divergence(
+        `the server has ended (${exitCode ?? signalCode}):\n${this.server.output().slice(-2000)}`,
+      );
     this.checker.work();
   }
 
@@ -151,10 +157,10 @@ class Run {
 
   async trouble(): Promise<void> {
     const { chaos } = this;
-    const until = Date.now() + ROUND_MS;
+    const until = Date.now() + Math.min(ROUND_MS, this.options.seconds * 1000);
     while (Date.now() < until) {
       this.history.poll();
-      if (chaos.chance(0.7)) this.writer.step();
+      for (let steps = chaos.between(0, 4); steps > 0; steps--) this.writer.step();
       if (chaos.chance(0.5)) chaos.pick(this.actors).mutate(this.history, this.pools);
       if (chaos.chance(0.08)) this.disturb(chaos.pick(this.actors));
       if (chaos.chance(0.08)) chaos.pick(this.actors).follow(this.drawUrl(chaos));
@@ -262,8 +268,9 @@ class Run {
         const name = `${outcome} ${problem}`.trim();
         writes[name] = (writes[name] ?? 0) + 1;
       }
-    const { checked, passedOver, kept } = this.checker;
+    const { exact, checked, passedOver, kept } = this.checker;
     return {
+      exact,
       checked,
       passedOver,
       kept,

@@ -1,4 +1,4 @@
-// urls.ts: what a client may follow: lists with filters, orders, searches, windows and includes, and details.
+// urls.ts: what a client may follow: lists with filters, orders, searches, windows, fields and includes, and details.
 import { hasRange } from "./evaluate.ts";
 import type { History } from "./history.ts";
 import type { Random } from "./random.ts";
@@ -46,6 +46,13 @@ function drawOrder(random: Random, resource: Resource): string {
   return order.map((name) => (random.chance(0.5) ? "-" : "") + name).join(",");
 }
 
+// The client puts rows in order by what it is given of them, so what a list is ordered by is always among them.
+function drawFields(random: Random, model: Model, order: string): string {
+  const ordered = order.split(",").map((name) => name.replace("-", ""));
+  const visible = model.fields.filter((field) => !field.hidden).map((field) => field.name);
+  return visible.filter((name) => ordered.includes(name) || random.chance(0.5)).join(",");
+}
+
 export function drawUrl(random: Random, world: World, history: History, pools: Pools): string {
   const resource = random.pick(world.resources);
   const model = modelOf(world, resource.model);
@@ -59,6 +66,7 @@ export function drawUrl(random: Random, world: World, history: History, pools: P
   if (random.chance(0.1)) query.set("total", "false");
   const references = model.fields.filter((field) => field.to && !field.hidden);
   if (references.length > 0 && random.chance(0.3)) query.set("include", random.pick(references).name);
+  if (random.chance(0.08)) query.set("fields", drawFields(random, model, query.get("order") ?? model.order));
   query.sort();
   return query.size > 0 ? `${resource.path}?${query}` : resource.path;
 }
