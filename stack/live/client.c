@@ -336,6 +336,7 @@ static void go_on(live__step *step, live__subscriber *subscriber, const live__jo
         return;
     }
     send_ops(step, subscriber, "resumed", &ops, true);
+    live__view_reset_included(subscriber->view);
     atomic_fetch_add(&step->live->metrics.resumes, 1);
 }
 
@@ -419,10 +420,14 @@ static void catch_up(live__step *step, live__client *client, const live__job *jo
         const char *reason = "too_far";
         live__view *view = subscriber->view;
         tims_buf_init(&ops, step->rq->arena, OPS_BYTES_MAX);
-        if (view != NULL && live__resume(step, subscriber, job->limit, view->window.limit, &ops, &reason))
+        bool goes_on =
+            view != NULL && live__resume(step, subscriber, job->limit, view->window.limit, &ops, &reason);
+        if (goes_on) {
             send_ops(step, subscriber, "resumed", &ops, false);
-        else
+            live__view_reset_included(view);
+        } else {
             start_again(step, subscriber, view != NULL ? reason : "access", false);
+        }
     }
     live__item item = { .kind = LIVE__ITEM_CAUGHT_UP, .session = client->session, .answers = true };
     (void)live__deliver(step->engine, client->hub, item);

@@ -120,11 +120,12 @@ tims_id live__row_id(const tims_model *model, const void *row);
 /* --- topics.c: from what changed to who cares ------------------------------------------------- */
 
 typedef enum live__hook_kind {
-    LIVE__HOOK_ROWS,    /* rows of a view's query */
-    LIVE__HOOK_ACCESS,  /* rows on which a view's audience depends */
-    LIVE__HOOK_INCLUDE, /* rows a view's document includes */
-    LIVE__HOOK_GATE,    /* rows on which a subscriber's gate depends */
-    LIVE__HOOK_LOGIN    /* the user or the login of a client */
+    LIVE__HOOK_ROWS,           /* rows of a view's query */
+    LIVE__HOOK_ACCESS,         /* rows on which a view's audience depends */
+    LIVE__HOOK_INCLUDE,        /* rows a view's document includes */
+    LIVE__HOOK_INCLUDE_ACCESS, /* rows on which it depends whether they may be read */
+    LIVE__HOOK_GATE,           /* rows on which a subscriber's gate depends */
+    LIVE__HOOK_LOGIN           /* the user or the login of a client */
 } live__hook_kind;
 
 typedef struct live__topic live__topic;
@@ -178,6 +179,7 @@ void live__op_del(tims_buf *out, live__address to, tims_id id);
 void live__op_total(tims_buf *out, live__address to, int64_t total);
 void live__op_end(tims_buf *out, live__address to, bool end);
 void live__op_include(tims_buf *out, live__address to, const tims_field *field, const void *row);
+void live__op_exclude(tims_buf *out, live__address to, const tims_field *field, tims_id id);
 /* What a client is told of a window beside its rows. */
 typedef struct live__facts {
     const tims_live_query *query;

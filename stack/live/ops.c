@@ -111,6 +111,14 @@ void live__op_include(tims_buf *out, live__address to, const tims_field *field, 
     tims_buf_append_char(out, '}');
 }
 
+void live__op_exclude(tims_buf *out, live__address to, const tims_field *field, tims_id id)
+{
+    begin(out, to, "exclude");
+    tims_buf_print(out, ",\"field\":\"%s\"", field->name);
+    add_id(out, id);
+    tims_buf_append_char(out, '}');
+}
+
 void live__op_load(tims_buf *out, live__address to, const live__facts *facts, uint64_t view,
                    tims_str document, const char *reason)
 {

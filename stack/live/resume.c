@@ -31,6 +31,7 @@ typedef struct gathering {
     live__view *view;
     live__held changed, departed;
     const char *reason;
+    bool includes_changed;
 } gathering;
 
 static void release_gathering(void *argument)
@@ -92,6 +93,10 @@ static bool gather(void *argument, const live__batch *batch, const live__change 
         g->reason = "access";
         return false;
     }
+    for (size_t i = 0; i < view->include_access_count; i++)
+        if (view->include_access[i].dependency->model == change->model &&
+            live__dependency_concerns(view->include_access[i].dependency, change, caller))
+            g->includes_changed = true;
     gather_row(g, change);
     gather_include(g, change);
     return true;
@@ -160,6 +165,8 @@ bool live__resume(live__step *step, live__subscriber *subscriber, int64_t from, 
     if (view->query.is_detail)
         held = 1;
     write_difference(g, held, out, to);
+    if (g->includes_changed)
+        live__view_want_shown(step, view);
     live__view_write_includes(step, view, out, to);
     if (view->query.with_total && g->changed.count > 0)
         live__op_total(out, to, view->total);

@@ -104,6 +104,27 @@ static void hang_the_rest(live__view *view)
     }
 }
 
+/* Whether an included row may be read can change without it. */
+static void hang_include_access(live__view *view)
+{
+    size_t counts[TIMS_LIVE_INCLUDES_MAX], total = 0, at = 0;
+    const live__dependency *lists[TIMS_LIVE_INCLUDES_MAX];
+    for (size_t i = 0; i < view->query.include_count; i++) {
+        lists[i] = live__dependencies_of(view->live, view->query.includes[i]->to, &counts[i]);
+        total += counts[i];
+    }
+    view->include_access = TIMS_NEW_ARRAY(view->arena, live__include_access, total + 1);
+    view->include_access_count = total;
+    for (size_t i = 0; i < view->query.include_count; i++)
+        for (size_t k = 0; k < counts[i]; k++, at++) {
+            live__include_access *access = &view->include_access[at];
+            access->dependency = &lists[i][k];
+            access->hook =
+                (live__hook){ .owner = view, .kind = LIVE__HOOK_INCLUDE_ACCESS, .index = (uint32_t)at };
+            live__dependency_hook(view->live->engine.topics, &access->hook, access->dependency, view->reader);
+        }
+}
+
 bool live__view_depends_on(const live__view *view, const tims_model *model)
 {
     bool depends = view->query.query.model == model;
@@ -111,6 +132,8 @@ bool live__view_depends_on(const live__view *view, const tims_model *model)
         depends = depends || view->dependencies[i].model == model;
     for (size_t i = 0; i < view->query.include_count; i++)
         depends = depends || view->query.includes[i]->to == model;
+    for (size_t i = 0; i < view->include_access_count; i++)
+        depends = depends || view->include_access[i].dependency->model == model;
     return depends;
 }
 
@@ -287,6 +310,7 @@ static live__view *load_view(live__step *step, holder *held, const tims_live_que
         live__view_read_audience(step, view);
     }
     hang_the_rest(view);
+    hang_include_access(view);
     live__view_read_window(step, view);
     view->include_touches = NULL; /* documents carry them */
     live__view_count(step, view);
@@ -340,6 +364,8 @@ void live__view_free(live__view **view)
         live__topics_remove(topics, &old->include_hooks[i]);
         live__held_free(&old->included[i]);
     }
+    for (size_t i = 0; i < old->include_access_count; i++)
+        live__topics_remove(topics, &old->include_access[i].hook);
     tims_audience_free(&old->audience);
     live__window_clear(&old->window);
     free(old->document);

@@ -31,6 +31,10 @@ void live__view_touch(live__step *step, live__hook *hook, const live__change *ch
         if (change->row == NULL || !live__held_has(&view->included[hook->index], change->id))
             return;
         live__view_want(step, view, hook->index, change->id);
+    } else if (hook->kind == LIVE__HOOK_INCLUDE_ACCESS) {
+        if (!live__dependency_concerns(view->include_access[hook->index].dependency, change, view->reader))
+            return;
+        view->includes_changed = true;
     } else if (hook->kind == LIVE__HOOK_ACCESS) {
         if (!live__dependency_concerns(&view->dependencies[hook->index], change, view->reader))
             return;
@@ -215,7 +219,8 @@ static void settle(live__view *view, int64_t total_before, bool end_before)
 static void clear_marks(live__view *view)
 {
     view->touches = view->include_touches = NULL;
-    view->must_reread = view->must_count = view->must_load = view->audience_changed = false;
+    view->must_reread = view->must_count = view->must_load = view->audience_changed = view->includes_changed =
+        false;
 }
 
 static void forget_document(live__view *view)
@@ -262,6 +267,8 @@ static void bring_on(live__step *step, live__view *view)
     write_puts(step, view, &before, false);
     if (view->query.with_total && (again || view->must_count || view->window.complete))
         live__view_count(step, view);
+    if (view->includes_changed)
+        live__view_want_shown(step, view);
     live__view_write_includes(step, view, &view->ops, address_of(view));
     settle(view, total, end);
 }

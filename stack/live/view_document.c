@@ -54,6 +54,13 @@ void live__view_want_all(live__step *step, live__view *view, const void *row)
     }
 }
 
+void live__view_want_shown(live__step *step, live__view *view)
+{
+    for (uint32_t i = 0; i < view->query.include_count; i++)
+        for (size_t k = 0; k < view->included[i].count; k++)
+            live__view_want(step, view, i, view->included[i].ids[k]);
+}
+
 void live__view_note(live__step *step, live__view *view, const void *row)
 {
     for (uint32_t i = 0; i < view->query.include_count; i++) {
@@ -61,6 +68,26 @@ void live__view_note(live__step *step, live__view *view, const void *row)
         if (live__reference_of(view->query.includes[i], row, &id) && live__held_add(&view->included[i], id))
             live__view_want(step, view, i, id);
     }
+}
+
+static bool is_among(const tims_model *model, const void *rows, size_t count, const tims_db_value *id)
+{
+    for (size_t i = 0; i < count; i++) {
+        char text[TIMS_ID_TEXT_LENGTH];
+        tims_id_format(live__row_id(model, (const char *)rows + i * model->size), text);
+        if (memcmp(text, id->id_text, sizeof text) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* It is gone, or not the reader's to see: if the client has been given it, it lets go of it. */
+static void write_exclude(const tims_field *field, const tims_db_value *value, tims_buf *out,
+                          live__address to)
+{
+    tims_id id;
+    if (tims_id_parse((tims_str){ value->id_text, TIMS_ID_TEXT_LENGTH }, &id))
+        live__op_exclude(out, to, field, id);
 }
 
 static void write_some(live__step *step, const live__view *view, uint32_t include, const tims_db_value *ids,
@@ -78,6 +105,9 @@ static void write_some(live__step *step, const live__view *view, uint32_t includ
     tims_check(step->rq, tims_model_select(step->db, step->rq->arena, &query, &rows, &row_count, &err), &err);
     for (size_t i = 0; i < row_count; i++)
         live__op_include(out, to, field, (char *)rows + i * field->to->size);
+    for (size_t i = 0; i < count && row_count < count; i++)
+        if (!is_among(field->to, rows, row_count, &ids[i]))
+            write_exclude(field, &ids[i], out, to);
 }
 
 void live__view_write_includes(live__step *step, live__view *view, tims_buf *out, live__address to)

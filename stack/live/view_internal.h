@@ -60,6 +60,11 @@ void live__dependency_hook(live__topics *topics, live__hook *hook, const live__d
 
 /* --- view.c, view_apply.c, view_document.c: one live result ------------------------------------ */
 
+typedef struct live__include_access {
+    live__hook hook;
+    const live__dependency *dependency;
+} live__include_access;
+
 /* Something that a step has to tell a view's readers about. */
 typedef struct live__touch {
     struct live__touch *next;
@@ -85,6 +90,8 @@ struct live__view {
     live__hook access_hooks[TIMS_DEPENDENCIES_MAX];
     size_t dependency_count;
     live__hook include_hooks[TIMS_LIVE_INCLUDES_MAX];
+    struct live__include_access *include_access; /* what the rules of included models depend on */
+    size_t include_access_count;
     live__held included[TIMS_LIVE_INCLUDES_MAX];
     live__window window;
     int64_t total;
@@ -97,7 +104,7 @@ struct live__view {
     int64_t idle_since_us;
     bool is_idle;
     /* within one step */
-    bool is_dirty, must_reread, must_count, must_load, audience_changed;
+    bool is_dirty, must_reread, must_count, must_load, audience_changed, includes_changed;
     live__view *next_dirty;
     struct live__touch *touches;
     struct live__touch *include_touches;
@@ -134,9 +141,11 @@ tims_str live__closed_document(live__step *step, tims_str url, tims_caller calle
 /* Rows of the window by id, in full, in the step's snapshot. Raises. */
 void live__view_select(live__step *step, const live__view *view, const tims_id *ids, size_t count,
                        void **ret_rows, size_t *ret_count);
-/* Rows that a row points at: those that the clients have not been given yet; all of them; one of them. They
- * are written by _write_includes. */
+/* Rows that a row points at: those that the clients have not been given yet; all of them; one of them; and
+ * all that the clients have been given. They are written by _write_includes, or excluded if they may not be
+ * read. */
 void live__view_note(live__step *step, live__view *view, const void *row);
+void live__view_want_shown(live__step *step, live__view *view);
 void live__view_want_all(live__step *step, live__view *view, const void *row);
 void live__view_want(live__step *step, live__view *view, uint32_t include, tims_id id);
 /* The row that a reference points at. False: at none. */
