@@ -111,13 +111,14 @@ static bool accept_parameter(offer *o, const parameter *p)
     return is_new;
 }
 
-/* One form of one extension. False: the header is malformed. */
+/* One form of one extension; a list may have empty places. False: the header is malformed. */
 static bool take_offer(tims_str *rest, offer *ret)
 {
-    *ret = (offer){ .is_deflate = tims_str_equal(take_token(rest), TIMS_STR("permessage-deflate")) };
+    tims_str name = take_token(rest);
+    *ret = (offer){ .is_deflate = tims_str_equal(name, TIMS_STR("permessage-deflate")) };
     while (take_char(rest, ';')) {
         parameter p;
-        if (!take_parameter(rest, &p))
+        if (name.length == 0 || !take_parameter(rest, &p))
             return false;
         if (ret->is_deflate && !accept_parameter(ret, &p))
             ret->is_declined = true;
