@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -146,6 +147,8 @@ static void read_text(run *r, client *c, const char *text, size_t length)
     }
 }
 
+static const char empty_pong[6] = { (char)0x8a, (char)0x80 }; /* the pings are empty too */
+
 /* Takes whole frames off the front of the buffer. */
 static void read_frames(run *r, client *c)
 {
@@ -169,6 +172,8 @@ static void read_frames(run *r, client *c)
             break;
         if ((frame[0] & 15) == 1)
             read_text(r, c, c->buffer + at + head, (size_t)length);
+        else if ((frame[0] & 15) == 9)
+            send_all(c->fd, empty_pong, sizeof empty_pong);
         at += head + (size_t)length;
     }
     c->length -= at;
@@ -299,11 +304,14 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Waits for a line on standard input, so that the caller can look at the idle server. */
-static void wait_for_caller(void)
+/* Waits for a line on standard input, so that the caller can look at the idle server; answers its pings. */
+static void wait_for_caller(run *r)
 {
+    struct pollfd line = { .fd = STDIN_FILENO, .events = POLLIN };
     printf("connected\n");
     fflush(stdout);
+    while (poll(&line, 1, 0) == 0)
+        poll_once(r, 100);
     if (getchar() == EOF)
         exit(0);
 }
@@ -325,7 +333,7 @@ int main(int argc, char **argv)
     r.clients = calloc(r.count, sizeof *r.clients);
     r.latencies_us = malloc(LATENCIES_MAX * sizeof *r.latencies_us);
     connect_all(&r);
-    wait_for_caller();
+    wait_for_caller(&r);
     uint64_t start = now_ns(), warm = start + 1000000000u, end = warm + seconds * 1000000000u,
              counted_from = 0;
     uint64_t counted_at = 0;

@@ -1,7 +1,7 @@
 /* main.c: the stack's websocket transport alone: what one client sends goes to all, as one shared frame. Set
  * against limit/fanout.c it shows what the transport costs, without rules, positions and a database.
  *
- *   relay PORT [compress] */
+ *   relay PORT [PING_MS [compress]] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,11 +60,14 @@ int main(int argc, char **argv)
     const tims_route *routes[] = { &route };
     tims_server_options options;
     tims_error err = { 0 };
-    int64_t port = 0;
-    if (argc < 2 || !tims_str_to_int(tims_str_from(argv[1]), 1, 65535, &port)) {
-        fprintf(stderr, "relay PORT [compress]\n");
+    int64_t port = 0, ping_ms = 0;
+    if (argc < 2 || !tims_str_to_int(tims_str_from(argv[1]), 1, 65535, &port) ||
+        (argc > 2 && !tims_str_to_int(tims_str_from(argv[2]), 0, 3600000, &ping_ms))) {
+        fprintf(stderr, "relay PORT [PING_MS [compress]]\n");
         return 2;
     }
+    r.options.ping_ms = (uint32_t)ping_ms;
+    r.options.compress = argc > 3;
     tims_server_options_default(&options);
     options.host = TIMS_STR("127.0.0.1");
     options.port = (uint16_t)port;
