@@ -236,10 +236,15 @@ static void one_frame_serves_sockets_with_and_without_compression(void **state)
         { OFFER("permessage-deflate; server_max_window_bits=9"), 0 }, /* longer than its window */
         { TEST_HANDSHAKE("/plain", ""), 0 },
     };
-    for (int i = 0; i < 40; i++) {
-        int fd = test_upgrade(*state, rows[i % 4].handshake, NULL, 0), bits = rows[i % 4].bits;
-        test_send_text(fd, "shared");
-        test_frame frame = test_take_frame(fd, payload, sizeof(payload) - 4);
+    enum { SOCKETS = 40 };
+    int fds[SOCKETS];
+    for (int i = 0; i < SOCKETS; i++)
+        fds[i] = test_upgrade(*state, rows[i % 4].handshake, NULL, 0);
+    for (int i = 0; i < SOCKETS; i++) /* to both loops at once */
+        test_send_text(fds[i], "shared");
+    for (int i = 0; i < SOCKETS; i++) {
+        int bits = rows[i % 4].bits;
+        test_frame frame = test_take_frame(fds[i], payload, sizeof(payload) - 4);
         assert_int_equal(frame.opcode, 1);
         assert_int_equal(frame.is_compressed, bits > 0);
         if (bits > 0)
@@ -247,6 +252,28 @@ static void one_frame_serves_sockets_with_and_without_compression(void **state)
         else
             assert_int_equal(frame.length, 20000);
         assert_memory_equal(bits > 0 ? back : payload, text, 20000);
+        close(fds[i]);
+    }
+    free(text);
+}
+
+static void a_frame_of_parts_is_the_text_of_all(void **state)
+{
+    char *text = make_rows(3000), payload[TEXT_MAX], back[TEXT_MAX];
+    tims_frame *former = atomic_load(&shared);
+    const tims_str parts[] = { { text, 1000 }, { NULL, 0 }, { text + 1000, 1 }, { text + 1001, 1999 } };
+    atomic_store(&shared, tims_frame_new_parts(parts, 4));
+    tims_frame_unref(&former);
+    for (int i = 0; i < 2; i++) {
+        int fd =
+            test_upgrade(*state, i ? OFFER("permessage-deflate") : TEST_HANDSHAKE("/packed", ""), NULL, 0);
+        test_send_text(fd, "shared");
+        test_frame frame = test_take_frame(fd, payload, sizeof(payload) - 4);
+        assert_int_equal(frame.is_compressed, i);
+        if (frame.is_compressed)
+            frame.length = inflate_text(payload, frame.length, 15, back, sizeof(back));
+        assert_int_equal(frame.length, 3000);
+        assert_memory_equal(i ? back : payload, text, 3000);
         close(fd);
     }
     free(text);
@@ -381,6 +408,7 @@ int main(void)
         TEST(texts_come_back_as_they_went),
         TEST(what_does_not_get_smaller_goes_as_it_is),
         TEST(one_frame_serves_sockets_with_and_without_compression),
+        TEST(a_frame_of_parts_is_the_text_of_all),
         TEST(a_small_window_is_never_reached_beyond),
         TEST(fragments_of_a_compressed_message_are_joined),
         TEST(hostile_compression_is_closed_with_its_reason),
