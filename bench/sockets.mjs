@@ -1,4 +1,5 @@
-// sockets.mjs: one change to 1,000 websockets: the machine's limit, ours (rules and positions included), ws.
+// sockets.mjs: one change to 1,000 websockets: the machine's limit, ours (rules and positions included), our transport
+// alone, ws.
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { programs, signInAll, startLimit, startOurs } from "./contenders.mjs";
@@ -7,6 +8,7 @@ import { cpuMicroseconds, freePort, memoryKilobytes, startProcess } from "./proc
 
 const here = import.meta.dirname;
 const load = join(here, "../build/release/sockets");
+const relay = join(here, "../build/release/relay");
 const COUNT = 1000;
 
 async function startWs() {
@@ -17,6 +19,12 @@ async function startWs() {
     args: [join(here, "peers/ws.mjs"), String(port)],
     readyText: "ready",
   });
+  return { ...server, url: `http://127.0.0.1:${port}` };
+}
+
+async function startTransport() {
+  const port = await freePort();
+  const server = await startProcess({ command: relay, args: [String(port)], readyText: "ready" });
   return { ...server, url: `http://127.0.0.1:${port}` };
 }
 
@@ -61,6 +69,9 @@ export async function sockets({ folder, data, rounds, seconds }) {
     const chat = data.chatsOf(data.sessions[0].user.id)[0];
     row.ours = await measure(ours, "tims", seconds, [session.Cookie, session["X-CSRF-Token"], chat]);
     await ours.stop();
+    const transport = await startTransport();
+    row.transport = await measure(transport, "ws", seconds);
+    await transport.stop();
     const ws = await startWs();
     row.ws = await measure(ws, "ws", seconds);
     await ws.stop();
@@ -81,6 +92,13 @@ export async function sockets({ folder, data, rounds, seconds }) {
         0.9,
         ratio(all, "ours", "limit", "per_second"),
         "× limit, deliveries per second",
+      ),
+      goal(
+        "sockets.transport",
+        ">=",
+        3,
+        ratio(all, "transport", "limit", "per_second"),
+        "× limit, deliveries per second: the transport alone, 8 changes travelling together",
       ),
       goal("sockets.ws", ">=", 1, ratio(all, "ours", "ws", "per_second"), "× ws, deliveries per second"),
     ],
