@@ -371,11 +371,6 @@ tims_frame *http__frame_make_packed(tims_str packed); /* a compressed text */
 tims_frame *http__frame_packed(tims_frame *frame, http__deflater *deflater);
 void http__frame_release(void *frame);
 
-/* upgrade.c */
-/* What the client's Sec-WebSocket-Extensions offer for the way to it: the window's bits (8–15) and the header
- * of the answer; 0: nothing that is taken. */
-int http__extension_choose(tims_request *rq, tims_str *ret_answer);
-
 /* socket.c */
 /* `window_bits` 0: messages are not compressed. */
 tims_socket *http__socket_new(http__connection *connection, const tims_socket_events *events, void *ctx,

@@ -111,13 +111,14 @@ static bool accept_parameter(offer *o, const parameter *p)
     return is_new;
 }
 
-/* One form of one extension. False: the header is malformed. */
+/* One form of one extension; a list may have empty places. False: the header is malformed. */
 static bool take_offer(tims_str *rest, offer *ret)
 {
-    *ret = (offer){ .is_deflate = tims_str_equal(take_token(rest), TIMS_STR("permessage-deflate")) };
+    tims_str name = take_token(rest);
+    *ret = (offer){ .is_deflate = tims_str_equal(name, TIMS_STR("permessage-deflate")) };
     while (take_char(rest, ';')) {
         parameter p;
-        if (!take_parameter(rest, &p))
+        if (name.length == 0 || !take_parameter(rest, &p))
             return false;
         if (ret->is_deflate && !accept_parameter(ret, &p))
             ret->is_declined = true;
@@ -142,10 +143,12 @@ static bool choose_offer(tims_str value, offer *ret)
     return found && value.length == 0;
 }
 
-int http__extension_choose(tims_request *rq, tims_str *ret_answer)
+/* The bits of the client's window for what is sent to it, and the header of the answer; 0: nothing is taken.
+ */
+static int choose_extension(tims_request *rq, tims_str *ret_answer)
 {
     for (size_t i = 0; i < rq->header_count; i++) {
-        offer o;
+        offer o = { 0 };
         if (!tims_str_equal_ignoring_case(rq->headers[i].name, TIMS_STR("Sec-WebSocket-Extensions")) ||
             !choose_offer(rq->headers[i].value, &o))
             continue;
@@ -209,7 +212,7 @@ tims_answer tims_answer_websocket(tims_request *rq, const tims_socket_events *ev
         check_origin(rq);
     if (exchange->client_gone || connection->closing)
         tims_raise(rq, 499, "cancelled", "The client went away.");
-    int window_bits = options && options->compress ? http__extension_choose(rq, &extension) : 0;
+    int window_bits = options && options->compress ? choose_extension(rq, &extension) : 0;
     set_headers(rq, key, extension);
     tims_socket *socket = http__socket_new(connection, events, ctx, options, window_bits);
     connection->socket = socket;
