@@ -51,6 +51,7 @@ tims_status tims_auth_by_token(tims_request *rq, tims_auth *auth, tims_str token
 tims_opt_id tims_auth_session_of(tims_request *rq);
 /* For scopes without a client (commands, tasks): what tims_user_create needs; nobody is signed in by it. */
 void tims_auth_attach(tims_request *rq, tims_auth *auth);
+tims_auth *tims_auth_of(const tims_request *rq); /* NULL: none is attached */
 /* From the server's loop_stop, after the loop's last request: gives back what the loop remembers. */
 void tims_auth_loop_stop(tims_auth *auth, tims_loop *loop);
 /* The feed tells that a session or user row changed: forget what is cached of it. Any loop. */
