@@ -153,6 +153,9 @@ static tims_status compose_rest(app__stack *stack, tims_error *err)
         if ((*app)->resources != NULL && count < 64)
             tables[count++] = (*app)->resources;
     tims_status status = tims_rest_new(stack->arena, tables, count, stack->models, &stack->rest, err);
+    for (const tims_app *const *app = stack->project->apps; status == TIMS_OK && *app != NULL; app++)
+        if ((*app)->computed != NULL)
+            status = tims_rest_add_computed(stack->rest, stack->arena, (*app)->computed, err);
     if (status == TIMS_OK)
         tims_rest_set_stream(stack->rest, stream_live, stack);
     return status;

@@ -25,6 +25,12 @@ void tims_auth_attach(tims_request *rq, tims_auth *auth)
     rq->slots[TIMS_SLOT_AUTH] = state;
 }
 
+tims_auth *tims_auth_of(const tims_request *rq)
+{
+    const auth__state *state = rq->slots[TIMS_SLOT_AUTH];
+    return state != NULL ? state->auth : NULL;
+}
+
 tims_str auth__session_cookie_name(const tims_auth *auth)
 {
     return auth->options.secure_cookies ? TIMS_STR("__Host-tims_session") : TIMS_STR("tims_session");

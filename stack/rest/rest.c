@@ -130,6 +130,7 @@ tims_status tims_rest_new(tims_arena *arena, const tims_resource *const *tables,
     }
     tims_rest *rest = TIMS_NEW(arena, tims_rest);
     rest->magic = REST__MAGIC;
+    rest->self = rest;
     rest->entries = TIMS_NEW_ARRAY(arena, rest__entry, total + 1);
     rest->routes = TIMS_NEW_ARRAY(arena, tims_route, total * 5 + 1);
     rest->throttle = rest__throttle_new(arena);
@@ -221,9 +222,7 @@ tims_status rest__secrets(const tims_rest *rest, tims_db_session *db, tims_arena
 {
     TIMS_CHECK_MAGIC(rest, REST__MAGIC);
     if (TIMS_UNLIKELY(!atomic_load_explicit(&rest->has_secrets, memory_order_acquire))) {
-        /* The entries hold the way back from a constant tims_rest to the one that may be filled in. */
-        TIMS_ASSERT(rest->entry_count > 0);
-        tims_status status = load_secrets(rest->entries[0].rest, db, arena, err);
+        tims_status status = load_secrets(rest->self, db, arena, err);
         if (status != TIMS_OK)
             return status;
     }

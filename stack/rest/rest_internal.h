@@ -30,14 +30,24 @@ typedef struct rest__entry {
     rest__rate reads, writes;
 } rest__entry;
 
+/* A computed endpoint as it is served. */
+typedef struct rest__computed {
+    tims_rest *rest;
+    const tims_computed *computed;
+    tims_str path;
+} rest__computed;
+
 typedef struct rest__throttle rest__throttle;
 
 /* Constant once it is made, but for what is behind the mutex: the epoch and the cursor key, read at first
  * use. */
 struct tims_rest {
     uint32_t magic;
+    tims_rest *self; /* the way back from a constant tims_rest to the one that may be filled in */
     rest__entry *entries;
     size_t entry_count;
+    rest__computed *computed;
+    size_t computed_count;
     tims_route *routes;
     size_t route_count;
     tims_rest_stream_fn stream;
@@ -62,6 +72,8 @@ tims_answer rest__detail(tims_request *rq);
 tims_answer rest__create(tims_request *rq);
 tims_answer rest__update(tims_request *rq);
 tims_answer rest__delete(tims_request *rq);
+bool rest__wants_stream(const tims_request *rq);
+tims_answer rest__stream(tims_request *rq, const tims_rest *rest); /* Raises: 406 */
 static inline const rest__entry *rest__entry_of(const tims_request *rq)
 {
     const rest__entry *entry = rq->route->data;
@@ -84,6 +96,14 @@ tims_str rest__add_parameter(tims_arena *arena, tims_str base, const char *name,
 tims_str rest__row_text(tims_request *rq, const tims_model *model, const void *row);
 tims_str rest__etag(tims_arena *arena, tims_str text);
 tims_str rest__position_text(tims_arena *arena, tims_str epoch, int64_t position); /* <epoch>-<n> */
+/* The epoch and position of the session's snapshot. */
+tims_status rest__position(const tims_rest *rest, tims_db_session *db, tims_arena *arena, tims_str *ret_text,
+                           tims_error *err);
+/* The headers that every answer read from models has. */
+void rest__set_read_headers(tims_request *rq, tims_str position);
+/* Path and parameters of a live URL. Errors: INVALID. */
+tims_status rest__split_url(tims_arena *arena, tims_str url, tims_str *ret_path, tims_str *ret_query,
+                            tims_pairs *ret_pairs, tims_error *err);
 /* The rule of a write: the verb's own, else the model's `write`. */
 static inline const tims_rule *rest__write_rule(const tims_model *model, const tims_rule *own)
 {

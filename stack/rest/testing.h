@@ -261,6 +261,9 @@ static const tims_resource resources[] = {
     { 0 },
 };
 
+/* What a test sets before its world starts is served too. */
+static const tims_computed *computed_table;
+
 /* --- the server ------------------------------------------------------------------------------- */
 
 typedef struct world {
@@ -384,6 +387,8 @@ static int start_world(void **state)
     const tims_resource *tables[] = { resources };
     assert_ok(tims_rest_new(w->arena, tables, 1, all, &w->rest, &err), &err);
     tims_rest_set_stream(w->rest, stream, NULL);
+    if (computed_table != NULL)
+        assert_ok(tims_rest_add_computed(w->rest, w->arena, computed_table, &err), &err);
     size_t count;
     const tims_route *routes = tims_rest_routes(w->rest, &count);
     const tims_route **list = TIMS_NEW_ARRAY(w->arena, const tims_route *, count + 1);

@@ -57,6 +57,7 @@ tims_opt_id tims_auth_session_of(tims_request *rq);
 void tims_auth_attach(tims_request *rq, tims_auth *auth);
 /* From the server's loop_start, on one loop: sweeps ended sessions now and then, until that loop stops. */
 void tims_auth_start(tims_auth *auth, tims_loop *loop);
+tims_auth *tims_auth_of(const tims_request *rq); /* NULL: none is attached */
 /* From the server's loop_stop, after the loop's last request: gives back what the loop remembers. */
 void tims_auth_loop_stop(tims_auth *auth, tims_loop *loop);
 /* The feed tells that a session or user row changed: forget what is cached of it. Any loop. */
