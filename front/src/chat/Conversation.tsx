@@ -60,10 +60,7 @@ interface HeadProps {
 /** Its line is always there, so that nothing moves when somebody begins to write. */
 function Typing({ names }: { names: string[] }) {
   return (
-    <p
-      aria-live="polite"
-      className="text-soft mx-auto h-5 w-full max-w-3xl truncate px-1 text-xs"
-    >
+    <p aria-live="polite" className="text-soft mx-auto h-5 w-full max-w-3xl truncate px-1 text-xs">
       {typingLine(names)}
     </p>
   );

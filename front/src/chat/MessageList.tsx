@@ -108,9 +108,11 @@ const Bubble = memo(function Bubble({ entry, people, mine, present, mutation }: 
 });
 
 /** Says new messages of others to screen readers, once each; not what was there already. */
-function Announcer({ newest, people, me }: { newest: Message | undefined; people: People; me: string }) {
-  const first = useRef(newest?.id);
-  const isNew = newest !== undefined && newest.id !== first.current && newest.sender !== me;
+function Announcer({ messages, people, me }: { messages: LiveResult<Message>; people: People; me: string }) {
+  const newest = messages.rows[0];
+  const [first, setFirst] = useState<string | null>(null);
+  if (first === null && messages.state !== "loading") setFirst(newest?.id ?? "");
+  const isNew = first !== null && newest !== undefined && newest.id !== first && newest.sender !== me;
   return (
     <p aria-live="polite" className="sr-only">
       {isNew ? `${nameOf(people[newest.sender])}: ${newest.text}` : ""}
@@ -225,7 +227,7 @@ export function MessageList({ messages, members, people, present }: MessageListP
           <Icon name="down" />
         </button>
       )}
-      <Announcer newest={messages.rows[0]} people={people} me={me} />
+      <Announcer messages={messages} people={people} me={me} />
     </div>
   );
 }
