@@ -145,6 +145,13 @@ export class Client {
     return this.tabs?.tabs.open() ?? make();
   }
 
+  /** A socket that was opened before anybody knew for whom gives way to the one that the tabs share. */
+  private becomesKnown(): void {
+    if (this.isKnown) return;
+    this.isKnown = true;
+    if (this.tabsPlatform && this.connection.isStarted) this.connection.restart();
+  }
+
   private joinTabs(name: string, platform: TabsPlatform, make: () => SocketLike): void {
     this.tabs?.tabs.close();
     const tabs = new Tabs(name, this.id, platform, make, {
@@ -343,8 +350,8 @@ export class Client {
     if (page.user?.id !== this.state.user?.id && (this.state.user !== null || this.state.page !== null)) {
       this.setSession(page.user, page.csrf);
     }
-    this.isKnown = true;
     this.store.dispatch(actions.pageLoaded(page));
+    this.becomesKnown();
     if (this.isRestored && !this.cache?.isOf(page.user)) void this.cache?.begin(page.user);
   }
 
@@ -356,6 +363,7 @@ export class Client {
     const changed = this.state.user?.id !== user?.id;
     this.store.dispatch(actions.sessionChanged({ user, csrf }));
     if (!changed && token) this.connection.auth(token);
+    if (!changed) this.becomesKnown();
     this.isKnown = true;
     if (changed) this.tabs?.tabs.sessionChanged();
     if (this.isRestored && !this.cache?.isOf(user)) void this.cache?.begin(user);

@@ -62,6 +62,10 @@ export class LiveConnection {
     this.rooms = new Rooms(this, options.events, options.backoff);
   }
 
+  get isStarted(): boolean {
+    return !this.stopped;
+  }
+
   start(): void {
     if (!this.stopped) return;
     this.stopped = false;

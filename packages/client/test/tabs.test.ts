@@ -191,6 +191,21 @@ describe("tabs of one person", () => {
     expect(first.state.connection.status).toBe("live");
   });
 
+  test("that do not know yet whose they are move to the shared socket once they do", async () => {
+    await openTwo();
+    storage = new MemoryStorage(); // nor does a cache know
+    const third = openTab({ pageData: null });
+    third.follow(CHATS);
+    await until(() => expect(network.sockets).toHaveLength(2));
+    third.takePage(page({}));
+    expect(network.sockets[1]?.closedWith).toBe(1000);
+    await until(() => {
+      const chats = network.sockets[0]?.of("sub").filter(({ url }) => url === CHATS);
+      expect(chats).toHaveLength(2);
+    });
+    expect(network.sockets).toHaveLength(2);
+  });
+
   test("do not take a leader whose backend is slow for one that is gone", async () => {
     vi.useFakeTimers();
     const first = openTab();
