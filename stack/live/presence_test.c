@@ -321,6 +321,7 @@ static void what_cancels_itself_out_is_not_told(void **state)
 {
     fixture *f = *state;
     live__place *watcher = listen_in(f), *a = enter(f, 1, "");
+    expect_answer(f, watcher, ANSWER "1,\"users\":[{\"id\":@1}]}");
     pass(f, 0);
     f->taken = f->count;
     live__presence_leave(&a); /* and back */
