@@ -42,7 +42,7 @@ export async function routing(context) {
   });
 }
 
-// Changes of another program, in a chat that nobody looks at, while others are looked at.
+// Changes of another program to rows that nobody looks at, while others are looked at.
 async function routeForNobody(context) {
   const { database, server } = await startFresh(context);
   try {
@@ -52,13 +52,11 @@ async function routeForNobody(context) {
     const { position } =
       db.prepare("SELECT max(seq) AS position FROM sqlite_sequence WHERE name = 'tims_change'").get() ?? {};
     db.close();
-    const [{ user }] = context.data.sessions;
-    const [chat] = context.data.chatsOf(user.id);
     const target = (position ?? 0) + BULK;
     const used = cpuMicroseconds(server.pid);
     const told = crowd.ask(`position ${target} 120`);
     const script = join(import.meta.dirname, "load/write.mjs");
-    const args = ["-c", "1", process.execPath, script, database, chat, user.id, String(BULK)];
+    const args = ["-c", "1", process.execPath, script, database, String(BULK)];
     const { started_ns, ended_ns } = JSON.parse(execFileSync("taskset", args, { encoding: "utf8" }));
     const result = await told;
     if (result.position < target)
@@ -85,7 +83,7 @@ export async function nobody(context) {
   }
   const rate = median(all.map(({ ours }) => ours.per_second));
   save("live_nobody", {
-    about: `${BULK} changes of another program in a chat that nobody looks at, while ${SOCKETS} sockets look at another: from the first commit until the server says that it has handed out the last.`,
+    about: `${BULK} changes of another program, in transactions of 500 rows that nobody looks at, while ${SOCKETS} sockets look at others: from the first commit until the server says that it has handed out the last.`,
     rounds: all,
     summary: summarise(all),
     goals: [goal("live.nobody.rate", ">=", 50_000, rate, "changes a second")],

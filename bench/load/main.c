@@ -28,7 +28,7 @@
 enum {
     CONNECTING_MAX =
         200, /* on their way at once in the beginning; after an outage the protocol's rule holds */
-    CONNECT_SECONDS = 180,
+    CONNECT_SECONDS = 600,
     LINE_BYTES = 1024
 };
 

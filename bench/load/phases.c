@@ -6,7 +6,7 @@
 
 #include "crowd.h"
 
-enum { DROP_EVERY_S = 10, DROP_S = 2, SETTLE_S = 20 };
+enum { DROP_EVERY_S = 10, DROP_S = 2, SETTLE_S = 120 };
 
 /* --- changes ------------------------------------------------------------------------------------ */
 
@@ -127,7 +127,7 @@ static void drops(crowd *g, uint64_t rate, uint64_t seconds)
         run_changes(g, now_ns() + DROP_S * (uint64_t)SECOND_NS);
         proxy_heal(g);
     }
-    settle(g, SETTLE_S);
+    settle(g, SETTLE_S); /* the backoff of some is long by now */
     p->counting = false;
     uint64_t wanted = (uint64_t)p->published * g->count;
     printf(
