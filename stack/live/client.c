@@ -60,8 +60,9 @@ static void welcome(live__step *step, live__client *client)
     (void)live__deliver(step->engine, client->hub, item);
 }
 
-static void refuse(live__engine *engine, const live__client *client, uint32_t sub, int status,
-                   const char *code, const char *message)
+/* As the answer to a job. `sub` 0: only the frame was refused. */
+static live__item *refuse(live__engine *engine, const live__client *client, uint32_t sub, int status,
+                          const char *code, const char *message)
 {
     live__frame frame;
     live__item item = { .kind = LIVE__ITEM_FRAME,
@@ -77,16 +78,17 @@ static void refuse(live__engine *engine, const live__client *client, uint32_t su
     live__frame_int(&frame, "status", status);
     live__frame_str(&frame, "code", tims_str_from(code));
     live__frame_str(&frame, "message", tims_str_from(message));
-    if (live__frame_end(&frame, &item.text, &item.text_length))
-        (void)live__deliver(engine, client->hub, item);
+    bool fits = live__frame_end(&frame, &item.text, &item.text_length);
+    TIMS_ASSERT(fits);
+    return live__deliver(engine, client->hub, item);
 }
 
-static void refuse_error(live__engine *engine, const live__client *client, uint32_t sub,
-                         const tims_error *err)
+static live__item *refuse_error(live__engine *engine, const live__client *client, uint32_t sub,
+                                const tims_error *err)
 {
     const char *code = err->code != NULL ? err->code : tims_status_name(err->status);
     const char *message = err->message[0] != '\0' ? err->message : tims_status_text(err->status);
-    refuse(engine, client, sub, tims_status_http(err->status), code, message);
+    return refuse(engine, client, sub, tims_status_http(err->status), code, message);
 }
 
 static void greet(live__step *step, live__client *client, const live__job *job)
@@ -95,7 +97,7 @@ static void greet(live__step *step, live__client *client, const live__job *job)
     client->login = job->login;
     if (job->text_length > 0 && live__login_by_token(step, (tims_str){ job->text, job->text_length },
                                                      &client->caller, &client->login) != TIMS_OK) {
-        refuse(step->engine, client, 0, 401, "unauthorized", "This token is not valid.");
+        (void)refuse(step->engine, client, 0, 401, "unauthorized", "This token is not valid.");
         end_login(step->engine, client);
         return;
     }
@@ -113,11 +115,11 @@ static void renew(live__step *step, live__client *client, const live__job *job)
     tims_caller caller;
     tims_opt_id login;
     if (live__login_by_token(step, (tims_str){ job->text, job->text_length }, &caller, &login) != TIMS_OK) {
-        refuse(step->engine, client, 0, 401, "unauthorized", "This token is not valid.");
+        (void)refuse(step->engine, client, 0, 401, "unauthorized", "This token is not valid.");
         end_login(step->engine, client);
     } else if (!client->caller.signed_in || !tims_same_id(caller.user, client->caller.user) ||
                caller.staff != client->caller.staff) {
-        refuse(step->engine, client, 0, 409, "other_user", "This token is somebody else's.");
+        (void)refuse(step->engine, client, 0, 409, "other_user", "This token is somebody else's.");
     } else {
         client->login = login;
         hook_login(step->engine, client);
@@ -220,6 +222,8 @@ static void add_facts(live__frame *frame, const live__subscriber *subscriber, co
     live__frame_int(frame, "limit", (int64_t)facts->limit);
     live__frame_bool(frame, "end", facts->end);
     live__frame_bool(frame, "detail", facts->query->is_detail);
+    if (facts->query->is_computed)
+        live__frame_bool(frame, "computed", true);
     tims_arena_free(&arena);
 }
 
@@ -281,6 +285,14 @@ static void send_ops(live__step *step, const live__subscriber *subscriber, const
     deliver_frame(step, subscriber, &frame, kind, answers);
 }
 
+void live__subscriber_refuse(live__engine *engine, live__subscriber *subscriber, const tims_error *err)
+{
+    const live__client *client = subscriber->client;
+    uint32_t id = subscriber->id;
+    live__subscriber_drop(engine, subscriber);
+    refuse_error(engine, client, id, err)->answers = false; /* it was not asked just now */
+}
+
 /* --- what it wants ---------------------------------------------------------------------------- */
 
 /* The gate is closed: there is nothing to see, and that is the answer until it opens. */
@@ -330,6 +342,10 @@ static void go_on(live__step *step, live__subscriber *subscriber, const live__jo
     int64_t position;
     tims_buf ops;
     tims_buf_init(&ops, step->rq->arena, OPS_BYTES_MAX);
+    if (subscriber->view->is_computed) { /* it is one value: there is nothing to go on from */
+        start_again(step, subscriber, NULL, true);
+        return;
+    }
     if (!live__position_parse(from, &epoch, &position) || !tims_str_equal(epoch, step->live->epoch) ||
         position > step->position || !live__resume(step, subscriber, position, held, &ops, &reason)) {
         start_again(step, subscriber, reason, true);
@@ -351,16 +367,19 @@ static void subscribe(live__step *step, live__client *client, const live__job *j
     tims_status status =
         resolver->resolve(resolver->data, step->rq->arena, url, client->caller, &query, &err);
     if (status != TIMS_OK) {
-        refuse_error(step->engine, client, job->sub, &err);
+        (void)refuse_error(step->engine, client, job->sub, &err);
         return;
     }
     live__subscriber *subscriber = new_subscriber(client, job->sub, url);
     bool resumes = job->text_length > 0;
     live__view *view = NULL;
-    tims_check(step->rq,
-               live__view_get(step, url, client->caller, resumes ? (size_t)job->limit : 0, &view, &err),
-               &err);
-    if (view == NULL || view->is_shared)
+    status = live__view_get(step, url, client->caller, resumes ? (size_t)job->limit : 0, &view, &err);
+    if (status != TIMS_OK) {
+        live__subscriber_drop(step->engine, subscriber);
+        (void)refuse_error(step->engine, client, job->sub, &err);
+        return;
+    }
+    if (view == NULL || (view->is_shared && !view->is_computed))
         live__gate_hook(step->engine, subscriber, &query.query);
     if (view == NULL) {
         if (resumes)
@@ -399,8 +418,8 @@ static void grow(live__step *step, live__client *client, const live__job *job)
                live__view_get(step, (tims_str){ subscriber->url, subscriber->url_length }, client->caller,
                               (size_t)job->limit, &view, &err),
                &err);
-    if (before == NULL || view == NULL) {
-        refuse(step->engine, client, 0, 404, "not_found", "There is nothing to see there.");
+    if (before == NULL || view == NULL || view->is_computed) {
+        (void)refuse(step->engine, client, 0, 404, "not_found", "There is nothing to see there.");
         return;
     }
     if (view != before && view->window.limit > before->window.limit) {
@@ -420,8 +439,8 @@ static void catch_up(live__step *step, live__client *client, const live__job *jo
         const char *reason = "too_far";
         live__view *view = subscriber->view;
         tims_buf_init(&ops, step->rq->arena, OPS_BYTES_MAX);
-        bool goes_on =
-            view != NULL && live__resume(step, subscriber, job->limit, view->window.limit, &ops, &reason);
+        bool goes_on = view != NULL && !view->is_computed &&
+                       live__resume(step, subscriber, job->limit, view->window.limit, &ops, &reason);
         if (goes_on) {
             send_ops(step, subscriber, "resumed", &ops, false);
             live__view_reset_included(view);
@@ -473,7 +492,7 @@ void live__client_fail(live__engine *engine, live__client *client, const live__j
     if (job->kind == LIVE__JOB_SUB) {
         if (subscriber != NULL)
             live__subscriber_drop(engine, subscriber);
-        refuse_error(engine, client, job->sub, &unavailable);
+        (void)refuse_error(engine, client, job->sub, &unavailable);
         return;
     }
     close_client(engine, client, LIVE__CLOSE_SLOW, "unavailable");

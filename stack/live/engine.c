@@ -263,6 +263,7 @@ static void bring_on(live__step *step)
     live__gates_close(step);
     apply_views(step);
     live__gates_open(step);
+    live__computed_fail(step);
 }
 
 static void read_changes(live__step *step)
@@ -409,8 +410,6 @@ static void free_views(live__engine *engine)
     drop_idle(engine, true);
     while (tims_map_next(engine->views, &cursor, &key, &value)) {
         live__view *view = value;
-        (void)tims_map_remove(engine->views, key);
-        atomic_fetch_sub(&engine->live->metrics.views, 1);
         live__view_free(&view);
     }
 }

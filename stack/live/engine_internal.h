@@ -45,6 +45,10 @@ void live__client_free(live__engine *engine, live__client **client);
 void live__client_check(live__engine *engine, live__client *client, const live__change *change);
 void live__subscriber_attach(live__engine *engine, live__subscriber *subscriber, live__view *view);
 void live__subscriber_detach(live__engine *engine, live__subscriber *subscriber);
+/* Ends it with an error; frees it. */
+void live__subscriber_refuse(live__engine *engine, live__subscriber *subscriber, const tims_error *err);
+/* Attaches it to its URL's view, and loads that inside the step. Raises. */
+void live__subscriber_load(live__step *step, live__subscriber *subscriber, const char *reason);
 void live__subscriber_drop(live__engine *engine, live__subscriber *subscriber);
 
 /* --- gate.c: who passes ------------------------------------------------------------------------- */

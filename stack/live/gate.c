@@ -101,7 +101,7 @@ static void close_gate(live__step *step, live__subscriber *subscriber, const tim
     deliver_load(step, subscriber, &out);
 }
 
-static void open_gate(live__step *step, live__subscriber *subscriber)
+void live__subscriber_load(live__step *step, live__subscriber *subscriber, const char *reason)
 {
     live__view *view = NULL;
     tims_error err = { 0 };
@@ -114,7 +114,7 @@ static void open_gate(live__step *step, live__subscriber *subscriber)
     live__subscriber_attach(step->engine, subscriber, view);
     live__facts facts = live__facts_of(view);
     live__op_load(&out, (live__address){ .sub = subscriber->id }, &facts, view->id,
-                  live__view_document(step, view, subscriber->client->caller), "access");
+                  live__view_document(step, view, subscriber->client->caller), reason);
     live__view_reset_included(view);
     deliver_load(step, subscriber, &out);
 }
@@ -143,6 +143,6 @@ void live__gates_open(live__step *step)
         live__subscriber *subscriber = step->gates;
         step->gates = subscriber->next_gate;
         subscriber->gate_dirty = false;
-        open_gate(step, subscriber);
+        live__subscriber_load(step, subscriber, "access");
     }
 }

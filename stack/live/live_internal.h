@@ -121,6 +121,7 @@ tims_id live__row_id(const tims_model *model, const void *row);
 
 typedef enum live__hook_kind {
     LIVE__HOOK_ROWS,           /* rows of a view's query */
+    LIVE__HOOK_COMPUTED,       /* rows that a computed endpoint has read */
     LIVE__HOOK_ACCESS,         /* rows on which a view's audience depends */
     LIVE__HOOK_INCLUDE,        /* rows a view's document includes */
     LIVE__HOOK_INCLUDE_ACCESS, /* rows on which it depends whether they may be read */
@@ -179,6 +180,7 @@ void live__op_del(tims_buf *out, live__address to, tims_id id);
 void live__op_total(tims_buf *out, live__address to, int64_t total);
 void live__op_end(tims_buf *out, live__address to, bool end);
 void live__op_include(tims_buf *out, live__address to, const tims_field *field, const void *row);
+void live__op_patch(tims_buf *out, live__address to, tims_str patch);
 void live__op_exclude(tims_buf *out, live__address to, const tims_field *field, tims_id id);
 /* What a client is told of a window beside its rows. */
 typedef struct live__facts {

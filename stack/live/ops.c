@@ -119,6 +119,12 @@ void live__op_exclude(tims_buf *out, live__address to, const tims_field *field, 
     tims_buf_append_char(out, '}');
 }
 
+void live__op_patch(tims_buf *out, live__address to, tims_str patch)
+{
+    begin(out, to, "patch");
+    tims_buf_print(out, ",\"patch\":%S}", patch);
+}
+
 void live__op_load(tims_buf *out, live__address to, const live__facts *facts, uint64_t view,
                    tims_str document, const char *reason)
 {
@@ -129,5 +135,7 @@ void live__op_load(tims_buf *out, live__address to, const live__facts *facts, ui
     tims_buf_print(out, ",\"order\":\"%S\",\"limit\":%zu,\"end\":%s,\"detail\":%s,\"reason\":\"%s\"",
                    live__order_text(out->arena, &facts->query->query), facts->limit,
                    facts->end ? "true" : "false", facts->query->is_detail ? "true" : "false", reason);
+    if (facts->query->is_computed)
+        tims_buf_append_str(out, TIMS_STR(",\"computed\":true"));
     tims_buf_print(out, ",\"document\":%S}", document);
 }

@@ -71,6 +71,18 @@ static void make_row_hooks(live__view *view, size_t count)
     view->row_hook_count = count;
 }
 
+void live__view_hang_on(live__view *view, const tims_reads *reads)
+{
+    size_t count;
+    const tims_topic *topics = tims_reads_topics(reads, &count);
+    make_row_hooks(view, count);
+    for (size_t i = 0; i < count; i++) {
+        view->row_hooks[i] = (live__hook){ .owner = view, .kind = LIVE__HOOK_COMPUTED };
+        live__topics_add(view->live->engine.topics, &view->row_hooks[i], topics[i].model, topics[i].field,
+                         topics[i].text);
+    }
+}
+
 static void hang_rows(live__view *view)
 {
     hanging h = { view, 0 };
@@ -125,8 +137,20 @@ static void hang_include_access(live__view *view)
         }
 }
 
+static bool reads_depend_on(const tims_reads *reads, const tims_model *model)
+{
+    size_t count;
+    const tims_topic *topics = tims_reads_topics(reads, &count);
+    for (size_t i = 0; i < count; i++)
+        if (topics[i].model == model)
+            return true;
+    return false;
+}
+
 bool live__view_depends_on(const live__view *view, const tims_model *model)
 {
+    if (view->is_computed)
+        return reads_depend_on(view->reads, model);
     bool depends = view->query.query.model == model;
     for (size_t i = 0; i < view->dependency_count; i++)
         depends = depends || view->dependencies[i].model == model;
@@ -197,7 +221,7 @@ static size_t limit_of(const tims_live_query *query, size_t wanted)
 
 bool live__view_has_document(const live__view *view)
 {
-    return view->window.limit == limit_of(&view->query, 0);
+    return view->is_computed || view->window.limit == limit_of(&view->query, 0);
 }
 
 live__facts live__facts_of(const live__view *view)
@@ -274,6 +298,7 @@ static live__view *new_view(live__step *step, tims_arena *arena, const tims_live
     view->query = *query;
     view->reader = query->query.caller;
     view->window.limit = limit;
+    view->is_computed = query->is_computed;
     view->is_requeried = query->query.offset > 0 || query->query.after != NULL || query->query.backwards;
     tims_buf_init(&view->ops, NULL, OPS_BYTES_MAX);
     return view;
@@ -293,13 +318,59 @@ static void release_holder(void *argument)
     tims_arena_free(&held->arena);
 }
 
+static live__view *find_view(const live__step *step, tims_str key)
+{
+    return tims_map_get(step->engine->views, key);
+}
+
+static void list_view(live__step *step, holder *held, tims_str key)
+{
+    live__view *view = held->view;
+    view->key = tims_copy(view->arena, key);
+    (void)tims_map_set(step->engine->views, view->key, view);
+    atomic_fetch_add(&step->live->metrics.views, 1);
+    held->view = NULL;
+}
+
+void live__view_unlist(live__view *view)
+{
+    tims_map *views = view->live->engine.views;
+    if (view->key.length == 0 || tims_map_get(views, view->key) != view)
+        return;
+    (void)tims_map_remove(views, view->key);
+    atomic_fetch_sub(&view->live->metrics.views, 1);
+}
+
+/* For everybody of the class, as long as the handler does not ask who is calling. */
+static tims_status get_computed(live__step *step, holder *held, const tims_live_query *query,
+                                tims_caller caller, live__view **ret_view, tims_error *err)
+{
+    tims_str shared = make_key(step->rq->arena, query, 0, caller, true);
+    tims_str own = make_key(step->rq->arena, query, 0, caller, false);
+    live__view *view = find_view(step, shared);
+    if (view == NULL)
+        view = find_view(step, own);
+    if (view == NULL) {
+        held->view = view = new_view(step, held->arena, query, 0);
+        held->arena = NULL;
+        view->reader = caller;
+        view->url = tims_copy(view->arena, query->canonical);
+        tims_status status = live__computed_load(step, view, err);
+        if (status != TIMS_OK)
+            return status;
+        view->is_shared = !tims_reads_asked_caller(view->reads);
+        list_view(step, held, view->is_shared ? shared : own);
+    }
+    *ret_view = view;
+    return TIMS_OK;
+}
+
 static live__view *load_view(live__step *step, holder *held, const tims_live_query *query, tims_str key,
                              size_t limit, bool shared)
 {
     held->view = new_view(step, held->arena, query, limit);
     live__view *view = held->view;
     held->arena = NULL;
-    view->key = tims_copy(view->arena, key);
     view->url = tims_copy(view->arena, query->canonical);
     view->is_shared = shared;
     if (shared) {
@@ -314,9 +385,7 @@ static live__view *load_view(live__step *step, holder *held, const tims_live_que
     live__view_read_window(step, view);
     view->include_touches = NULL; /* documents carry them */
     live__view_count(step, view);
-    (void)tims_map_set(step->engine->views, view->key, view);
-    held->view = NULL;
-    atomic_fetch_add(&step->live->metrics.views, 1);
+    list_view(step, held, key);
     return view;
 }
 
@@ -331,6 +400,8 @@ tims_status live__view_get(live__step *step, tims_str url, tims_caller caller, s
     tims_status status = resolver->resolve(resolver->data, held->arena, url, caller, &query, err);
     if (status != TIMS_OK)
         return status;
+    if (query.is_computed)
+        return get_computed(step, held, &query, caller, ret_view, err);
     bool shared = tims_query_has_gate(&query.query) && includes_are_shared(&query);
     bool is_open = true;
     if (shared)
@@ -341,7 +412,7 @@ tims_status live__view_get(live__step *step, tims_str url, tims_caller caller, s
     }
     size_t size = limit_of(&query, limit);
     tims_str key = make_key(step->rq->arena, &query, size, caller, shared);
-    live__view *view = tims_map_get(step->engine->views, key);
+    live__view *view = find_view(step, key);
     *ret_view = view != NULL ? view : load_view(step, held, &query, key, size, shared);
     return TIMS_OK;
 }
@@ -353,10 +424,7 @@ void live__view_free(live__view **view)
     TIMS_CHECK_MAGIC(old, LIVE__VIEW_MAGIC);
     TIMS_ASSERT(old->subscribers == NULL && !old->is_idle);
     live__topics *topics = old->live->engine.topics;
-    if (tims_map_get(old->live->engine.views, old->key) == old) {
-        (void)tims_map_remove(old->live->engine.views, old->key);
-        atomic_fetch_sub(&old->live->metrics.views, 1);
-    }
+    live__view_unlist(old);
     free_row_hooks(old);
     for (size_t i = 0; i < old->dependency_count; i++)
         live__topics_remove(topics, &old->access_hooks[i]);
@@ -367,6 +435,7 @@ void live__view_free(live__view **view)
     for (size_t i = 0; i < old->include_access_count; i++)
         live__topics_remove(topics, &old->include_access[i].hook);
     tims_audience_free(&old->audience);
+    tims_reads_free(&old->reads);
     live__window_clear(&old->window);
     free(old->document);
     tims_buf_free(&old->ops);

@@ -35,6 +35,8 @@ void live__view_touch(live__step *step, live__hook *hook, const live__change *ch
         if (!live__dependency_concerns(view->include_access[hook->index].dependency, change, view->reader))
             return;
         view->includes_changed = true;
+    } else if (hook->kind == LIVE__HOOK_COMPUTED) {
+        ; /* any change there may be one of the answer */
     } else if (hook->kind == LIVE__HOOK_ACCESS) {
         if (!live__dependency_concerns(&view->dependencies[hook->index], change, view->reader))
             return;
@@ -277,6 +279,11 @@ void live__view_apply(live__step *step, live__view *view)
 {
     TIMS_CHECK_MAGIC(view, LIVE__VIEW_MAGIC);
     view->is_dirty = false;
+    if (view->is_computed) {
+        live__computed_apply(step, view);
+        clear_marks(view);
+        return;
+    }
     forget_document(view);
     if (view->audience_changed) {
         live__view_read_audience(step, view);

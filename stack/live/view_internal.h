@@ -82,10 +82,12 @@ struct live__view {
     tims_live_query query; /* its caller: whoever opened it first; trusted where all pass the gate */
     tims_caller reader;    /* whose it is; of a shared one: somebody of the class */
     bool is_shared;        /* what the rule says is the same for all its rows: subscribers have a gate */
-    bool is_requeried;     /* an offset, a cursor: what is in the window cannot be told from a row alone */
+    bool is_computed;
+    bool is_requeried; /* an offset, a cursor: what is in the window cannot be told from a row alone */
     live__hook *row_hooks;
     size_t row_hook_count;
     tims_audience *audience; /* of a view that is not shared */
+    tims_reads *reads;       /* of a computed one */
     const live__dependency *dependencies;
     live__hook access_hooks[TIMS_DEPENDENCIES_MAX];
     size_t dependency_count;
@@ -95,7 +97,7 @@ struct live__view {
     live__held included[TIMS_LIVE_INCLUDES_MAX];
     live__window window;
     int64_t total;
-    char *document; /* what GET answers, until the next change; NULL: not written */
+    char *document; /* what GET answers, until the next change; NULL: not written. Computed: always there */
     size_t document_length;
     live__subscriber *subscribers;
     size_t subscriber_count;
@@ -120,7 +122,8 @@ struct live__step {
     int64_t position; /* of its snapshot */
     const live__batch *batch;
     live__view *dirty;
-    live__subscriber *gates; /* to be asked again */
+    live__subscriber *gates;  /* to be asked again */
+    live__subscriber *failed; /* whose computed endpoint has failed */
 };
 
 /* The view of a URL for a caller, loaded. `limit` 0: the URL's own. `ret_view` NULL: the caller does not pass
@@ -163,6 +166,16 @@ void live__view_read_audience(live__step *step, live__view *view);
 void live__view_read_window(live__step *step, live__view *view);
 void live__view_count(live__step *step, live__view *view);
 tims_str live__order_text(tims_arena *arena, const tims_query *query);
+
+/* Nobody new will find it; it goes when its last subscriber does. */
+void live__view_unlist(live__view *view);
+void live__view_hang_on(live__view *view, const tims_reads *reads);
+
+/* view_computed.c: the first run; a run after a change; telling the readers of handlers that have failed,
+ * when all operations of the step are out. Raise. */
+tims_status live__computed_load(live__step *step, live__view *view, tims_error *err);
+void live__computed_apply(live__step *step, live__view *view);
+void live__computed_fail(live__step *step);
 
 /* resume.c: what changed for a client since a position, as operations. False: it cannot be told; `ret_reason`
  * says why. Raises. */

@@ -160,6 +160,10 @@ int64_t tims_json_get_int(const tims_json *object, tims_str key, int64_t fallbac
 bool tims_json_get_bool(const tims_json *object, tims_str key, bool fallback);
 /* The value itself as text again. */
 tims_str tims_json_to_text(tims_arena *arena, const tims_json *value);
+/* Writes the merge patch (RFC 7396) that makes `now` of `before`. False, and rubbish in the writer: there is
+ * none, since one of them is no object or a member became null. */
+bool tims_json_merge_patch(tims_arena *arena, const tims_json *before, const tims_json *now,
+                           tims_json_writer *writer);
 
 /* --- bind: JSON into a struct ----------------------------------------------------------------- */
 

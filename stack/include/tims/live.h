@@ -15,6 +15,7 @@ enum { TIMS_LIVE_INCLUDES_MAX = 4 };
 typedef struct tims_live_query {
     tims_query query;
     bool is_detail, with_total;
+    bool is_computed; /* its answer is computed: there is no query */
     tims_str canonical;
     const tims_field *includes[TIMS_LIVE_INCLUDES_MAX]; /* references whose rows the document carries */
     size_t include_count;
@@ -27,6 +28,10 @@ typedef struct tims_live_resolver {
      * that is not there), the database's. */
     tims_status (*write)(const void *data, tims_db_session *db, tims_arena *arena, tims_str url,
                          tims_caller caller, int64_t position, tims_json_writer *writer, tims_error *err);
+    /* Runs a computed endpoint for a caller, on the session of `rq`, and notes what it read (after an error
+     * too). `out` has no arena. NULL: there are none. Errors: what the endpoint raises, the database's. */
+    tims_status (*compute)(const void *data, tims_request *rq, tims_str url, tims_caller caller,
+                           tims_reads *reads, tims_buf *out, tims_error *err);
 } tims_live_resolver;
 
 typedef struct tims_live_options {
