@@ -1,5 +1,5 @@
 # The verbs. Each installs what it lacks; the work is in tools/.
-.PHONY: help start dev test bench lint fuzz clean
+.PHONY: help start dev test bench lint fuzz oracle clean
 
 help:
 	@echo "make start   everything installed, built and served: http://localhost:8000"
@@ -8,6 +8,7 @@ help:
 	@echo "make bench   every measurement                  [NAME=json]"
 	@echo "make lint    silent when all is well"
 	@echo "make fuzz    every parser, fuzzed               [SECONDS=60] [TARGET=url_fuzz]"
+	@echo "make oracle  what live clients hold, held against the database   [SECONDS=60] [SEED=7] [CLIENTS=20]"
 	@echo "make clean   removes what was built"
 
 start:
@@ -27,6 +28,9 @@ lint:
 
 fuzz:
 	@tools/setup build test && tools/build-back fuzz fuzz_targets && tools/fuzz $(or $(SECONDS),60) $(TARGET)
+
+oracle:
+	@tools/setup build test && tools/build-back release oracle_app && SECONDS=$(SECONDS) SEED=$(SEED) CLIENTS=$(CLIENTS) npm run oracle --silent --workspace tests
 
 clean:
 	@rm -rf build front/dist front/.next

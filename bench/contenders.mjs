@@ -9,10 +9,12 @@ export const programs = {
   ours: join(root, "build/release/measured"),
   demo: join(root, "build/release/chat"),
   limit: join(root, "build/release/limit"),
+  crowd: join(root, "build/release/crowd"),
+  routing: join(root, "build/release/routing"),
 };
 
-export async function startOurs({ folder, database, program = programs.ours, env = {}, cpu }) {
-  const port = await freePort();
+export async function startOurs({ folder, database, program = programs.ours, env = {}, cpu, port: wanted }) {
+  const port = wanted ?? (await freePort());
   const server = await startProcess({
     command: program,
     args: ["serve"],
@@ -66,6 +68,31 @@ export async function startDjango(database) {
     cwd: join(here, "peers/django"),
     env: { BENCH_DATABASE: database, PYTHONDONTWRITEBYTECODE: "1" },
     readyUrl: `http://127.0.0.1:${port}/json`,
+  });
+  return { ...server, url: `http://127.0.0.1:${port}` };
+}
+
+async function startBroadcaster(script, ...args) {
+  const port = await freePort();
+  const server = await startProcess({
+    command: node,
+    args: [join(here, "peers", script), String(port), ...args],
+    readyText: "ready",
+  });
+  return { ...server, url: `http://127.0.0.1:${port}` };
+}
+export const startWs = () => startBroadcaster("ws.mjs");
+export const startSocketIo = ({ recover = false } = {}) =>
+  startBroadcaster("socketio.mjs", ...(recover ? ["recover"] : []));
+
+export async function startChannels() {
+  const port = await freePort();
+  const server = await startProcess({
+    command: "daphne",
+    args: ["-b", "127.0.0.1", "-p", String(port), "app:application"],
+    cwd: join(here, "peers/channels"),
+    env: { PYTHONDONTWRITEBYTECODE: "1" },
+    readyText: "Listening on TCP",
   });
   return { ...server, url: `http://127.0.0.1:${port}` };
 }

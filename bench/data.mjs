@@ -1,4 +1,5 @@
-// data.mjs: the database that everybody works on: 64 users, 1,000 chats of 5 members, 200,000 messages, 10,000 items.
+// data.mjs: the database that everybody works on: 64 users, 1,000 chats of 5 members, 200,000 messages, 10,000 items; and
+// a hall, a chat with everybody in it.
 // Made once per run by our own migrations; peers get copies without the change log's triggers.
 import { execFileSync } from "node:child_process";
 import { copyFileSync } from "node:fs";
@@ -36,11 +37,13 @@ export function makeData(folder, program) {
     peers,
     sessions,
     chatsOf: (user) => memberships.get(user) ?? [],
+    hall,
     item: (number) => id(4, number % 10_000),
   };
 }
 
 const memberships = new Map();
+const hall = id(1, 1000);
 
 function fillTables(db, users) {
   const chat = db.prepare("INSERT INTO chat (id, title) VALUES (?, ?)");
@@ -58,6 +61,11 @@ function fillTables(db, users) {
       memberships.set(user, [...(memberships.get(user) ?? []), id(1, c)]);
     }
   }
+  chat.run(hall, "hall");
+  users.forEach((user, i) => {
+    member.run(id(2, 5000 + i), hall, user.id);
+    message.run(id(3, 200_000 + i), hall, user.id, "hello", 1_700_000_000_000_000 + i);
+  });
   for (let i = 0; i < 200_000; i++) {
     const c = i % 1000;
     message.run(

@@ -92,6 +92,19 @@ export function writeTable() {
         lines.push(
           `| ${name} | ${server} | ${Math.round(row.per_second)} | ${row.cpu_us.toFixed(1)} | ${row.p50_ms ?? ""} | ${row.p99_ms ?? ""} |`,
         );
+  lines.push("", "| workload | what | figures |", "|---|---|---|");
+  for (const { name, summary } of results) {
+    const all = Object.entries(summary);
+    const rows = all.filter(([, row]) => typeof row === "object" && !("cpu_us" in row));
+    const single = Object.fromEntries(all.filter(([, row]) => typeof row === "number"));
+    if (Object.keys(single).length > 0) rows.push(["", single]);
+    for (const [what, row] of rows) {
+      const figures = Object.entries(row).map(
+        ([field, number]) => `${field} ${Number(number.toPrecision(3))}`,
+      );
+      lines.push(`| ${name} | ${what} | ${figures.join(" · ")} |`);
+    }
+  }
   lines.push("", "| goal | wanted | measured | met |", "|---|---|---|---|");
   for (const { goals } of results)
     for (const one of goals)

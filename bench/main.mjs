@@ -1,4 +1,5 @@
-// main.mjs: node main.mjs [NAME]. ROUNDS and LOAD_SECONDS (of each run) from the environment.
+// main.mjs: node main.mjs [NAME]. A name stands also for all that begin with it and "_". From the environment: ROUNDS,
+// LOAD_SECONDS (of each run), and for live LIVE_SOCKETS (sizes, with commas), IDLE_SECONDS and DROP_SECONDS.
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,9 +8,11 @@ import { makeData } from "./data.mjs";
 import { files } from "./files.mjs";
 import { footprint } from "./footprint.mjs";
 import { writeTable } from "./goals.mjs";
+import { fanout, few, idle } from "./live.mjs";
+import { drops, restart } from "./live_faults.mjs";
+import { nobody, routing } from "./live_routing.mjs";
 import { page } from "./page.mjs";
 import * as requests from "./requests.mjs";
-import { sockets } from "./sockets.mjs";
 
 const workloads = {
   json: requests.json,
@@ -18,12 +21,19 @@ const workloads = {
   create: requests.create,
   static: files,
   page,
-  sockets,
+  live_fanout: fanout,
+  live_few: few,
+  live_idle: idle,
+  live_routing: routing,
+  live_nobody: nobody,
+  live_restart: restart,
+  live_drops: drops,
   footprint,
 };
 
 const only = process.argv[2];
-if (only && !workloads[only]) {
+const wanted = (name) => !only || name === only || name.startsWith(`${only}_`);
+if (!Object.keys(workloads).some(wanted)) {
   console.error(`there is no workload "${only}"; there are: ${Object.keys(workloads).join(" ")}`);
   process.exit(2);
 }
@@ -36,7 +46,7 @@ try {
     rounds: Number(process.env.ROUNDS ?? 3),
     seconds: Number(process.env.LOAD_SECONDS ?? 4),
   };
-  for (const [name, run] of Object.entries(workloads)) if (!only || only === name) await run(context);
+  for (const [name, run] of Object.entries(workloads)) if (wanted(name)) await run(context);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -89,8 +89,8 @@ export async function startProcess({ command, args, env = {}, cwd, readyText, re
   return {
     pid: child.pid,
     output,
-    stop: async () => {
-      child.kill("SIGTERM");
+    stop: async (signal = "SIGTERM") => {
+      child.kill(signal);
       const timer = setTimeout(() => child.kill("SIGKILL"), 5000);
       await exited;
       clearTimeout(timer);
@@ -100,7 +100,8 @@ export async function startProcess({ command, args, env = {}, cwd, readyText, re
 }
 
 function toMilliseconds(text) {
-  const [, number, unit] = /([\d.]+)(us|ms|s|m)/.exec(text) ?? [];
+  const [, number, unit] = /^([\d.]+)(us|ms|s|m)$/.exec(text) ?? [];
+  if (!unit) throw new Error(`"${text}" is no time`);
   return Number(number) * { us: 0.001, ms: 1, s: 1000, m: 60_000 }[unit];
 }
 

@@ -144,7 +144,7 @@ export async function row({ folder, data, rounds, seconds }) {
         0.7,
         ratio(all, "limit", "ours", "cpu_us"),
         "× plain C per CPU",
-        "the profile is flat: half is the kernel's (socket, two WAL locks a read), 18 % SQLite, 18 % the stack's own code (routing, SQL text, headers, log), and the slower server wakes the load generator more often per write",
+        "the profile is flat: half is the kernel's (mostly the socket), 18 % SQLite, 18 % the stack's own code (routing, SQL text, headers, log), and the slower server wakes the load generator more often per write",
       ),
       goal(
         "row.fastify",

@@ -45,6 +45,7 @@ export function environment(folder: string, extra: Environment = {}): Environmen
     FRONT_DIRECTORY: join(root, "front"),
     CHEAP_PASSWORDS: "true",
     LOGIN_FAILURES_MAX: "1000",
+    REGISTRATIONS_MAX: "1000",
     NODE_ENV: "production",
     NEXT_TELEMETRY_DISABLED: "1",
     ...extra,

@@ -39,6 +39,29 @@ static const tims_resource resources[] = {
     { 0 },
 };
 
+/* {"<chat>": 3, …}: only chats with something to read. */
+static void write_unread(tims_request *rq, tims_json_writer *w)
+{
+    size_t count;
+    const member *mine = tims_select_all(rq, &member_model, &count, "user=%I", tims_user_id(rq));
+    tims_json_begin_object(w);
+    for (size_t i = 0; i < count; i++) {
+        if (mine[i].unread == 0)
+            continue;
+        tims_json_key(w, tims_print(rq->arena, "%I", mine[i].chat));
+        tims_json_int(w, mine[i].unread);
+    }
+    tims_json_end_object(w);
+}
+
+static const tims_computed computed[] = {
+    { .path = "/api/unread/",
+      .write = write_unread,
+      .access = tims_access_signed_in,
+      .doc = "How many messages wait in each chat." },
+    { 0 },
+};
+
 typedef struct start_body {
     tims_str title;
     tims_ids members;
@@ -104,6 +127,7 @@ const tims_app chat_app = {
     .doc = "Chats, live.",
     .models = chat_models,
     .resources = resources,
+    .computed = computed,
     .endpoints = endpoints,
     .pages = chat_pages,
     .migrations = chat_migrations,

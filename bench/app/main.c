@@ -77,14 +77,15 @@ static void sign_message(tims_request *rq, void *row)
 }
 
 static const tims_resource resources[] = {
-    { .path = "/api/items/", .model = &item_model, .allow = TIMS_READ },
+    { .path = "/api/items/", .model = &item_model, .allow = TIMS_READ, .read_throttle = "1000000/s" },
     { .path = "/api/messages/",
       .model = &message_model,
       .allow = TIMS_LIST | TIMS_CREATE,
       .filter = TIMS_NAMES("chat"),
       .page = { .size = 50, .max = 200 },
       .before_create = sign_message,
-      .throttle = "none" },
+      .throttle = "none",
+      .read_throttle = "1000000/s" },
     { 0 },
 };
 

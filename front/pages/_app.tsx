@@ -64,6 +64,7 @@ export default function App({ Component, pageProps, pageData, missing = false }:
   const isError = router.pathname === "/404" || router.pathname === "/_error" || router.pathname === "/500";
   useEffect(() => {
     if (client.state.page !== null) return;
+    void client.restore(); // what was here last, should no server answer
     const path = isError ? "/" : Router.asPath; // an error page has no data; the bar wants to know who is signed in
     void fetchPage(client, path).then((props) => setShellMissing(!isError && props.missing === true));
   }, [client, isError]);

@@ -6,12 +6,14 @@
 
 typedef struct app__settings {
     tims_str host, database_url, front_directory, render_command, render_url, log_level, log_format,
-        certificate_path, key_path, cors_origins, trusted_proxies, pid_file;
-    int64_t port, loops, connections_max, request_memory_max;
+        certificate_path, key_path, cors_origins, trusted_proxies, connections_uncounted, pid_file,
+        metrics_token;
+    int64_t port, loops, connections_max, connections_per_address_max, request_memory_max;
     int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms,
         render_timeout_ms;
-    int64_t session_idle_ms, session_max_ms, login_failures_max, live_poll_ms, live_log_keep_ms,
-        websockets_per_user;
+    int64_t session_idle_ms, session_max_ms, sessions_max, login_failures_max, account_failures_max,
+        registrations_max;
+    int64_t live_poll_ms, live_log_keep_ms, sockets_per_user;
     bool development, open_registration, secure_cookies, access_log, compress, cheap_passwords;
 } app__settings;
 

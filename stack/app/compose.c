@@ -133,6 +133,9 @@ static tims_status compose_auth(app__stack *stack, tims_error *err)
         .session_idle_s = settings->session_idle_ms / 1000,
         .session_max_s = settings->session_max_ms / 1000,
         .login_failures_max = settings->login_failures_max,
+        .account_failures_max = settings->account_failures_max,
+        .registrations_max = settings->registrations_max,
+        .sessions_max = settings->sessions_max,
         .password_cost =
             settings->cheap_passwords ? tims_password_cost_for_tests : tims_password_cost_default,
         .secure_cookies = settings->secure_cookies || settings->certificate_path.length > 0,
@@ -150,6 +153,9 @@ static tims_status compose_rest(app__stack *stack, tims_error *err)
         if ((*app)->resources != NULL && count < 64)
             tables[count++] = (*app)->resources;
     tims_status status = tims_rest_new(stack->arena, tables, count, stack->models, &stack->rest, err);
+    for (const tims_app *const *app = stack->project->apps; status == TIMS_OK && *app != NULL; app++)
+        if ((*app)->computed != NULL)
+            status = tims_rest_add_computed(stack->rest, stack->arena, (*app)->computed, err);
     if (status == TIMS_OK)
         tims_rest_set_stream(stack->rest, stream_live, stack);
     return status;
@@ -161,6 +167,7 @@ static tims_status compose_live(app__stack *stack, tims_error *err)
         .resolver = { stack, resolve_live, write_live },
         .poll_ms = stack->settings.live_poll_ms,
         .log_keep_s = stack->settings.live_log_keep_ms / 1000,
+        .sockets_per_user_max = (size_t)stack->settings.sockets_per_user,
         .on_change = hear_change,
         .on_change_argument = stack,
     };
@@ -186,7 +193,7 @@ static void compose_websockets(app__stack *stack)
     const tims_websockets_options options = { .server_data = stack,
                                               .begin = begin_handler,
                                               .finish = app__finish_request,
-                                              .per_user_max = (size_t)stack->settings.websockets_per_user };
+                                              .per_user_max = (size_t)stack->settings.sockets_per_user };
     stack->websockets = tims_websockets_new(stack->arena, tables, count, &options);
 }
 
@@ -218,6 +225,32 @@ static tims_answer answer_health(tims_request *rq)
 {
     (void)rq;
     return tims_answer_json(200, TIMS_STR("{\"status\":\"ok\"}"));
+}
+
+/* Behind a proxy everybody comes from this machine, so who was forwarded is not of it. */
+static bool may_read_metrics(const tims_request *rq, tims_str token)
+{
+    if (token.length > 0) {
+        tims_str given = tims_header_of(rq, TIMS_STR("Authorization"));
+        return tims_str_starts_with(given, TIMS_STR("Bearer ")) &&
+               tims_constant_time_equal(tims_str_slice(given, strlen("Bearer "), given.length), token);
+    }
+    bool is_here = tims_str_equal(rq->peer, TIMS_STR("127.0.0.1")) ||
+                   tims_str_equal(rq->peer, TIMS_STR("::1")) || tims_str_equal(rq->peer, TIMS_STR("unix"));
+    return is_here && tims_header_of(rq, TIMS_STR("X-Forwarded-For")).data == NULL &&
+           tims_header_of(rq, TIMS_STR("Forwarded")).data == NULL;
+}
+
+static tims_answer answer_metrics(tims_request *rq)
+{
+    enum { METRICS_BYTES_MAX = 256 * 1024 };
+    const app__stack *stack = rq->server_data;
+    if (!may_read_metrics(rq, stack->settings.metrics_token))
+        tims_raise(rq, 404, "not_found", "There is no such page.");
+    tims_buf out;
+    tims_buf_init(&out, rq->arena, METRICS_BYTES_MAX);
+    tims_live_metrics(stack->live, &out);
+    return tims_answer_bytes(200, TIMS_STR("text/plain; version=0.0.4"), tims_buf_str(&out));
 }
 
 typedef struct route_list {
@@ -255,11 +288,13 @@ const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count)
 {
     route_list list = { .arena = stack->arena };
     size_t count;
-    tims_route *own = TIMS_NEW_ARRAY(stack->arena, tims_route, 3);
+    tims_route *own = TIMS_NEW_ARRAY(stack->arena, tims_route, 4);
     own[0] = (tims_route){ TIMS_METHOD_GET, "/live", tims_live_endpoint, .data = stack->live,
                            .doc = "The live websocket." };
     own[1] = (tims_route){ TIMS_METHOD_GET,   "/health",       answer_health,
                            .anonymous = true, .no_csrf = true, .doc = "Whether this process answers." };
+    own[2] = (tims_route){ TIMS_METHOD_GET,   "/metrics",      answer_metrics,
+                           .anonymous = true, .no_csrf = true, .doc = "What is counted, for Prometheus." };
     add_table(&list, own);
     add_table(&list, tims_auth_routes);
     for (const tims_app *const *app = stack->project->apps; *app != NULL; app++)

@@ -10,6 +10,8 @@ static tims_status start_loop(tims_loop *loop, const void *data, tims_error *err
     tims_status status = tims_live_loop_start(stack->live, loop, err);
     if (status == TIMS_OK && tims_loop_index(loop) == 0)
         status = tims_pages_start(stack->pages, loop, err);
+    if (status == TIMS_OK && tims_loop_index(loop) == 0)
+        tims_auth_start(stack->auth, loop);
     return status;
 }
 
@@ -55,6 +57,8 @@ static void fill_options(const app__stack *stack, tims_server_options *options)
     options->write_timeout_ms = (uint32_t)settings->write_timeout_ms;
     options->drain_timeout_ms = (uint32_t)settings->drain_timeout_ms;
     options->connections_max = (uint32_t)settings->connections_max;
+    options->connections_per_address_max = (uint32_t)settings->connections_per_address_max;
+    options->uncounted_peers = app__split_names(stack->arena, settings->connections_uncounted);
     options->memory_bytes_max = (size_t)settings->request_memory_max;
     options->cors_origins = app__split_names(stack->arena, settings->cors_origins);
     options->trusted_proxies = app__split_names(stack->arena, settings->trusted_proxies);

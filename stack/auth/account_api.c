@@ -1,6 +1,4 @@
 /* account_api: register, sign in, sign out, tokens for devices. */
-#include <arpa/inet.h>
-
 #include "auth/auth_internal.h"
 
 /* Lengths here only bound what is looked at; the rules for new names and passwords are in user.c. */
@@ -34,7 +32,12 @@ static tims_status try_register(tims_request *rq, auth__input *input, tims_user 
                                   .password = input->password,
                                   .email = input->email,
                                   .display_name = tims_str_trim(input->display_name) };
-    return auth__user_create(rq, &user, ret_user, err);
+    status = auth__registration_begin(rq, err);
+    if (status != TIMS_OK)
+        return status;
+    status = auth__user_create(rq, &user, ret_user, err);
+    auth__registration_end(rq, status);
+    return status;
 }
 
 tims_answer auth__register(tims_request *rq)
@@ -50,42 +53,6 @@ tims_answer auth__register(tims_request *rq)
 }
 
 /* --- sign in ----------------------------------------------------------------------------------------- */
-
-typedef struct attempt {
-    uint64_t account, address;
-} attempt;
-
-static tims_status fail_throttled(tims_error *err, int retry_s)
-{
-    (void)tims_fail(err, TIMS_THROTTLED, "login_throttled", "Too many attempts; try again in %d minutes.",
-                    (retry_s + 59) / 60);
-    err->retry_after_s = retry_s;
-    return TIMS_THROTTLED;
-}
-
-/* A whole /64 is one home, so one address, however it is written. */
-static tims_str address_of(const tims_request *rq)
-{
-    struct in6_addr address;
-    if (inet_pton(AF_INET6, tims_copy_c(rq->arena, rq->peer), &address) != 1 ||
-        IN6_IS_ADDR_V4MAPPED(&address))
-        return rq->peer;
-    return tims_copy(rq->arena, (tims_str){ (const char *)address.s6_addr, 8 });
-}
-
-static tims_status begin_attempt(tims_request *rq, tims_str key, attempt *ret_attempt, tims_error *err)
-{
-    const tims_auth *auth = auth__state_of(rq)->auth;
-    int64_t now_us = tims_monotonic_us(), max = auth->options.login_failures_max;
-    int retry_s = 0;
-    attempt a = { auth__throttle_key(auth->throttle, 'u', key),
-                  auth__throttle_key(auth->throttle, 'a', address_of(rq)) };
-    if (!auth__throttle_look(auth->throttle, a.address, max, now_us, &retry_s) ||
-        !auth__throttle_try(auth->throttle, a.account, max, now_us, &retry_s))
-        return fail_throttled(err, retry_s);
-    *ret_attempt = a;
-    return TIMS_OK;
-}
 
 /* The hash that the present cost asks for; data == NULL: it is that already. */
 static tims_str fresh_hash(tims_request *rq, const tims_user *user, tims_str password)
@@ -120,25 +87,24 @@ static tims_status accept_user(tims_request *rq, tims_user *user, tims_str passw
 static tims_status check_credentials(tims_request *rq, const auth__input *input, tims_user **ret_user,
                                      tims_error *err)
 {
-    const tims_auth *auth = auth__state_of(rq)->auth;
     tims_str key = auth__lower(rq->arena, input->username);
-    attempt a;
+    auth__attempt attempt;
     bool matches = false;
-    tims_status status = begin_attempt(rq, key, &a, err);
+    tims_user *user = tims_find_by(rq, &tims_user_model, "username_key", key);
+    tims_status status = auth__attempt_begin(rq, key, user, &attempt, err);
     if (status != TIMS_OK)
         return status;
-    tims_user *user = tims_find_by(rq, &tims_user_model, "username_key", key);
     status = auth__password_check(rq, input->password, user != NULL ? user->password : TIMS_STR(""), &matches,
                                   err);
     if (status != TIMS_OK) {
-        auth__throttle_take_back(auth->throttle, a.account);
+        auth__attempt_take_back(rq, &attempt);
         return status;
     }
     if (user == NULL || !matches || !user->active) {
-        auth__throttle_count(auth->throttle, a.address, tims_monotonic_us());
+        auth__attempt_failed(rq, &attempt);
         return fail_credentials(err);
     }
-    auth__throttle_clear(auth->throttle, a.account);
+    auth__attempt_succeeded(rq, &attempt);
     *ret_user = user;
     return accept_user(rq, user, input->password, err);
 }

@@ -14,6 +14,12 @@ static void fill_defaults(tims_auth_options *options)
         options->session_max_s = 90 * AUTH__DAY_S;
     if (options->login_failures_max == 0)
         options->login_failures_max = 10;
+    if (options->account_failures_max == 0)
+        options->account_failures_max = 100;
+    if (options->registrations_max == 0)
+        options->registrations_max = 10;
+    if (options->sessions_max == 0)
+        options->sessions_max = 50;
     if (options->password_cost.memory_bytes == 0)
         options->password_cost = tims_password_cost_default;
 }
@@ -84,6 +90,7 @@ static void destroy(void *argument)
         free(first);
     }
     auth__throttle_free(&auth->throttle);
+    auth__throttle_free(&auth->known);
     (void)pthread_mutex_destroy(&auth->mutex);
     auth->magic = 0;
 }
@@ -103,6 +110,7 @@ tims_status tims_auth_new(tims_arena *arena, tims_db *db, const tims_auth_option
         return status;
     TIMS_ASSERT(pthread_mutex_init(&auth->mutex, NULL) == 0);
     auth->throttle = auth__throttle_new();
+    auth->known = auth__throttle_new();
     tims_arena_defer(arena, destroy, auth);
     *ret_auth = auth;
     return TIMS_OK;
@@ -137,6 +145,7 @@ auth__loop *auth__loop_of(tims_auth *auth, tims_loop *loop)
 void tims_auth_loop_stop(tims_auth *auth, tims_loop *loop)
 {
     auth__loop *own = tims_loop_get_slot(loop, TIMS_LOOP_SLOT_AUTH);
+    auth__sweep_stop(auth, loop);
     if (own == NULL)
         return;
     TIMS_CHECK_MAGIC(own, AUTH__LOOP_MAGIC);

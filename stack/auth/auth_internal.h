@@ -75,20 +75,44 @@ uint32_t auth__cache_count(const auth__cache *cache);
 
 /* --- throttle ---------------------------------------------------------------------------------------- */
 
-/* Counts failures by key in windows of 15 minutes; thread-safe, bounded: of too many keys the oldest go. */
+/* So many in a window that begins with the first of them. */
+typedef struct auth__limit {
+    int64_t max, window_us;
+} auth__limit;
+/* Counts by key; thread-safe, bounded: of too many keys the oldest go. */
 typedef struct auth__throttle auth__throttle;
 auth__throttle *auth__throttle_new(void);
 void auth__throttle_free(auth__throttle **throttle);
 uint64_t auth__throttle_key(const auth__throttle *throttle, char kind, tims_str name);
-/* False when `max` have been counted in the window: `ret_retry_s` says when it ends. */
-bool auth__throttle_look(auth__throttle *throttle, uint64_t key, int64_t max, int64_t now_us,
+/* False when `limit.max` have been counted in the window: `ret_retry_s` says when it ends. */
+bool auth__throttle_look(auth__throttle *throttle, uint64_t key, auth__limit limit, int64_t now_us,
                          int *ret_retry_s);
 void auth__throttle_count(auth__throttle *throttle, uint64_t key, int64_t now_us);
 /* Looks and, if it is open, counts. */
-bool auth__throttle_try(auth__throttle *throttle, uint64_t key, int64_t max, int64_t now_us,
+bool auth__throttle_try(auth__throttle *throttle, uint64_t key, auth__limit limit, int64_t now_us,
                         int *ret_retry_s);
 void auth__throttle_take_back(auth__throttle *throttle, uint64_t key); /* it was no failure */
 void auth__throttle_clear(auth__throttle *throttle, uint64_t key);
+
+/* --- attempts ---------------------------------------------------------------------------------------- */
+
+typedef struct auth__attempt {
+    uint64_t pair, address, account; /* throttle keys */
+    bool is_known;                   /* the account knows where this comes from */
+} auth__attempt;
+/* Before a password is looked at. `name` in lower case; `user` NULL: there is no such account.
+ * Errors: THROTTLED. */
+tims_status auth__attempt_begin(tims_request *rq, tims_str name, const tims_user *user,
+                                auth__attempt *ret_attempt, tims_error *err);
+/* Then one of: the password was not looked at, was wrong, was right. */
+void auth__attempt_take_back(tims_request *rq, const auth__attempt *attempt);
+void auth__attempt_failed(tims_request *rq, const auth__attempt *attempt);
+void auth__attempt_succeeded(tims_request *rq, const auth__attempt *attempt);
+/* The request's address is one of the user's own. */
+void auth__remember_address(tims_request *rq, tims_auth *auth, tims_id user);
+/* Around the making of an account. Errors: THROTTLED. */
+tims_status auth__registration_begin(tims_request *rq, tims_error *err);
+void auth__registration_end(tims_request *rq, tims_status status);
 
 /* --- the process, the loop, the request -------------------------------------------------------------- */
 
@@ -106,6 +130,12 @@ struct tims_auth {
     tims_auth_options options;
     char key[TIMS_TOKEN_TEXT_LENGTH];
     auth__throttle *throttle;
+    auth__throttle *known; /* addresses of accounts: apart, so that no flood pushes them out */
+    struct {
+        tims_loop *loop; /* where it runs; NULL: nowhere, or no longer */
+        tims_timer timer;
+        tims_arena *arena; /* of the turn under way */
+    } sweep;
     atomic_int hashes;     /* passwords being hashed or waiting for it */
     pthread_mutex_t mutex; /* of `loops` */
     auth__loop *loops;
@@ -144,6 +174,12 @@ tims_str auth__session_cookie_name(const tims_auth *auth);
 tims_str auth__visitor_cookie_name(const tims_auth *auth);
 /* Ends every session and token of a user. */
 void auth__session_end_all(tims_request *rq, tims_id user);
+
+/* --- sweep ------------------------------------------------------------------------------------------- */
+
+void auth__sweep_stop(tims_auth *auth, tims_loop *loop); /* if it runs there */
+/* For one more session (or device token) of the user, in the request's transaction. */
+void auth__sweep_make_room(tims_request *rq, tims_id user, bool device);
 
 /* --- CSRF -------------------------------------------------------------------------------------------- */
 

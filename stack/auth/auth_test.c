@@ -107,28 +107,6 @@ static void forged_and_foreign_cookies_are_nobody(void **state)
     assert_true(is_signed_in(b));
 }
 
-/* Changes the session's row as another program would, and says so as the feed would. */
-static void change_session(browser *b, const char *assignment)
-{
-    char hash[TIMS_TOKEN_HASH_TEXT_LENGTH];
-    tims_token_hash(b->session, hash);
-    testing_sql(server, c_string(b, tims_print(b->arena, "UPDATE auth_session SET %s WHERE token_hash = '%S'",
-                                               assignment, ((tims_str){ hash, sizeof hash }))));
-    tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
-    tims_db_session *session = tims_db_session_new(server->db, NULL, arena);
-    const tims_db_value value = tims_db_text((tims_str){ hash, sizeof hash });
-    tims_db_rows *rows;
-    tims_error err = { 0 };
-    testing_check(tims_db_query(session, TIMS_STR("SELECT id FROM auth_session WHERE token_hash = ?1"),
-                                &value, 1, &rows, &err),
-                  &err);
-    assert_true(tims_db_next(rows));
-    tims_id id = tims_db_get_id(rows, 0);
-    testing_check(tims_db_rows_end(&rows, &err), &err);
-    tims_arena_free(&arena);
-    tims_auth_forget(server->auth, &tims_auth_session_model, id);
-}
-
 static void a_session_ends_at_its_time(void **state)
 {
     browser *b = *state;
@@ -166,23 +144,6 @@ static void its_last_use_is_written_now_and_then(void **state)
         assert_true(is_signed_in(b));
     int64_t later = testing_sql_int(server, "SELECT last_used_at FROM auth_session WHERE label = 'watched'");
     assert_true(later - written < INT64_C(10) * 1000000);
-}
-
-static tims_id user_id(const char *name)
-{
-    tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
-    tims_db_session *session = tims_db_session_new(server->db, NULL, arena);
-    const tims_db_value value = tims_db_text(tims_str_from(name));
-    tims_db_rows *rows;
-    tims_error err = { 0 };
-    testing_check(tims_db_query(session, TIMS_STR("SELECT id FROM \"user\" WHERE username = ?1"), &value, 1,
-                                &rows, &err),
-                  &err);
-    assert_true(tims_db_next(rows));
-    tims_id id = tims_db_get_id(rows, 0);
-    testing_check(tims_db_rows_end(&rows, &err), &err);
-    tims_arena_free(&arena);
-    return id;
 }
 
 static void a_user_switched_off_is_out_and_cannot_come_back(void **state)
@@ -281,78 +242,6 @@ static void who_knows_the_old_password_does_not_outrun_its_change(void **state)
                                    "UPDATE \"user\" SET active = 0 WHERE username = 'viktor'");
         expect(b, answer, 401, "credentials");
         testing_sql(server, "UPDATE \"user\" SET active = 1 WHERE username = 'viktor'");
-    }
-}
-
-/* --- throttling -------------------------------------------------------------------------------------- */
-
-static void ten_failures_lock_the_account_for_a_while(void **state)
-{
-    browser *b = *state;
-    register_as(b, "nora");
-    b->session = b->csrf = (tims_str){ NULL, 0 };
-    for (int i = 0; i < 10; i++) {
-        (void)snprintf(b->address, sizeof b->address, "X-Forwarded-For: 10.9.1.%d\r\n",
-                       i); /* another each time */
-        expect(b, login_as(b, i % 2 == 0 ? "nora" : "NORA", "wrong horse 7"), 401, "credentials");
-    }
-    (void)snprintf(b->address, sizeof b->address, "X-Forwarded-For: 10.9.1.99\r\n");
-    testing_answer answer = login_as(b, "nora", "correct horse 7");
-    expect(b, answer, 429, "login_throttled");
-    int64_t retry_s = 0;
-    assert_true(tims_str_to_int(testing_header(&answer, "Retry-After"), 1, 901, &retry_s));
-    assert_true(retry_s > 800);
-    register_as(b, "nora-s-friend"); /* others go on */
-}
-
-static void ten_failures_lock_the_address_for_a_while(void **state)
-{
-    browser *b = *state;
-    register_as(b, "olga");
-    b->session = b->csrf = (tims_str){ NULL, 0 };
-    for (int i = 0; i < 10; i++) {
-        tims_str name = tims_print(b->arena, "nobody-%d", i);
-        expect(b, login_as(b, c_string(b, name), "wrong horse 7"), 401, "credentials");
-    }
-    expect(b, login_as(b, "olga", "correct horse 7"), 429, "login_throttled");
-    (void)snprintf(b->address, sizeof b->address, "X-Forwarded-For: 10.9.2.2\r\n");
-    expect(b, login_as(b, "olga", "correct horse 7"), 200, NULL);
-}
-
-/* However its addresses are written: "::" may stand for the zeros of a network's own half. */
-static void a_home_with_many_addresses_is_one_address(void **state)
-{
-    browser *b = *state;
-    static const char *const homes[][2] = { { "2001:db8:9::1:%x", "2001:db8:9::ffff:1" },
-                                            { "2001:db8:9:8:%x::1", "2001:db8:9:8:7:6:5:4" },
-                                            { "2001:db8::%x:3:2:1", "2001:0db8:0:0:9:9:9:9" } };
-    register_as(b, "olaf");
-    for (size_t home = 0; home < sizeof homes / sizeof homes[0]; home++) {
-        b->session = b->csrf = (tims_str){ NULL, 0 };
-        for (int i = 0; i < 10; i++) {
-            char text[40];
-            (void)snprintf(text, sizeof text, homes[home][0], 0x100 + i);
-            (void)snprintf(b->address, sizeof b->address, "X-Forwarded-For: %s\r\n", text);
-            tims_str name = tims_print(b->arena, "ghost-%d-%d", (int)home, i);
-            expect(b, login_as(b, c_string(b, name), "wrong horse 7"), 401, "credentials");
-        }
-        (void)snprintf(b->address, sizeof b->address, "X-Forwarded-For: %s\r\n", homes[home][1]);
-        expect(b, login_as(b, "olaf", "correct horse 7"), 429, "login_throttled");
-    }
-    (void)snprintf(b->address, sizeof b->address, "X-Forwarded-For: 2001:db8:9:9::1\r\n");
-    expect(b, login_as(b, "olaf", "correct horse 7"), 200, NULL); /* the house beside it goes on */
-}
-
-static void success_starts_the_count_anew(void **state)
-{
-    browser *b = *state;
-    register_as(b, "paul");
-    for (int round = 0; round < 3; round++) {
-        for (int i = 0; i < 8; i++) {
-            (void)snprintf(b->address, sizeof b->address, "X-Forwarded-For: 10.9.3.%d\r\n", round * 10 + i);
-            expect(b, login_as(b, "paul", "wrong horse 7"), 401, "credentials");
-        }
-        expect(b, login_as(b, "paul", "correct horse 7"), 200, NULL);
     }
 }
 
@@ -502,10 +391,6 @@ int main(void)
         TEST(who_becomes_staff_is_let_in),
         TEST(anonymous_routes_look_nobody_up),
         TEST(who_knows_the_old_password_does_not_outrun_its_change),
-        TEST(ten_failures_lock_the_account_for_a_while),
-        TEST(ten_failures_lock_the_address_for_a_while),
-        TEST(a_home_with_many_addresses_is_one_address),
-        TEST(success_starts_the_count_anew),
         TEST(changes_by_cookie_need_the_token_of_their_session),
         TEST(the_token_looks_different_in_every_answer),
         TEST(a_form_carries_its_token_in_a_field),

@@ -74,8 +74,8 @@ static tims_status check_old(tims_request *rq, const tims_user *user, tims_str o
     uint64_t key = auth__throttle_key(auth->throttle, 'p', user->username_key);
     int retry_s = 0;
     bool matches = false;
-    if (!auth__throttle_try(auth->throttle, key, auth->options.login_failures_max, tims_monotonic_us(),
-                            &retry_s)) {
+    const auth__limit limit = { auth->options.login_failures_max, INT64_C(15) * 60 * 1000000 };
+    if (!auth__throttle_try(auth->throttle, key, limit, tims_monotonic_us(), &retry_s)) {
         (void)tims_fail(err, TIMS_THROTTLED, "password_throttled", "Too many attempts; wait a while.");
         err->retry_after_s = retry_s;
         return TIMS_THROTTLED;

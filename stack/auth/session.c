@@ -25,6 +25,12 @@ void tims_auth_attach(tims_request *rq, tims_auth *auth)
     rq->slots[TIMS_SLOT_AUTH] = state;
 }
 
+tims_auth *tims_auth_of(const tims_request *rq)
+{
+    const auth__state *state = rq->slots[TIMS_SLOT_AUTH];
+    return state != NULL ? state->auth : NULL;
+}
+
 tims_str auth__session_cookie_name(const tims_auth *auth)
 {
     return auth->options.secure_cookies ? TIMS_STR("__Host-tims_session") : TIMS_STR("tims_session");
@@ -135,7 +141,8 @@ tims_status auth__session_find(tims_request *rq, tims_auth *auth, tims_str token
     auth__loop *own = auth__loop_of(auth, rq->loop);
     tims_token_hash(token, hash);
     auth__session *session = auth__cache_find(own->cache, hash);
-    if (session == NULL) {
+    bool is_new = session == NULL;
+    if (is_new) {
         uint64_t generation = auth__cache_generation(own->cache);
         tims_status status = read_session(rq, (tims_str){ hash, sizeof hash }, &read, err);
         if (status != TIMS_OK)
@@ -147,6 +154,8 @@ tims_status auth__session_find(tims_request *rq, tims_auth *auth, tims_str token
     int64_t now_us = tims_now().us;
     if (session->device != (use == AUTH__DEVICE) || is_expired(auth, session, now_us))
         return fail_unknown(err);
+    if (is_new)
+        auth__remember_address(rq, auth, session->user);
     memcpy(ret_hash, hash, sizeof hash);
     touch(auth, rq->loop, session, now_us);
     *ret_session = *session;
@@ -266,17 +275,11 @@ tims_str auth__session_create(tims_request *rq, tims_id user, auth__token_use us
                               .last_used_at = now };
     while (!tims_str_is_utf8(row.label)) /* the cut may have gone through a character */
         row.label.length--;
+    auth__sweep_make_room(rq, user, row.device);
     tims_create(rq, &tims_auth_session_model, &row);
+    auth__remember_address(rq, auth__state_of(rq)->auth, user);
     *ret_id = row.id;
     return (tims_str){ token, TIMS_TOKEN_TEXT_LENGTH };
-}
-
-/* For a moment expired rows are still there; each sign-in sweeps those of its user. */
-static void sweep(tims_request *rq, tims_id user)
-{
-    const tims_db_value values[] = { tims_db_id(user), tims_db_int(tims_now().us) };
-    (void)tims_sql_run(rq, TIMS_STR("DELETE FROM auth_session WHERE \"user\" = ?1 AND expires_at < ?2"),
-                       values, 2);
 }
 
 static void end_own(tims_request *rq, auth__state *state)
@@ -322,7 +325,6 @@ void tims_login(tims_request *rq, const tims_user *user)
     tims_begin(rq);
     if (state->signed_in && !state->session.device)
         end_own(rq, state);
-    sweep(rq, user->id);
     tims_id session;
     tims_str token = auth__session_create(rq, user->id, AUTH__COOKIE,
                                           tims_header_of(rq, TIMS_STR("user-agent")), &session);

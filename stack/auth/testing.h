@@ -56,6 +56,15 @@ static void testing_finish(tims_request *rq, tims_answer *answer)
         *answer = tims_answer_problem(rq, &err);
 }
 
+static tims_status testing_loop_start(tims_loop *loop, const void *data, tims_error *err)
+{
+    const testing_server *s = data;
+    (void)err;
+    if (tims_loop_index(loop) == 0)
+        tims_auth_start(s->auth, loop);
+    return TIMS_OK;
+}
+
 static void testing_loop_stop(tims_loop *loop, const void *data)
 {
     const testing_server *s = data;
@@ -136,6 +145,7 @@ static testing_server *testing_start(const tims_route *routes, tims_auth_options
     s->options.data = s;
     s->options.begin = testing_begin;
     s->options.finish = testing_finish;
+    s->options.loop_start = testing_loop_start;
     s->options.loop_stop = testing_loop_stop;
     s->options.access_log = false;
     static const char *const proxies[] = { "127.0.0.1" };

@@ -133,7 +133,7 @@ static testing_answer ask(browser *b, const char *method, const char *path, cons
 }
 
 /* The same from a page without JavaScript. */
-static testing_answer post_form(browser *b, const char *path, const char *form)
+TIMS_UNUSED static testing_answer post_form(browser *b, const char *path, const char *form)
 {
     const testing_ask request = { .method = "POST",
                                   .path = path,
@@ -146,7 +146,7 @@ static testing_answer post_form(browser *b, const char *path, const char *form)
     return answer;
 }
 
-static tims_str problem_code(const browser *b, const testing_answer *answer)
+TIMS_UNUSED static tims_str problem_code(const browser *b, const testing_answer *answer)
 {
     const tims_json *body;
     if (tims_json_parse(b->arena, answer->body, &body, NULL) != TIMS_OK)
@@ -162,7 +162,8 @@ static void expect(const browser *b, testing_answer answer, int status, const ch
 {
     tims_str got = code != NULL ? problem_code(b, &answer) : (tims_str){ NULL, 0 };
     if (answer.status != status || (code != NULL && !tims_str_equal(got, tims_str_from(code))))
-        fail_msg("expected %d %s, got %d: %.*s", status, code, answer.status, TIMS_PRINT(answer.body));
+        fail_msg("expected %d %s, got %d: %.*s", status, code != NULL ? code : "", answer.status,
+                 TIMS_PRINT(answer.body));
 }
 
 static void register_as(browser *b, const char *name)
@@ -172,13 +173,13 @@ static void register_as(browser *b, const char *name)
     assert_int_equal(b->session.length, TIMS_TOKEN_TEXT_LENGTH);
 }
 
-static testing_answer login_as(browser *b, const char *name, const char *password)
+TIMS_UNUSED static testing_answer login_as(browser *b, const char *name, const char *password)
 {
     tims_str body = tims_print(b->arena, "{\"username\":\"%s\",\"password\":\"%s\"}", name, password);
     return ask(b, "POST", "/api/auth/login/", c_string(b, body));
 }
 
-static bool is_signed_in(browser *b)
+TIMS_UNUSED static bool is_signed_in(browser *b)
 {
     testing_answer answer = ask(b, "GET", "/plain/", NULL);
     assert_int_equal(answer.status, 200);
@@ -186,13 +187,66 @@ static bool is_signed_in(browser *b)
 }
 
 /* Until every loop has heard of a change; a fresh connection each time. */
-static bool becomes_signed_out(browser *b)
+TIMS_UNUSED static bool becomes_signed_out(browser *b)
 {
     int64_t deadline = tims_monotonic_us() + 10 * 1000000;
     int in_a_row = 0;
     while (in_a_row < 20 && tims_monotonic_us() < deadline)
         in_a_row = is_signed_in(b) ? 0 : in_a_row + 1;
     return in_a_row == 20;
+}
+
+/* --- elsewhere, and as nobody -------------------------------------------------------------------------- */
+
+TIMS_UNUSED static void move_to(browser *b, const char *address)
+{
+    (void)snprintf(b->address, sizeof b->address, "X-Forwarded-For: %s\r\n", address);
+}
+
+TIMS_UNUSED static void sign_out(browser *b)
+{
+    b->session = b->csrf = (tims_str){ NULL, 0 };
+}
+
+/* --- what other programs do ---------------------------------------------------------------------------- */
+
+/* Changes the session's row as another program would, and says so as the feed would. */
+TIMS_UNUSED static void change_session(browser *b, const char *assignment)
+{
+    char hash[TIMS_TOKEN_HASH_TEXT_LENGTH];
+    tims_token_hash(b->session, hash);
+    testing_sql(server, c_string(b, tims_print(b->arena, "UPDATE auth_session SET %s WHERE token_hash = '%S'",
+                                               assignment, ((tims_str){ hash, sizeof hash }))));
+    tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
+    tims_db_session *session = tims_db_session_new(server->db, NULL, arena);
+    const tims_db_value value = tims_db_text((tims_str){ hash, sizeof hash });
+    tims_db_rows *rows;
+    tims_error err = { 0 };
+    testing_check(tims_db_query(session, TIMS_STR("SELECT id FROM auth_session WHERE token_hash = ?1"),
+                                &value, 1, &rows, &err),
+                  &err);
+    assert_true(tims_db_next(rows));
+    tims_id id = tims_db_get_id(rows, 0);
+    testing_check(tims_db_rows_end(&rows, &err), &err);
+    tims_arena_free(&arena);
+    tims_auth_forget(server->auth, &tims_auth_session_model, id);
+}
+
+TIMS_UNUSED static tims_id user_id(const char *name)
+{
+    tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
+    tims_db_session *session = tims_db_session_new(server->db, NULL, arena);
+    const tims_db_value value = tims_db_text(tims_str_from(name));
+    tims_db_rows *rows;
+    tims_error err = { 0 };
+    testing_check(tims_db_query(session, TIMS_STR("SELECT id FROM \"user\" WHERE username = ?1"), &value, 1,
+                                &rows, &err),
+                  &err);
+    assert_true(tims_db_next(rows));
+    tims_id id = tims_db_get_id(rows, 0);
+    testing_check(tims_db_rows_end(&rows, &err), &err);
+    tims_arena_free(&arena);
+    return id;
 }
 
 #endif

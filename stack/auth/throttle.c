@@ -1,4 +1,4 @@
-/* throttle: counts failed sign-ins by account and by address, in windows of 15 minutes.
+/* throttle: counts tries by key (an account, an address, both), each kind in windows of its own length.
  *
  * A try is counted before the password is looked at and taken back when it was right, so that a thousand
  * tries at the same moment are a thousand tries. The table has a fixed size: four places for each bucket, of
@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 enum { BUCKETS = 4096, WAYS = 4 };
-#define WINDOW_US (INT64_C(15) * 60 * 1000000)
 
 typedef struct slot {
     uint64_t key;
@@ -70,14 +69,15 @@ static slot *take_slot(auth__throttle *throttle, uint64_t key, int64_t now_us)
     return chosen;
 }
 
-static bool is_open(auth__throttle *throttle, uint64_t key, int64_t max, int64_t now_us, int *ret_retry_s)
+static bool is_open(auth__throttle *throttle, uint64_t key, auth__limit limit, int64_t now_us,
+                    int *ret_retry_s)
 {
     slot *s = find_slot(throttle, key);
-    if (s != NULL && now_us - s->start_us >= WINDOW_US)
+    if (s != NULL && now_us - s->start_us >= limit.window_us)
         s->count = 0;
-    if (s == NULL || s->count < max)
+    if (s == NULL || s->count < limit.max)
         return true;
-    *ret_retry_s = (int)((s->start_us + WINDOW_US - now_us) / 1000000) + 1;
+    *ret_retry_s = (int)((s->start_us + limit.window_us - now_us) / 1000000) + 1;
     return false;
 }
 
@@ -89,11 +89,11 @@ static void count_one(auth__throttle *throttle, uint64_t key, int64_t now_us)
     s->count++;
 }
 
-bool auth__throttle_look(auth__throttle *throttle, uint64_t key, int64_t max, int64_t now_us,
+bool auth__throttle_look(auth__throttle *throttle, uint64_t key, auth__limit limit, int64_t now_us,
                          int *ret_retry_s)
 {
     pthread_mutex_lock(&throttle->mutex);
-    bool open = is_open(throttle, key, max, now_us, ret_retry_s);
+    bool open = is_open(throttle, key, limit, now_us, ret_retry_s);
     pthread_mutex_unlock(&throttle->mutex);
     return open;
 }
@@ -105,10 +105,11 @@ void auth__throttle_count(auth__throttle *throttle, uint64_t key, int64_t now_us
     pthread_mutex_unlock(&throttle->mutex);
 }
 
-bool auth__throttle_try(auth__throttle *throttle, uint64_t key, int64_t max, int64_t now_us, int *ret_retry_s)
+bool auth__throttle_try(auth__throttle *throttle, uint64_t key, auth__limit limit, int64_t now_us,
+                        int *ret_retry_s)
 {
     pthread_mutex_lock(&throttle->mutex);
-    bool open = is_open(throttle, key, max, now_us, ret_retry_s);
+    bool open = is_open(throttle, key, limit, now_us, ret_retry_s);
     if (open)
         count_one(throttle, key, now_us);
     pthread_mutex_unlock(&throttle->mutex);

@@ -4,16 +4,24 @@
  *         └► defer ─► defer ─► …      run newest first when the arena ends
  *
  * Blocks double from 4 KiB to 64 KiB; an allocation larger than a quarter of the next block gets one of its
- * own. The first block is kept by a reset, so a pooled scope in its steady state never calls malloc. Under
- * ASan each allocation is a block of its own, so that the sanitizer sees every overrun and every use after
- * the end. */
+ * own. A reset keeps the largest block that is not too large to be kept, so a pooled scope in its steady
+ * state never calls malloc, also where it needs more than a first block, as every read of a resource does (of
+ * the 7 mallocs that one made, 2 were the second block's and tims_print's; the rest are SQLite's). Under ASan
+ * each allocation is a block of its own, so that the sanitizer sees every overrun and every use after the
+ * end. */
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tims/base.h"
 
-enum { ARENA_MAGIC = 0x41524e41, FIRST_BLOCK_BYTES = 4096, LAST_BLOCK_BYTES = 65536, ALIGNMENT = 16 };
+enum {
+    ARENA_MAGIC = 0x41524e41,
+    FIRST_BLOCK_BYTES = 4096,
+    LAST_BLOCK_BYTES = 65536,
+    KEPT_BLOCK_BYTES_MAX = 16384,
+    ALIGNMENT = 16
+};
 
 typedef struct block {
     struct block *next;
@@ -32,7 +40,7 @@ struct tims_arena {
     size_t limit, used;
     tims_arena_limit_fn on_limit;
     void *on_limit_argument;
-    block *blocks;  /* newest first; the last is the first made */
+    block *blocks;  /* newest first, own blocks behind the newest shared one */
     char *at, *end; /* free room of the newest shared block */
     size_t next_block_bytes;
     deferred *deferred;
@@ -70,28 +78,36 @@ static void run_deferred(tims_arena *arena)
 
 static void free_blocks(block *first, const block *keep)
 {
-    while (first != keep) {
+    while (first != NULL) {
         block *next = first->next;
-        free(first);
+        if (first != keep)
+            free(first);
         first = next;
     }
+}
+
+static block *choose_kept(block *blocks)
+{
+    block *best = NULL;
+    for (block *at = blocks; !TIMS_ASAN && at != NULL; at = at->next)
+        if (at->capacity >= FIRST_BLOCK_BYTES && at->capacity <= KEPT_BLOCK_BYTES_MAX &&
+            (best == NULL || at->capacity > best->capacity))
+            best = at;
+    return best;
 }
 
 void tims_arena_reset(tims_arena *arena)
 {
     TIMS_CHECK_MAGIC(arena, ARENA_MAGIC);
     run_deferred(arena);
-    block *keep = NULL;
-    if (!TIMS_ASAN)
-        for (keep = arena->blocks; keep != NULL && keep->next != NULL; keep = keep->next) {
-        }
-    if (keep != NULL && keep->capacity != FIRST_BLOCK_BYTES)
-        keep = NULL;
+    block *keep = choose_kept(arena->blocks);
     free_blocks(arena->blocks, keep);
+    if (keep != NULL)
+        keep->next = NULL;
     arena->blocks = keep;
     arena->at = keep != NULL ? keep->data : NULL;
     arena->end = keep != NULL ? keep->data + keep->capacity : NULL;
-    arena->next_block_bytes = keep != NULL ? 2 * (size_t)FIRST_BLOCK_BYTES : FIRST_BLOCK_BYTES;
+    arena->next_block_bytes = keep != NULL ? 2 * keep->capacity : FIRST_BLOCK_BYTES;
     arena->used = 0;
 }
 
@@ -185,9 +201,14 @@ const char *tims_copy_c(tims_arena *arena, tims_str s)
     return tims_copy(arena, s).data;
 }
 
+/* Most of what is printed is an id, a path, a header: that needs no scratch of its own. */
 tims_str tims_print_v(tims_arena *arena, const char *format, va_list arguments)
 {
-    tims_buf buf;
+    char small[256];
+    tims_buf buf = { .data = small, .capacity = sizeof small, .max = sizeof small }; /* so it never grows */
+    tims_buf_print_v(&buf, format, arguments);
+    if (TIMS_LIKELY(!buf.overflow))
+        return tims_copy(arena, tims_buf_str(&buf));
     tims_buf_init(&buf, NULL, arena->limit);
     tims_buf_print_v(&buf, format, arguments);
     /* The copy may end the fiber at the limit; the scratch must be gone by then. */

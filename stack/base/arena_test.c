@@ -81,6 +81,32 @@ static void a_reset_runs_the_deferred_calls_and_gives_the_whole_limit_back(void 
     tims_arena_free(&arena);
 }
 
+/* Whatever blocks a reset keeps: what is allocated after it is whole, and of nobody else. */
+static void allocations_are_distinct_after_resets_of_every_size(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 300, PIECES = 60 };
+    tims_arena *arena = tims_arena_new(8 << 20, NULL, NULL);
+    uint32_t random = 1;
+    for (int round = 0; round < ROUNDS; round++) {
+        unsigned char *pieces[PIECES];
+        size_t sizes[PIECES];
+        for (int i = 0; i < PIECES; i++) {
+            random = random * 1664525 + 1013904223;
+            sizes[i] = 1 + (random >> 8) % (round % 7 == 0 ? 20000 : round % 3 == 0 ? 900 : 90);
+            pieces[i] = tims_alloc(arena, sizes[i]);
+            for (size_t k = 0; k < sizes[i]; k += 61)
+                assert_int_equal(pieces[i][k], 0);
+            memset(pieces[i], i + 1, sizes[i]);
+        }
+        for (int i = 0; i < PIECES; i++)
+            for (size_t k = 0; k < sizes[i]; k += 13)
+                assert_int_equal(pieces[i][k], i + 1);
+        tims_arena_reset(arena);
+    }
+    tims_arena_free(&arena);
+}
+
 static tims_arena *deferring_arena;
 
 static void defer_once_more(void *argument)
@@ -163,6 +189,22 @@ static void print_knows_slices(void **state)
     tims_arena_free(&arena);
 }
 
+static void print_takes_texts_of_every_length(void **state)
+{
+    (void)state;
+    tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
+    char text[1024];
+    memset(text, 'x', sizeof text);
+    for (size_t length = 0; length < sizeof text; length++) {
+        tims_str printed = tims_print(arena, "%S%u", ((tims_str){ text, length }), 7u);
+        assert_int_equal(printed.length, length + 1);
+        assert_memory_equal(printed.data, text, length);
+        assert_int_equal(printed.data[length], '7');
+        assert_int_equal(printed.data[length + 1], 0); /* terminated, as copies are */
+    }
+    tims_arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,11 +212,13 @@ int main(void)
         cmocka_unit_test(small_and_large_allocations_keep_their_bytes),
         cmocka_unit_test(deferred_calls_run_in_reverse_order),
         cmocka_unit_test(a_reset_runs_the_deferred_calls_and_gives_the_whole_limit_back),
+        cmocka_unit_test(allocations_are_distinct_after_resets_of_every_size),
         cmocka_unit_test(a_deferred_call_may_defer_another),
         cmocka_unit_test(passing_the_limit_calls_on_limit_and_leaves_the_arena_usable),
         cmocka_unit_test(a_product_that_overflows_passes_the_limit),
         cmocka_unit_test(copies_are_terminated_and_may_be_empty),
         cmocka_unit_test(print_knows_slices),
+        cmocka_unit_test(print_takes_texts_of_every_length),
     };
     return cmocka_run_group_tests_name("arena", tests, NULL, NULL);
 }

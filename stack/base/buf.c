@@ -70,17 +70,21 @@ void tims_buf_append_char(tims_buf *buf, char c)
         buf->data[buf->length++] = c;
 }
 
-void tims_buf_append_int(tims_buf *buf, int64_t value)
+static void append_unsigned(tims_buf *buf, uint64_t value)
 {
     char digits[20];
     size_t at = sizeof digits;
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
     do
-        digits[--at] = (char)('0' + rest % 10);
-    while ((rest /= 10) != 0);
+        digits[--at] = (char)('0' + value % 10);
+    while ((value /= 10) != 0);
+    tims_buf_append(buf, digits + at, sizeof digits - at);
+}
+
+void tims_buf_append_int(tims_buf *buf, int64_t value)
+{
     if (value < 0)
         tims_buf_append_char(buf, '-');
-    tims_buf_append(buf, digits + at, sizeof digits - at);
+    append_unsigned(buf, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
 void tims_buf_consume(tims_buf *buf, size_t bytes)
@@ -124,21 +128,32 @@ static const char *read_conversion(const char *at, conversion *ret)
     return *at == '\0' ? at : at + 1;
 }
 
-static void print_number(tims_buf *buf, const conversion *c, argument_source *arguments)
+/* With flags or another base: by the C library. */
+static void print_formatted(tims_buf *buf, const conversion *c, long long value)
 {
     char format[32], out[64];
-    bool is_signed = c->letter == 'd' || c->letter == 'i';
     (void)snprintf(format, sizeof format, "%sll%c", c->text, c->letter);
-    int length;
-    if (is_signed) {
-        long long value = c->longs == 0 ? va_arg(arguments->list, int) : va_arg(arguments->list, long long);
-        length = snprintf(out, sizeof out, format, value);
-    } else {
-        unsigned long long value =
-            c->longs == 0 ? va_arg(arguments->list, unsigned) : va_arg(arguments->list, unsigned long long);
-        length = snprintf(out, sizeof out, format, value);
-    }
+    int length = snprintf(out, sizeof out, format, value);
     tims_buf_append(buf, out, (size_t)length < sizeof out ? (size_t)length : sizeof out - 1);
+}
+
+static void print_number(tims_buf *buf, const conversion *c, argument_source *arguments)
+{
+    bool is_plain = c->length == 1; /* "%" and no more */
+    if (c->letter == 'd' || c->letter == 'i') {
+        long long value = c->longs == 0 ? va_arg(arguments->list, int) : va_arg(arguments->list, long long);
+        if (is_plain)
+            tims_buf_append_int(buf, value);
+        else
+            print_formatted(buf, c, value);
+        return;
+    }
+    unsigned long long value =
+        c->longs == 0 ? va_arg(arguments->list, unsigned) : va_arg(arguments->list, unsigned long long);
+    if (is_plain && c->letter == 'u')
+        append_unsigned(buf, value);
+    else
+        print_formatted(buf, c, (long long)value);
 }
 
 static void print_double(tims_buf *buf, const conversion *c, argument_source *arguments)

@@ -82,9 +82,12 @@ static void print_formats_like_printf_and_knows_slices(void **state)
     tims_buf_print(&buf, "[%d|%u|%ld|%llu|%zu|%x|%04d|%c|%%]", -1, 4000000000u, -5L, 18446744073709551615ull,
                    (size_t)9, 255u, 42, 'c');
     tims_buf_print(&buf, "[%.2f|%g]", 1.005, 0.5);
+    tims_buf_print(&buf, "[%d|%lld|%+d|%i|%u|%llx|%o|%X]", 0, (long long)INT64_MIN, 5, -2147483647 - 1, 0u,
+                   18446744073709551615ull, 8u, 255u);
     assert_str(tims_buf_str(&buf),
                "[   ab|cd   |][x|y  ][-1|4000000000|-5|18446744073709551615|9|ff|0042|c|%]"
-               "[1.00|0.5]");
+               "[1.00|0.5]"
+               "[0|-9223372036854775808|+5|-2147483648|0|ffffffffffffffff|10|FF]");
     tims_buf_free(&buf);
 }
 

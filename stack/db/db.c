@@ -49,10 +49,9 @@ void tims_db_watch_commits(tims_db *db, void (*function)(void *argument), void *
 
 /* --- session ----------------------------------------------------------------------------------------- */
 
-static void end_session(void *argument)
+/* Ends what is open: rows, the transaction, snapshots beyond `depth`. */
+static void end_open(tims_db_session *session, uint32_t depth)
 {
-    tims_db_session *session = argument;
-    TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
     while (session->open_rows != NULL) {
         tims_db_rows *rows = session->open_rows;
         tims_status ignored = tims_db_rows_end(&rows, NULL);
@@ -60,8 +59,34 @@ static void end_session(void *argument)
     }
     while (session->depth > 0)
         tims_db_rollback(session);
-    while (session->snapshot_depth > 0)
+    while (session->snapshot_depth > depth)
         tims_db_end_snapshot(session);
+}
+
+uint32_t tims_db_mark(const tims_db_session *session)
+{
+    TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
+    TIMS_ASSERT(session->open_rows == NULL && session->depth == 0);
+    return session->snapshot_depth;
+}
+
+void tims_db_unwind(tims_db_session *session, uint32_t mark)
+{
+    TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
+    end_open(session, mark);
+}
+
+void **tims_db_session_slot(tims_db_session *session)
+{
+    TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
+    return &session->slot;
+}
+
+static void end_session(void *argument)
+{
+    tims_db_session *session = argument;
+    TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
+    end_open(session, 0);
     session->driver->session_end(session);
     session->magic = 0;
 }

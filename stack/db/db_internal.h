@@ -38,6 +38,7 @@ struct tims_db_session {
     tims_arena *arena;
     tims_db_rows *open_rows, *idle_rows;
     db__commit_call *calls, *idle_calls;
+    void *slot;
 };
 
 struct tims_db_rows {

@@ -295,6 +295,29 @@ static void a_session_that_ends_takes_its_transaction_snapshot_and_rows_along(vo
     assert_int_equal(run(f, "INSERT INTO chat VALUES ('a', 'x')", &err), TIMS_OK);
 }
 
+static void a_session_that_was_lent_is_unwound_to_where_it_stood(void **state)
+{
+    fixture *f = *state;
+    tims_error err = { 0 };
+    tims_db_rows *rows = NULL;
+    tims_db_session *writer = tims_db_session_new(f->db, NULL, f->arena);
+    assert_int_equal(tims_db_begin_snapshot(f->session, &err), TIMS_OK);
+    uint32_t mark = tims_db_mark(f->session);
+    assert_int_equal(tims_db_begin_snapshot(f->session, &err), TIMS_OK);
+    assert_int_equal(tims_db_query(f->session, S("SELECT 1 UNION SELECT 2"), NULL, 0, &rows, &err), TIMS_OK);
+    assert_true(tims_db_next(rows));
+    assert_int_equal(tims_db_begin(f->session, &err), TIMS_OK);
+    assert_int_equal(run(f, "INSERT INTO chat VALUES ('a', 'x')", &err), TIMS_OK);
+    tims_db_unwind(f->session, mark);
+    assert_int_equal(tims_db_mark(f->session), mark);
+    assert_false(tims_db_in_transaction(f->session));
+    assert_int_equal(tims_db_run(writer, S("INSERT INTO chat VALUES ('b', 'y')"), NULL, 0, NULL, &err),
+                     TIMS_OK);
+    assert_int_equal(number(f->session, "SELECT count(*) FROM chat"), 0); /* still in its snapshot */
+    tims_db_end_snapshot(f->session);
+    assert_int_equal(number(f->session, "SELECT count(*) FROM chat"), 1);
+}
+
 static void rows_end_with_their_transaction(void **state)
 {
     fixture *f = *state;
@@ -485,6 +508,7 @@ int main(void)
         TEST(a_rolled_back_savepoint_leaves_the_outer_transaction),
         TEST(a_failed_statement_leaves_its_transaction_usable),
         TEST(a_session_that_ends_takes_its_transaction_snapshot_and_rows_along),
+        TEST(a_session_that_was_lent_is_unwound_to_where_it_stood),
         TEST(rows_end_with_their_transaction),
         TEST(a_snapshot_does_not_move_while_others_commit),
         TEST(open_rows_do_not_hold_back_what_is_read_later),

@@ -424,6 +424,7 @@ void http__connection_reap(http__connection *connection)
     return_parser(connection);
     tims_buf_free(&connection->pending);
     http__tls_free(&connection->tls);
+    http__home_leave(worker->server->homes, &connection->home);
     *(connection->previous ? &connection->previous->next : &worker->connections) = connection->next;
     if (connection->next)
         connection->next->previous = connection->previous;
@@ -531,21 +532,43 @@ static http__connection *make_connection(http__worker *worker, tims_stream *stre
     return connection;
 }
 
+/* Each lives at a home of so many, and all together are so many. */
+static bool has_place(tims_server *server, http__connection *connection, uint32_t *ret_home_count)
+{
+    const tims_server_options *options = &server->options;
+    tims_str peer = { connection->peer, connection->peer_length };
+    uint32_t count = atomic_fetch_add(&server->connection_count, 1) + 1;
+    *ret_home_count = 0;
+    if (options->connections_per_address_max > 0 && http__peer_is_counted(options, peer))
+        connection->home = http__home_enter(server->homes, peer, ret_home_count);
+    return count <= options->connections_max &&
+           (!connection->home || *ret_home_count <= options->connections_per_address_max);
+}
+
+/* Telling it costs a place for as long as it takes, so a home far beyond its limit is told nothing. */
+static void turn_away(http__connection *connection, uint32_t home_count)
+{
+    const tims_server *server = connection->worker->server;
+    tims_error err = { .code = "too_many_connections", .message = "Too many clients; try again shortly." };
+    bool is_flood =
+        connection->home && home_count > server->options.connections_per_address_max + HTTP__TOLD_MAX;
+    if (server->tls || is_flood)
+        http__connection_close(connection);
+    else
+        refuse(connection, 503, &err);
+}
+
 void http__connection_accept(void *ctx, tims_stream *stream)
 {
     http__worker *worker = ctx;
     TIMS_CHECK_MAGIC(worker, HTTP__WORKER_MAGIC);
     tims_server *server = worker->server;
     http__connection *connection = make_connection(worker, stream);
-    uint32_t count = atomic_fetch_add(&server->connection_count, 1) + 1;
+    uint32_t home_count = 0;
+    bool may_stay = has_place(server, connection, &home_count);
     tims_stream_start(stream, &stream_events, connection);
-    if (count > server->options.connections_max) {
-        tims_error err = { .code = "too_many_connections",
-                           .message = "Too many clients; try again shortly." };
-        if (server->tls)
-            http__connection_close(connection);
-        else
-            refuse(connection, 503, &err);
+    if (!may_stay) {
+        turn_away(connection, home_count);
         return;
     }
     if (server->tls)

@@ -222,6 +222,100 @@ static void clients_past_the_limit_are_told_so(void **state)
         close(fds[i]);
 }
 
+/* Says hello on a connection that stays open; the answer's status, 0 when it was closed without one. */
+static int greet(int fd)
+{
+    test_send(fd, "GET /hello/x/ HTTP/1.1\r\n" HOST END);
+    test_answer answer = test_read(fd);
+    int status = answer.status;
+    test_answer_free(&answer);
+    return status;
+}
+
+static void start_for_few(test_server *t, tims_names uncounted, tims_names trusted)
+{
+    test_prepare(t, routes, sizeof(routes) / sizeof(routes[0]));
+    t->options.begin = begin;
+    t->options.loops = 2; /* the count is of the process */
+    t->options.connections_per_address_max = 3;
+    t->options.uncounted_peers = uncounted;
+    t->options.trusted_proxies = trusted;
+    test_start(t);
+}
+
+static void one_address_takes_so_many_connections_and_others_still_get_in(void **state)
+{
+    (void)state;
+    test_server t;
+    start_for_few(&t, (tims_names){ 0 }, (tims_names){ 0 });
+    int fds[3];
+    for (int i = 0; i < 3; i++) {
+        fds[i] = test_connect_from(&t, 1);
+        assert_int_equal(greet(fds[i]), 200);
+    }
+    int refused = test_connect_from(&t, 1), other = test_connect_from(&t, 2);
+    test_answer answer = test_read(refused);
+    assert_int_equal(answer.status, 503);
+    assert_true(test_body_has(&answer, "too_many_connections"));
+    assert_true(test_is_closed(refused));
+    test_answer_free(&answer);
+    assert_int_equal(greet(other), 200);
+    assert_int_equal(greet(fds[0]), 200); /* who is in stays in */
+    close(refused);
+    close(fds[2]);
+    int status = 503, tries = 0; /* a place is free again as soon as the server has seen the end */
+    while (status != 200 && tries++ < 10000) {
+        int again = test_connect_from(&t, 1);
+        status = greet(again);
+        close(again);
+    }
+    assert_int_equal(status, 200);
+    close(fds[0]);
+    close(fds[1]);
+    close(other);
+    test_stop(&t);
+}
+
+static void a_flood_from_one_address_is_closed_without_a_word(void **state)
+{
+    (void)state;
+    enum { TOLD_MAX = 32, FLOOD = 3 + TOLD_MAX + 20 };
+    test_server t;
+    start_for_few(&t, (tims_names){ 0 }, (tims_names){ 0 });
+    int fds[FLOOD], told = 0, untold = 0;
+    for (int i = 0; i < FLOOD; i++)
+        fds[i] = test_connect_from(&t, 1);
+    for (int i = 0; i < FLOOD; i++) {
+        int status = greet(fds[i]);
+        told += status == 503;
+        untold += status == 0;
+    }
+    assert_in_range(told, 1, TOLD_MAX);
+    assert_int_equal(untold, FLOOD - 3 - told);
+    for (int i = 0; i < FLOOD; i++)
+        close(fds[i]);
+    test_stop(&t);
+}
+
+static void trusted_proxies_and_named_peers_are_not_counted(void **state)
+{
+    (void)state;
+    static const char *const items[] = { "127.0.0.2" };
+    const tims_names second = { items, 1 }, none = { 0 };
+    for (int proxy = 0; proxy < 2; proxy++) {
+        test_server t;
+        int fds[8];
+        start_for_few(&t, proxy ? none : second, proxy ? second : none);
+        for (int i = 0; i < 8; i++) {
+            fds[i] = test_connect_from(&t, 2);
+            assert_int_equal(greet(fds[i]), 200);
+        }
+        for (int i = 0; i < 8; i++)
+            close(fds[i]);
+        test_stop(&t);
+    }
+}
+
 static void a_drain_finishes_what_is_under_way(void **state)
 {
     (void)state;
@@ -301,6 +395,9 @@ int main(void)
         TEST(a_stream_ends_when_its_client_is_gone),
         TEST(a_client_that_only_stopped_sending_gets_its_answer),
         TEST(clients_past_the_limit_are_told_so),
+        cmocka_unit_test(one_address_takes_so_many_connections_and_others_still_get_in),
+        cmocka_unit_test(a_flood_from_one_address_is_closed_without_a_word),
+        cmocka_unit_test(trusted_proxies_and_named_peers_are_not_counted),
         cmocka_unit_test(a_drain_finishes_what_is_under_way),
         cmocka_unit_test(a_drain_cuts_off_what_does_not_end),
         TEST(a_taken_port_is_said_in_one_line),

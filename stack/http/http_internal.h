@@ -42,7 +42,12 @@ enum {
     HTTP__QUERY_PAIRS_MAX = 256,
     HTTP__ID_LENGTH = 20,
     HTTP__ID_TEXT_MAX = 64,
-    HTTP__PEER_TEXT_MAX = 46
+    /* A text from here on is compressed for who takes it. Of changed rows, 512 bytes become 268 in 14 µs, to
+     * be inflated in 4; 256 become 185 in 12, and saving no packet. */
+    HTTP__DEFLATE_BYTES_MIN = 512,
+    HTTP__PEER_TEXT_MAX = 46,
+    HTTP__NETWORK_BYTES = 16,
+    HTTP__TOLD_MAX = 32 /* connections of one home past its limit that are told so; more are closed at once */
 };
 
 typedef struct http__worker http__worker;
@@ -52,6 +57,9 @@ typedef struct http__tls http__tls;
 typedef struct http__tls_context http__tls_context;
 typedef struct http__files http__files;
 typedef struct http__compressor http__compressor;
+typedef struct http__deflater http__deflater;
+typedef struct http__home http__home;
+typedef struct http__homes http__homes;
 
 typedef enum http__server_state { HTTP__STARTING, HTTP__SERVING, HTTP__DRAINING } http__server_state;
 
@@ -65,6 +73,7 @@ struct tims_server {
     _Atomic uint32_t connection_count;
     _Atomic bool restart; /* SIGHUP: re-execute behind the drain */
     http__tls_context *tls;
+    http__homes *homes;
 
     int *kept_fds; /* for the re-executed program */
     int kept_count;
@@ -109,6 +118,7 @@ struct http__worker {
     tims_buf scratch; /* malloc'd, reused: compressed bodies, problem documents */
     http__files *files;
     http__compressor *compressor;
+    http__deflater *deflater;
     tims_timer drain_timer, stop_listening_timer;
 };
 
@@ -135,6 +145,7 @@ struct http__connection {
     http__parser *parser; /* NULL between messages */
     http__exchange *exchange;
     tims_socket *socket;
+    http__home *home; /* NULL: not counted */
     const http__raw_events *raw_events;
     void *raw_ctx;
     tims_buf pending; /* read, not yet parsed */
@@ -272,7 +283,18 @@ void http__request_raise_limit(void *exchange);
 /* peer.c */
 bool http__peer_is_trusted(const tims_server_options *options, tims_str address);
 void http__peer_resolve(http__exchange *exchange);
+/* The 16 bytes of an IPv4 address (as mapped) or of an IPv6 /64. False: it is no such address. */
+bool http__peer_network(tims_str text, uint8_t ret_network[HTTP__NETWORK_BYTES]);
+/* Whether a home's connections are counted: not those of trusted proxies and of the options' own. */
+bool http__peer_is_counted(const tims_server_options *options, tims_str text);
 bool http__id_is_well_formed(tims_str id);
+
+/* home.c */
+http__homes *http__homes_new(void);
+void http__homes_free(http__homes **homes);
+/* Counts one more; NULL when the peer has no address. Any thread; until http__home_leave. */
+http__home *http__home_enter(http__homes *homes, tims_str peer, uint32_t *ret_count);
+void http__home_leave(http__homes *homes, http__home **home); /* fine when NULL */
 
 /* cors.c */
 void http__cors_apply(http__exchange *exchange);
@@ -325,17 +347,34 @@ void http__file_unref(void *file);
 /* file.c */
 void http__file_send(http__exchange *exchange, const tims_answer *answer);
 
+/* deflate.c: slices are valid until the next call of the same function. */
+http__deflater *http__deflater_new(void);
+void http__deflater_free(http__deflater **deflater);
+/* False: too short, too long, or it does not get smaller. */
+bool http__deflate(http__deflater *deflater, tims_str plain, tims_str *ret_packed);
+/* 0 or the close code. */
+int http__inflate(http__deflater *deflater, tims_str packed, size_t bytes_max, tims_str *ret_plain);
+
 /* frame.c */
 struct tims_frame {
     uint32_t magic;
     _Atomic uint32_t references;
     size_t length;
-    char bytes[]; /* header and payload */
+    uint8_t header_length;
+    pthread_mutex_t packing;
+    _Atomic(tims_frame *) packed; /* NULL until somebody asks; the frame itself: none */
+    char bytes[];                 /* header and payload */
 };
 tims_frame *http__frame_make(tims_ws_opcode opcode, tims_str payload);
+tims_frame *http__frame_make_packed(tims_str packed); /* a compressed text */
+/* What a socket that takes compressed messages is sent: lives as long as `frame`. */
+tims_frame *http__frame_packed(tims_frame *frame, http__deflater *deflater);
 void http__frame_release(void *frame);
 
 /* socket.c */
+/* `window_bits` 0: messages are not compressed. */
+tims_socket *http__socket_new(http__connection *connection, const tims_socket_events *events, void *ctx,
+                              const tims_socket_options *options, int window_bits);
 void http__socket_receive(tims_socket *socket, tims_str bytes);
 void http__socket_handed_over(tims_socket *socket); /* the handler has returned */
 void http__socket_gone(tims_socket *socket);        /* the stream ended */

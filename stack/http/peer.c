@@ -13,6 +13,9 @@ typedef struct address {
     size_t bits;
 } address;
 
+/* What an IPv4 address begins with when it is written as an IPv6 one. */
+static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
 static bool parse_address(tims_str text, address *ret_address)
 {
     char terminated[HTTP__PEER_TEXT_MAX + 1];
@@ -20,7 +23,6 @@ static bool parse_address(tims_str text, address *ret_address)
         return false;
     memcpy(terminated, text.data, text.length);
     terminated[text.length] = 0;
-    static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
     address parsed = { 0 };
     if (inet_pton(AF_INET, terminated, parsed.bytes) == 1) {
         parsed.family = AF_INET;
@@ -66,12 +68,37 @@ static bool matches(tims_str pattern, tims_str text)
     return has_prefix(&own, &network, (size_t)bits);
 }
 
-bool http__peer_is_trusted(const tims_server_options *options, tims_str text)
+static bool matches_any(tims_names patterns, tims_str text)
 {
-    for (size_t i = 0; i < options->trusted_proxies.count; i++)
-        if (matches(tims_str_from(options->trusted_proxies.items[i]), text))
+    for (size_t i = 0; i < patterns.count; i++)
+        if (matches(tims_str_from(patterns.items[i]), text))
             return true;
     return false;
+}
+
+bool http__peer_is_trusted(const tims_server_options *options, tims_str text)
+{
+    return matches_any(options->trusted_proxies, text);
+}
+
+bool http__peer_is_counted(const tims_server_options *options, tims_str text)
+{
+    return !matches_any(options->uncounted_peers, text) && !http__peer_is_trusted(options, text);
+}
+
+bool http__peer_network(tims_str text, uint8_t ret_network[HTTP__NETWORK_BYTES])
+{
+    address parsed = { 0 };
+    if (!parse_address(text, &parsed))
+        return false;
+    memset(ret_network, 0, HTTP__NETWORK_BYTES);
+    if (parsed.family == AF_INET6) {
+        memcpy(ret_network, parsed.bytes, HTTP__NETWORK_BYTES / 2);
+        return true;
+    }
+    memcpy(ret_network, mapped, sizeof(mapped));
+    memcpy(ret_network + sizeof(mapped), parsed.bytes, 4);
+    return true;
 }
 
 bool http__id_is_well_formed(tims_str id)

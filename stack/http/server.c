@@ -20,6 +20,9 @@
 
 enum { LOOPS_MAX = 256, MEMORY_BYTES_MIN = 256 * 1024 };
 
+static const char *const this_machine_items[] = { "127.0.0.0/8", "::1" };
+static const tims_names this_machine = { this_machine_items, 2 };
+
 void tims_server_options_default(tims_server_options *ret_options)
 {
     *ret_options = (tims_server_options){
@@ -32,6 +35,8 @@ void tims_server_options_default(tims_server_options *ret_options)
         .write_timeout_ms = 30 * 1000,
         .drain_timeout_ms = 30 * 1000,
         .connections_max = 20000,
+        .connections_per_address_max = 256,
+        .uncounted_peers = this_machine,
         .memory_bytes_max = (size_t)32 << 20,
         .access_log = true,
         .compress = true,
@@ -183,6 +188,8 @@ static tims_status prepare(tims_server *server, tims_error *err)
     tims_status status = check_options(&server->options, err);
     if (status == TIMS_OK)
         status = tims_crypto_setup();
+    if (status == TIMS_OK)
+        server->homes = http__homes_new();
     if (status == TIMS_OK && server->options.certificate_path.length > 0)
         status = http__tls_context_new(&server->options, &server->tls, err);
     if (status == TIMS_OK)
@@ -272,6 +279,7 @@ static void free_server(tims_server *server)
     free(server->workers);
     free(server->kept_fds);
     http__tls_context_free(&server->tls);
+    http__homes_free(&server->homes);
     pthread_mutex_destroy(&server->mutex);
     server->magic = 0;
     free(server);

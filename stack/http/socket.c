@@ -1,4 +1,4 @@
-/* socket.c: websockets: a connection after its upgrade.
+/* socket.c: websockets: a connection after its upgrade (upgrade.c).
  *
  *   answer_websocket ─► handler returns ─► messages both ways ─► close handshake ─► on_close, once
  *
@@ -11,11 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tims/crypto.h"
-
 enum {
     FRAMES_INLINE = 2,
-    WRITE_FRAMES_MAX = 64,
+    WRITE_FRAMES_MAX = 1024, /* as many as the kernel takes in one call */
+    WINDOW_BITS_MAX = 15,
     PING_EVERY_MS = 45 * 1000,
     CLOSE_WAIT_MS = 5 * 1000,
     BYTES_DEFAULT = 1024 * 1024,
@@ -27,13 +26,15 @@ struct tims_socket {
     uint32_t magic;
     bool dirty, handed_over, gone, busy, paused;
     bool close_sent, close_received, overflowed, ping_sent, broken;
+    uint8_t window_bits; /* of the client's inflater; 0: it takes nothing compressed */
     int close_code;
     http__connection *connection;
     tims_ws *ws;
     const tims_socket_events *events;
     void *ctx;
-    tims_socket *next_dirty;
-    tims_frame **frames; /* waiting for the tick's end */
+    tims_socket *next_dirty, **dirty_link; /* what points here */
+    tims_frame **frames;                   /* waiting for the tick's end */
+    tims_frame *pong;                      /* to the last ping that is not answered yet */
     size_t frame_count, frame_capacity;
     size_t frame_bytes, queue_bytes_max;
     uint32_t ping_ms;
@@ -48,6 +49,7 @@ static void drop_frames(tims_socket *socket)
         tims_frame_unref(&socket->frames[i]);
     socket->frame_count = 0;
     socket->frame_bytes = 0;
+    tims_frame_unref(&socket->pong);
 }
 
 /* What a burst needed is not kept. */
@@ -101,11 +103,45 @@ static void write_frames(tims_socket *socket, tims_frame **frames, size_t count)
     (void)!http__transport_write_owned(socket->connection, slices, count, release_batch, batch);
 }
 
+/* --- sockets with something to write, linked so that any can leave at once -------------------- */
+
+static void link_dirty(tims_socket *socket, tims_socket **link)
+{
+    socket->dirty_link = link;
+    socket->next_dirty = *link;
+    if (*link)
+        (*link)->dirty_link = &socket->next_dirty;
+    *link = socket;
+}
+
+static void unmark_dirty(tims_socket *socket)
+{
+    if (!socket->dirty)
+        return;
+    *socket->dirty_link = socket->next_dirty;
+    if (socket->next_dirty)
+        socket->next_dirty->dirty_link = socket->dirty_link;
+    socket->dirty = false;
+}
+
 static void settle(tims_socket *socket);
+static void queue_frame(tims_socket *socket, tims_frame *frame);
+
+/* Behind what a slow client still has to read, it waits: who floods with pings and reads nothing fills
+ * nothing. */
+static void queue_pong(tims_socket *socket)
+{
+    tims_frame *pong = socket->pong;
+    if (!pong || socket->gone || tims_stream_queued(socket->connection->stream) > 0)
+        return;
+    socket->pong = NULL;
+    queue_frame(socket, pong);
+}
 
 static void flush_socket(tims_socket *socket)
 {
-    socket->dirty = false;
+    queue_pong(socket);
+    unmark_dirty(socket);
     socket->busy = true; /* a failed write ends the connection, but not yet the socket */
     size_t count = socket->frame_count;
     for (size_t at = 0; at < count; at += WRITE_FRAMES_MAX)
@@ -120,17 +156,16 @@ static void flush_socket(tims_socket *socket)
     settle(socket);
 }
 
+/* What is sent meanwhile, from on_drain, waits for the next tick; what ends meanwhile leaves the list. */
 static void flush_dirty(void *argument)
 {
     http__worker *worker = argument;
-    tims_socket *socket = worker->dirty_sockets;
+    tims_socket *first = worker->dirty_sockets;
     worker->dirty_sockets = NULL;
-    while (socket) {
-        tims_socket *next = socket->next_dirty;
-        socket->next_dirty = NULL;
-        flush_socket(socket);
-        socket = next;
-    }
+    if (first)
+        first->dirty_link = &first;
+    while (first)
+        flush_socket(first);
 }
 
 static void mark_dirty(tims_socket *socket)
@@ -139,27 +174,19 @@ static void mark_dirty(tims_socket *socket)
         return;
     http__worker *worker = socket->connection->worker;
     socket->dirty = true;
-    socket->next_dirty = worker->dirty_sockets;
-    worker->dirty_sockets = socket;
+    link_dirty(socket, &worker->dirty_sockets);
     tims_loop_at_tick_end(worker->loop, &worker->sockets_armed, flush_dirty, worker);
 }
 
-static void unmark_dirty(tims_socket *socket)
+static bool takes_more(const tims_socket *socket)
 {
-    if (!socket->dirty)
-        return;
-    tims_socket **link = &socket->connection->worker->dirty_sockets;
-    while (*link && *link != socket)
-        link = &(*link)->next_dirty;
-    if (*link)
-        *link = socket->next_dirty;
-    socket->dirty = false;
+    return !socket->gone && !socket->close_sent && !socket->overflowed;
 }
 
 /* Takes over the reference. */
 static void queue_frame(tims_socket *socket, tims_frame *frame)
 {
-    if (socket->gone || socket->close_sent || socket->overflowed) {
+    if (!takes_more(socket)) {
         tims_frame_unref(&frame);
         return;
     }
@@ -176,16 +203,32 @@ static void queue_frame(tims_socket *socket, tims_frame *frame)
     mark_dirty(socket);
 }
 
+/* A text that is no longer than the client's window refers to nothing outside of it, whatever it was
+ * compressed with; so one compressed frame fits all, and only those with a small window get a longer text as
+ * it is. */
+static bool takes_packed(const tims_socket *socket, size_t length)
+{
+    return socket->window_bits == WINDOW_BITS_MAX ||
+           (socket->window_bits && length >> socket->window_bits == 0);
+}
+
 void tims_socket_send_frame(tims_socket *socket, tims_frame *frame)
 {
     TIMS_CHECK_MAGIC(socket, HTTP__SOCKET_MAGIC);
+    if (takes_packed(socket, frame->length) && takes_more(socket))
+        frame = http__frame_packed(frame, socket->connection->worker->deflater);
     queue_frame(socket, tims_frame_ref(frame));
 }
 
 void tims_socket_send(tims_socket *socket, tims_str text)
 {
     TIMS_CHECK_MAGIC(socket, HTTP__SOCKET_MAGIC);
-    queue_frame(socket, tims_frame_new(text));
+    tims_str packed;
+    if (takes_packed(socket, text.length) && takes_more(socket) &&
+        http__deflate(socket->connection->worker->deflater, text, &packed))
+        queue_frame(socket, http__frame_make_packed(packed));
+    else
+        queue_frame(socket, tims_frame_new(text));
 }
 
 size_t tims_socket_queued(const tims_socket *socket)
@@ -225,6 +268,7 @@ void tims_socket_close(tims_socket *socket, int code, tims_str reason)
     if (socket->close_sent || socket->gone)
         return;
     tims_socket_resume(socket);
+    queue_pong(socket);
     uint8_t payload[125];
     size_t length = tims_ws_close_payload(code, reason, payload);
     queue_frame(socket, http__frame_make(TIMS_WS_CLOSE, (tims_str){ (const char *)payload, length }));
@@ -301,6 +345,8 @@ void http__socket_handed_over(tims_socket *socket)
 
 void http__socket_drained(tims_socket *socket)
 {
+    if (socket->pong)
+        mark_dirty(socket);
     if (socket->events->on_drain && !socket->gone)
         socket->events->on_drain(socket, socket->ctx);
 }
@@ -331,9 +377,13 @@ static void on_message(void *ctx, tims_ws_opcode opcode, tims_str payload)
         socket->events->on_message(socket, socket->ctx, payload, opcode == TIMS_WS_BINARY);
 }
 
+/* Of several pings only the last need be answered (RFC 6455, 5.5.3). */
 static void on_ping(void *ctx, tims_str payload)
 {
-    queue_frame(ctx, http__frame_make(TIMS_WS_PONG, payload));
+    tims_socket *socket = ctx;
+    tims_frame_unref(&socket->pong);
+    socket->pong = http__frame_make(TIMS_WS_PONG, payload);
+    mark_dirty(socket);
 }
 
 static void on_pong(void *ctx, tims_str payload)
@@ -351,11 +401,24 @@ static void on_peer_close(void *ctx, int code, tims_str reason)
     socket->close_code = code;
 }
 
-static const tims_ws_events ws_events = {
+static int inflate_message(void *ctx, tims_str compressed, size_t bytes_max, tims_str *ret_plain)
+{
+    tims_socket *socket = ctx;
+    return http__inflate(socket->connection->worker->deflater, compressed, bytes_max, ret_plain);
+}
+
+static const tims_ws_events plain_events = {
     .on_message = on_message,
     .on_ping = on_ping,
     .on_pong = on_pong,
     .on_close = on_peer_close,
+};
+static const tims_ws_events packed_events = {
+    .on_message = on_message,
+    .on_ping = on_ping,
+    .on_pong = on_pong,
+    .on_close = on_peer_close,
+    .inflate = inflate_message,
 };
 
 void http__socket_receive(tims_socket *socket, tims_str bytes)
@@ -375,36 +438,10 @@ void http__socket_receive(tims_socket *socket, tims_str bytes)
     settle(socket);
 }
 
-/* --- the upgrade ------------------------------------------------------------------------------ */
+/* --- a new one -------------------------------------------------------------------------------- */
 
-static void check_origin(tims_request *rq)
-{
-    tims_str origin = tims_header_of(rq, TIMS_STR("Origin"));
-    if (!origin.data || http__origin_is_allowed(rq, &rq->exchange->worker->server->options, origin))
-        return;
-    tims_raise(rq, 403, "origin", "This page's origin may not connect here.");
-}
-
-static tims_str check_handshake(tims_request *rq)
-{
-    if (rq->method != TIMS_METHOD_GET ||
-        !tims_header_has_token(tims_header_of(rq, TIMS_STR("Upgrade")), TIMS_STR("websocket")) ||
-        !tims_header_has_token(tims_header_of(rq, TIMS_STR("Connection")), TIMS_STR("Upgrade"))) {
-        tims_set_header(rq, TIMS_STR("Upgrade"), TIMS_STR("websocket"));
-        tims_raise(rq, 426, "upgrade_required", "This address speaks only websocket.");
-    }
-    if (!tims_str_equal(tims_header_of(rq, TIMS_STR("Sec-WebSocket-Version")), TIMS_STR("13"))) {
-        tims_set_header(rq, TIMS_STR("Sec-WebSocket-Version"), TIMS_STR("13"));
-        tims_raise(rq, 426, "upgrade_required", "Only version 13 of the websocket protocol is spoken here.");
-    }
-    tims_str key = tims_header_of(rq, TIMS_STR("Sec-WebSocket-Key"));
-    if (key.length != 24 || !rq->exchange->input_ended)
-        tims_raise(rq, 400, "malformed", "This is not a websocket handshake.");
-    return key;
-}
-
-static tims_socket *make_socket(http__connection *connection, const tims_socket_events *events, void *ctx,
-                                const tims_socket_options *options)
+tims_socket *http__socket_new(http__connection *connection, const tims_socket_events *events, void *ctx,
+                              const tims_socket_options *options, int window_bits)
 {
     tims_socket *socket = calloc(1, sizeof(*socket));
     TIMS_ASSERT(socket != NULL);
@@ -412,42 +449,16 @@ static tims_socket *make_socket(http__connection *connection, const tims_socket_
     socket->connection = connection;
     socket->events = events;
     socket->ctx = ctx;
+    socket->window_bits = (uint8_t)window_bits;
     socket->frames = socket->frames_inline;
     socket->frame_capacity = FRAMES_INLINE;
     socket->ping_ms = options && options->ping_ms ? options->ping_ms : PING_EVERY_MS;
     socket->queue_bytes_max = options && options->queue_bytes_max ? options->queue_bytes_max : BYTES_DEFAULT;
-    socket->ws =
-        tims_ws_new(true, options && options->message_bytes_max ? options->message_bytes_max : BYTES_DEFAULT,
-                    &ws_events, socket);
+    size_t message_bytes_max =
+        options && options->message_bytes_max ? options->message_bytes_max : BYTES_DEFAULT;
+    TIMS_ASSERT(window_bits == 0 || message_bytes_max < UINT32_MAX);
+    socket->ws = tims_ws_new(true, message_bytes_max, window_bits ? &packed_events : &plain_events, socket);
     return socket;
-}
-
-tims_answer tims_answer_websocket(tims_request *rq, const tims_socket_events *events, void *ctx,
-                                  const tims_socket_options *options, tims_socket **ret_socket)
-{
-    http__exchange *exchange = rq->exchange;
-    TIMS_ASSERT(exchange != NULL && !exchange->head_sent);
-    http__connection *connection = exchange->connection;
-    tims_str key = check_handshake(rq);
-    if (options && options->check_origin)
-        check_origin(rq);
-    if (exchange->client_gone || connection->closing)
-        tims_raise(rq, 499, "cancelled", "The client went away.");
-    char accept[28];
-    tims_websocket_accept(key, accept);
-    tims_set_header(rq, TIMS_STR("Upgrade"), TIMS_STR("websocket"));
-    tims_set_header(rq, TIMS_STR("Connection"), TIMS_STR("Upgrade"));
-    tims_set_header(rq, TIMS_STR("Sec-WebSocket-Accept"), (tims_str){ accept, sizeof(accept) });
-    tims_socket *socket = make_socket(connection, events, ctx, options);
-    connection->socket = socket;
-    connection->mode = HTTP__MODE_SOCKET;
-    connection->deadline_us = 0;
-    exchange->upgraded = true;
-    http__head_write(exchange, 101, (tims_str){ 0 }, -1);
-    http__out_flush(connection);
-    if (ret_socket)
-        *ret_socket = socket;
-    return tims_answer_sent();
 }
 
 tims_loop *tims_socket_loop(const tims_socket *socket)

@@ -1,5 +1,5 @@
 /* socket_test.c: websockets on a real server: the handshake, messages, bounds, endings. */
-#include "http/testing.h"
+#include "http/socket_testing.h"
 
 static atomic_int opened, closed, close_code, drained;
 static _Atomic(tims_socket *) last_socket;
@@ -111,105 +111,33 @@ static int tear_down(void **state)
     return 0;
 }
 
-#define HANDSHAKE(path, more)                                                                          \
-    "GET " path " HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n" \
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" more "\r\n"
-
-static void send_frame(int fd, int first_byte, const char *payload, size_t length)
-{
-    uint8_t frame[2000] = { (uint8_t)first_byte }, mask[4] = { 1, 2, 3, 4 };
-    size_t at = 2;
-    if (length < 126) {
-        frame[1] = (uint8_t)(0x80 | length);
-    } else {
-        frame[1] = 0x80 | 126;
-        frame[2] = (uint8_t)(length >> 8);
-        frame[3] = (uint8_t)length;
-        at = 4;
-    }
-    memcpy(frame + at, mask, 4);
-    at += 4;
-    for (size_t i = 0; i < length; i++)
-        frame[at + i] = (uint8_t)(payload[i] ^ mask[i % 4]);
-    test_send_bytes(fd, frame, at + length);
-}
-
-static void send_text(int fd, const char *text)
-{
-    send_frame(fd, 0x81, text, strlen(text));
-}
-
-static bool read_exactly(int fd, void *bytes, size_t length)
-{
-    char *at = bytes;
-    while (length > 0) {
-        ssize_t got = test_receive(fd, at, length);
-        if (got <= 0)
-            return false;
-        at += got;
-        length -= (size_t)got;
-    }
-    return true;
-}
-
-/* The opcode, or -1 at the end. */
-static int read_frame(int fd, char *ret_payload, size_t size)
-{
-    uint8_t head[2], more[8];
-    if (!read_exactly(fd, head, 2))
-        return -1;
-    size_t length = head[1];
-    if (length == 126) {
-        assert_true(read_exactly(fd, more, 2));
-        length = (size_t)more[0] << 8 | more[1];
-    } else if (length == 127) {
-        assert_true(read_exactly(fd, more, 8));
-        length = (size_t)more[5] << 16 | (size_t)more[6] << 8 | more[7];
-    }
-    assert_true(length < size);
-    if (!read_exactly(fd, ret_payload, length))
-        return -1;
-    ret_payload[length] = 0;
-    return head[0] & 15;
-}
-
 static int open_client(const test_server *t, const char *handshake)
 {
-    int fd = test_connect(t);
-    test_send(fd, handshake);
-    char head[2048];
-    size_t length = 0;
-    while (length < sizeof(head) - 1 && test_find(head, length, "\r\n\r\n") == SIZE_MAX) {
-        assert_true(read_exactly(fd, head + length, 1));
-        length++;
-    }
-    head[length] = 0;
-    assert_non_null(strstr(head, "HTTP/1.1 101 "));
-    assert_non_null(strstr(head, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    int fd = test_upgrade(t, handshake, NULL, 0);
     char payload[64];
-    assert_int_equal(read_frame(fd, payload, sizeof(payload)), 1);
+    assert_int_equal(test_read_frame(fd, payload, sizeof(payload)), 1);
     assert_string_equal(payload, "welcome");
     return fd;
 }
 
 static void messages_are_echoed_and_pings_answered(void **state)
 {
-    int fd = open_client(*state, HANDSHAKE("/live", ""));
+    int fd = open_client(*state, TEST_HANDSHAKE("/live", ""));
     char payload[2000];
-    send_text(fd, "hello");
-    assert_int_equal(read_frame(fd, payload, sizeof(payload)), 1);
+    test_send_text(fd, "hello");
+    assert_int_equal(test_read_frame(fd, payload, sizeof(payload)), 1);
     assert_string_equal(payload, "hello");
-    send_frame(fd, 0x89, "ping", 4);
-    assert_int_equal(read_frame(fd, payload, sizeof(payload)), 10);
+    test_send_frame(fd, 0x89, "ping", 4);
+    assert_int_equal(test_read_frame(fd, payload, sizeof(payload)), 10);
     assert_string_equal(payload, "ping");
-    send_frame(fd, 0x01, "in ", 3); /* fragments */
-    send_frame(fd, 0x00, "three ", 6);
-    send_frame(fd, 0x80, "parts", 5);
-    assert_int_equal(read_frame(fd, payload, sizeof(payload)), 1);
+    test_send_frame(fd, 0x01, "in ", 3); /* fragments */
+    test_send_frame(fd, 0x00, "three ", 6);
+    test_send_frame(fd, 0x80, "parts", 5);
+    assert_int_equal(test_read_frame(fd, payload, sizeof(payload)), 1);
     assert_string_equal(payload, "in three parts");
-    send_text(fd, "shared");
+    test_send_text(fd, "shared");
     for (int i = 0; i < 100; i++) {
-        assert_int_equal(read_frame(fd, payload, sizeof(payload)), 1);
+        assert_int_equal(test_read_frame(fd, payload, sizeof(payload)), 1);
         assert_string_equal(payload, "one for all");
     }
     close(fd);
@@ -220,10 +148,10 @@ static void messages_are_echoed_and_pings_answered(void **state)
 
 static void a_close_is_answered_and_reported_once(void **state)
 {
-    int fd = open_client(*state, HANDSHAKE("/live", ""));
+    int fd = open_client(*state, TEST_HANDSHAKE("/live", ""));
     char payload[64];
-    send_frame(fd, 0x88, "\x0f\xa2why", 5); /* 4002 */
-    assert_int_equal(read_frame(fd, payload, sizeof(payload)), 8);
+    test_send_frame(fd, 0x88, "\x0f\xa2why", 5); /* 4002 */
+    assert_int_equal(test_read_frame(fd, payload, sizeof(payload)), 8);
     assert_memory_equal(payload, "\x0f\xa2", 2);
     assert_true(test_is_closed(fd));
     assert_true(test_wait_for(&closed, 1));
@@ -233,15 +161,15 @@ static void a_close_is_answered_and_reported_once(void **state)
 
 static void the_server_closes_with_its_code(void **state)
 {
-    int fd = open_client(*state, HANDSHAKE("/live", ""));
+    int fd = open_client(*state, TEST_HANDSHAKE("/live", ""));
     char payload[64];
-    send_text(fd, "bye");
-    assert_int_equal(read_frame(fd, payload, sizeof(payload)), 8);
+    test_send_text(fd, "bye");
+    assert_int_equal(test_read_frame(fd, payload, sizeof(payload)), 8);
     assert_memory_equal(payload,
                         "\x0f\xa1"
                         "as you wish",
                         13);
-    send_frame(fd, 0x88, "\x0f\xa1", 2);
+    test_send_frame(fd, 0x88, "\x0f\xa1", 2);
     assert_true(test_is_closed(fd));
     assert_true(test_wait_for(&closed, 1));
     close(fd);
@@ -262,10 +190,10 @@ static void what_breaks_the_protocol_is_closed_with_the_reason(void **state)
     char zeros[1100];
     memset(zeros, 'a', sizeof(zeros));
     for (int i = 0; i < 4; i++) {
-        int fd = open_client(*state, HANDSHAKE("/live", ""));
+        int fd = open_client(*state, TEST_HANDSHAKE("/live", ""));
         char payload[200];
-        send_frame(fd, rows[i].first_byte, zeros, rows[i].length);
-        assert_int_equal(read_frame(fd, payload, sizeof(payload)), 8);
+        test_send_frame(fd, rows[i].first_byte, zeros, rows[i].length);
+        assert_int_equal(test_read_frame(fd, payload, sizeof(payload)), 8);
         assert_memory_equal(payload, rows[i].code, 2);
         assert_true(test_is_closed(fd));
         close(fd);
@@ -275,8 +203,8 @@ static void what_breaks_the_protocol_is_closed_with_the_reason(void **state)
 
 static void a_socket_that_does_not_read_is_dropped(void **state)
 {
-    int fd = open_client(*state, HANDSHAKE("/live", ""));
-    send_text(fd, "flood");
+    int fd = open_client(*state, TEST_HANDSHAKE("/live", ""));
+    test_send_text(fd, "flood");
     assert_true(test_wait_for(&closed, 1));
     assert_int_equal(atomic_load(&close_code), 1013);
     close(fd);
@@ -338,7 +266,7 @@ static void what_is_no_handshake_is_refused(void **state)
           "Upgrade\r\nSec-WebSocket-Version: 13\r\n"
           "Sec-WebSocket-Key: short\r\n\r\n",
           400 },
-        { HANDSHAKE("/live", "Origin: https://evil.example\r\n"), 403 },
+        { TEST_HANDSHAKE("/live", "Origin: https://evil.example\r\n"), 403 },
     };
     for (size_t i = 0; i < 4; i++) {
         test_answer answer = test_ask(*state, rows[i].request);
@@ -346,17 +274,17 @@ static void what_is_no_handshake_is_refused(void **state)
         test_answer_free(&answer);
     }
     assert_int_equal(atomic_load(&opened), 0);
-    int fd = open_client(*state, HANDSHAKE("/live", "Origin: http://test\r\n"));
+    int fd = open_client(*state, TEST_HANDSHAKE("/live", "Origin: http://test\r\n"));
     close(fd);
     assert_true(test_wait_for(&closed, 1));
 }
 
 static void messages_wait_until_the_handler_has_returned(void **state)
 {
-    int fd = open_client(*state, HANDSHAKE("/slow", ""));
+    int fd = open_client(*state, TEST_HANDSHAKE("/slow", ""));
     char payload[64];
-    send_text(fd, "early");
-    assert_int_equal(read_frame(fd, payload, sizeof(payload)), 1);
+    test_send_text(fd, "early");
+    assert_int_equal(test_read_frame(fd, payload, sizeof(payload)), 1);
     assert_string_equal(payload, "early");
     close(fd);
     assert_true(test_wait_for(&closed, 1));
@@ -364,9 +292,9 @@ static void messages_wait_until_the_handler_has_returned(void **state)
 
 static void a_handler_that_fails_behind_its_upgrade_closes_the_socket(void **state)
 {
-    int fd = open_client(*state, HANDSHAKE("/slow?fail=1", ""));
+    int fd = open_client(*state, TEST_HANDSHAKE("/slow?fail=1", ""));
     char payload[64];
-    assert_int_equal(read_frame(fd, payload, sizeof(payload)), 8);
+    assert_int_equal(test_read_frame(fd, payload, sizeof(payload)), 8);
     assert_memory_equal(payload, "\x03\xf3", 2); /* 1011 */
     close(fd);
     assert_true(test_wait_for(&closed, 1));
@@ -374,7 +302,7 @@ static void a_handler_that_fails_behind_its_upgrade_closes_the_socket(void **sta
 
 static void a_client_gone_during_the_handler_is_reported_after_it(void **state)
 {
-    int fd = open_client(*state, HANDSHAKE("/slow", ""));
+    int fd = open_client(*state, TEST_HANDSHAKE("/slow", ""));
     close(fd);
     assert_true(test_wait_for(&closed, 1));
     assert_int_equal(atomic_load(&close_code), 1006);
@@ -386,12 +314,12 @@ static void a_draining_server_says_that_it_goes_away(void **state)
     test_server t;
     test_prepare(&t, routes, sizeof(routes) / sizeof(routes[0]));
     test_start(&t);
-    int fd = open_client(&t, HANDSHAKE("/live", ""));
+    int fd = open_client(&t, TEST_HANDSHAKE("/live", ""));
     tims_server_stop(t.server);
     char payload[64];
-    assert_int_equal(read_frame(fd, payload, sizeof(payload)), 8);
+    assert_int_equal(test_read_frame(fd, payload, sizeof(payload)), 8);
     assert_memory_equal(payload, "\x03\xe9", 2); /* 1001 */
-    send_frame(fd, 0x88, "\x03\xe9", 2);
+    test_send_frame(fd, 0x88, "\x03\xe9", 2);
     assert_true(test_is_closed(fd));
     close(fd);
     test_join(&t);

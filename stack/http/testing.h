@@ -111,9 +111,13 @@ static inline void test_stop(test_server *t)
 
 /* --- the client ------------------------------------------------------------------------------- */
 
-static inline int test_connect(const test_server *t)
+/* From 127.0.0.`host`: each is a client of its own. */
+static inline int test_connect_from(const test_server *t, uint32_t host)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in own = { .sin_family = AF_INET,
+                               .sin_addr = { htonl((INADDR_LOOPBACK & ~UINT32_C(0xff)) | host) } };
+    assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof(own)), 0);
     struct sockaddr_in address = { .sin_family = AF_INET,
                                    .sin_port = htons(t->port),
                                    .sin_addr = { htonl(INADDR_LOOPBACK) } };
@@ -121,6 +125,11 @@ static inline int test_connect(const test_server *t)
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     return fd;
+}
+
+static inline int test_connect(const test_server *t)
+{
+    return test_connect_from(t, 1);
 }
 
 static inline void test_send_bytes(int fd, const void *bytes, size_t length)

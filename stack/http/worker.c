@@ -56,6 +56,7 @@ void http__worker_free(http__worker *worker)
     free_pools(worker);
     http__files_free(&worker->files);
     http__compressor_free(&worker->compressor);
+    http__deflater_free(&worker->deflater);
     tims_buf_free(&worker->scratch);
     free(worker->out);
     free(worker->listeners);
@@ -184,6 +185,7 @@ void http__worker_run(http__worker *worker)
 {
     worker->files = http__files_new();
     worker->compressor = http__compressor_new();
+    worker->deflater = http__deflater_new();
     tims_loop_post(worker->loop, start_fiber, worker);
     tims_loop_run(worker->loop);
     tims_log_flush();

@@ -1,7 +1,8 @@
 /* batch.c: one step of the change log: the log rows after a position and the rows they name, in one snapshot.
  *
  * Changes of one row within the step are one change: what it is now, and the key columns of each state it
- * had. Everything is read and encoded once; hubs of all loops then read the same memory. */
+ * had. Everything is read and encoded once, for every view that is concerned. A step that is too large is a
+ * flood: it only says which models it was about. */
 #include <inttypes.h>
 
 #include "live/live_internal.h"
@@ -43,7 +44,12 @@ tims_str live__key_text(tims_arena *arena, const tims_db_value *value)
     return (tims_str){ NULL, 0 };
 }
 
-tims_str live__key_of(tims_arena *arena, const tims_field *field, const void *row)
+tims_id live__row_id(const tims_model *model, const void *row)
+{
+    return *(const tims_id *)((const char *)row + tims_model_primary(model)->offset);
+}
+
+static tims_str key_of_row(tims_arena *arena, const tims_field *field, const void *row)
 {
     tims_db_value value = tims_model_value(field, row);
     return live__key_text(arena, &value);
@@ -81,16 +87,6 @@ static live__old *read_old(tims_arena *arena, const tims_model *model, tims_str 
 
 /* --- the log ---------------------------------------------------------------------------------- */
 
-static bool is_wanted(const live__batch_options *options, const tims_model *model)
-{
-    if (model == NULL)
-        return false;
-    for (size_t i = 0; i < options->only_count; i++)
-        if (options->only[i] == model)
-            return true;
-    return options->only == NULL;
-}
-
 static live__change *find_change(reader *r, const tims_model *model, tims_id id)
 {
     char key[sizeof(model) + sizeof(id)];
@@ -109,16 +105,23 @@ static live__change *find_change(reader *r, const tims_model *model, tims_id id)
     return &found->change;
 }
 
-static void note_flooded(reader *r, const tims_model *model)
+bool live__batch_names(const live__batch *batch, const tims_model *model)
+{
+    for (size_t i = 0; i < batch->model_count; i++)
+        if (batch->models[i] == model)
+            return true;
+    return false;
+}
+
+static void note_model(reader *r, const tims_model *model)
 {
     live__batch *batch = r->batch;
-    for (size_t i = 0; i < batch->flooded_count; i++)
-        if (batch->flooded[i] == model)
-            return;
-    if (batch->flooded == NULL)
-        batch->flooded =
+    if (live__batch_names(batch, model))
+        return;
+    if (batch->models == NULL)
+        batch->models =
             TIMS_NEW_ARRAY(batch->arena, const tims_model *, tims_models_count(r->options->models));
-    batch->flooded[batch->flooded_count++] = model;
+    batch->models[batch->model_count++] = model;
 }
 
 static void take_log_row(reader *r, const tims_db_rows *rows)
@@ -126,7 +129,7 @@ static void take_log_row(reader *r, const tims_db_rows *rows)
     live__batch *batch = r->batch;
     batch->position = tims_db_get_int(rows, 0);
     const tims_model *model = tims_models_find(r->options->models, tims_db_get_text(rows, 1));
-    if (!is_wanted(r->options, model))
+    if (model == NULL)
         return;
     tims_id id;
     if (!tims_id_parse(tims_db_get_text(rows, 3), &id))
@@ -134,7 +137,7 @@ static void take_log_row(reader *r, const tims_db_rows *rows)
     int64_t op = tims_db_get_int(rows, 2);
     if (r->options->on_change != NULL)
         r->options->on_change(r->options->on_change_argument, model, (tims_change_op)op, id);
-    note_flooded(r, model);
+    note_model(r, model);
     if (batch->count >= r->options->changes_max) {
         batch->flood = true;
         return;
@@ -152,10 +155,12 @@ static void take_log_row(reader *r, const tims_db_rows *rows)
 static tims_status read_log(reader *r, tims_error *err)
 {
     tims_db_rows *rows;
-    tims_db_value from = tims_db_int(r->options->from);
-    tims_status status = tims_db_query(
-        r->db, TIMS_STR("SELECT id, model, op, \"row\", old FROM tims_change WHERE id > ?1 ORDER BY id"),
-        &from, 1, &rows, err);
+    int64_t to = r->options->to > 0 ? r->options->to : INT64_MAX;
+    const tims_db_value range[] = { tims_db_int(r->options->from), tims_db_int(to) };
+    tims_status status = tims_db_query(r->db,
+                                       TIMS_STR("SELECT id, model, op, \"row\", old FROM tims_change "
+                                                "WHERE id > ?1 AND id <= ?2 ORDER BY id"),
+                                       range, 2, &rows, err);
     if (status != TIMS_OK)
         return status;
     while (tims_db_next(rows))
@@ -193,7 +198,7 @@ static void take_row(live__batch *batch, live__change *change, void *row)
     change->keys = TIMS_NEW_ARRAY(batch->arena, tims_str, model->fields.count);
     for (size_t i = 0; i < model->fields.count; i++)
         if (tims_change_is_key(model, &model->fields.items[i]))
-            change->keys[i] = live__key_of(batch->arena, &model->fields.items[i], row);
+            change->keys[i] = key_of_row(batch->arena, &model->fields.items[i], row);
 }
 
 static int compare_by_id(const void *a, const void *b)
@@ -239,13 +244,17 @@ static tims_status read_rows_of(reader *r, const tims_model *model, tims_error *
         if (r->batch->changes[i].model != model)
             continue;
         some[count++] = &r->batch->changes[i];
-        if (count == ROWS_A_QUERY) {
-            status = read_some(r, model, some, count, err);
-            count = 0;
-        }
+        if (count < ROWS_A_QUERY)
+            continue;
+        status = read_some(r, model, some, count, err);
+        count = 0;
+        if (tims_arena_used(r->batch->arena) > LIVE__STEP_BYTES_MAX)
+            break;
     }
     if (status == TIMS_OK && count > 0)
         status = read_some(r, model, some, count, err);
+    if (tims_arena_used(r->batch->arena) > LIVE__STEP_BYTES_MAX)
+        r->batch->flood = true;
     return status;
 }
 
@@ -255,10 +264,10 @@ static tims_status read_all(reader *r, tims_error *err)
     if (status != TIMS_OK)
         return status;
     lay_out(r);
+    for (size_t i = 0; i < r->batch->model_count && status == TIMS_OK && !r->batch->flood; i++)
+        status = read_rows_of(r, r->batch->models[i], err);
     if (r->batch->flood)
-        return TIMS_OK;
-    for (size_t i = 0; i < r->batch->flooded_count && status == TIMS_OK; i++)
-        status = read_rows_of(r, r->batch->flooded[i], err);
+        r->batch->count = 0;
     return status;
 }
 
@@ -270,7 +279,6 @@ tims_status live__batch_read(tims_db_session *db, const live__batch_options *opt
     live__batch *batch = calloc(1, sizeof *batch);
     TIMS_ASSERT(batch != NULL);
     batch->magic = LIVE__BATCH_MAGIC;
-    batch->references = 1;
     batch->arena = tims_arena_new(BATCH_BYTES_MAX, NULL, NULL);
     batch->from = batch->position = options->from;
     reader r = { .db = db, .options = options, .batch = batch, .by_key = tims_map_new() };
@@ -279,28 +287,19 @@ tims_status live__batch_read(tims_db_session *db, const live__batch_options *opt
     tims_map_free(&r.by_key);
     bool nothing = batch->position == batch->from;
     if (status != TIMS_OK || nothing)
-        live__batch_unref(&batch);
+        live__batch_free(&batch);
     if (status == TIMS_OK)
         *ret_batch = batch;
     return status;
 }
 
-live__batch *live__batch_ref(live__batch *batch)
-{
-    TIMS_CHECK_MAGIC(batch, LIVE__BATCH_MAGIC);
-    atomic_fetch_add(&batch->references, 1);
-    return batch;
-}
-
-void live__batch_unref(live__batch **batch)
+void live__batch_free(live__batch **batch)
 {
     live__batch *old = *batch;
     *batch = NULL;
     if (old == NULL)
         return;
     TIMS_CHECK_MAGIC(old, LIVE__BATCH_MAGIC);
-    if (atomic_fetch_sub(&old->references, 1) != 1)
-        return;
     tims_arena_free(&old->arena);
     old->magic = 0;
     free(old);

@@ -1,12 +1,12 @@
-/* feed.c: the log's one reader: a fiber on loop 0.
+/* feed.c: the fiber on loop 0 that makes the engine step.
  *
- * It is woken by commits of this process and looks every few milliseconds whether another process has
- * committed. A wake is a hint; the log is the truth. Each step reads what came since the last one in one
- * snapshot, tells on_change, and hands the batch to the hubs of all loops. */
+ * It is woken by commits of this process and by clients that want something, and looks every few milliseconds
+ * whether another process has committed. A wake is a hint; the log is the truth. */
 #include "live/live_internal.h"
 
-static void wake(live__feed *feed)
+void live__feed_wake(live__feed *feed)
 {
+    feed->poked = true;
     if (feed->fiber != NULL)
         tims_fiber_wake(feed->fiber);
 }
@@ -17,14 +17,15 @@ static void receive_poke(void *argument)
 {
     live__feed *feed = argument;
     atomic_store(&feed->poke_posted, false);
-    feed->poked = true;
-    wake(feed);
+    live__feed_wake(feed);
 }
 
 /* On the writer's thread. */
 static void hear_commit(void *argument)
 {
     tims_live *live = argument;
+    int64_t unheard = 0;
+    (void)atomic_compare_exchange_strong(&live->feed.heard_us, &unheard, tims_monotonic_us());
     if (atomic_exchange(&live->feed.poke_posted, true))
         return;
     pthread_mutex_lock(&live->mutex);
@@ -38,58 +39,18 @@ static void poll(void *argument)
     live__feed *feed = argument;
     if (feed->stopping)
         return;
-    wake(feed);
+    live__feed_wake(feed);
     tims_timer_set(feed->loop, &feed->timer, feed->live->options.poll_ms, poll, feed);
 }
 
-/* --- a step ----------------------------------------------------------------------------------- */
+/* --- the fiber -------------------------------------------------------------------------------- */
 
-static void hand_out(tims_live *live, live__batch *batch)
+static void say_failure(bool failed, bool *failing, tims_status status, const tims_error *err)
 {
-    pthread_mutex_lock(&live->mutex);
-    live->position = batch->position;
-    for (live__hub *hub = live->hubs; hub != NULL; hub = hub->next)
-        if (!hub->stopping)
-            live__hub_post_batch(hub, batch);
-    pthread_mutex_unlock(&live->mutex);
-}
-
-static bool is_due(tims_request *rq, live__feed *feed, tims_db_session *db)
-{
-    int64_t version;
-    tims_error err = { 0 };
-    tims_check(rq, tims_db_foreign_version(db, &version, &err), &err);
-    bool due = feed->poked || version != feed->foreign_version;
-    feed->poked = false;
-    feed->foreign_version = version;
-    return due;
-}
-
-static void step(tims_request *rq, void *argument)
-{
-    live__feed *feed = argument;
-    tims_live *live = feed->live;
-    tims_error err = { 0 };
-    tims_request_set_db(rq, live->db);
-    tims_db_session *db = tims_session_db(rq);
-    if (!is_due(rq, feed, db))
-        return;
-    feed->poked = true; /* until it is done: a failed step is tried again */
-    live__batch_options options = { .models = live->models,
-                                    .from = feed->position,
-                                    .changes_max = LIVE__STEP_CHANGES_MAX,
-                                    .on_change = live->options.on_change,
-                                    .on_change_argument = live->options.on_change_argument };
-    live__batch *batch = NULL;
-    tims_check(rq, tims_db_begin_snapshot(db, &err), &err);
-    tims_check(rq, live__batch_read(db, &options, &batch, &err), &err);
-    tims_db_end_snapshot(db);
-    feed->poked = false;
-    if (batch == NULL)
-        return;
-    feed->position = batch->position;
-    hand_out(live, batch);
-    live__batch_unref(&batch);
+    if (failed && !*failing)
+        tims_log(TIMS_LOG_ERROR, "live", "event=feed_failed status=%s message=%s detail=%s",
+                 tims_status_name(status), err->message, err->detail);
+    *failing = failed;
 }
 
 static void prune(tims_request *rq, void *argument)
@@ -97,31 +58,34 @@ static void prune(tims_request *rq, void *argument)
     live__feed *feed = argument;
     tims_error err = { 0 };
     tims_request_set_db(rq, feed->live->db);
-    tims_check(rq, live__prune(feed, tims_session_db(rq), &err), &err);
+    tims_check(rq, live__prune(feed, tims_session_db(rq), feed->live->engine.position, &err), &err);
 }
 
-static void run_scope(live__feed *feed, tims_scope_fn function, bool *failing)
+static void prune_now_and_then(live__feed *feed, bool *failing)
 {
+    int64_t now_us = tims_monotonic_us();
     tims_error err = { 0 };
-    tims_status status = tims_request_run(feed->loop, feed->live, function, feed, NULL, &err);
-    if (status != TIMS_OK && !*failing)
-        tims_log(TIMS_LOG_ERROR, "live", "event=feed_failed status=%s message=%s detail=%s",
-                 tims_status_name(status), err.message, err.detail);
-    *failing = status != TIMS_OK;
+    if (now_us - feed->pruned_us < LIVE__PRUNE_MS * INT64_C(1000))
+        return;
+    feed->pruned_us = now_us;
+    tims_status status = tims_request_run(feed->loop, feed->live, prune, feed, NULL, &err);
+    say_failure(status != TIMS_OK, failing, status, &err);
 }
 
 static void run_feed(void *argument)
 {
     live__feed *feed = argument;
+    live__engine *engine = &feed->live->engine;
     bool failing = false, prune_failing = false;
     while (!feed->stopping) {
-        run_scope(feed, step, &failing);
-        int64_t now_us = tims_monotonic_us();
-        if (now_us - feed->pruned_us >= LIVE__PRUNE_MS * INT64_C(1000)) {
-            feed->pruned_us = now_us;
-            run_scope(feed, prune, &prune_failing);
-        }
-        if (!feed->stopping && (failing || !feed->poked) && tims_fiber_suspend() == TIMS_CANCELLED)
+        tims_error err = { 0 };
+        feed->poked = false;
+        tims_status status = live__engine_step(engine, feed->loop, &err);
+        say_failure(status != TIMS_OK, &failing, status, &err);
+        prune_now_and_then(feed, &prune_failing);
+        /* A failed step is tried again at the next look. */
+        bool goes_on = !failing && (feed->poked || live__engine_has_work(engine));
+        if (feed->stopping || (!goes_on && tims_fiber_suspend() == TIMS_CANCELLED))
             break;
     }
 }
@@ -137,8 +101,6 @@ static void note_end(void *argument)
 tims_status live__feed_start(live__feed *feed, tims_loop *loop, tims_error *err)
 {
     feed->stopping = false;
-    feed->poked = true;
-    feed->foreign_version = -1;
     feed->pruned_us = tims_monotonic_us();
     pthread_mutex_lock(&feed->live->mutex);
     feed->loop = loop;
@@ -157,7 +119,7 @@ void live__feed_stop(live__feed *feed)
 {
     feed->stopping = true;
     tims_timer_clear(&feed->timer);
-    wake(feed);
+    live__feed_wake(feed);
     pthread_mutex_lock(&feed->live->mutex);
     feed->loop = NULL;
     pthread_mutex_unlock(&feed->live->mutex);

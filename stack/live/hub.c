@@ -1,336 +1,260 @@
-/* hub.c: one loop's sessions, and the fiber that does their work: one job after the other. */
+/* hub.c: one loop's sessions, and what the engine delivers for them.
+ *
+ * The hub knows which of its subscriptions is on which view. Operations of a view are handed to each of them
+ * as a counted reference; when all of a delivery's operations have been given out, each session that got some
+ * sends one tx: the ready shared frame when they are all of one view, else one made of the parts. */
 #include "live/live_internal.h"
 
-/* --- jobs ------------------------------------------------------------------------------------- */
+enum { WATCH_MS = 1000 };
 
-void live__hub_add_job(live__hub *hub, live__job job, tims_str text)
+/* --- who is here ------------------------------------------------------------------------------ */
+
+typedef struct local_key {
+    char bytes[12];
+} local_key;
+
+static tims_str key_of(local_key *key, uint64_t session, uint32_t sub)
 {
-    TIMS_CHECK_MAGIC(hub, LIVE__HUB_MAGIC);
-    live__job *added = malloc(sizeof *added);
-    TIMS_ASSERT(added != NULL);
-    *added = job;
-    added->next = NULL;
-    added->text = NULL;
-    added->text_length = text.length;
-    if (text.length > 0) {
-        added->text = malloc(text.length);
-        TIMS_ASSERT(added->text != NULL);
-        memcpy(added->text, text.data, text.length);
-    }
-    if (hub->last_job != NULL)
-        hub->last_job->next = added;
+    memcpy(key->bytes, &session, sizeof session);
+    memcpy(key->bytes + sizeof session, &sub, sizeof sub);
+    return (tims_str){ key->bytes, sizeof key->bytes };
+}
+
+static tims_str key_of_number(const uint64_t *number)
+{
+    return (tims_str){ (const char *)number, sizeof *number };
+}
+
+live__local *live__hub_find(live__hub *hub, const live__session *session, uint32_t sub)
+{
+    local_key key;
+    return tims_map_get(hub->by_sub, key_of(&key, session->serial, sub));
+}
+
+live__local *live__hub_add(live__hub *hub, live__session *session, uint32_t sub)
+{
+    local_key key;
+    live__local *local = calloc(1, sizeof *local);
+    TIMS_ASSERT(local != NULL);
+    local->session = session;
+    local->sub = sub;
+    local->next = session->locals;
+    if (session->locals != NULL)
+        session->locals->previous = local;
+    session->locals = local;
+    session->local_count++;
+    (void)tims_map_set(hub->by_sub, key_of(&key, session->serial, sub), local);
+    return local;
+}
+
+static void leave_view(live__hub *hub, live__local *local)
+{
+    if (local->view == 0)
+        return;
+    if (local->next_of_view != NULL)
+        local->next_of_view->previous_of_view = local->previous_of_view;
+    if (local->previous_of_view != NULL)
+        local->previous_of_view->next_of_view = local->next_of_view;
+    else if (local->next_of_view != NULL)
+        (void)tims_map_set(hub->by_view, key_of_number(&local->view), local->next_of_view);
     else
-        hub->first_job = added;
-    hub->last_job = added;
-    if (hub->fiber != NULL)
-        tims_fiber_wake(hub->fiber);
+        (void)tims_map_remove(hub->by_view, key_of_number(&local->view));
+    local->next_of_view = local->previous_of_view = NULL;
+    local->view = 0;
 }
 
-static live__job *take_job(live__hub *hub)
+static void enter_view(live__hub *hub, live__local *local, uint64_t view)
 {
-    live__job *job = hub->first_job;
-    if (job == NULL)
-        return NULL;
-    hub->first_job = job->next;
-    if (hub->first_job == NULL)
-        hub->last_job = NULL;
-    return job;
-}
-
-static void free_job(live__job *job)
-{
-    live__batch_unref(&job->batch);
-    free(job->text);
-    free(job);
-}
-
-void live__work_snapshot(live__work *work)
-{
-    tims_error err = { 0 };
-    if (work->in_snapshot)
+    if (local->view == view)
         return;
-    tims_check(work->rq, tims_db_begin_snapshot(work->db, &err), &err);
-    work->in_snapshot = true;
-    tims_check(work->rq, tims_position(work->db, &work->snapshot, &err), &err);
-}
-
-/* --- a batch ---------------------------------------------------------------------------------- */
-
-void live__hub_mark_dirty(live__hub *hub, live__session *session)
-{
-    if (session->dirty)
+    leave_view(hub, local);
+    if (view == 0)
         return;
-    session->dirty = true;
-    session->next_dirty = hub->dirty_sessions;
-    hub->dirty_sessions = session;
+    local->view = view;
+    local->next_of_view = tims_map_set(hub->by_view, key_of_number(&local->view), local);
+    if (local->next_of_view != NULL)
+        local->next_of_view->previous_of_view = local;
 }
 
-static void flush_sessions(live__hub *hub)
+void live__hub_remove(live__hub *hub, live__local *local)
 {
-    while (hub->dirty_sessions != NULL) {
-        live__session *session = hub->dirty_sessions;
-        hub->dirty_sessions = session->next_dirty;
-        session->next_dirty = NULL;
-        session->dirty = false;
-        live__send_operations(session, hub->position);
-    }
-}
-
-static void visit_hook(void *argument, live__hook *hook, const live__change *change)
-{
-    if (hook->kind == LIVE__HOOK_SESSION)
-        live__session_check(hook->owner, change);
+    local_key key;
+    live__session *session = local->session;
+    leave_view(hub, local);
+    if (local->next != NULL)
+        local->next->previous = local->previous;
+    if (local->previous != NULL)
+        local->previous->next = local->next;
     else
-        live__subscription_touch(argument, hook, change);
+        session->locals = local->next;
+    session->local_count--;
+    (void)tims_map_remove(hub->by_sub, key_of(&key, session->serial, local->sub));
+    free(local);
 }
 
-static void reopen_flooded(live__work *work)
-{
-    for (live__session *session = work->hub->sessions; session != NULL; session = session->next)
-        for (live__subscription *subscription = session->subscriptions; subscription != NULL;
-             subscription = subscription->next) {
-            bool concerned = false;
-            for (size_t i = 0; i < work->batch->flooded_count && !concerned; i++)
-                concerned = live__subscription_depends_on(subscription, work->batch->flooded[i]);
-            if (concerned && subscription->open && !subscription->closed && session->state == LIVE__WELCOMED)
-                live__subscription_reopen(work, subscription, "lagging");
-        }
-}
+/* --- operations ------------------------------------------------------------------------------- */
 
-static void release_map(void *argument)
+static void give_ops(live__hub *hub, live__session *session, live__ops *ops)
 {
-    tims_map *map = argument;
-    tims_map_free(&map);
-}
-
-static void apply_batch(live__work *work)
-{
-    live__batch *batch = work->batch;
-    work->answers = tims_map_new();
-    tims_defer(work->rq, release_map, work->answers);
-    for (size_t i = 0; i < batch->count; i++)
-        live__topics_visit(work->hub->topics, &batch->changes[i], visit_hook, work);
-    while (work->dirty != NULL) {
-        live__subscription *subscription = work->dirty;
-        work->dirty = subscription->next_dirty;
-        live__subscription_apply(work, subscription);
+    if (session->state != LIVE__WELCOMED || session->is_behind)
+        return;
+    if (session->ops_count == session->ops_capacity) {
+        uint32_t capacity = session->ops_capacity * 4;
+        live__ops **items = malloc(capacity * sizeof *items);
+        TIMS_ASSERT(items != NULL);
+        memcpy(items, session->ops, session->ops_count * sizeof *items);
+        if (session->ops != session->ops_inline)
+            free(session->ops);
+        session->ops = items;
+        session->ops_capacity = capacity;
     }
-    if (batch->flood)
-        reopen_flooded(work);
+    session->ops[session->ops_count++] = live__ops_ref(ops);
+    if (session->is_dirty)
+        return;
+    session->is_dirty = true;
+    session->next_dirty = hub->dirty;
+    hub->dirty = session;
 }
 
-/* --- a session's wishes ----------------------------------------------------------------------- */
-
-static void greet(live__work *work, live__session *session, tims_str token)
+static void give_view_ops(live__hub *hub, const live__item *item)
 {
-    tims_caller caller = session->caller;
-    tims_opt_id login = session->login;
-    if (token.length > 0 && live__login_by_token(work, token, &caller, &login) != TIMS_OK) {
-        live__send_refusal(session, 401, "unauthorized", "This token is not valid.");
-        live__send_bye(session, "session_ended", -1);
-        live__session_close(session, LIVE__CLOSE_SESSION, "session_ended");
-        return;
-    }
-    if (session->state != LIVE__GREETED)
-        return;
-    live__session_welcome(session, caller, login);
-    live__send_welcome(session);
+    for (live__local *local = tims_map_get(hub->by_view, key_of_number(&item->view)); local != NULL;
+         local = local->next_of_view)
+        if (!local->closing)
+            give_ops(hub, local->session, item->ops);
 }
 
-static void open_subscription(live__work *work, const live__job *job)
+static void flush(live__hub *hub, int64_t position)
 {
-    live__subscription *subscription = live__session_find(job->session, job->sub);
-    if (subscription == NULL || subscription->closed || subscription->open)
-        return;
-    live__subscription_open(work, subscription, (tims_str){ job->text, job->text_length }, job->limit);
-}
-
-static void grow_subscription(live__work *work, const live__job *job)
-{
-    live__subscription *subscription = live__session_find(job->session, job->sub);
-    if (subscription == NULL || subscription->closed || !subscription->open)
-        return;
-    subscription->growing = false;
-    live__subscription_grow(work, subscription, (size_t)job->limit);
-}
-
-/* A job and what it works with, on the hub's stack. */
-typedef struct job_run {
-    live__work work;
-    live__job *job;
-} job_run;
-
-static void run_job(tims_request *rq, void *argument)
-{
-    job_run *run = argument;
-    live__work *work = &run->work;
-    const live__job *job = run->job;
-    work->rq = rq;
-    tims_request_set_db(rq, work->live->db);
-    work->db = tims_session_db(rq);
-    switch (job->kind) {
-    case LIVE__JOB_BATCH:
-        apply_batch(work);
-        break;
-    case LIVE__JOB_HELLO:
-        greet(work, job->session, (tims_str){ job->text, job->text_length });
-        break;
-    case LIVE__JOB_SUB:
-        if (job->session->state == LIVE__WELCOMED)
-            open_subscription(work, job);
-        break;
-    case LIVE__JOB_MORE:
-        if (job->session->state == LIVE__WELCOMED)
-            grow_subscription(work, job);
-        break;
-    default:
-        break;
+    while (hub->dirty != NULL) {
+        live__session *session = hub->dirty;
+        hub->dirty = session->next_dirty;
+        session->is_dirty = false;
+        live__session_flush(session, position);
     }
 }
 
-/* --- when a job fails: nobody may go on believing that it is up to date ----------------------- */
+/* --- items ------------------------------------------------------------------------------------ */
 
-static void forget_dirt(live__work *work)
+static void take_sub_ops(live__hub *hub, live__session *session, const live__item *item)
 {
-    while (work->dirty != NULL) {
-        live__subscription *subscription = work->dirty;
-        work->dirty = subscription->next_dirty;
-        subscription->dirty = false;
-        subscription->touches = subscription->include_touches = NULL;
+    live__local *local = live__hub_find(hub, session, item->sub);
+    if (local == NULL || local->closing)
+        return;
+    enter_view(hub, local, item->view);
+    give_ops(hub, session, item->ops);
+}
+
+static void take_frame(live__hub *hub, live__session *session, const live__item *item)
+{
+    live__local *local = item->sub != 0 || item->attach ? live__hub_find(hub, session, item->sub) : NULL;
+    if (item->attach && (local == NULL || local->closing))
+        return;
+    if (local != NULL && item->attach) {
+        enter_view(hub, local, item->view);
+        local->growing = false;
     }
+    if (local != NULL && item->detach)
+        live__hub_remove(hub, local);
+    live__session_send(session, item->event, item->position, (tims_str){ item->text, item->text_length },
+                       NULL);
 }
 
 static void close_all(live__hub *hub, int code, const char *reason)
 {
-    for (live__session *session = hub->sessions; session != NULL; session = session->next)
+    live__session *next;
+    for (live__session *session = hub->sessions; session != NULL; session = next) {
+        next = session->next;
         live__session_close(session, code, reason);
+    }
 }
 
-static void fail_job(live__work *work, const live__job *job, const tims_error *err)
+static void take_item(live__hub *hub, const live__item *item)
 {
-    tims_log(TIMS_LOG_ERROR, "live", "event=job_failed kind=%d message=%s detail=%s", (int)job->kind,
-             err->message, err->detail);
-    forget_dirt(work);
-    if (job->kind == LIVE__JOB_BATCH) {
-        close_all(work->hub, LIVE__CLOSE_SLOW, "lagging");
+    if (item->kind == LIVE__ITEM_VIEW_OPS) {
+        give_view_ops(hub, item);
         return;
     }
-    live__subscription *subscription = live__session_find(job->session, job->sub);
-    if (subscription == NULL) {
-        live__session_close(job->session, LIVE__CLOSE_SLOW, "unavailable");
+    if (item->kind == LIVE__ITEM_CLOSE_ALL) {
+        close_all(hub, item->code, item->reason);
         return;
     }
-    const tims_error unavailable = { .status = TIMS_UNAVAILABLE };
-    live__send_error(job->session, job->sub, &unavailable);
-    subscription->dirty = false;
-    live__session_remove(job->session, subscription);
+    live__session *session = tims_map_get(hub->by_serial, key_of_number(&item->session));
+    if (session == NULL || session->state == LIVE__CLOSED)
+        return;
+    if (item->answers)
+        session->job_count--;
+    if (item->kind == LIVE__ITEM_SUB_OPS)
+        take_sub_ops(hub, session, item);
+    else if (item->kind == LIVE__ITEM_FRAME)
+        take_frame(hub, session, item);
+    else if (item->kind == LIVE__ITEM_WELCOME)
+        live__session_welcome(session, item->caller);
+    else if (item->kind == LIVE__ITEM_FREED)
+        live__hub_remove(hub, live__hub_find(hub, session, item->sub));
+    else if (item->kind == LIVE__ITEM_CAUGHT_UP)
+        live__session_caught_up(session);
+    else
+        live__session_end(session, item->code, item->reason);
 }
 
-static void do_in_scope(live__hub *hub, live__job *job)
+void live__hub_receive(live__hub *hub, live__delivery *delivery)
 {
-    job_run run = { .work = { .live = hub->live, .hub = hub, .batch = job->batch }, .job = job };
-    tims_error err = { 0 };
-    tims_status status = tims_request_run(hub->loop, hub->live, run_job, &run, NULL, &err);
-    if (status != TIMS_OK)
-        fail_job(&run.work, job, &err);
-    /* Together, without a wait between: a pong must not name a position whose tx is still here. */
-    if (job->kind == LIVE__JOB_BATCH)
-        hub->position = job->batch->position;
-    flush_sessions(hub);
-}
-
-static void drop_subscription(const live__job *job)
-{
-    live__subscription *subscription = live__session_find(job->session, job->sub);
-    if (subscription != NULL)
-        live__session_remove(job->session, subscription);
-}
-
-static void do_job(live__hub *hub, live__job *job)
-{
-    if (job->session != NULL && job->kind != LIVE__JOB_FREE)
-        job->session->job_count--;
-    if (job->kind == LIVE__JOB_FREE)
-        live__session_free(&job->session);
-    else if (job->kind == LIVE__JOB_UNSUB)
-        drop_subscription(job);
-    else if (job->session == NULL || job->session->state != LIVE__CLOSED)
-        do_in_scope(hub, job);
-    free_job(job);
-}
-
-static void run_hub(void *argument)
-{
-    live__hub *hub = argument;
-    while (!hub->stopping) {
-        live__job *job = take_job(hub);
-        if (job != NULL)
-            do_job(hub, job);
-        else if (tims_fiber_suspend() == TIMS_CANCELLED)
-            break;
+    TIMS_CHECK_MAGIC(hub, LIVE__HUB_MAGIC);
+    bool flushed = false;
+    hub->previous_position = hub->position;
+    hub->position = delivery->position;
+    for (const live__item *item = delivery->first; item != NULL && !hub->stopping; item = item->next) {
+        bool is_ops = item->kind == LIVE__ITEM_VIEW_OPS || item->kind == LIVE__ITEM_SUB_OPS;
+        if (!is_ops && !flushed) {
+            flush(hub, delivery->position); /* the step itself, before answers that build on it */
+            flushed = true;
+        }
+        TIMS_ASSERT(!is_ops || !flushed);
+        take_item(hub, item);
     }
-}
-
-static void note_end(void *argument)
-{
-    live__hub *hub = argument;
-    hub->fiber = NULL;
-}
-
-/* --- from the feed ---------------------------------------------------------------------------- */
-
-typedef struct delivery {
-    live__hub *hub;
-    live__batch *batch;
-} delivery;
-
-static void deliver(void *argument)
-{
-    delivery *delivered = argument;
-    live__hub_add_job(delivered->hub, (live__job){ .kind = LIVE__JOB_BATCH, .batch = delivered->batch },
-                      TIMS_STR(""));
-    free(delivered);
-}
-
-void live__hub_post_batch(live__hub *hub, live__batch *batch)
-{
-    delivery *posted = malloc(sizeof *posted);
-    TIMS_ASSERT(posted != NULL);
-    *posted = (delivery){ hub, live__batch_ref(batch) };
-    tims_loop_post(hub->loop, deliver, posted);
+    flush(hub, delivery->position);
+    if (delivery->heard_us != 0)
+        live__metrics_lag(&hub->live->metrics, tims_monotonic_us() - delivery->heard_us);
+    live__delivery_free(&delivery);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-live__hub *live__hub_new(tims_live *live, tims_loop *loop, int64_t position)
+static void watch(void *argument)
+{
+    live__hub *hub = argument;
+    TIMS_CHECK_MAGIC(hub, LIVE__HUB_MAGIC);
+    int64_t now_us = tims_monotonic_us();
+    live__session *next;
+    for (live__session *session = hub->sessions; session != NULL; session = next) {
+        next = session->next;
+        live__session_watch(session, now_us);
+    }
+    if (!hub->stopping)
+        tims_timer_set(hub->loop, &hub->timer, WATCH_MS, watch, hub);
+}
+
+live__hub *live__hub_new(tims_live *live, tims_loop *loop)
 {
     live__hub *hub = calloc(1, sizeof *hub);
     TIMS_ASSERT(hub != NULL);
     hub->magic = LIVE__HUB_MAGIC;
+    hub->index = tims_loop_index(loop);
     hub->live = live;
     hub->loop = loop;
-    hub->position = position;
-    hub->topics = live__topics_new();
+    hub->by_serial = tims_map_new();
+    hub->by_sub = tims_map_new();
+    hub->by_view = tims_map_new();
+    tims_timer_set(loop, &hub->timer, WATCH_MS, watch, hub);
     return hub;
-}
-
-tims_status live__hub_start(live__hub *hub, tims_error *err)
-{
-    tims_fiber *fiber = tims_fiber_start(hub->loop, run_hub, hub);
-    if (fiber == NULL)
-        return tims_fail(err, TIMS_UNAVAILABLE, "no_fiber", "No fiber can be started for live updates.");
-    hub->fiber = fiber;
-    tims_fiber_on_end(fiber, note_end, hub);
-    return TIMS_OK;
 }
 
 void live__hub_stop(live__hub *hub)
 {
     TIMS_CHECK_MAGIC(hub, LIVE__HUB_MAGIC);
     close_all(hub, LIVE__CLOSE_DRAINING, "draining");
-    hub->stopping = true;
-    if (hub->fiber != NULL)
-        tims_fiber_wake(hub->fiber);
+    tims_timer_clear(&hub->timer);
 }
 
 void live__hub_free(live__hub **hub)
@@ -338,17 +262,13 @@ void live__hub_free(live__hub **hub)
     live__hub *old = *hub;
     *hub = NULL;
     TIMS_CHECK_MAGIC(old, LIVE__HUB_MAGIC);
-    TIMS_ASSERT(old->fiber == NULL);
-    for (live__job *job = take_job(old); job != NULL; job = take_job(old)) {
-        if (job->kind == LIVE__JOB_FREE)
-            live__session_free(&job->session);
-        free_job(job);
-    }
     while (old->sessions != NULL) {
         live__session *session = old->sessions;
         live__session_free(&session);
     }
-    live__topics_free(&old->topics);
+    tims_map_free(&old->by_serial);
+    tims_map_free(&old->by_sub);
+    tims_map_free(&old->by_view);
     old->magic = 0;
     free(old);
 }

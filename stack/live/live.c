@@ -13,20 +13,23 @@ static void set_defaults(tims_live_options *options)
         options->log_keep_s = INT64_C(24) * 3600;
     if (options->resume_changes_max == 0)
         options->resume_changes_max = 10000;
+    if (options->sockets_per_user_max == 0)
+        options->sockets_per_user_max = 100;
 }
 
 /* Where the database stands as the process starts. */
 static tims_status read_start(tims_live *live, tims_error *err)
 {
+    int64_t position;
     tims_arena *arena = tims_arena_new(1024 * 1024, NULL, NULL);
     tims_db_session *db = tims_db_session_new(live->db, NULL, arena);
     tims_str epoch;
     tims_status status = tims_epoch(db, live->arena, &epoch, err);
     if (status == TIMS_OK)
-        status = tims_position(db, &live->position, err);
+        status = tims_position(db, &position, err);
     if (status == TIMS_OK) {
         live->epoch = tims_copy(live->arena, epoch);
-        live->feed.position = live->position;
+        live__engine_start(&live->engine, live, position);
     }
     tims_arena_free(&arena);
     return status;
@@ -62,11 +65,10 @@ void tims_live_free(tims_live **live)
     if (old == NULL)
         return;
     TIMS_CHECK_MAGIC(old, LIVE__MAGIC);
-    while (old->hubs != NULL) {
-        live__hub *hub = old->hubs;
-        old->hubs = hub->next;
-        live__hub_free(&hub);
-    }
+    live__engine_clear(&old->engine);
+    for (int i = 0; i < LIVE__LOOPS_MAX; i++)
+        if (old->hubs[i] != NULL)
+            live__hub_free(&old->hubs[i]);
     live__feed_free(&old->feed);
     pthread_mutex_destroy(&old->mutex);
     tims_arena_free(&old->arena);
@@ -77,31 +79,38 @@ void tims_live_free(tims_live **live)
 tims_status tims_live_loop_start(tims_live *live, tims_loop *loop, tims_error *err)
 {
     TIMS_CHECK_MAGIC(live, LIVE__MAGIC);
+    int index = tims_loop_index(loop);
+    if (index >= LIVE__LOOPS_MAX)
+        return tims_fail(err, TIMS_INVALID, NULL, "Live updates run on at most %d loops.", LIVE__LOOPS_MAX);
+    live__hub *hub = live__hub_new(live, loop);
     pthread_mutex_lock(&live->mutex);
-    live__hub *hub = live__hub_new(live, loop, live->position);
-    hub->next = live->hubs;
-    live->hubs = hub;
+    live->hubs[index] = hub;
     pthread_mutex_unlock(&live->mutex);
     tims_loop_set_slot(loop, TIMS_LOOP_SLOT_LIVE, hub);
-    tims_status status = live__hub_start(hub, err);
-    if (status == TIMS_OK && tims_loop_index(loop) == 0)
-        status = live__feed_start(&live->feed, loop, err);
-    return status;
+    return index == 0 ? live__feed_start(&live->feed, loop, err) : TIMS_OK;
 }
 
-/* The hub's memory stays until the process ends it: batches may be on their way to it. */
+/* The hub's memory stays until the process ends it: deliveries may be on their way to it. */
 void tims_live_loop_stop(tims_live *live, tims_loop *loop)
 {
     TIMS_CHECK_MAGIC(live, LIVE__MAGIC);
     live__hub *hub = live__hub_of(live, loop);
     if (hub == NULL)
         return;
-    if (tims_loop_index(loop) == 0)
+    if (hub->index == 0)
         live__feed_stop(&live->feed);
+    live__hub_stop(hub);
     pthread_mutex_lock(&live->mutex);
     hub->stopping = true;
     pthread_mutex_unlock(&live->mutex);
-    live__hub_stop(hub);
+}
+
+live__hub *live__hub_at(tims_live *live, int index)
+{
+    pthread_mutex_lock(&live->mutex);
+    live__hub *hub = live->hubs[index];
+    pthread_mutex_unlock(&live->mutex);
+    return hub;
 }
 
 live__hub *live__hub_of(tims_live *live, tims_loop *loop)

@@ -1,11 +1,16 @@
 /* live_internal.h: what the files of this room share.
  *
- *     database ── feed (loop 0) ── batch, one step of the log ──┬── hub (loop 0) ── sessions ── subscriptions
- *                                                               └── hub (loop n) ── …
+ *            loop 0                                                       every loop
+ *     feed ── engine ── views ── window, audience             hub ── sessions ── sockets, event streams
+ *       │        │  └── subscribers ── gates                    │
+ *       │        └── clients ── jobs  ◄──── what clients want ──┤
+ *     batch ── history                ───── deliveries ────────►┘
  *
- * A batch is read-only and counted; everything else belongs to one loop. In a hub one fiber does one piece of
- * work after the other (a batch, a subscription to open, a window to grow), so positions of a socket only
- * grow and no change can fall between a snapshot and the batches that follow it. */
+ * The engine does one step after the other, each in one snapshot of the database: what changed since the
+ * last step is brought to all views, then waiting clients are served, and what came of it is handed to the
+ * hubs as one delivery a loop. So every client stands exactly at the position it was last told, and nothing
+ * can fall between a snapshot and the steps behind it. Everything above belongs to one loop; jobs and
+ * deliveries are messages, frames and operations are counted and read-only. */
 #ifndef LIVE_INTERNAL_H
 #define LIVE_INTERNAL_H
 
@@ -20,36 +25,54 @@ enum {
     LIVE__MAGIC = 0x4c495645,
     LIVE__HUB_MAGIC = 0x4c485542,
     LIVE__SESSION_MAGIC = 0x4c534553,
-    LIVE__SUBSCRIPTION_MAGIC = 0x4c535542,
+    LIVE__CLIENT_MAGIC = 0x4c434c49,
+    LIVE__SUBSCRIBER_MAGIC = 0x4c535542,
+    LIVE__VIEW_MAGIC = 0x4c564957,
     LIVE__BATCH_MAGIC = 0x4c424154,
-    LIVE__ROWS_MAX = 1000,      /* of one subscription's window */
-    LIVE__DEPENDENCIES_MAX = 8, /* of one access rule */
+    LIVE__OPS_MAGIC = 0x4c4f5053,
+    LIVE__LOOPS_MAX = 64,
+    LIVE__ROWS_MAX = 1000,     /* of one window */
+    LIVE__AUDIENCE_MAX = 2000, /* ids that a caller's audience holds in memory */
     LIVE__MESSAGE_BYTES_MAX = 16 * 1024,
     LIVE__URL_BYTES_MAX = 2048,
     LIVE__BAD_FRAMES_MAX = 10,
-    LIVE__JOBS_MAX = 2000,          /* of one session, waiting */
-    LIVE__STEP_CHANGES_MAX = 20000, /* a larger step makes the subscriptions on its models start again */
+    LIVE__JOBS_MAX = 2000,           /* of one session, waiting */
+    LIVE__JOBS_A_STEP = 64,          /* then changes have their turn again */
+    LIVE__STEP_CHANGES_MAX = 20000,  /* a larger step makes the views of its models start again */
+    LIVE__STEP_BYTES_MAX = 64 << 20, /* the same, by the size of the rows */
+    LIVE__HISTORY_BYTES_MAX = 32 << 20,
+    LIVE__IDLE_VIEWS_MAX = 1000,
+    LIVE__IDLE_VIEW_MS = 120 * 1000,
+    LIVE__BEHIND_BYTES =
+        256 * 1024, /* unread: from here on a socket is brought up to date when it has read */
+    LIVE__BEHIND_MS = 30 * 1000,
     LIVE__HEARTBEAT_MS = 15000,
     LIVE__DEAD_MS = 30000,
     LIVE__HELLO_MS = 10000,
+    LIVE__PROTOCOL = 2,
     LIVE__PRUNE_MS = 60000,
     LIVE__LOG_ROWS_MAX = 1000000,
     LIVE__CLOSE_DRAINING = 1001,
     LIVE__CLOSE_SLOW = 1013,
     LIVE__CLOSE_PROTOCOL = 4400,
     LIVE__CLOSE_SESSION = 4401,
-    LIVE__CLOSE_TIMEOUT = 4408
+    LIVE__CLOSE_TIMEOUT = 4408,
+    LIVE__CLOSE_TOO_MANY = 4429
 };
 
 typedef struct live__hub live__hub;
 typedef struct live__session live__session;
-typedef struct live__subscription live__subscription;
+typedef struct live__client live__client;
+typedef struct live__subscriber live__subscriber;
+typedef struct live__view live__view;
+typedef struct live__step live__step;
+typedef struct live__engine live__engine;
 
 /* --- batch.c: one step of the change log ------------------------------------------------------ */
 
 /* A row's key columns before one change of it: text by field index; data == NULL: null, or no key column. */
 typedef struct live__old {
-    struct live__old *next;
+    struct live__old *next; /* older ones follow */
     tims_str *keys;
 } live__old;
 
@@ -66,44 +89,43 @@ typedef struct live__change {
 
 typedef struct live__batch {
     uint32_t magic;
-    atomic_uint references;
     tims_arena *arena;
     int64_t from, position; /* the step covers (from, position] */
     live__change *changes;
     size_t count;
-    bool flood; /* too many: `changes` is empty, `flooded` names the models */
-    const tims_model **flooded;
-    size_t flooded_count;
+    bool flood; /* too many: `changes` is empty, `models` names what is concerned */
+    const tims_model **models;
+    size_t model_count;
 } live__batch;
 
 typedef struct live__batch_options {
     const tims_models *models;
-    int64_t from;
+    int64_t from, to; /* `to` 0: the end of the log */
     size_t changes_max;
-    const tims_model *const *only; /* these models; NULL: all */
-    size_t only_count;
     void (*on_change)(void *argument, const tims_model *model, tims_change_op op, tims_id id);
     void *on_change_argument;
 } live__batch_options;
 
 /* Reads what the log says after `from`, and the rows it names, in the session's snapshot. `ret_batch` NULL:
- * nothing. */
+ * nothing; else free it. */
 tims_status live__batch_read(tims_db_session *db, const live__batch_options *options, live__batch **ret_batch,
                              tims_error *err);
-live__batch *live__batch_ref(live__batch *batch);
-void live__batch_unref(live__batch **batch);
+void live__batch_free(live__batch **batch);
+bool live__batch_names(const live__batch *batch, const tims_model *model);
 /* The text under which a key value stands in topics: ids and text as they are, numbers in decimal; data ==
  * NULL: null. */
 tims_str live__key_text(tims_arena *arena, const tims_db_value *value);
-tims_str live__key_of(tims_arena *arena, const tims_field *field, const void *row);
+tims_id live__row_id(const tims_model *model, const void *row);
 
 /* --- topics.c: from what changed to who cares ------------------------------------------------- */
 
 typedef enum live__hook_kind {
-    LIVE__HOOK_ROWS,    /* rows of a subscription's query */
-    LIVE__HOOK_ACCESS,  /* rows on which its access rule depends */
-    LIVE__HOOK_INCLUDE, /* rows its document includes */
-    LIVE__HOOK_SESSION  /* the user or the login of a session */
+    LIVE__HOOK_ROWS,           /* rows of a view's query */
+    LIVE__HOOK_ACCESS,         /* rows on which a view's audience depends */
+    LIVE__HOOK_INCLUDE,        /* rows a view's document includes */
+    LIVE__HOOK_INCLUDE_ACCESS, /* rows on which it depends whether they may be read */
+    LIVE__HOOK_GATE,           /* rows on which a subscriber's gate depends */
+    LIVE__HOOK_LOGIN           /* the user or the login of a client */
 } live__hook_kind;
 
 typedef struct live__topic live__topic;
@@ -127,280 +149,162 @@ void live__topics_remove(live__topics *topics, live__hook *hook); /* fine when i
 void live__topics_visit(live__topics *topics, const live__change *change,
                         void (*visit)(void *argument, live__hook *hook, const live__change *change),
                         void *argument);
+/* Whether the row has or had the hook's topic. */
+bool live__topics_concerns(const live__hook *hook, const live__change *change);
+size_t live__topics_crowd(const live__hook *hook); /* how many hooks are at its topic */
 size_t live__topics_count(const live__topics *topics);
 
-/* --- access.c: the read rule, in memory where that is enough ---------------------------------- */
+/* --- ops.c: operations, written once for all who get them ------------------------------------- */
 
-/* Rows of `model` that can change what a caller may read: those with the caller in `user` (NULL: any row),
- * when they come, go, or change in `user` or `thing`. */
-typedef struct live__dependency {
-    const tims_model *model;
-    const tims_field *thing, *user;
-} live__dependency;
-
-/* False: the rule has too many. */
-TIMS_MUST_USE bool live__dependencies(const tims_model *model, live__dependency *ret_items,
-                                      size_t *ret_count);
-/* Whether this change can change what the caller may read. */
-bool live__dependency_concerns(const live__dependency *dependency, const live__change *change,
-                               tims_caller caller);
-
-/* --- held.c: the ids of a window -------------------------------------------------------------- */
-
-typedef struct live__held {
-    tims_id *ids; /* sorted */
-    size_t count, capacity;
-} live__held;
-bool live__held_has(const live__held *held, tims_id id);
-bool live__held_add(live__held *held, tims_id id);    /* false: it was there */
-bool live__held_remove(live__held *held, tims_id id); /* false: it was not there */
-void live__held_free(live__held *held);
-
-/* --- subscription.c --------------------------------------------------------------------------- */
-
-struct live__subscription {
+/* A counted, read-only list of operations: `{…},{…}`, and the whole tx frame of those who get no others. */
+typedef struct live__ops {
     uint32_t magic;
-    uint32_t id;
-    live__session *session;
-    live__subscription *next, *previous; /* of the session */
-    bool closed, open, growing;
-    tims_arena *arena;
-    tims_str url;
-    tims_live_query live;
-    bool requery; /* an offset or a cursor: what is in the window cannot be told from a row alone */
-    const tims_field *topic_field;
-    tims_str topic_text;
-    live__hook rows_hook;
-    live__dependency dependencies[LIVE__DEPENDENCIES_MAX];
-    live__hook access_hooks[LIVE__DEPENDENCIES_MAX];
-    size_t dependency_count;
-    live__hook include_hooks[TIMS_LIVE_INCLUDES_MAX];
-    live__held included[TIMS_LIVE_INCLUDES_MAX];
-    /* the window */
-    live__held held;
-    size_t window;    /* rows it should have at least */
-    bool end;         /* it is the whole result */
-    tims_arena *tail; /* holds last_row */
-    void *last_row;   /* the order fields of the last row; NULL: none, or `end` */
-    tims_id last_id;
-    int64_t position;
-    int64_t total, total_position;
-    /* the last answer of the access rule, by what it looked at */
-    tims_buf access_key;
-    bool access_known, access_allowed;
-    /* within one batch */
-    bool dirty, must_refresh, must_count;
-    live__subscription *next_dirty;
-    struct live__touch *touches;
-    struct live__touch *include_touches;
-};
+    atomic_uint references;
+    tims_frame *frame; /* NULL: for one subscriber only */
+    tims_str list;     /* within `text` */
+    tims_str text;     /* the tx */
+    char bytes[];
+} live__ops;
+live__ops *live__ops_new(tims_str list, int64_t position, bool shared);
+live__ops *live__ops_ref(live__ops *ops);
+void live__ops_unref(live__ops **ops);
 
-/* One piece of work of the hub's fiber. */
-typedef struct live__work {
-    tims_live *live;
-    live__hub *hub;
-    tims_request *rq;
-    tims_db_session *db;
-    bool in_snapshot;
-    int64_t snapshot; /* its position */
-    live__batch *batch;
-    live__subscription *dirty;
-    tims_map *answers; /* of access rules, in this batch */
-} live__work;
-
-/* Begins the work's snapshot, if it has none. Raises. */
-void live__work_snapshot(live__work *work);
-/* Reads and answers; on failure sends the error and leaves the subscription closed. */
-void live__subscription_open(live__work *work, live__subscription *subscription, tims_str from, int64_t held);
-void live__subscription_reopen(live__work *work, live__subscription *subscription, const char *reason);
-void live__subscription_grow(live__work *work, live__subscription *subscription, size_t rows);
-void live__subscription_touch(live__work *work, live__hook *hook, const live__change *change);
-void live__subscription_apply(live__work *work, live__subscription *subscription);
-void live__subscription_free(live__subscription **subscription);
-bool live__subscription_depends_on(const live__subscription *subscription, const tims_model *model);
-/* Sends a row, and has the rows it points at sent that the client has not been given yet. */
-void live__subscription_put(live__work *work, live__subscription *subscription, const void *row,
-                            tims_str json);
-void live__subscription_note(live__work *work, live__subscription *subscription, const void *row);
-void live__subscription_want(live__work *work, live__subscription *subscription, uint32_t include,
-                             tims_id id);
-/* Whether the caller may read this row. Raises. */
-bool live__access_allows(live__work *work, live__subscription *subscription, const void *row);
-
-/* window.c: the rows of a subscription now */
-typedef struct live__rows {
-    char *items;
-    size_t count;
-    bool end;
-} live__rows;
-/* The first `limit` rows in the work's snapshot. Raises. */
-live__rows live__window_read(live__work *work, const live__subscription *subscription, size_t limit);
-const void *live__rows_at(const live__subscription *subscription, const live__rows *rows, size_t index);
-tims_id live__row_id(const tims_model *model, const void *row);
-/* Takes the rows as what is held now. */
-void live__window_set(live__subscription *subscription, const live__rows *rows);
-
-/* resume.c: what changed since a position. False: it cannot be told; `ret_reason` says why. Raises. */
-bool live__resume(live__work *work, live__subscription *subscription, tims_str from, int64_t held,
-                  const char **ret_reason);
-
-/* --- wire.c: frames out ----------------------------------------------------------------------- */
-
-void live__send_welcome(live__session *session);
-void live__send_pong(live__session *session);
-void live__send_bye(live__session *session, const char *reason, int64_t retry_ms);
-void live__send_error(live__session *session, uint32_t sub, const tims_error *err);
-void live__send_refusal(live__session *session, int status, const char *code, const char *message);
-void live__send_reset(live__subscription *subscription, const char *reason);
-void live__send_snap(live__subscription *subscription, tims_str document);
-void live__send_resumed(live__subscription *subscription);
-void live__send_window(live__subscription *subscription);
-void live__op_put(live__subscription *subscription, const void *row, tims_str json);
-void live__op_del(live__subscription *subscription, tims_id id);
-void live__op_total(live__subscription *subscription);
-void live__op_include(live__subscription *subscription, const tims_field *field, const void *row);
-/* Sends the operations gathered as one tx; nothing when there are none. */
-void live__send_operations(live__session *session, int64_t position);
-tims_str live__order_text(tims_arena *arena, const tims_query *query);
-tims_str live__position_text(tims_arena *arena, const tims_live *live, int64_t position);
-
-/* --- session.c: one client -------------------------------------------------------------------- */
-
-typedef enum live__session_state {
-    LIVE__OPENED,
-    LIVE__GREETED,
-    LIVE__WELCOMED,
-    LIVE__CLOSED
-} live__session_state;
-
-/* Where a session's frames go: a websocket, or a stream of events. */
-typedef struct live__sink {
-    void (*send)(void *ctx, const char *event, int64_t position, tims_str text);
-    void (*close)(void *ctx, int code, const char *reason);
-} live__sink;
-
-struct live__session {
-    uint32_t magic;
-    live__session_state state;
-    live__hub *hub;
-    live__session *next, *previous; /* of the hub */
-    const live__sink *sink;
-    void *sink_ctx;
-    tims_socket *socket;
-    tims_caller caller;
-    tims_opt_id login; /* the login session or token */
-    tims_map *by_id;   /* subscription id (4 bytes) to subscription */
-    live__subscription *subscriptions;
-    size_t subscription_count, job_count, bad_frames;
-    live__hook user_hook, login_hook;
-    int64_t heard_us;
-    tims_timer timer;
-    tims_buf operations; /* of the tx being made */
-    live__session *next_dirty;
-    bool dirty;
-};
-
-live__session *live__session_new(live__hub *hub, const live__sink *sink, void *sink_ctx);
-/* Who it is; from then on it hears of that user's and login's changes. */
-void live__session_welcome(live__session *session, tims_caller caller, tims_opt_id login);
-/* Nothing more is sent or read; memory goes with the hub's next piece of work. */
-void live__session_close(live__session *session, int code, const char *reason);
-void live__session_gone(live__session *session);  /* the peer has left: as close, without telling it */
-void live__session_free(live__session **session); /* by the hub */
-void live__session_send(live__session *session, const char *event, int64_t position, tims_str text);
-/* A frame of the client. */
-void live__session_receive(live__session *session, tims_str message);
-live__subscription *live__session_find(const live__session *session, uint32_t id);
-live__subscription *live__session_add(live__session *session, uint32_t id, tims_str url);
-void live__session_remove(live__session *session, live__subscription *subscription);
-/* A change of its user or login row. */
-void live__session_check(live__session *session, const live__change *change);
-
-/* --- message.c: frames in --------------------------------------------------------------------- */
-
-typedef enum live__message_kind {
-    LIVE__MALFORMED,
-    LIVE__UNKNOWN,
-    LIVE__HELLO,
-    LIVE__SUB,
-    LIVE__MORE,
-    LIVE__UNSUB,
-    LIVE__PING
-} live__message_kind;
-typedef struct live__message {
-    live__message_kind kind;
+/* Whom an operation is for. */
+typedef struct live__address {
+    uint64_t view; /* 0: `sub` */
     uint32_t sub;
-    tims_str url, from, token;
-    int64_t limit; /* 0: not given */
-    int64_t protocol;
-} live__message;
-/* Strings live in `arena`. */
-live__message live__message_read(tims_arena *arena, tims_str text);
-/* "0123456789abcdef-42". False: it is none. */
-TIMS_MUST_USE bool live__position_parse(tims_str text, tims_str *ret_epoch, int64_t *ret_position);
+} live__address;
+void live__op_put(tims_buf *out, live__address to, const tims_query *query, const void *row, tims_str json);
+void live__op_del(tims_buf *out, live__address to, tims_id id);
+void live__op_total(tims_buf *out, live__address to, int64_t total);
+void live__op_end(tims_buf *out, live__address to, bool end);
+void live__op_include(tims_buf *out, live__address to, const tims_field *field, const void *row);
+void live__op_exclude(tims_buf *out, live__address to, const tims_field *field, tims_id id);
+/* What a client is told of a window beside its rows. */
+typedef struct live__facts {
+    const tims_live_query *query;
+    size_t limit;
+    bool end;
+} live__facts;
+void live__op_load(tims_buf *out, live__address to, const live__facts *facts, uint64_t view,
+                   tims_str document, const char *reason);
 
-/* --- hub.c: one loop's sessions and its one fiber of work ------------------------------------- */
+/* --- job.c: what a session wants of the engine ------------------------------------------------- */
 
 typedef enum live__job_kind {
-    LIVE__JOB_BATCH,
     LIVE__JOB_HELLO,
+    LIVE__JOB_AUTH,
     LIVE__JOB_SUB,
     LIVE__JOB_MORE,
     LIVE__JOB_UNSUB,
-    LIVE__JOB_FREE
+    LIVE__JOB_CATCH_UP,
+    LIVE__JOB_GONE
 } live__job_kind;
 typedef struct live__job {
     struct live__job *next;
     live__job_kind kind;
-    live__session *session;
+    tims_live *live;
+    live__hub *hub;
+    uint64_t session;
     uint32_t sub;
-    int64_t limit;
-    char *text; /* HELLO: the token; SUB: from; owned */
-    size_t text_length;
-    live__batch *batch;
+    int64_t limit;      /* SUB: rows held; MORE: rows wanted; CATCH_UP: the position reached */
+    tims_caller caller; /* HELLO: as the cookie says */
+    tims_opt_id login;
+    bool welcomed;    /* HELLO of an event stream: it is greeted already */
+    char *url, *text; /* owned; `text`: HELLO, AUTH the token; SUB `from` */
+    size_t url_length, text_length;
 } live__job;
 
-struct live__hub {
-    uint32_t magic;
-    tims_live *live;
-    tims_loop *loop;
-    live__hub *next; /* of the process */
-    live__topics *topics;
-    live__session *sessions;
-    size_t session_count;
+char *live__keep(tims_str text); /* malloc'd */
+/* From any thread: takes the job. */
+void live__job_post(live__job *job);
+live__job *live__job_new(live__job_kind kind, const live__session *session, tims_str url, tims_str text);
+void live__job_free(live__job **job);
+
+/* --- delivery.c: what a step has for one loop -------------------------------------------------- */
+
+typedef enum live__item_kind {
+    LIVE__ITEM_VIEW_OPS, /* for everybody on `view` */
+    LIVE__ITEM_SUB_OPS,  /* for one subscription, which is on `view` from here on */
+    LIVE__ITEM_FRAME,    /* for one session; with `attach` the subscription is on `view` from here on */
+    LIVE__ITEM_WELCOME,
+    LIVE__ITEM_FREED, /* the subscription is no more */
+    LIVE__ITEM_CAUGHT_UP,
+    LIVE__ITEM_CLOSE,
+    LIVE__ITEM_CLOSE_ALL
+} live__item_kind;
+typedef struct live__item {
+    struct live__item *next;
+    live__item_kind kind;
+    uint64_t session, view;
+    uint32_t sub;
+    bool attach, detach, answers; /* answers: one of the session's jobs is done */
+    const char *event, *reason;
+    int code;
     int64_t position;
-    live__job *first_job, *last_job;
-    tims_fiber *fiber; /* NULL: has ended */
-    bool stopping;
-    live__session *dirty_sessions;
-};
+    tims_caller caller;
+    live__ops *ops;
+    char *text; /* owned */
+    size_t text_length;
+} live__item;
+typedef struct live__delivery {
+    live__hub *hub;
+    int64_t position;
+    int64_t heard_us; /* when the commit was heard of; 0: it was not */
+    live__item *first, *last;
+} live__delivery;
+/* A new item at the end of the outbox of a hub. */
+live__item *live__deliver(live__engine *engine, live__hub *hub, live__item item);
+/* Hands everything over. */
+void live__deliver_all(live__engine *engine, int64_t heard_us);
+void live__delivery_free(live__delivery **delivery);
 
-live__hub *live__hub_new(tims_live *live, tims_loop *loop, int64_t position);
-tims_status live__hub_start(live__hub *hub, tims_error *err);
-void live__hub_stop(live__hub *hub);
-void live__hub_free(live__hub **hub);
-/* On the hub's loop. The text is copied. */
-void live__hub_add_job(live__hub *hub, live__job job, tims_str text);
-/* From any thread: takes a reference of its own. */
-void live__hub_post_batch(live__hub *hub, live__batch *batch);
-/* login.c: who a token belongs to. Suspends. Errors: UNAUTHORIZED, the database's. */
-TIMS_MUST_USE tims_status live__login_by_token(live__work *work, tims_str token, tims_caller *ret_caller,
-                                               tims_opt_id *ret_login);
-/* The login of a request: the session or token it came with. */
-tims_opt_id live__login_of(tims_request *rq);
-void live__hub_mark_dirty(live__hub *hub, live__session *session);
-live__hub *live__hub_of(tims_live *live, tims_loop *loop);
+/* --- wire.c: frames other than tx ------------------------------------------------------------- */
 
-/* --- feed.c: the log's one reader ------------------------------------------------------------- */
+typedef struct live__frame {
+    tims_buf text; /* malloc'd */
+    tims_json_writer writer;
+} live__frame;
+void live__frame_begin(live__frame *frame, const char *kind);
+void live__frame_int(live__frame *frame, const char *name, int64_t value);
+void live__frame_str(live__frame *frame, const char *name, tims_str value);
+void live__frame_bool(live__frame *frame, const char *name, bool value);
+/* Ends it; its text is the caller's to free. False: it has grown too large, and is freed. */
+TIMS_MUST_USE bool live__frame_end(live__frame *frame, char **ret_text, size_t *ret_length);
+void live__frame_drop(live__frame *frame);
+void live__send_welcome(live__session *session);
+void live__send_pong(live__session *session);
+void live__send_bye(live__session *session, const char *reason, int64_t retry_ms);
+void live__send_refusal(live__session *session, uint32_t sub, int status, const char *code,
+                        const char *message);
+tims_str live__position_text(tims_arena *arena, const tims_live *live, int64_t position);
+
+/* --- metrics.c ---------------------------------------------------------------------------------- */
+
+enum { LIVE__LAG_BUCKETS = 12 };
+typedef struct live__metrics {
+    _Atomic uint64_t steps, changes, floods, touched, frames, bytes, snaps, resumes, resets, loads, behind;
+    _Atomic uint64_t lag_buckets[LIVE__LAG_BUCKETS + 1], lag_count, lag_sum_us;
+    _Atomic uint64_t views, subscribers, sessions;
+} live__metrics;
+void live__metrics_lag(live__metrics *metrics, int64_t lag_us);
+
+#include "live/view_internal.h"
+
+#include "live/engine_internal.h"
+#include "live/hub_internal.h"
+
+/* --- feed.c: the fiber that makes the engine step ----------------------------------------------- */
 
 typedef struct live__feed {
     tims_live *live;
     tims_loop *loop;
     tims_fiber *fiber;
     tims_timer timer;
-    bool stopping, poked;
+    bool stopping, poked, tried_again;
     atomic_bool poke_posted;
-    int64_t position, foreign_version;
+    _Atomic int64_t heard_us; /* the oldest commit that was heard of and not yet read */
+    int64_t foreign_version;
     int64_t pruned_us;
     struct live__sample *samples; /* where the log stood, once a minute */
     size_t sample_count;
@@ -409,10 +313,11 @@ typedef struct live__feed {
 tims_status live__feed_start(live__feed *feed, tims_loop *loop, tims_error *err);
 void live__feed_stop(live__feed *feed);
 void live__feed_free(live__feed *feed);
+void live__feed_wake(live__feed *feed);
 /* prune.c */
-tims_status live__prune(live__feed *feed, tims_db_session *db, tims_error *err);
+tims_status live__prune(live__feed *feed, tims_db_session *db, int64_t position, tims_error *err);
 
-/* --- live.c ----------------------------------------------------------------------------------- */
+/* --- live.c ------------------------------------------------------------------------------------- */
 
 struct tims_live {
     uint32_t magic;
@@ -422,10 +327,12 @@ struct tims_live {
     tims_live_options options;
     tims_arena *arena;
     tims_str epoch;
-    pthread_mutex_t mutex; /* guards `hubs` and `position` */
-    live__hub *hubs;
-    int64_t position; /* handed to all hubs */
+    struct live__dependency_list *dependencies; /* of the models asked for so far */
+    pthread_mutex_t mutex;                      /* guards `hubs` and feed.loop */
+    live__hub *hubs[LIVE__LOOPS_MAX];
     live__feed feed;
+    live__engine engine;
+    live__metrics metrics;
 };
 
 #endif

@@ -9,8 +9,8 @@ static void frames_are_read_or_refused(void **state)
         const char *text;
         live__message_kind kind;
     } table[] = {
-        { "{\"t\":\"hello\",\"protocol\":1}", LIVE__HELLO },
-        { "{\"t\":\"hello\",\"protocol\":1,\"token\":\"abc\",\"more\":[1]}", LIVE__HELLO },
+        { "{\"t\":\"hello\",\"protocol\":2}", LIVE__HELLO },
+        { "{\"t\":\"hello\",\"protocol\":2,\"token\":\"abc\",\"more\":[1]}", LIVE__HELLO },
         { "{\"t\":\"hello\",\"token\":7}", LIVE__MALFORMED },
         { "{\"t\":\"sub\",\"id\":1,\"url\":\"/a/\"}", LIVE__SUB },
         { "{\"t\":\"sub\",\"id\":2147483647,\"url\":\"/a/\",\"from\":\"x\",\"limit\":0}", LIVE__SUB },
@@ -88,14 +88,9 @@ static void held_ids_are_a_set(void **state)
         assert_false(live__held_add(&held, id));
     }
     assert_int_equal(held.count, 1000);
-    for (int i = 0; i < 1000; i += 2) {
+    for (int i = 0; i < 2000; i++) {
         tims_id id = { { (uint8_t)(i * 37), (uint8_t)(i >> 8), (uint8_t)i } };
-        assert_true(live__held_remove(&held, id));
-        assert_false(live__held_remove(&held, id));
-    }
-    for (int i = 0; i < 1000; i++) {
-        tims_id id = { { (uint8_t)(i * 37), (uint8_t)(i >> 8), (uint8_t)i } };
-        assert_int_equal(live__held_has(&held, id), i % 2 == 1);
+        assert_int_equal(live__held_has(&held, id), i < 1000);
     }
     live__held_free(&held);
 }

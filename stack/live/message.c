@@ -61,6 +61,12 @@ static bool take_unsub(const tims_json *object, live__message *message)
     return take_id(object, "sub", &message->sub);
 }
 
+static bool take_auth(const tims_json *object, live__message *message)
+{
+    message->kind = LIVE__AUTH;
+    return take_text(object, "token", 512, &message->token) && message->token.length > 0;
+}
+
 static bool take_ping(const tims_json *object, live__message *message)
 {
     (void)object;
@@ -75,7 +81,7 @@ live__message live__message_read(tims_arena *arena, tims_str text)
         bool (*take)(const tims_json *object, live__message *message);
     } kinds[] = {
         { "hello", take_hello }, { "sub", take_sub },   { "more", take_more },
-        { "unsub", take_unsub }, { "ping", take_ping },
+        { "unsub", take_unsub }, { "ping", take_ping }, { "auth", take_auth },
     };
     live__message message = { .kind = LIVE__MALFORMED };
     const tims_json *object;

@@ -13,7 +13,7 @@ typedef struct live__sample {
 } live__sample;
 
 /* Notes the position; returns up to where the log may go. */
-static int64_t take_sample(live__feed *feed, int64_t now_us)
+static int64_t take_sample(live__feed *feed, int64_t position, int64_t now_us)
 {
     int64_t keep_us = feed->live->options.log_keep_s * 1000000;
     int64_t every_us = keep_us / (SAMPLES_MAX - 2);
@@ -23,7 +23,7 @@ static int64_t take_sample(live__feed *feed, int64_t now_us)
     }
     size_t count = feed->sample_count;
     if (count == 0 || now_us - feed->samples[count - 1].at_us >= every_us)
-        feed->samples[feed->sample_count++] = (live__sample){ now_us, feed->position };
+        feed->samples[feed->sample_count++] = (live__sample){ now_us, position };
     size_t old = 0;
     while (old < feed->sample_count && now_us - feed->samples[old].at_us >= keep_us)
         old++;
@@ -36,13 +36,13 @@ static int64_t take_sample(live__feed *feed, int64_t now_us)
     return cutoff;
 }
 
-tims_status live__prune(live__feed *feed, tims_db_session *db, tims_error *err)
+tims_status live__prune(live__feed *feed, tims_db_session *db, int64_t position, tims_error *err)
 {
-    int64_t cutoff = take_sample(feed, tims_monotonic_us());
-    if (cutoff < feed->position - LIVE__LOG_ROWS_MAX)
-        cutoff = feed->position - LIVE__LOG_ROWS_MAX;
-    if (cutoff >= feed->position)
-        cutoff = feed->position - 1;
+    int64_t cutoff = take_sample(feed, position, tims_monotonic_us());
+    if (cutoff < position - LIVE__LOG_ROWS_MAX)
+        cutoff = position - LIVE__LOG_ROWS_MAX;
+    if (cutoff >= position)
+        cutoff = position - 1;
     for (int i = 0; cutoff > 0 && i < DELETES_A_TURN; i++) {
         const tims_db_value values[] = { tims_db_int(cutoff), tims_db_int(ROWS_A_DELETE) };
         int64_t changed = 0;

@@ -1,193 +1,174 @@
 /* resume.c: going on from a position, for a client that held the first `held` rows there.
  *
- * Nothing is remembered of clients that are away: the log says which rows changed since, the database what
- * the result is now. Rows the log does not name are as the client has them, in the same order among
- * themselves, so of the unnamed rows in the result now it holds the first `held`, less at most as many as the
- * log names. What may be missing at that edge is sent again: a put that was not needed does no harm, a hole
- * would. */
+ * Nothing is remembered of clients that are away: the history says which rows changed since, the view what
+ * the result is now. Rows that did not change are as the client has them, in the same order among themselves;
+ * so of the unchanged rows in the window it holds the first `held`, less at most as many as have changed.
+ * What may be missing at that edge is sent again: a put that was not needed does no harm, a hole would. What
+ * the client holds beyond the limit afterwards it lets go of, as always. */
 #include "live/live_internal.h"
 
-static bool read_log_start(live__work *work, int64_t *ret_oldest)
-{
-    tims_db_rows *rows;
-    tims_error err = { 0 };
-    tims_check(work->rq,
-               tims_db_query(work->db, TIMS_STR("SELECT min(id) FROM tims_change"), NULL, 0, &rows, &err),
-               &err);
-    bool found = tims_db_next(rows) && !tims_db_is_null(rows, 0);
-    if (found)
-        *ret_oldest = tims_db_get_int(rows, 0);
-    tims_check(work->rq, tims_db_rows_end(&rows, &err), &err);
-    return found;
-}
+enum { IDS_A_QUERY = 100 };
 
-/* Whether the log still has everything after a position, and not too much of it. */
-static bool log_reaches(live__work *work, int64_t position)
+/* Calls for the changes after a position, newest first. False: stopped. */
+static bool each_change(const live__history *history, int64_t from,
+                        bool (*fn)(void *argument, const live__batch *batch, const live__change *change),
+                        void *argument)
 {
-    int64_t oldest;
-    if (position == work->snapshot)
-        return true;
-    if (work->snapshot - position > work->live->options.resume_changes_max)
-        return false;
-    return read_log_start(work, &oldest) && oldest <= position + 1;
-}
-
-static void release_batch(void *argument)
-{
-    live__batch *batch = argument;
-    live__batch_unref(&batch);
-}
-
-/* The changes since, of the models that matter here; NULL: there are none. */
-static live__batch *read_changes(live__work *work, const live__subscription *subscription, int64_t position)
-{
-    const tims_model *only[1 + LIVE__DEPENDENCIES_MAX + TIMS_LIVE_INCLUDES_MAX];
-    size_t count = 0;
-    only[count++] = subscription->live.query.model;
-    for (size_t i = 0; i < subscription->dependency_count; i++)
-        only[count++] = subscription->dependencies[i].model;
-    for (size_t i = 0; i < subscription->live.include_count; i++)
-        only[count++] = subscription->live.includes[i]->to;
-    live__batch_options options = { .models = work->live->models,
-                                    .from = position,
-                                    .changes_max = (size_t)work->live->options.resume_changes_max,
-                                    .only = only,
-                                    .only_count = count };
-    live__batch *batch = NULL;
-    tims_error err = { 0 };
-    tims_check(work->rq, live__batch_read(work->db, &options, &batch, &err), &err);
-    if (batch != NULL)
-        tims_defer(work->rq, release_batch, batch);
-    return batch;
-}
-
-static bool access_changed(const live__subscription *subscription, const live__batch *batch)
-{
-    for (size_t c = 0; c < batch->count; c++)
-        for (size_t d = 0; d < subscription->dependency_count; d++)
-            if (batch->changes[c].model == subscription->dependencies[d].model &&
-                live__dependency_concerns(&subscription->dependencies[d], &batch->changes[c],
-                                          subscription->session->caller))
-                return true;
-    return false;
-}
-
-/* Whether a changed row is or was at the subscription's topic; others were never in the result. */
-static bool is_at_topic(const live__subscription *subscription, const live__change *change)
-{
-    const tims_model *model = subscription->live.query.model;
-    const tims_field *field = subscription->topic_field;
-    if (change->model != model)
-        return false;
-    if (field == NULL)
-        return true;
-    if (field->primary) {
-        char id[TIMS_ID_TEXT_LENGTH];
-        tims_id_format(change->id, id);
-        return tims_str_equal_ignoring_case((tims_str){ id, sizeof id }, subscription->topic_text);
+    for (size_t i = history->count; i > 0 && history->items[i - 1]->position > from; i--) {
+        const live__batch *batch = history->items[i - 1];
+        if (batch->flood && !fn(argument, batch, NULL))
+            return false;
+        for (size_t c = 0; c < batch->count; c++)
+            if (!fn(argument, batch, &batch->changes[c]))
+                return false;
     }
-    size_t index = tims_field_index(model->fields, field);
-    bool found = change->keys != NULL && tims_str_equal(change->keys[index], subscription->topic_text);
-    for (const live__old *old = change->olds; old != NULL && !found; old = old->next)
-        found = tims_str_equal(old->keys[index], subscription->topic_text);
-    return found;
-}
-
-static void release_held(void *argument)
-{
-    live__held_free(argument);
-}
-
-/* The ids that the log names at the topic. */
-static live__held *changed_ids(live__work *work, const live__subscription *subscription,
-                               const live__batch *batch)
-{
-    live__held *changed = TIMS_NEW(work->rq->arena, live__held);
-    tims_defer(work->rq, release_held, changed);
-    for (size_t i = 0; batch != NULL && i < batch->count; i++)
-        if (is_at_topic(subscription, &batch->changes[i]))
-            (void)live__held_add(changed, batch->changes[i].id);
-    return changed;
-}
-
-static void send_difference(live__work *work, live__subscription *subscription, const live__rows *rows,
-                            const live__held *changed, size_t held)
-{
-    size_t sure = held > changed->count ? held - changed->count : 0;
-    size_t unchanged = 0;
-    for (size_t i = 0; i < rows->count; i++) {
-        const void *row = live__rows_at(subscription, rows, i);
-        bool known =
-            !live__held_has(changed, live__row_id(subscription->live.query.model, row)) && unchanged++ < sure;
-        if (!known)
-            live__subscription_put(work, subscription, row, (tims_str){ NULL, 0 });
-    }
-}
-
-static void send_departures(live__subscription *subscription, const live__batch *batch)
-{
-    for (size_t i = 0; batch != NULL && i < batch->count; i++) {
-        const live__change *change = &batch->changes[i];
-        bool was_there = change->olds != NULL && is_at_topic(subscription, change);
-        if (was_there && !live__held_has(&subscription->held, change->id))
-            live__op_del(subscription, change->id);
-    }
-}
-
-/* Included rows: those of unchanged rows are with the client; those that changed themselves are sent. */
-static void note_includes(live__work *work, live__subscription *subscription, const live__rows *rows,
-                          const live__batch *batch)
-{
-    for (size_t i = 0; i < rows->count; i++)
-        live__subscription_note(work, subscription, live__rows_at(subscription, rows, i));
-    subscription->include_touches = NULL;
-    for (uint32_t field = 0; field < subscription->live.include_count; field++)
-        for (size_t i = 0; batch != NULL && i < batch->count; i++)
-            if (batch->changes[i].model == subscription->live.includes[field]->to &&
-                batch->changes[i].row != NULL &&
-                live__held_has(&subscription->included[field], batch->changes[i].id))
-                live__subscription_want(work, subscription, field, batch->changes[i].id);
-}
-
-static bool resume_rows(live__work *work, live__subscription *subscription, const live__batch *batch,
-                        size_t held, const char **ret_reason)
-{
-    const live__held *changed = changed_ids(work, subscription, batch);
-    if (held + changed->count > LIVE__ROWS_MAX || (subscription->requery && changed->count > 0)) {
-        *ret_reason = "too_far";
-        return false;
-    }
-    size_t window = held > subscription->window ? held : subscription->window;
-    size_t limit = window + changed->count;
-    live__rows rows = live__window_read(work, subscription, limit > LIVE__ROWS_MAX ? LIVE__ROWS_MAX : limit);
-    subscription->window = window;
-    subscription->position = work->snapshot;
-    live__window_set(subscription, &rows);
-    if (subscription->live.include_count == 0 || changed->count == 0)
-        note_includes(work, subscription, &rows, batch);
-    send_difference(work, subscription, &rows, changed, held);
-    send_departures(subscription, batch);
     return true;
 }
 
-bool live__resume(live__work *work, live__subscription *subscription, tims_str from, int64_t held,
+typedef struct gathering {
+    live__step *step;
+    const live__subscriber *subscriber;
+    live__view *view;
+    live__held changed, departed;
+    const char *reason;
+    bool includes_changed;
+} gathering;
+
+static void release_gathering(void *argument)
+{
+    gathering *g = argument;
+    live__held_free(&g->changed);
+    live__held_free(&g->departed);
+}
+
+/* --- what the history says -------------------------------------------------------------------- */
+
+static bool access_is_concerned(const live__dependency *dependencies, size_t count,
+                                const live__change *change, tims_caller caller)
+{
+    for (size_t i = 0; i < count; i++)
+        if (dependencies[i].model == change->model &&
+            live__dependency_concerns(&dependencies[i], change, caller))
+            return true;
+    return false;
+}
+
+static void gather_include(gathering *g, const live__change *change)
+{
+    for (uint32_t i = 0; i < g->view->query.include_count; i++)
+        if (g->view->query.includes[i]->to == change->model && change->row != NULL &&
+            live__held_has(&g->view->included[i], change->id))
+            live__view_want(g->step, g->view, i, change->id);
+}
+
+static void gather_row(gathering *g, const live__change *change)
+{
+    if (change->model != g->view->query.query.model)
+        return;
+    bool concerned = false;
+    for (size_t i = 0; i < g->view->row_hook_count && !concerned; i++)
+        concerned = live__topics_concerns(&g->view->row_hooks[i], change);
+    if (!concerned)
+        return;
+    (void)live__held_add(&g->changed, change->id);
+    if (change->olds != NULL)
+        (void)live__held_add(&g->departed, change->id);
+}
+
+static bool gather(void *argument, const live__batch *batch, const live__change *change)
+{
+    gathering *g = argument;
+    const live__subscriber *subscriber = g->subscriber;
+    const live__view *view = g->view;
+    if (change == NULL) {
+        for (size_t i = 0; i < batch->model_count; i++)
+            if (live__view_depends_on(view, batch->models[i]) ||
+                live__subscriber_depends_on(subscriber, batch->models[i]))
+                g->reason = "too_far";
+        return g->reason == NULL;
+    }
+    tims_caller caller = subscriber->client->caller;
+    if (access_is_concerned(subscriber->dependencies, subscriber->gate_hook_count, change, caller) ||
+        access_is_concerned(view->dependencies, view->dependency_count, change, caller)) {
+        g->reason = "access";
+        return false;
+    }
+    for (size_t i = 0; i < view->include_access_count; i++)
+        if (view->include_access[i].dependency->model == change->model &&
+            live__dependency_concerns(view->include_access[i].dependency, change, caller))
+            g->includes_changed = true;
+    gather_row(g, change);
+    gather_include(g, change);
+    return true;
+}
+
+/* --- what the client has to be told ------------------------------------------------------------ */
+
+static void put_some(gathering *g, const tims_id *ids, size_t count, tims_buf *out, live__address to)
+{
+    void *rows;
+    size_t row_count;
+    if (count == 0)
+        return;
+    live__view_select(g->step, g->view, ids, count, &rows, &row_count);
+    for (size_t i = 0; i < row_count; i++) {
+        const void *row = (const char *)rows + i * g->view->query.query.model->size;
+        live__op_put(out, to, &g->view->query.query, row, (tims_str){ NULL, 0 });
+        live__view_want_all(g->step, g->view, row);
+    }
+}
+
+static void write_difference(gathering *g, size_t held, tims_buf *out, live__address to)
+{
+    tims_id some[IDS_A_QUERY];
+    size_t count = 0, unchanged = 0;
+    size_t sure = held > g->changed.count ? held - g->changed.count : 0;
+    const live__window *window = &g->view->window;
+    for (size_t i = 0; i < live__window_shown(window); i++) {
+        tims_id id = window->items[i].id;
+        if (!live__held_has(&g->changed, id) && unchanged++ < sure)
+            continue;
+        some[count++] = id;
+        if (count < IDS_A_QUERY)
+            continue;
+        put_some(g, some, count, out, to);
+        count = 0;
+    }
+    put_some(g, some, count, out, to);
+    for (size_t i = 0; i < g->departed.count; i++) {
+        size_t index = live__window_find(window, g->departed.ids[i]);
+        if (index == SIZE_MAX || index >= window->limit)
+            live__op_del(out, to, g->departed.ids[i]);
+    }
+}
+
+bool live__resume(live__step *step, live__subscriber *subscriber, int64_t from, size_t held, tims_buf *out,
                   const char **ret_reason)
 {
-    tims_str epoch;
-    int64_t position;
-    live__work_snapshot(work);
-    *ret_reason = "epoch";
-    if (!live__position_parse(from, &epoch, &position) || !tims_str_equal(epoch, work->live->epoch) ||
-        position > work->snapshot)
-        return false;
+    live__view *view = subscriber->view;
     *ret_reason = "too_far";
-    if (held > LIVE__ROWS_MAX || !log_reaches(work, position))
+    if (!live__history_reach(step, from))
         return false;
-    live__batch *batch = read_changes(work, subscription, position);
-    if (batch != NULL && batch->flood)
+    gathering *g = TIMS_NEW(step->rq->arena, gathering);
+    *g = (gathering){ .step = step, .subscriber = subscriber, .view = view };
+    tims_defer(step->rq, release_gathering, g);
+    bool all = each_change(&step->engine->history, from, gather, g);
+    bool untellable =
+        g->changed.count > 0 &&
+        (view->is_requeried || (view->audience != NULL && tims_audience_is_wide(view->audience)));
+    if (!all || untellable) {
+        *ret_reason = g->reason != NULL ? g->reason : "too_far";
+        view->include_touches = NULL;
         return false;
-    *ret_reason = "access";
-    if (batch != NULL && access_changed(subscription, batch))
-        return false;
-    return resume_rows(work, subscription, batch, held > 0 ? (size_t)held : subscription->window, ret_reason);
+    }
+    const live__address to = { .sub = subscriber->id };
+    if (view->query.is_detail)
+        held = 1;
+    write_difference(g, held, out, to);
+    if (g->includes_changed)
+        live__view_want_shown(step, view);
+    live__view_write_includes(step, view, out, to);
+    if (view->query.with_total && g->changed.count > 0)
+        live__op_total(out, to, view->total);
+    return true;
 }

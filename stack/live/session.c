@@ -1,13 +1,18 @@
-/* session.c: one client: what it has said so far, who it is, what it is subscribed to.
+/* session.c: one client on its loop: what it has said so far, what it is sent.
  *
- * Frames are read at once, on the loop; whatever needs the database becomes a job of the hub, in order. A
- * session that is closed sends and reads nothing more; its memory goes by a job too, so no work in progress
- * loses it. */
+ * Frames are read at once; whatever needs the views or the database becomes a job of the engine, whose
+ * answers come back as deliveries. A client that reads too slowly is left behind: its steps are not queued
+ * but left out, and when it has read what it was sent it gets all it missed as one step, each row once. */
 #include "live/live_internal.h"
 
-enum { MESSAGE_ARENA_BYTES = 4 * 1024 * 1024 };
+enum { MESSAGE_ARENA_BYTES = 4 * 1024 * 1024, TX_BYTES_MAX = 256 * 1024 * 1024 };
 
-static void watch(void *argument);
+/* --- life ------------------------------------------------------------------------------------- */
+
+static tims_str key_of(const live__session *session)
+{
+    return (tims_str){ (const char *)&session->serial, sizeof session->serial };
+}
 
 live__session *live__session_new(live__hub *hub, const live__sink *sink, void *sink_ctx)
 {
@@ -15,54 +20,72 @@ live__session *live__session_new(live__hub *hub, const live__sink *sink, void *s
     TIMS_ASSERT(session != NULL);
     session->magic = LIVE__SESSION_MAGIC;
     session->hub = hub;
+    session->serial = ++hub->last_serial;
     session->sink = sink;
     session->sink_ctx = sink_ctx;
-    session->by_id = tims_map_new();
     session->heard_us = tims_monotonic_us();
-    tims_buf_init(&session->operations, NULL, hub->live->options.queue_bytes_max);
+    session->ops = session->ops_inline;
+    session->ops_capacity = sizeof session->ops_inline / sizeof session->ops_inline[0];
     session->next = hub->sessions;
     if (hub->sessions != NULL)
         hub->sessions->previous = session;
     hub->sessions = session;
     hub->session_count++;
-    tims_timer_set(hub->loop, &session->timer, LIVE__HELLO_MS, watch, session);
+    (void)tims_map_set(hub->by_serial, key_of(session), session);
+    atomic_fetch_add(&hub->live->metrics.sessions, 1);
     return session;
 }
 
-static void unlink_session(live__session *session)
+static void drop_ops(live__session *session)
 {
-    live__hub *hub = session->hub;
-    if (session->next != NULL)
-        session->next->previous = session->previous;
-    if (session->previous != NULL)
-        session->previous->next = session->next;
-    else
-        hub->sessions = session->next;
-    hub->session_count--;
+    for (uint32_t i = 0; i < session->ops_count; i++)
+        live__ops_unref(&session->ops[i]);
+    session->ops_count = 0;
+    if (session->ops == session->ops_inline)
+        return;
+    free(session->ops);
+    session->ops = session->ops_inline;
+    session->ops_capacity = sizeof session->ops_inline / sizeof session->ops_inline[0];
+}
+
+static void leave_dirty(live__session *session)
+{
+    live__session **at = &session->hub->dirty;
+    while (session->is_dirty && *at != session)
+        at = &(*at)->next_dirty;
+    if (session->is_dirty)
+        *at = session->next_dirty;
+    session->is_dirty = false;
 }
 
 void live__session_free(live__session **session)
 {
     live__session *old = *session;
+    live__hub *hub = old->hub;
     *session = NULL;
     TIMS_CHECK_MAGIC(old, LIVE__SESSION_MAGIC);
-    TIMS_ASSERT(!old->dirty);
-    while (old->subscriptions != NULL)
-        live__session_remove(old, old->subscriptions);
-    live__topics_remove(old->hub->topics, &old->user_hook);
-    live__topics_remove(old->hub->topics, &old->login_hook);
-    tims_timer_clear(&old->timer);
-    unlink_session(old);
-    tims_map_free(&old->by_id);
-    tims_buf_free(&old->operations);
+    while (old->locals != NULL)
+        live__hub_remove(hub, old->locals);
+    leave_dirty(old);
+    drop_ops(old);
+    if (old->next != NULL)
+        old->next->previous = old->previous;
+    if (old->previous != NULL)
+        old->previous->next = old->next;
+    else
+        hub->sessions = old->next;
+    hub->session_count--;
+    (void)tims_map_remove(hub->by_serial, key_of(old));
+    atomic_fetch_sub(&hub->live->metrics.sessions, 1);
     old->magic = 0;
     free(old);
 }
 
-void live__session_send(live__session *session, const char *event, int64_t position, tims_str text)
+void live__session_gone(live__session **session)
 {
-    if (session->state != LIVE__CLOSED)
-        session->sink->send(session->sink_ctx, event, position, text);
+    TIMS_CHECK_MAGIC(*session, LIVE__SESSION_MAGIC);
+    live__job_post(live__job_new(LIVE__JOB_GONE, *session, TIMS_STR(""), TIMS_STR("")));
+    live__session_free(session);
 }
 
 void live__session_close(live__session *session, int code, const char *reason)
@@ -71,187 +94,194 @@ void live__session_close(live__session *session, int code, const char *reason)
     if (session->state == LIVE__CLOSED)
         return;
     session->state = LIVE__CLOSED;
-    tims_timer_clear(&session->timer);
     session->sink->close(session->sink_ctx, code, reason);
 }
 
-void live__session_gone(live__session *session)
+void live__session_end(live__session *session, int code, const char *reason)
 {
-    TIMS_CHECK_MAGIC(session, LIVE__SESSION_MAGIC);
-    session->state = LIVE__CLOSED;
-    session->socket = NULL;
-    tims_timer_clear(&session->timer);
-    live__hub_add_job(session->hub, (live__job){ .kind = LIVE__JOB_FREE, .session = session }, TIMS_STR(""));
+    if (code != LIVE__CLOSE_SLOW)
+        live__send_bye(session, reason, -1);
+    live__session_close(session, code, reason);
 }
 
-void live__session_welcome(live__session *session, tims_caller caller, tims_opt_id login)
+/* Too late with its hello, silent for too long, or unable to read what it was sent. */
+void live__session_watch(live__session *session, int64_t now_us)
 {
-    live__topics *topics = session->hub->topics;
-    char id[TIMS_ID_TEXT_LENGTH];
-    session->caller = caller;
-    session->login = login;
-    session->state = LIVE__WELCOMED;
-    if (caller.signed_in) {
-        session->user_hook = (live__hook){ .owner = session, .kind = LIVE__HOOK_SESSION };
-        tims_id_format(caller.user, id);
-        live__topics_add(topics, &session->user_hook, &tims_user_model, tims_model_primary(&tims_user_model),
-                         (tims_str){ id, sizeof id });
-    }
-    if (login.present) {
-        session->login_hook = (live__hook){ .owner = session, .kind = LIVE__HOOK_SESSION };
-        tims_id_format(login.value, id);
-        live__topics_add(topics, &session->login_hook, &tims_auth_session_model,
-                         tims_model_primary(&tims_auth_session_model), (tims_str){ id, sizeof id });
-    }
-    tims_timer_set(session->hub->loop, &session->timer, LIVE__HEARTBEAT_MS, watch, session);
-}
-
-/* Too late with its hello, or silent for too long. */
-static void watch(void *argument)
-{
-    live__session *session = argument;
     TIMS_CHECK_MAGIC(session, LIVE__SESSION_MAGIC);
-    int64_t silent_us = tims_monotonic_us() - session->heard_us;
-    if (session->state == LIVE__OPENED ||
-        (session->socket != NULL && silent_us > LIVE__DEAD_MS * INT64_C(1000))) {
-        live__session_close(session, LIVE__CLOSE_TIMEOUT, "timeout");
+    int64_t silent_ms = (now_us - session->heard_us) / 1000;
+    if (session->state == LIVE__CLOSED || session->socket == NULL)
         return;
+    if (session->is_behind && !session->is_catching_up &&
+        (now_us - session->behind_since_us) / 1000 > LIVE__BEHIND_MS)
+        live__session_close(session, LIVE__CLOSE_SLOW, "slow");
+    else if (session->state == LIVE__OPENED ? silent_ms > LIVE__HELLO_MS : silent_ms > LIVE__DEAD_MS)
+        live__session_close(session, LIVE__CLOSE_TIMEOUT, "timeout");
+}
+
+/* --- out -------------------------------------------------------------------------------------- */
+
+void live__session_send(live__session *session, const char *event, int64_t position, tims_str text,
+                        tims_frame *frame)
+{
+    if (session->state == LIVE__CLOSED)
+        return;
+    live__metrics *metrics = &session->hub->live->metrics;
+    atomic_fetch_add_explicit(&metrics->frames, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&metrics->bytes, text.length, memory_order_relaxed);
+    session->sink->send(session->sink_ctx, event, position, text, frame);
+}
+
+int64_t live__session_position(const live__session *session)
+{
+    return session->is_behind ? session->behind_position : session->hub->position;
+}
+
+void live__session_welcome(live__session *session, tims_caller caller)
+{
+    session->caller = caller;
+    session->state = LIVE__WELCOMED;
+    if (!session->is_stream)
+        live__send_welcome(session);
+}
+
+static void send_parts(live__session *session, int64_t position)
+{
+    tims_buf text;
+    tims_buf_init(&text, NULL, TX_BYTES_MAX);
+    tims_buf_print(&text, "{\"t\":\"tx\",\"position\":%lld,\"ops\":[", (long long)position);
+    for (uint32_t i = 0; i < session->ops_count; i++) {
+        if (i > 0)
+            tims_buf_append_char(&text, ',');
+        tims_buf_append_str(&text, session->ops[i]->list);
     }
-    tims_timer_set(session->hub->loop, &session->timer, LIVE__HEARTBEAT_MS, watch, session);
-}
-
-static void end_login(live__session *session)
-{
-    live__send_bye(session, "session_ended", -1);
-    live__session_close(session, LIVE__CLOSE_SESSION, "session_ended");
-}
-
-void live__session_check(live__session *session, const live__change *change)
-{
-    if (change->model == &tims_user_model) {
-        const tims_user *user = change->row;
-        if (user == NULL || !user->active || user->staff != session->caller.staff)
-            end_login(session);
-    } else if (change->row == NULL) {
-        end_login(session);
-    }
-}
-
-/* --- subscriptions ---------------------------------------------------------------------------- */
-
-live__subscription *live__session_find(const live__session *session, uint32_t id)
-{
-    return tims_map_get(session->by_id, (tims_str){ (const char *)&id, sizeof id });
-}
-
-live__subscription *live__session_add(live__session *session, uint32_t id, tims_str url)
-{
-    live__subscription *subscription = calloc(1, sizeof *subscription);
-    TIMS_ASSERT(subscription != NULL);
-    subscription->magic = LIVE__SUBSCRIPTION_MAGIC;
-    subscription->id = id;
-    subscription->session = session;
-    subscription->arena = tims_arena_new(4 * 1024 * 1024, NULL, NULL);
-    subscription->url = tims_copy(subscription->arena, url);
-    tims_buf_init(&subscription->access_key, NULL, 8 * 1024);
-    subscription->next = session->subscriptions;
-    if (session->subscriptions != NULL)
-        session->subscriptions->previous = subscription;
-    session->subscriptions = subscription;
-    session->subscription_count++;
-    (void)tims_map_set(session->by_id, (tims_str){ (const char *)&id, sizeof id }, subscription);
-    return subscription;
-}
-
-void live__session_remove(live__session *session, live__subscription *subscription)
-{
-    TIMS_ASSERT(subscription->session == session && !subscription->dirty);
-    (void)tims_map_remove(session->by_id,
-                          (tims_str){ (const char *)&subscription->id, sizeof subscription->id });
-    if (subscription->next != NULL)
-        subscription->next->previous = subscription->previous;
-    if (subscription->previous != NULL)
-        subscription->previous->next = subscription->next;
+    tims_buf_append_str(&text, TIMS_STR("]}"));
+    if (text.overflow)
+        live__session_close(session, LIVE__CLOSE_SLOW, "slow");
     else
-        session->subscriptions = subscription->next;
-    session->subscription_count--;
-    live__subscription_free(&subscription);
+        live__session_send(session, "tx", position, tims_buf_str(&text), NULL);
+    tims_buf_free(&text);
 }
 
-/* --- frames ----------------------------------------------------------------------------------- */
+/* The step that it has not read the ones before of is left out, like all after it. */
+static bool falls_behind(live__session *session)
+{
+    if (session->sink->queued(session->sink_ctx) <= LIVE__BEHIND_BYTES)
+        return false;
+    session->is_behind = true;
+    session->is_catching_up = false;
+    session->behind_position = session->hub->previous_position;
+    session->behind_since_us = tims_monotonic_us();
+    atomic_fetch_add(&session->hub->live->metrics.behind, 1);
+    return true;
+}
+
+void live__session_flush(live__session *session, int64_t position)
+{
+    if (session->state == LIVE__WELCOMED && session->ops_count > 0 && !falls_behind(session)) {
+        if (session->ops_count == 1)
+            live__session_send(session, "tx", position, session->ops[0]->text, session->ops[0]->frame);
+        else
+            send_parts(session, position);
+    }
+    drop_ops(session);
+}
+
+void live__session_drained(live__session *session)
+{
+    if (!session->is_behind || session->is_catching_up || session->state != LIVE__WELCOMED)
+        return;
+    session->is_catching_up = true;
+    session->job_count++;
+    live__job *job = live__job_new(LIVE__JOB_CATCH_UP, session, TIMS_STR(""), TIMS_STR(""));
+    job->limit = session->behind_position;
+    live__job_post(job);
+}
+
+void live__session_caught_up(live__session *session)
+{
+    session->is_behind = session->is_catching_up = false;
+}
+
+/* --- in --------------------------------------------------------------------------------------- */
 
 static void refuse(live__session *session, int status, const char *code, const char *message)
 {
-    live__send_refusal(session, status, code, message);
-    if (++session->bad_frames < LIVE__BAD_FRAMES_MAX)
-        return;
-    live__send_bye(session, "protocol", -1);
-    live__session_close(session, LIVE__CLOSE_PROTOCOL, "protocol");
+    live__send_refusal(session, 0, status, code, message);
+    if (++session->bad_frames >= LIVE__BAD_FRAMES_MAX)
+        live__session_end(session, LIVE__CLOSE_PROTOCOL, "protocol");
 }
 
-static void add_job(live__session *session, live__job_kind kind, const live__message *message, tims_str text)
+static void post_job(live__session *session, live__job *job)
 {
     if (session->job_count >= LIVE__JOBS_MAX) {
+        live__job_free(&job);
         live__session_close(session, LIVE__CLOSE_SLOW, "slow");
         return;
     }
     session->job_count++;
-    live__hub_add_job(
-        session->hub,
-        (live__job){ .kind = kind, .session = session, .sub = message->sub, .limit = message->limit }, text);
+    live__job_post(job);
 }
 
 static void receive_hello(live__session *session, const live__message *message)
 {
     if (session->state != LIVE__OPENED) {
         refuse(session, 400, "hello_twice", "This connection has been greeted already.");
-    } else if (message->protocol != 1) {
-        live__send_refusal(session, 400, "protocol", "Only protocol 1 is spoken here.");
-        live__send_bye(session, "protocol", -1);
-        live__session_close(session, LIVE__CLOSE_PROTOCOL, "protocol");
+    } else if (message->protocol != LIVE__PROTOCOL) {
+        live__send_refusal(session, 0, 400, "protocol", "Only protocol 2 is spoken here.");
+        live__session_end(session, LIVE__CLOSE_PROTOCOL, "protocol");
     } else {
         session->state = LIVE__GREETED;
-        add_job(session, LIVE__JOB_HELLO, message, message->token);
+        live__job *job = live__job_new(LIVE__JOB_HELLO, session, TIMS_STR(""), message->token);
+        job->caller = session->caller;
+        job->login = session->login;
+        post_job(session, job);
     }
+}
+
+void live__session_subscribe(live__session *session, uint32_t sub, tims_str url, tims_str from, int64_t held)
+{
+    (void)live__hub_add(session->hub, session, sub);
+    live__job *job = live__job_new(LIVE__JOB_SUB, session, url, from);
+    job->sub = sub;
+    job->limit = held;
+    post_job(session, job);
 }
 
 static void receive_sub(live__session *session, const live__message *message)
 {
-    const tims_error in_use = { .status = TIMS_CONFLICT,
-                                .code = "id_in_use",
-                                .message = "This id is in use." };
-    const tims_error too_many = { .status = TIMS_THROTTLED,
-                                  .code = "too_many_subscriptions",
-                                  .message = "Too many subscriptions on one connection." };
-    if (live__session_find(session, message->sub) != NULL) {
-        live__send_error(session, 0, &in_use);
-    } else if (session->subscription_count >= session->hub->live->options.subscriptions_max) {
-        live__send_error(session, message->sub, &too_many);
-    } else {
-        (void)live__session_add(session, message->sub, message->url);
-        add_job(session, LIVE__JOB_SUB, message, message->from);
-    }
+    if (live__hub_find(session->hub, session, message->sub) != NULL)
+        live__send_refusal(session, 0, 409, "id_in_use", "This id is in use.");
+    else if (session->local_count >= session->hub->live->options.subscriptions_max)
+        live__send_refusal(session, message->sub, 429, "too_many_subscriptions",
+                           "Too many subscriptions on one connection.");
+    else
+        live__session_subscribe(session, message->sub, message->url, message->from, message->limit);
 }
 
 static void receive_more(live__session *session, const live__message *message)
 {
-    live__subscription *subscription = live__session_find(session, message->sub);
-    if (subscription == NULL || subscription->closed) {
+    live__local *local = live__hub_find(session->hub, session, message->sub);
+    if (local == NULL || local->closing) {
         refuse(session, 404, "not_found", "There is no such subscription.");
-    } else if (!subscription->growing) {
-        subscription->growing = true;
-        add_job(session, LIVE__JOB_MORE, message, TIMS_STR(""));
+    } else if (!local->growing) {
+        local->growing = true;
+        live__job *job = live__job_new(LIVE__JOB_MORE, session, TIMS_STR(""), TIMS_STR(""));
+        job->sub = message->sub;
+        job->limit = message->limit;
+        post_job(session, job);
     }
 }
 
-/* The work in progress may be using it: it is taken away by the job that follows it. */
+/* Its answers may be on their way: it stays, deaf, until the engine has let go of it. */
 static void receive_unsub(live__session *session, const live__message *message)
 {
-    live__subscription *subscription = live__session_find(session, message->sub);
-    if (subscription == NULL || subscription->closed)
+    live__local *local = live__hub_find(session->hub, session, message->sub);
+    if (local == NULL || local->closing)
         return;
-    subscription->closed = true;
-    add_job(session, LIVE__JOB_UNSUB, message, TIMS_STR(""));
+    local->closing = true;
+    live__job *job = live__job_new(LIVE__JOB_UNSUB, session, TIMS_STR(""), TIMS_STR(""));
+    job->sub = message->sub;
+    post_job(session, job);
 }
 
 static void dispatch(live__session *session, const live__message *message)
@@ -270,6 +300,8 @@ static void dispatch(live__session *session, const live__message *message)
         receive_more(session, message);
     } else if (message->kind == LIVE__UNSUB) {
         receive_unsub(session, message);
+    } else if (message->kind == LIVE__AUTH) {
+        post_job(session, live__job_new(LIVE__JOB_AUTH, session, TIMS_STR(""), message->token));
     } else {
         live__send_pong(session);
     }

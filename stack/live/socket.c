@@ -5,12 +5,14 @@ enum { DRAIN_SPREAD_MS = 5000 };
 
 /* --- the session's way out -------------------------------------------------------------------- */
 
-static void send_to_socket(void *ctx, const char *event, int64_t position, tims_str text)
+static void send_to_socket(void *ctx, const char *event, int64_t position, tims_str text, tims_frame *frame)
 {
     live__session *session = ctx;
     (void)event;
     (void)position;
-    if (session->socket != NULL)
+    if (session->socket != NULL && frame != NULL)
+        tims_socket_send_frame(session->socket, frame);
+    else if (session->socket != NULL)
         tims_socket_send(session->socket, text);
 }
 
@@ -21,7 +23,13 @@ static void close_socket(void *ctx, int code, const char *reason)
         tims_socket_close(session->socket, code, tims_str_from(reason));
 }
 
-static const live__sink socket_sink = { send_to_socket, close_socket };
+static size_t queued_of_socket(void *ctx)
+{
+    const live__session *session = ctx;
+    return session->socket != NULL ? tims_socket_queued(session->socket) : 0;
+}
+
+static const live__sink socket_sink = { send_to_socket, close_socket, queued_of_socket };
 
 /* --- the socket's events ---------------------------------------------------------------------- */
 
@@ -36,7 +44,15 @@ static void on_close(tims_socket *socket, void *ctx, int code)
 {
     (void)socket;
     (void)code;
-    live__session_gone(ctx);
+    live__session *session = ctx;
+    session->socket = NULL;
+    live__session_gone(&session);
+}
+
+static void on_drain(tims_socket *socket, void *ctx)
+{
+    (void)socket;
+    live__session_drained(ctx);
 }
 
 /* Clients return spread over a while, not all at once. */
@@ -51,6 +67,7 @@ static void on_going_away(tims_socket *socket, void *ctx)
 static const tims_socket_events socket_events = {
     .on_message = on_message,
     .on_close = on_close,
+    .on_drain = on_drain,
     .on_going_away = on_going_away,
 };
 
@@ -59,7 +76,7 @@ static void drop_if_refused(void *argument)
 {
     live__session *session = argument;
     if (session->socket == NULL && session->state == LIVE__OPENED)
-        live__session_gone(session);
+        live__session_gone(&session);
 }
 
 tims_answer tims_live_endpoint(tims_request *rq)

@@ -15,9 +15,10 @@ typedef struct event_stream {
     bool closed;
 } event_stream;
 
-static void send_to_stream(void *ctx, const char *event, int64_t position, tims_str text)
+static void send_to_stream(void *ctx, const char *event, int64_t position, tims_str text, tims_frame *frame)
 {
     event_stream *stream = ctx;
+    (void)frame;
     TIMS_CHECK_MAGIC(stream, STREAM_MAGIC);
     tims_buf_print(&stream->waiting, "event: %s\nid: %S-%lld\ndata: %S\n\n", event, stream->live->epoch,
                    (long long)position, text);
@@ -34,12 +35,18 @@ static void close_stream(void *ctx, int code, const char *reason)
     tims_fiber_wake(stream->fiber);
 }
 
-static const live__sink stream_sink = { send_to_stream, close_stream };
+static size_t queued_of_stream(void *ctx)
+{
+    const event_stream *stream = ctx;
+    return stream->waiting.length;
+}
+
+static const live__sink stream_sink = { send_to_stream, close_stream, queued_of_stream };
 
 static void leave(void *argument)
 {
     event_stream *stream = argument;
-    live__session_gone(stream->session);
+    live__session_gone(&stream->session);
     tims_buf_free(&stream->waiting);
     tims_buf_free(&stream->sending);
     stream->magic = 0;
@@ -63,6 +70,8 @@ static void send_waiting(tims_request *rq, event_stream *stream)
     tims_fiber_set_deadline(tims_monotonic_us() + SEND_MS * INT64_C(1000));
     tims_stream_out(rq, tims_buf_str(&stream->sending));
     stream->sending.length = 0;
+    if (stream->waiting.length == 0)
+        live__session_drained(stream->session);
 }
 
 static void pump(tims_request *rq, event_stream *stream)
@@ -98,12 +107,15 @@ tims_answer tims_live_sse(tims_request *rq, tims_live *live, tims_str url)
     tims_buf_init(&stream->sending, NULL, live->options.queue_bytes_max);
     stream->session = live__session_new(hub, &stream_sink, stream);
     tims_defer(rq, leave, stream);
-    live__session_welcome(stream->session, tims_caller_of(rq), live__login_of(rq));
-    (void)live__session_add(stream->session, 0, url);
-    tims_str from = tims_header_of(rq, TIMS_STR("Last-Event-ID"));
+    stream->session->is_stream = true;
+    live__job *hello = live__job_new(LIVE__JOB_HELLO, stream->session, TIMS_STR(""), TIMS_STR(""));
+    hello->caller = tims_caller_of(rq);
+    hello->login = live__login_of(rq);
     stream->session->job_count++;
-    live__hub_add_job(hub, (live__job){ .kind = LIVE__JOB_SUB, .session = stream->session },
-                      from.data != NULL && from.length <= 64 ? from : TIMS_STR(""));
+    live__job_post(hello);
+    tims_str from = tims_header_of(rq, TIMS_STR("Last-Event-ID"));
+    live__session_subscribe(stream->session, 0, url,
+                            from.data != NULL && from.length <= 64 ? from : TIMS_STR(""), 0);
     tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("no-store"));
     tims_stream_head(rq, 200, TIMS_STR("text/event-stream"));
     pump(rq, stream);

@@ -155,6 +155,43 @@ static inline tims_status resolve_url(const void *data, tims_arena *arena, tims_
     return tims_fail(err, TIMS_NOT_FOUND, NULL, "There is no such list.");
 }
 
+/* What GET answers: a list's rows and total, a detail's row. */
+static inline tims_status write_url(const void *data, tims_db_session *db, tims_arena *arena, tims_str url,
+                                    tims_caller caller, int64_t position, tims_json_writer *w,
+                                    tims_error *err)
+{
+    tims_live_query live = { 0 };
+    int64_t total = 0;
+    size_t count = 0;
+    tims_status status = resolve_url(data, arena, url, caller, &live, err);
+    if (status == TIMS_OK && live.is_detail) {
+        void *row;
+        status = tims_model_find(db, arena, &live.query, &row, err);
+        if (status == TIMS_OK)
+            tims_json_object(w, live.query.model->fields, row, live.query.fields);
+        return status;
+    }
+    tims_json_begin_object(w);
+    tims_json_key(w, TIMS_STR("rows"));
+    tims_json_begin_array(w);
+    if (status == TIMS_OK)
+        status = tims_query_write(db, arena, &live.query, w, &count, NULL, err);
+    tims_json_end_array(w);
+    tims_query counted = live.query;
+    counted.offset = 0;
+    if (status == TIMS_OK && live.with_total)
+        status = tims_query_count(db, arena, &counted, &total, err);
+    tims_json_key(w, TIMS_STR("total"));
+    if (live.with_total)
+        tims_json_int(w, total);
+    else
+        tims_json_null(w);
+    tims_json_key(w, TIMS_STR("position"));
+    tims_json_int(w, position);
+    tims_json_end_object(w);
+    return status;
+}
+
 static fixture *world;
 
 static inline void begin_request(tims_request *rq)
@@ -262,7 +299,7 @@ static inline int start_world(void **state)
                                        .password_cost = tims_password_cost_for_tests };
     OK(tims_auth_new(f->arena, f->db, &auth_options, &f->auth, err));
     tims_live_options options = world_options;
-    options.resolver = (tims_live_resolver){ .resolve = resolve_url };
+    options.resolver = (tims_live_resolver){ .resolve = resolve_url, .write = write_url };
     OK(tims_live_new(f->db, f->models, f->auth, &options, &f->live, err));
     tims_route *routes = TIMS_NEW_ARRAY(f->arena, tims_route, 3);
     routes[0] = (tims_route){ TIMS_METHOD_GET, "/live", tims_live_endpoint, .data = f->live };
@@ -501,8 +538,8 @@ static inline client ws_connect(const fixture *f, const char *extra_headers)
 static inline client ws_hello(const fixture *f, const char *token)
 {
     client c = ws_connect(f, "");
-    ws_send(&c, "{\"t\":\"hello\",\"protocol\":1,\"token\":\"%s\"}", token);
-    ws_expect(&c, "\"t\":\"welcome\"", "\"protocol\":1", "\"heartbeat_ms\":15000");
+    ws_send(&c, "{\"t\":\"hello\",\"protocol\":2,\"token\":\"%s\"}", token);
+    ws_expect(&c, "\"t\":\"welcome\"", "\"protocol\":2", "\"heartbeat_ms\":15000");
     return c;
 }
 

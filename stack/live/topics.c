@@ -108,6 +108,15 @@ void live__topics_remove(live__topics *topics, live__hook *hook)
     free(topic);
 }
 
+size_t live__topics_crowd(const live__hook *hook)
+{
+    size_t count = 0;
+    if (hook->topic != NULL)
+        for (const live__hook *other = hook->topic->first; other != NULL; other = other->next)
+            count++;
+    return count;
+}
+
 /* --- looking up ------------------------------------------------------------------------------- */
 
 typedef struct visitor {
@@ -147,6 +156,33 @@ static void visit_field(const visitor *v, size_t index)
         if (!seen)
             visit_topic(v, field, old->keys[index]);
     }
+}
+
+bool live__topics_concerns(const live__hook *hook, const live__change *change)
+{
+    const live__topic *topic = hook->topic;
+    topic_key key;
+    TIMS_ASSERT(topic != NULL);
+    const tims_str wanted = { topic->key, topic->key_length };
+    char id[TIMS_ID_TEXT_LENGTH];
+    tims_id_format(change->id, id);
+    if (tims_str_equal(wanted, make_key(&key, change->model, NULL, (tims_str){ NULL, 0 })) ||
+        tims_str_equal(wanted, make_key(&key, change->model, tims_model_primary(change->model),
+                                        (tims_str){ id, sizeof id })))
+        return true;
+    for (size_t i = 0; i < change->model->fields.count; i++) {
+        const tims_field *field = &change->model->fields.items[i];
+        if (field->primary || !tims_change_is_key(change->model, field))
+            continue;
+        if (change->keys != NULL && change->keys[i].data != NULL &&
+            tims_str_equal(wanted, make_key(&key, change->model, field, change->keys[i])))
+            return true;
+        for (const live__old *old = change->olds; old != NULL; old = old->next)
+            if (old->keys[i].data != NULL &&
+                tims_str_equal(wanted, make_key(&key, change->model, field, old->keys[i])))
+                return true;
+    }
+    return false;
 }
 
 void live__topics_visit(live__topics *topics, const live__change *change,

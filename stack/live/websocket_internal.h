@@ -14,13 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tims/live.h"
+#include "live/live_internal.h"
 
 enum {
     LIVE__WEBSOCKETS_MAGIC = 0x4c575353,
     LIVE__SOCKET_LOOP_MAGIC = 0x4c574c50,
     LIVE__WEBSOCKET_MAGIC = 0x4c575343,
-    LIVE__LOOPS_MAX = 256,
     LIVE__SOCKETS_PER_USER = 50,
     LIVE__GROUP_NAME_MAX = 100,
     LIVE__GROUPS_PER_SOCKET = 100,

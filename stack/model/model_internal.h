@@ -39,14 +39,27 @@ typedef struct model__view {
     unsigned alias;
     const uint16_t
         *fixed; /* per field: the number of the value it is known to have; 0: unknown. NULL: none known */
-    const void *row; /* NULL: in the database */
-    tims_str key;    /* data != NULL: the SQL for the primary key; nothing else is known */
+    const tims_query *query; /* its conditions say what columns are, whatever the row; NULL: none do */
+    const void *row;         /* NULL: in the database */
+    tims_str key;            /* data != NULL: the SQL for the primary key; nothing else is known */
 } model__view;
 
 /* NO and YES are known without asking the database, and then nothing was added to the text. */
 typedef enum model__truth { MODEL__NO, MODEL__YES, MODEL__ASK } model__truth;
 model__truth model__rule_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
                              const tims_caller *caller);
+
+/* The same of a row of which nothing is known. */
+model__truth model__rule_truth(const tims_rule *rule, const tims_model *model, const tims_caller *caller);
+/* Whether a rule looks at more of the row than its key. */
+bool model__rule_needs_row(const tims_rule *rule, const tims_model *model);
+/* A column that a checked rule names. */
+const tims_field *model__rule_field(const tims_model *model, const char *name);
+/* The value that a query's conditions give to an id column; NULL: none. */
+const tims_db_value *model__fixed_value(const tims_query *query, const tims_field *field);
+/* dependencies.c: of any rule of a model. False: too many. */
+bool model__dependencies(const tims_rule *rule, const tims_model *model, tims_dependency *ret_items,
+                         size_t *ret_count);
 
 /* --- queries ---------------------------------------------------------------------------------- */
 
@@ -64,6 +77,30 @@ tims_status model__parse_order(const tims_model *model, tims_str text, tims_orde
                                size_t *ret_count, tims_error *err);
 /* Cuts the next word of a search; false at the end. */
 bool model__next_word(tims_str *rest, tims_str *ret_word);
+
+/* --- reads.c: what is read, noted ------------------------------------------------------------- */
+
+/* Errors: INTERNAL (the model is not live). */
+tims_status model__note_query_in(tims_reads *reads, const tims_query *query, tims_error *err);
+tims_status model__note_rule_in(tims_reads *reads, const tims_rule *rule, const tims_model *model,
+                                const tims_caller *caller, tims_error *err);
+/* Somebody asked who calls. */
+void model__note_caller(tims_reads *reads);
+bool model__reads_may_use_sql(const tims_reads *reads);
+/* Both are called before a statement; without a recorder they cost a look at a pointer. */
+static inline tims_status model__note_query(tims_db_session *db, const tims_query *query, tims_error *err)
+{
+    tims_reads *reads = *tims_db_session_slot(db);
+    return TIMS_LIKELY(reads == NULL) ? TIMS_OK : model__note_query_in(reads, query, err);
+}
+static inline tims_status model__note_rule(tims_db_session *db, const tims_rule *rule,
+                                           const tims_model *model, tims_caller caller, tims_error *err)
+{
+    tims_reads *reads = *tims_db_session_slot(db);
+    return TIMS_LIKELY(reads == NULL) ? TIMS_OK : model__note_rule_in(reads, rule, model, &caller, err);
+}
+/* scope.c: where a request keeps its recorder. */
+tims_reads **model__reads_of(tims_request *rq);
 
 /* --- rows ------------------------------------------------------------------------------------- */
 

@@ -189,10 +189,37 @@ static tims_status check_indexes_and_order(const check *c)
 
 /* --- rules ------------------------------------------------------------------------------------ */
 
-static tims_status rule_problem(const check *c, const char *which, const char *rule, const char *problem)
+static const char *rule_name(const tims_rule *rule)
 {
-    return tims_fail(c->err, TIMS_INVALID, "rule", "model \"%s\", .%s: %s %s", c->model->name, which, rule,
-                     problem);
+    static const char *const names[] = {
+        [TIMS_RULE_NOBODY] = "NOBODY", [TIMS_RULE_PUBLIC] = "PUBLIC", [TIMS_RULE_SIGNED_IN] = "SIGNED_IN",
+        [TIMS_RULE_STAFF] = "STAFF",   [TIMS_RULE_OWNER] = "OWNER",   [TIMS_RULE_MEMBERS] = "MEMBERS",
+        [TIMS_RULE_LIKE] = "LIKE",     [TIMS_RULE_ANY] = "ANY",       [TIMS_RULE_ALL] = "ALL",
+    };
+    return (size_t)rule->kind < sizeof names / sizeof *names ? names[rule->kind] : "the rule";
+}
+
+/* The last folders of a path are enough to find it. */
+static const char *end_of_path(const char *path)
+{
+    enum { NAMES = 3 };
+    const char *starts[NAMES] = { path, path, path };
+    for (const char *at = path; *at != '\0'; at++) {
+        if (*at != '/')
+            continue;
+        memmove(starts, starts + 1, sizeof starts - sizeof *starts);
+        starts[NAMES - 1] = at + 1;
+    }
+    return starts[0];
+}
+
+static tims_status rule_problem(const check *c, const char *which, const tims_rule *rule, const char *problem)
+{
+    if (rule->file == NULL)
+        return tims_fail(c->err, TIMS_INVALID, "rule", "model \"%s\", .%s: %s %s", c->model->name, which,
+                         rule_name(rule), problem);
+    return tims_fail(c->err, TIMS_INVALID, "rule", "%s:%d: model \"%s\", .%s: %s %s", end_of_path(rule->file),
+                     rule->line, c->model->name, which, rule_name(rule), problem);
 }
 
 static const tims_field *id_field(const tims_model *model, const char *name)
@@ -201,17 +228,30 @@ static const tims_field *id_field(const tims_model *model, const char *name)
     return field != NULL && is_id_kind(field->kind) ? field : NULL;
 }
 
-static tims_status check_members(const check *c, const char *which, const tims_rule *rule)
+/* Why live could not follow what this rule reads elsewhere; NULL: it can. Other rules are asked when somebody
+ * writes, so only read rules must be followed. */
+static const char *follow_problem(const check *c, const char *which, const tims_model *other)
+{
+    if (strcmp(which, "read") == 0 && !c->model->not_live && other->not_live)
+        return "looks at a model that is .not_live: nobody would be told when access changes. Make that "
+               "model "
+               "live, or this one .not_live too.";
+    return NULL;
+}
+
+static const char *members_problem(const check *c, const char *which, const tims_rule *rule)
 {
     if (rule->model == NULL || !is_listed(c, rule->model))
-        return rule_problem(c, which, "MEMBERS", "names a model that is not in the list of models; add it.");
+        return "names a model that is not in the list of models; add it.";
     const tims_field *thing = id_field(rule->model, rule->thing);
     if (thing == NULL || thing->to != c->model)
-        return rule_problem(c, which, "MEMBERS",
-                            "needs a column of the member model that points at this model (.to = …).");
-    if (id_field(rule->model, rule->user) == NULL)
-        return rule_problem(c, which, "MEMBERS", "needs an id column of the member model for the user.");
-    return TIMS_OK;
+        return "needs a column of the member model that points at this model (.to = …).";
+    const tims_field *user = id_field(rule->model, rule->user);
+    if (user == NULL)
+        return "needs an id column of the member model for the user.";
+    if (!user->primary && !tims_change_is_key(rule->model, user))
+        return "needs a user column that the change log keeps; give it .to = … or .index = true.";
+    return follow_problem(c, which, rule->model);
 }
 
 /* Whether following LIKE from `model` comes back to `start`. */
@@ -231,53 +271,59 @@ static bool like_comes_back(const tims_rule *rule, const tims_model *start, int 
     return false;
 }
 
-static tims_status check_like(const check *c, const char *which, const tims_rule *rule)
+static const char *like_problem(const check *c, const char *which, const tims_rule *rule)
 {
     const tims_field *field = id_field(c->model, rule->column);
     if (field == NULL || rule->model == NULL || field->to != rule->model)
-        return rule_problem(c, which, "LIKE",
-                            "needs a column of this model that points at that model (.to = …).");
+        return "needs a column of this model that points at that model (.to = …).";
     if (rule->model->read == NULL)
-        return rule_problem(c, which, "LIKE", "names a model without a read rule: nobody could ever pass.");
+        return "names a model without a read rule: nobody could ever pass.";
     if (strcmp(which, "read") == 0 && like_comes_back(rule, c->model, 0))
-        return rule_problem(c, which, "LIKE",
-                            "comes back to this model, or goes too deep; give one of them a rule "
-                            "of its own.");
+        return "comes back to this model, or goes too deep; give one of them a rule of its own.";
+    return follow_problem(c, which, rule->model);
+}
+
+static tims_status check_rule(const check *c, const char *which, const tims_rule *rule, int depth);
+
+static tims_status check_parts(const check *c, const char *which, const tims_rule *rule, int depth)
+{
+    if (rule->parts == NULL || rule->parts[0] == NULL)
+        return rule_problem(c, which, rule, "has no parts.");
+    for (const tims_rule *const *part = rule->parts; *part != NULL; part++) {
+        tims_status status = check_rule(c, which, *part, depth + 1);
+        if (status != TIMS_OK)
+            return status;
+    }
     return TIMS_OK;
 }
 
 static tims_status check_rule(const check *c, const char *which, const tims_rule *rule, int depth)
 {
-    if (rule == NULL)
-        return TIMS_OK;
+    const char *problem = NULL;
     if (depth > MODEL__RULE_DEPTH_MAX)
-        return rule_problem(c, which, "the rule", "is nested more than 8 deep; make it flatter.");
+        return rule_problem(c, which, rule, "is nested more than 8 deep; make the rule flatter.");
     switch (rule->kind) {
     case TIMS_RULE_OWNER:
-        return id_field(c->model, rule->column) != NULL
-                   ? TIMS_OK
-                   : rule_problem(c, which, "OWNER", "needs an id column of this model.");
+        problem = id_field(c->model, rule->column) == NULL ? "needs an id column of this model." : NULL;
+        break;
     case TIMS_RULE_MEMBERS:
-        return check_members(c, which, rule);
+        problem = members_problem(c, which, rule);
+        break;
     case TIMS_RULE_LIKE:
-        return check_like(c, which, rule);
+        problem = like_problem(c, which, rule);
+        break;
     case TIMS_RULE_ANY:
     case TIMS_RULE_ALL:
-        if (rule->parts == NULL || rule->parts[0] == NULL)
-            return rule_problem(c, which, rule->kind == TIMS_RULE_ANY ? "ANY" : "ALL", "has no parts.");
-        for (const tims_rule *const *part = rule->parts; *part != NULL; part++) {
-            tims_status status = check_rule(c, which, *part, depth + 1);
-            if (status != TIMS_OK)
-                return status;
-        }
-        return TIMS_OK;
+        return check_parts(c, which, rule, depth);
     case TIMS_RULE_NOBODY:
     case TIMS_RULE_PUBLIC:
     case TIMS_RULE_SIGNED_IN:
     case TIMS_RULE_STAFF:
-        return TIMS_OK;
+        break;
+    default:
+        problem = "is of no kind there is; use the TIMS_… macros.";
     }
-    return rule_problem(c, which, "the rule", "is of no kind there is; use the TIMS_… macros.");
+    return problem == NULL ? TIMS_OK : rule_problem(c, which, rule, problem);
 }
 
 static tims_status check_rules(const check *c)
@@ -290,9 +336,25 @@ static tims_status check_rules(const check *c)
         { "change", c->model->change }, { "remove", c->model->remove },
     };
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        if (rules[i].rule == NULL)
+            continue;
         tims_status status = check_rule(c, rules[i].which, rules[i].rule, 0);
         if (status != TIMS_OK)
             return status;
+    }
+    return TIMS_OK;
+}
+
+/* When the rules themselves stand: what the read rule follows must not be too much. */
+static tims_status check_dependencies(check *c)
+{
+    tims_dependency items[TIMS_DEPENDENCIES_MAX];
+    size_t count;
+    for (size_t i = 0; i < c->count; i++) {
+        c->model = c->models[i];
+        if (!model__dependencies(c->model->read, c->model, items, &count))
+            return rule_problem(c, "read", c->model->read,
+                                "depends on more than 16 columns of other models; make it simpler.");
     }
     return TIMS_OK;
 }
@@ -363,6 +425,9 @@ tims_status tims_models_new(tims_arena *arena, const tims_model *const *models, 
         if (status != TIMS_OK)
             return status;
     }
+    tims_status status = check_dependencies(&c);
+    if (status != TIMS_OK)
+        return status;
     tims_models *result = TIMS_NEW(arena, tims_models);
     result->magic = MODELS_MAGIC;
     result->items = TIMS_NEW_ARRAY(arena, const tims_model *, count + 1);

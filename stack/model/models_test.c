@@ -7,7 +7,7 @@ typedef struct bad_model {
     void (*spoil)(void);
 } bad_model;
 
-static tims_field fields[8];
+static tims_field fields[8], star_note[3];
 static tims_model spoiled;
 
 static void set_fields(size_t count)
@@ -63,12 +63,24 @@ static const tims_rule like_wrong_parent = { .kind = TIMS_RULE_LIKE,
                                              .column = "room",
                                              .model = &person_model };
 static const tims_rule like_itself = { .kind = TIMS_RULE_LIKE, .column = "parent", .model = &spoiled };
+static const tims_rule *const like_author = TIMS_LIKE(note, author, person_model);
 static const tims_rule any_of_nothing = { .kind = TIMS_RULE_ANY };
 static const tims_rule no_rule = { .kind = (tims_rule_kind)99 };
 static const tims_rule *const nested_parts[] = { &owner_of_nothing, NULL };
 static const tims_rule nested = { .kind = TIMS_RULE_ALL, .parts = nested_parts };
 static const tims_rule *endless_parts[] = { NULL, NULL };
 static const tims_rule endless = { .kind = TIMS_RULE_ANY, .parts = endless_parts };
+static const tims_rule like_note = { .kind = TIMS_RULE_LIKE, .column = "note", .model = &spoiled };
+static const tims_rule members_by_star = {
+    .kind = TIMS_RULE_MEMBERS, .model = &star_model, .thing = "note", .user = "user"
+};
+static const int placed_line = __LINE__ + 1;
+static const tims_rule *const placed = TIMS_LIKE(note, text, room_model);
+SPOIL(rule_long_circle, spoiled.read = &like_itself; star_model.read = &like_note;)
+SPOIL(rule_not_live_member, member_model.not_live = true;)
+SPOIL(rule_not_live_parent, person_model.not_live = true; spoiled.read = like_author;)
+SPOIL(rule_without_key, star_note[2].to = NULL; spoiled.read = &members_by_star;)
+SPOIL(rule_placed, spoiled.read = placed;)
 SPOIL(rule_owner, spoiled.read = &owner_of_nothing;)
 SPOIL(rule_owner_text, spoiled.change = &owner_of_text;)
 SPOIL(rule_members, spoiled.read = &members_elsewhere;)
@@ -120,6 +132,11 @@ static const bad_model table[] = {
     { ".remove: the rule is of no kind", rule_unknown },
     { ".read: OWNER", rule_nested },
     { "nested more than 8 deep", rule_endless },
+    { "model \"star\", .read: LIKE comes back to this model, or goes too deep", rule_long_circle },
+    { "model \"room\", .read: MEMBERS looks at a model that is .not_live", rule_not_live_member },
+    { "model \"note\", .read: LIKE looks at a model that is .not_live", rule_not_live_parent },
+    { "user column that the change log keeps", rule_without_key },
+    { "stack/model/models_test.c:", rule_placed },
 };
 
 /* A fresh, faultless note whose descriptor may be written to. */
@@ -137,15 +154,14 @@ static void reset_all(void)
     memcpy(fields, good, sizeof(good));
     spoiled = (tims_model){ .name = "note", .size = sizeof(note), .read = note_rule, .order = "-at" };
     set_fields(6);
-}
-
-static tims_status check_all(tims_arena *arena, tims_models **ret_models, tims_error *err)
-{
-    static tims_field star_note[3];
     memcpy(star_note, star_fields, sizeof(star_note));
     star_note[1].to = &spoiled;
     star_model.fields = (tims_fields){ star_note, 3 };
     star_model.read = person_rule;
+}
+
+static tims_status check_all(tims_arena *arena, tims_models **ret_models, tims_error *err)
+{
     const tims_model *models[] = { &star_model, &spoiled, &member_model, &room_model, &person_model };
     return tims_models_new(arena, models, 5, ret_models, err);
 }
@@ -165,6 +181,81 @@ static void each_mistake_is_named(void **state)
                      err.message);
     }
     tims_arena_free(&arena);
+}
+
+static void a_bad_rule_is_named_with_its_line(void **state)
+{
+    (void)state;
+    tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
+    reset_all();
+    rule_placed();
+    tims_models *models;
+    tims_error err = { 0 };
+    assert_int_equal(check_all(arena, &models, &err), TIMS_INVALID);
+    tims_str expected =
+        tims_print(arena,
+                   "stack/model/models_test.c:%d: model \"note\", .read: LIKE needs a column of "
+                   "this model that points at that model (.to = …).",
+                   placed_line);
+    assert_str(expected, err.message);
+    tims_arena_free(&arena);
+}
+
+/* What only writes ask is asked then: it need not be followed. */
+static void only_what_is_read_live_must_be_live(void **state)
+{
+    (void)state;
+    tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
+    tims_models *models;
+    tims_error err = { 0 };
+    reset_all();
+    person_model.not_live = true;
+    spoiled.write = like_author;
+    assert_ok(check_all(arena, &models, &err), &err);
+    spoiled.read = like_author;
+    spoiled.not_live = true;
+    assert_ok(check_all(arena, &models, &err), &err);
+    tims_arena_free(&arena);
+}
+
+/* `count` models of members, each a dependency of the note's rule. */
+static tims_status check_crowd(size_t count, tims_error *err)
+{
+    enum { CROWD_MAX = 20 };
+    static tims_field crowd_fields[3];
+    static tims_model crowd[CROWD_MAX];
+    static tims_rule rules[CROWD_MAX], any = { .kind = TIMS_RULE_ANY };
+    const tims_model *listed[CROWD_MAX + 3] = { &spoiled, &room_model, &person_model };
+    const tims_rule *parts[CROWD_MAX + 1] = { NULL };
+    tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
+    reset_all();
+    memcpy(crowd_fields, member_fields, sizeof crowd_fields);
+    crowd_fields[1].to = &spoiled;
+    for (size_t i = 0; i < count; i++) {
+        crowd[i] = (tims_model){ .name = tims_print(arena, "crowd%zu", i).data,
+                                 .size = sizeof(member),
+                                 .fields = { crowd_fields, 3 } };
+        rules[i] =
+            (tims_rule){ .kind = TIMS_RULE_MEMBERS, .model = &crowd[i], .thing = "room", .user = "user" };
+        parts[i] = &rules[i];
+        listed[3 + i] = &crowd[i];
+    }
+    any.parts = parts;
+    spoiled.read = &any;
+    room_model.read = person_rule;
+    tims_models *models;
+    tims_status status = tims_models_new(arena, listed, count + 3, &models, err);
+    tims_arena_free(&arena);
+    return status;
+}
+
+static void a_rule_that_depends_on_too_much_is_refused(void **state)
+{
+    (void)state;
+    tims_error err = { 0 };
+    assert_ok(check_crowd(TIMS_DEPENDENCIES_MAX, &err), &err);
+    assert_int_equal(check_crowd(TIMS_DEPENDENCIES_MAX + 1, &err), TIMS_INVALID);
+    assert_non_null(strstr(err.message, "model \"note\", .read: ANY depends on more than 16"));
 }
 
 static void parents_come_before_children(void **state)
@@ -195,6 +286,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_mistake_is_named),
+        cmocka_unit_test(a_bad_rule_is_named_with_its_line),
+        cmocka_unit_test(only_what_is_read_live_must_be_live),
+        cmocka_unit_test(a_rule_that_depends_on_too_much_is_refused),
         cmocka_unit_test(parents_come_before_children),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -313,11 +313,14 @@ tims_status tims_query_write_page(tims_db_session *db, tims_arena *arena, const 
                                   tims_written *ret_written, tims_error *err)
 {
     plan p;
+    tims_status status = model__note_query(db, query, err);
+    if (status != TIMS_OK)
+        return status;
     make_plan(&p, arena, query, options);
     int64_t limit = query->limit > 0 && options->probe ? query->limit + 1 : query->limit;
     tims_sql sql = model__select_sql(arena, query, model__wanted(query), p.extra, p.extra_count, limit);
     tims_db_rows *rows;
-    tims_status status = tims_db_query(db, sql.text, sql.values, sql.value_count, &rows, err);
+    status = tims_db_query(db, sql.text, sql.values, sql.value_count, &rows, err);
     if (status != TIMS_OK)
         return status;
     target to;
@@ -352,10 +355,13 @@ tims_status tims_query_write(tims_db_session *db, tims_arena *arena, const tims_
 tims_status tims_query_count(tims_db_session *db, tims_arena *arena, const tims_query *query,
                              int64_t *ret_count, tims_error *err)
 {
+    tims_status status = model__note_query(db, query, err);
+    if (status != TIMS_OK)
+        return status;
     tims_sql sql;
     tims_query_count_sql(arena, query, &sql);
     tims_db_rows *rows;
-    tims_status status = tims_db_query(db, sql.text, sql.values, sql.value_count, &rows, err);
+    status = tims_db_query(db, sql.text, sql.values, sql.value_count, &rows, err);
     if (status != TIMS_OK)
         return status;
     int64_t count = tims_db_next(rows) ? tims_db_get_int(rows, 0) : 0;

@@ -2,6 +2,8 @@
  *
  * In the database an id is its 36 characters, a time its microseconds, a boolean 0 or 1, JSON its text, and
  * an absent optional NULL. Lists (TIMS_KIND_IDS, TIMS_KIND_STRS) are no columns. */
+#include <inttypes.h>
+
 #include "model/model_internal.h"
 
 tims_kind model__base_kind(tims_kind kind)
@@ -96,6 +98,24 @@ tims_db_value tims_model_value(const tims_field *field, const void *row)
         break;
     }
     TIMS_UNREACHABLE("a list is no column");
+}
+
+tims_str tims_key_text(tims_arena *arena, const tims_db_value *value)
+{
+    if (value->is_id)
+        return tims_copy(arena, (tims_str){ value->id_text, TIMS_ID_TEXT_LENGTH });
+    switch (value->type) {
+    case TIMS_DB_INT:
+        return tims_print(arena, "%" PRId64, value->integer);
+    case TIMS_DB_DOUBLE:
+        return tims_print(arena, "%.17g", value->real);
+    case TIMS_DB_TEXT:
+    case TIMS_DB_BLOB:
+        return tims_copy(arena, value->bytes);
+    case TIMS_DB_NULL:
+        break;
+    }
+    return (tims_str){ NULL, 0 };
 }
 
 /* --- columns to struct ------------------------------------------------------------------------ */

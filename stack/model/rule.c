@@ -5,6 +5,7 @@
  *     view                         column "chat" of the row reads as
  *     a table of the statement     t0."chat"
  *     … with chat=? in the query   ?1                (the condition fixes it)
+ *     only the query               ?1                (any row it finds has this value)
  *     a row in memory              ?1                (its value, bound: the row need not be in the database)
  *     only its key                 the key's SQL     (the parent of a LIKE, whose row is never needed)
  *
@@ -15,19 +16,83 @@
  * Whatever is known without the database folds away: SIGNED_IN, STAFF, OWNER of a row in memory. */
 #include "model/model_internal.h"
 
-static tims_str column_sql(model__sql *sql, const model__view *view, const tims_field *field)
+const tims_field *model__rule_field(const tims_model *model, const char *name)
+{
+    const tims_field *field = tims_field_find(model->fields, tims_str_from(name));
+    TIMS_ASSERT(field != NULL); /* tims_models_new has checked it */
+    return field;
+}
+
+/* --- what the caller alone decides ------------------------------------------------------------- */
+
+/* ANY: the first YES decides and a NO says nothing; ALL the other way round. */
+static model__truth parts_truth(const tims_rule *rule, const tims_model *model, const tims_caller *caller)
+{
+    model__truth deciding = rule->kind == TIMS_RULE_ANY ? MODEL__YES : MODEL__NO;
+    model__truth result = deciding == MODEL__YES ? MODEL__NO : MODEL__YES;
+    for (const tims_rule *const *part = rule->parts; *part != NULL; part++) {
+        model__truth truth = model__rule_truth(*part, model, caller);
+        if (truth == deciding)
+            return truth;
+        if (truth == MODEL__ASK)
+            result = truth;
+    }
+    return result;
+}
+
+model__truth model__rule_truth(const tims_rule *rule, const tims_model *model, const tims_caller *caller)
+{
+    if (caller->trusted)
+        return MODEL__YES;
+    if (rule == NULL)
+        return MODEL__NO;
+    switch (rule->kind) {
+    case TIMS_RULE_NOBODY:
+        return MODEL__NO;
+    case TIMS_RULE_PUBLIC:
+        return MODEL__YES;
+    case TIMS_RULE_SIGNED_IN:
+        return caller->signed_in ? MODEL__YES : MODEL__NO;
+    case TIMS_RULE_STAFF:
+        return caller->signed_in && caller->staff ? MODEL__YES : MODEL__NO;
+    case TIMS_RULE_OWNER:
+    case TIMS_RULE_MEMBERS:
+        return caller->signed_in ? MODEL__ASK : MODEL__NO;
+    case TIMS_RULE_LIKE: {
+        model__truth parent = model__rule_truth(rule->model->read, rule->model, caller);
+        bool may_lack = tims_kind_is_optional(model__rule_field(model, rule->column)->kind);
+        return parent == MODEL__YES && may_lack ? MODEL__ASK : parent;
+    }
+    case TIMS_RULE_ANY:
+    case TIMS_RULE_ALL:
+        return parts_truth(rule, model, caller);
+    }
+    TIMS_UNREACHABLE("a rule of an unknown kind");
+}
+
+/* --- columns ---------------------------------------------------------------------------------- */
+
+static tims_str bound_sql(model__sql *sql, tims_db_value value)
 {
     tims_buf out;
     tims_buf_init(&out, sql->arena, 256);
-    if (view->row != NULL) {
-        tims_buf_append_char(&out, '?');
-        tims_buf_append_int(&out, (int64_t)model__sql_bind(sql, tims_model_value(field, view->row)));
-        return tims_buf_str(&out);
-    }
+    tims_buf_append_char(&out, '?');
+    tims_buf_append_int(&out, (int64_t)model__sql_bind(sql, value));
+    return tims_buf_str(&out);
+}
+
+static tims_str column_sql(model__sql *sql, const model__view *view, const tims_field *field)
+{
+    if (view->row != NULL)
+        return bound_sql(sql, tims_model_value(field, view->row));
+    if (view->query != NULL)
+        return bound_sql(sql, *model__fixed_value(view->query, field));
     if (view->key.data != NULL) {
         TIMS_ASSERT(field->primary);
         return view->key;
     }
+    tims_buf out;
+    tims_buf_init(&out, sql->arena, 256);
     size_t index = tims_field_index(view->model->fields, field);
     if (view->fixed != NULL && view->fixed[index] != 0) {
         tims_buf_append_char(&out, '?');
@@ -36,13 +101,6 @@ static tims_str column_sql(model__sql *sql, const model__view *view, const tims_
     }
     model__append_column(&out, view->alias, field->name);
     return tims_buf_str(&out);
-}
-
-static const tims_field *field_of(const tims_model *model, const char *name)
-{
-    const tims_field *field = tims_field_find(model->fields, tims_str_from(name));
-    TIMS_ASSERT(field != NULL); /* tims_models_new has checked it */
-    return field;
 }
 
 /* Whether a column reads as a bound value, so that what is asked of it does not depend on the outer row. */
@@ -80,9 +138,7 @@ static void go_back(model__sql *sql, mark to)
 static model__truth owner_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
                               const tims_caller *caller)
 {
-    if (!caller->signed_in)
-        return MODEL__NO;
-    const tims_field *field = field_of(view->model, rule->column);
+    const tims_field *field = model__rule_field(view->model, rule->column);
     if (view->row != NULL) {
         tims_db_value value = tims_model_value(field, view->row);
         tims_db_value me = tims_db_id(caller->user);
@@ -125,8 +181,6 @@ static unsigned open_subquery(model__sql *sql, tims_str key, const tims_model *c
 static model__truth members_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
                                 const tims_caller *caller)
 {
-    if (!caller->signed_in)
-        return MODEL__NO;
     tims_str key = column_sql(sql, view, tims_model_primary(view->model));
     unsigned alias = open_subquery(sql, key, rule->model, rule->thing);
     model__sql_add_column(sql, alias, rule->user);
@@ -136,20 +190,19 @@ static model__truth members_sql(model__sql *sql, const tims_rule *rule, const mo
     return MODEL__ASK;
 }
 
-/* Whether a rule looks at more of the row than its key. */
-static bool needs_row(const tims_rule *rule, const tims_model *model)
+bool model__rule_needs_row(const tims_rule *rule, const tims_model *model)
 {
     if (rule == NULL)
         return false;
     switch (rule->kind) {
     case TIMS_RULE_OWNER:
-        return !field_of(model, rule->column)->primary;
+        return !model__rule_field(model, rule->column)->primary;
     case TIMS_RULE_LIKE:
         return true;
     case TIMS_RULE_ANY:
     case TIMS_RULE_ALL:
         for (const tims_rule *const *part = rule->parts; *part != NULL; part++)
-            if (needs_row(*part, model))
+            if (model__rule_needs_row(*part, model))
                 return true;
         return false;
     default:
@@ -157,45 +210,27 @@ static bool needs_row(const tims_rule *rule, const tims_model *model)
     }
 }
 
-/* The parent's rule is YES for every parent: then all that matters is whether there is one. */
-static model__truth any_parent_sql(model__sql *sql, const tims_field *field, tims_str key)
-{
-    if (!tims_kind_is_optional(field->kind))
-        return MODEL__YES; /* the foreign key sees to it */
-    tims_buf_append_str(&sql->text, key);
-    model__sql_add(sql, " IS NOT NULL");
-    return MODEL__ASK;
-}
-
 static model__truth like_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
                              const tims_caller *caller)
 {
     const tims_model *parent = rule->model;
-    const tims_field *field = field_of(view->model, rule->column);
-    mark before = mark_here(sql);
-    tims_str key = column_sql(sql, view, field);
-    model__truth truth;
-    if (!needs_row(parent->read, parent)) {
-        model__view by_key = { .model = parent, .key = key };
-        truth = model__rule_sql(sql, parent->read, &by_key, caller);
-    } else {
-        unsigned alias = open_subquery(sql, key, parent, tims_model_primary(parent)->name);
-        model__view row = { .model = parent, .alias = alias };
-        truth = model__rule_sql(sql, parent->read, &row, caller);
-        model__sql_add(sql, ")");
+    tims_str key = column_sql(sql, view, model__rule_field(view->model, rule->column));
+    if (model__rule_truth(parent->read, parent, caller) == MODEL__YES) { /* whoever the parent is */
+        tims_buf_append_str(&sql->text, key);
+        model__sql_add(sql, " IS NOT NULL");
+        return MODEL__ASK;
     }
-    if (truth == MODEL__ASK)
-        return truth;
-    go_back(sql, before);
-    if (truth == MODEL__NO)
-        return truth;
-    truth = any_parent_sql(sql, field, column_sql(sql, view, field));
-    if (truth != MODEL__ASK)
-        go_back(sql, before);
-    return truth;
+    if (!model__rule_needs_row(parent->read, parent)) {
+        model__view by_key = { .model = parent, .key = key };
+        return model__rule_sql(sql, parent->read, &by_key, caller);
+    }
+    unsigned alias = open_subquery(sql, key, parent, tims_model_primary(parent)->name);
+    model__view row = { .model = parent, .alias = alias };
+    (void)model__rule_sql(sql, parent->read, &row, caller);
+    model__sql_add(sql, ")");
+    return MODEL__ASK;
 }
 
-/* ANY: the first YES decides and a NO says nothing; ALL the other way round. */
 static model__truth parts_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
                               const tims_caller *caller)
 {
@@ -229,19 +264,10 @@ static model__truth parts_sql(model__sql *sql, const tims_rule *rule, const mode
 model__truth model__rule_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
                              const tims_caller *caller)
 {
-    if (caller->trusted)
-        return MODEL__YES;
-    if (rule == NULL)
-        return MODEL__NO;
+    model__truth known = model__rule_truth(rule, view->model, caller);
+    if (known != MODEL__ASK) /* so that nothing is bound for parts that do not matter */
+        return known;
     switch (rule->kind) {
-    case TIMS_RULE_NOBODY:
-        return MODEL__NO;
-    case TIMS_RULE_PUBLIC:
-        return MODEL__YES;
-    case TIMS_RULE_SIGNED_IN:
-        return caller->signed_in ? MODEL__YES : MODEL__NO;
-    case TIMS_RULE_STAFF:
-        return caller->signed_in && caller->staff ? MODEL__YES : MODEL__NO;
     case TIMS_RULE_OWNER:
         return owner_sql(sql, rule, view, caller);
     case TIMS_RULE_MEMBERS:
@@ -251,43 +277,16 @@ model__truth model__rule_sql(model__sql *sql, const tims_rule *rule, const model
     case TIMS_RULE_ANY:
     case TIMS_RULE_ALL:
         return parts_sql(sql, rule, view, caller);
+    default:
+        TIMS_UNREACHABLE("class rules are known");
     }
-    TIMS_UNREACHABLE("a rule of an unknown kind");
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
 bool tims_rule_is_never(const tims_rule *rule, const tims_model *model, tims_caller caller)
 {
-    if (caller.trusted)
-        return false;
-    if (rule == NULL)
-        return true;
-    switch (rule->kind) {
-    case TIMS_RULE_NOBODY:
-        return true;
-    case TIMS_RULE_PUBLIC:
-        return false;
-    case TIMS_RULE_STAFF:
-        return !(caller.signed_in && caller.staff);
-    case TIMS_RULE_SIGNED_IN:
-    case TIMS_RULE_OWNER:
-    case TIMS_RULE_MEMBERS:
-        return !caller.signed_in;
-    case TIMS_RULE_LIKE:
-        return tims_rule_is_never(rule->model->read, rule->model, caller);
-    case TIMS_RULE_ANY:
-        for (const tims_rule *const *part = rule->parts; *part != NULL; part++)
-            if (!tims_rule_is_never(*part, model, caller))
-                return false;
-        return true;
-    case TIMS_RULE_ALL:
-        for (const tims_rule *const *part = rule->parts; *part != NULL; part++)
-            if (tims_rule_is_never(*part, model, caller))
-                return true;
-        return false;
-    }
-    TIMS_UNREACHABLE("a rule of an unknown kind");
+    return model__rule_truth(rule, model, &caller) == MODEL__NO;
 }
 
 static tims_status forbidden(const tims_model *model, tims_error *err)
@@ -298,6 +297,9 @@ static tims_status forbidden(const tims_model *model, tims_error *err)
 tims_status tims_rule_allows(tims_db_session *db, tims_arena *arena, const tims_rule *rule,
                              const tims_model *model, const void *row, tims_caller caller, tims_error *err)
 {
+    tims_status status = model__note_rule(db, rule, model, caller, err);
+    if (status != TIMS_OK)
+        return status;
     model__sql sql;
     model__sql_init(&sql, arena);
     model__sql_add(&sql, "SELECT ");
@@ -307,8 +309,7 @@ tims_status tims_rule_allows(tims_db_session *db, tims_arena *arena, const tims_
         return truth == MODEL__YES ? TIMS_OK : forbidden(model, err);
     tims_sql statement = model__sql_done(&sql);
     tims_db_rows *rows;
-    tims_status status =
-        tims_db_query(db, statement.text, statement.values, statement.value_count, &rows, err);
+    status = tims_db_query(db, statement.text, statement.values, statement.value_count, &rows, err);
     if (status != TIMS_OK)
         return status;
     bool allowed = tims_db_next(rows) && tims_db_get_int(rows, 0) == 1;

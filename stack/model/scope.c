@@ -10,6 +10,7 @@ typedef struct request_state {
     tims_db *db;
     tims_db_session *session;
     tims_caller caller;
+    tims_reads *reads; /* NULL: nothing is recorded */
 } request_state;
 enum { REQUEST_MAGIC = 0x72716462 };
 
@@ -37,9 +38,24 @@ void tims_request_set_caller(tims_request *rq, tims_caller caller)
     state_of(rq)->caller = caller;
 }
 
+void tims_request_set_session(tims_request *rq, tims_db_session *session)
+{
+    request_state *state = state_of(rq);
+    TIMS_ASSERT(state->session == NULL);
+    state->session = session;
+}
+
 tims_caller tims_caller_of(tims_request *rq)
 {
-    return state_of(rq)->caller;
+    request_state *state = state_of(rq);
+    if (TIMS_UNLIKELY(state->reads != NULL))
+        model__note_caller(state->reads);
+    return state->caller;
+}
+
+tims_reads **model__reads_of(tims_request *rq)
+{
+    return &state_of(rq)->reads;
 }
 
 tims_db_session *tims_session_db(tims_request *rq)
@@ -64,6 +80,8 @@ void tims_begin(tims_request *rq)
 {
     if (tims_in_transaction(rq))
         return;
+    if (*model__reads_of(rq) != NULL)
+        tims_raise(rq, 500, "only_reads", "Nothing can be written while reads are recorded.");
     tims_error err = { 0 };
     tims_check(rq, tims_db_begin(tims_session_db(rq), &err), &err);
 }
@@ -104,7 +122,7 @@ static void *find_by_id(tims_request *rq, const tims_model *model, tims_id id, t
 void *tims_get(tims_request *rq, const tims_model *model, tims_id id)
 {
     tims_error err = { 0 };
-    tims_caller caller = tims_caller_of(rq);
+    tims_caller caller = state_of(rq)->caller; /* which the reads note for themselves */
     if (!caller.signed_in && tims_rule_is_never(model->read, model, caller))
         tims_raise(rq, 401, "unauthorized", "%s", tims_status_text(TIMS_UNAUTHORIZED));
     void *row = find_by_id(rq, model, id, caller, &err);
@@ -167,7 +185,7 @@ void *tims_select(tims_request *rq, const tims_model *model, size_t *ret_count, 
 {
     va_list arguments;
     va_start(arguments, filter);
-    tims_query *query = make_query(rq, model, tims_caller_of(rq), filter, arguments);
+    tims_query *query = make_query(rq, model, state_of(rq)->caller, filter, arguments);
     va_end(arguments);
     return select_rows(rq, query, ret_count);
 }
@@ -237,6 +255,10 @@ void tims_delete(tims_request *rq, const tims_model *model, tims_id id)
 
 tims_db_rows *tims_sql_query(tims_request *rq, tims_str sql, const tims_db_value *values, size_t count)
 {
+    const tims_reads *reads = *model__reads_of(rq);
+    if (reads != NULL && !model__reads_may_use_sql(reads))
+        tims_raise(rq, 500, "unknown_reads",
+                   "While reads are recorded, raw SQL must say what it reads: call tims_reads_model first.");
     tims_db_rows *rows = NULL;
     tims_error err = { 0 };
     tims_check(rq, tims_db_query(tims_session_db(rq), sql, values, count, &rows, &err), &err);

@@ -232,9 +232,12 @@ tims_status tims_model_select(tims_db_session *db, tims_arena *arena, const tims
 {
     const tims_model *model = query->model;
     TIMS_ASSERT(!query->backwards);
+    tims_status status = model__note_query(db, query, err);
+    if (status != TIMS_OK)
+        return status;
     tims_sql sql = model__select_sql(arena, query, model__all(model), NULL, 0, query->limit);
     tims_db_rows *rows;
-    tims_status status = tims_db_query(db, sql.text, sql.values, sql.value_count, &rows, err);
+    status = tims_db_query(db, sql.text, sql.values, sql.value_count, &rows, err);
     if (status != TIMS_OK)
         return status;
     size_t count = 0;

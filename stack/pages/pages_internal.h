@@ -36,8 +36,9 @@ typedef enum pages__render_state {
 typedef struct pages__render {
     _Atomic int state;
     _Atomic int64_t started_us;
-    _Atomic int late_count;         /* timeouts in a row */
-    _Atomic int64_t rests_until_us; /* monotonic: it was late too often, so it is not asked until then */
+    _Atomic int silent_count;       /* failures in a row that nothing it answered meanwhile excuses */
+    _Atomic int64_t answered_us;    /* monotonic: its last sign of life */
+    _Atomic int64_t rests_until_us; /* monotonic: it gave none for too long, so it is not asked until then */
     tims_str base;                  /* "unix:/tmp/…/render.sock:" or "http://host:port"; a path follows */
     int64_t timeout_ms;
     /* the supervised process, loop 0 only */

@@ -72,6 +72,27 @@ static void a_page_is_rendered_from_its_data_and_nothing_of_the_client(void **st
     run(*state, check_rendered);
 }
 
+static void check_snapshot(world *w)
+{
+    make_pages(w, (tims_pages_options){ .render_url = listen_as_renderer(w) });
+    asking a = { .world = w, .target = "/counts" };
+    for (int people = 0; people < 4; people += 2) {
+        ask(&a);
+        assert_int_equal(a.status, 200);
+        tims_str expected = tims_print(w->arena,
+                                       "\"live\":{\"/api/people-counted/?first\":%d,"
+                                       "\"/api/people-counted/?second\":%d}",
+                                       people, people);
+        if (!has(w->renderer.body, tims_copy_c(w->arena, expected)))
+            fail_msg("%.*s", TIMS_PRINT(w->renderer.body));
+    }
+}
+
+static void all_includes_of_a_page_are_read_in_one_snapshot(void **state)
+{
+    run(*state, check_snapshot);
+}
+
 static void check_late(world *w)
 {
     w->renderer.html = TIMS_STR("");
@@ -85,9 +106,81 @@ static void check_late(world *w)
     assert_int_equal(w->renderer.asked, 3); /* then it was left alone */
 }
 
-static void a_late_render_server_gives_the_shell_and_is_then_left_alone(void **state)
+static void a_render_server_without_a_sign_of_life_is_left_alone_for_a_moment(void **state)
 {
     run(*state, check_late);
+}
+
+static void check_refusing(world *w)
+{
+    make_pages(w, (tims_pages_options){ .render_url = listen_as_renderer(w) });
+    tims_listener_close(&w->renderer.listener);
+    for (int i = 0; i < 3; i++) {
+        asking a = { .world = w, .target = "/about" };
+        ask(&a);
+        assert_true(a.status == 200 && has(a.body, "shell of about"));
+    }
+    (void)unlink(tims_copy_c(w->arena, path_in(w, "render.sock")));
+    (void)listen_as_renderer(w); /* it is back, and not asked before the moment is over */
+    asking a = { .world = w, .target = "/about" };
+    ask(&a);
+    assert_true(has(a.body, "shell of about"));
+    assert_int_equal(w->renderer.asked, 0);
+    atomic_store(&w->pages->render.rests_until_us, tims_monotonic_us());
+    ask(&a);
+    assert_str(a.body, "<p>rendered</p>");
+}
+
+static void a_render_server_that_takes_no_connection_is_left_alone_for_a_moment(void **state)
+{
+    run(*state, check_refusing);
+}
+
+/* --- a slow page among others -------------------------------------------------------------------------- */
+
+typedef struct slow_visitor {
+    asking asking;
+    int *waiting;
+} slow_visitor;
+
+static void visit_slowly(void *argument)
+{
+    slow_visitor *v = argument;
+    ask(&v->asking);
+    --*v->waiting;
+}
+
+/* While five wait for a page that never comes, others are rendered, then and afterwards. */
+static void check_slow_page(world *w)
+{
+    enum { VISITORS = 5 };
+    slow_visitor visitors[VISITORS];
+    int waiting = VISITORS;
+    w->renderer.silent_path = "/";
+    make_pages(w, (tims_pages_options){ .render_url = listen_as_renderer(w), .render_timeout_ms = 1000 });
+    for (int i = 0; i < VISITORS; i++) {
+        visitors[i] = (slow_visitor){ { .world = w, .target = "/" }, &waiting };
+        assert_non_null(tims_fiber_start(w->loop, visit_slowly, &visitors[i]));
+    }
+    int rendered = 0;
+    while (waiting > 0) {
+        asking other = { .world = w, .target = "/about" };
+        assert_int_equal(tims_sleep_ms(1), TIMS_OK);
+        ask(&other);
+        assert_str(other.body, "<p>rendered</p>");
+        rendered++;
+    }
+    assert_true(rendered > 1);
+    for (int i = 0; i < VISITORS; i++)
+        assert_true(visitors[i].asking.status == 200 && has(visitors[i].asking.body, "shell of /"));
+    asking after = { .world = w, .target = "/about" };
+    ask(&after);
+    assert_str(after.body, "<p>rendered</p>");
+}
+
+static void slow_pages_get_their_shells_and_the_others_are_rendered_as_before(void **state)
+{
+    run(*state, check_slow_page);
 }
 
 static void check_failing(world *w)
@@ -293,7 +386,10 @@ int main(void)
         T(a_path_has_a_page_and_a_shell),
         T(a_nonce_stands_on_every_script),
         T(a_page_is_rendered_from_its_data_and_nothing_of_the_client),
-        T(a_late_render_server_gives_the_shell_and_is_then_left_alone),
+        T(all_includes_of_a_page_are_read_in_one_snapshot),
+        T(a_render_server_without_a_sign_of_life_is_left_alone_for_a_moment),
+        T(a_render_server_that_takes_no_connection_is_left_alone_for_a_moment),
+        T(slow_pages_get_their_shells_and_the_others_are_rendered_as_before),
         T(a_page_that_fails_to_render_is_its_shell_and_an_unknown_one_stays_404),
         T(without_a_render_server_there_is_the_shell),
         T(who_may_not_see_a_page_is_sent_to_sign_in_or_refused),

@@ -2,8 +2,12 @@
  *
  * It is a process of its own behind a socket in a folder that only we may enter. It is asked with POST, whose
  * body is the page's data; of the client's request nothing goes there but the address, so no header of a
- * client can be taken for one of ours. When it is late three times in a row it is left alone for a moment and
- * pages are answered at once with their shells; when it dies it is started again after a pause that doubles.
+ * client can be taken for one of ours. When it dies it is started again after a pause that doubles.
+ *
+ * Who asks for a slow page gets its shell, and nobody else anything worse: a slow page says nothing about the
+ * server. What says that it hangs is that *nothing at all* has come back since a late page was asked for.
+ * Three such failures, or three connections refused, with no answer between them, and it is left alone for a
+ * moment, in which pages are answered at once with their shells.
  *
  *   start ──► STARTING ──probe connects──► READY ──exits──► DOWN ──pause──► (process) ──probe connects──►
  * READY */
@@ -17,7 +21,7 @@
 enum {
     TIMEOUT_MS = 3000,
     DEVELOPMENT_TIMEOUT_MS = 90000, /* a page is compiled when it is first asked for */
-    LATE_MAX = 3,
+    SILENT_MAX = 3,
     REST_US = 2000000,
     PROBE_MS = 50,
     FIRST_START_US =
@@ -66,18 +70,24 @@ static void wait_for_first_start(pages__render *render)
     }
 }
 
-static void count_lateness(pages__render *render, tims_status status)
+/* Any answer is a sign of life, a failed page's too. */
+static void judge(pages__render *render, tims_status status, int64_t asked_us)
 {
-    if (status != TIMS_TIMEOUT) {
-        atomic_store(&render->late_count, 0);
+    if (status == TIMS_CANCELLED) /* the visitor has gone; that says nothing */
+        return;
+    if (status != TIMS_TIMEOUT && status != TIMS_UNAVAILABLE) {
+        atomic_store(&render->answered_us, tims_monotonic_us());
+        atomic_store(&render->silent_count, 0);
         return;
     }
-    if (atomic_fetch_add(&render->late_count, 1) + 1 < LATE_MAX)
+    if (atomic_load(&render->answered_us) >= asked_us) /* it is busy with others */
         return;
-    atomic_store(&render->late_count, 0);
+    if (atomic_fetch_add(&render->silent_count, 1) + 1 < SILENT_MAX)
+        return;
+    atomic_store(&render->silent_count, 0);
     atomic_store(&render->rests_until_us, tims_monotonic_us() + REST_US);
-    tims_log(TIMS_LOG_WARN, "pages", "the render server was late %d times in a row; shells for a moment",
-             LATE_MAX);
+    tims_log(TIMS_LOG_WARN, "pages", "the render server gave no sign of life %d times; shells for a moment",
+             SILENT_MAX);
 }
 
 static tims_status ask(tims_request *rq, tims_pages *pages, tims_str target, tims_str data, tims_str nonce,
@@ -91,8 +101,9 @@ static tims_status ask(tims_request *rq, tims_pages *pages, tims_str target, tim
                                          .header_count = sizeof headers / sizeof headers[0],
                                          .body = data,
                                          .timeout_ms = pages->render.timeout_ms };
+    int64_t asked_us = tims_monotonic_us();
     tims_status status = tims_fetch(rq->arena, &options, ret_answer, err);
-    count_lateness(&pages->render, status);
+    judge(&pages->render, status, asked_us);
     return status;
 }
 

@@ -44,12 +44,34 @@ static const tims_ws_events events = {
     .on_message = hear_message, .on_ping = hear_ping, .on_pong = hear_pong, .on_close = hear_close
 };
 
+/* A compression as good as any for the reader: "3x" is inflated to "xxx". */
+static int repeat(void *ctx, tims_str compressed, size_t bytes_max, tims_str *ret_plain)
+{
+    static char plain[9];
+    (void)ctx;
+    if (compressed.length != 2 || compressed.data[0] < '0' || compressed.data[0] > '9')
+        return 1007;
+    size_t length = (size_t)(compressed.data[0] - '0');
+    if (length > bytes_max)
+        return 1009;
+    memset(plain, compressed.data[1], length);
+    *ret_plain = (tims_str){ plain, length };
+    return 0;
+}
+
+static const tims_ws_events packed_events = { .on_message = hear_message,
+                                              .on_ping = hear_ping,
+                                              .on_pong = hear_pong,
+                                              .on_close = hear_close,
+                                              .inflate = repeat };
+
 /* Feeds in pieces; returns 0 or the close code. `expected` NULL: not looked at. */
-static int run(bool is_server, size_t max, tims_str bytes, size_t piece, const char *expected)
+static int run_with(const tims_ws_events *used, bool is_server, size_t max, tims_str bytes, size_t piece,
+                    const char *expected)
 {
     heard h;
     tims_buf_init(&h.text, NULL, 1 << 22);
-    tims_ws *ws = tims_ws_new(is_server, max, &events, &h);
+    tims_ws *ws = tims_ws_new(is_server, max, used, &h);
     int code = 0;
     for (size_t at = 0; at < bytes.length && code == 0; at += piece) {
         size_t length = bytes.length - at < piece ? bytes.length - at : piece;
@@ -68,6 +90,11 @@ static int run(bool is_server, size_t max, tims_str bytes, size_t piece, const c
     tims_ws_free(&ws);
     assert_null(ws);
     return code;
+}
+
+static int run(bool is_server, size_t max, tims_str bytes, size_t piece, const char *expected)
+{
+    return run_with(&events, is_server, max, bytes, piece, expected);
 }
 
 /* With a mask of zeros the payload can be read in the table. */
@@ -157,16 +184,55 @@ static const row rows[] = {
         ""),
 };
 
+/* Where compression was negotiated; messages of at most 8 bytes. */
+static const row packed_rows[] = {
+    ROW("a compressed text", "\xc1\x82" M "3x", 0, "text:xxx|"),
+    ROW("a compressed binary", "\xc2\x82" M "2\xff", 0, "binary:\xff\xff|"),
+    ROW("a text that is not", "\x81\x82" M "3x", 0, "text:3x|"),
+    ROW("one after the other", "\xc1\x82" M "3x\x81\x82" M "3x\xc1\x82" M "1x", 0,
+        "text:xxx|text:3x|text:x|"),
+    ROW("an empty one", "\xc1\x82" M "0x", 0, "text:|"),
+    ROW("fragments, with a ping between",
+        "\x41\x81" M "3"
+        "\x89\x81" M "p"
+        "\x80\x81" M "x",
+        0, "ping:p|text:xxx|"),
+    ROW("the longest", "\xc1\x82" M "8x", 0, "text:xxxxxxxx|"),
+    ROW("inflated too large", "\xc1\x82" M "9x", 1009, ""),
+    ROW("too large as it comes", "\xc1\x89" M "123456789", 1009, ""),
+    ROW("too large in fragments", "\x41\x88" M "12345678\x80\x81" M "9", 1009, ""),
+    ROW("what cannot be inflated", "\xc1\x82" M "xx", 1007, ""),
+    ROW("inflated to what is not UTF-8", "\xc1\x82" M "1\xff", 1007, ""),
+    ROW("a compressed continuation", "\x41\x81" M "3\xc0\x81" M "x", 1002, ""),
+    ROW("a compressed continuation of what is not", "\x01\x81" M "3\xc0\x81" M "x", 1002, ""),
+    ROW("a compressed ping", "\xc9\x80" M, 1002, ""),
+    ROW("a compressed pong", "\xca\x80" M, 1002, ""),
+    ROW("a compressed close", "\xc8\x80" M, 1002, ""),
+    ROW("reserved bit 2", "\xa1\x80" M, 1002, ""),
+    ROW("reserved bit 3", "\xd1\x80" M, 1002, ""),
+};
+
+static void run_rows(const row *table, size_t count, const tims_ws_events *used, size_t max)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (size_t piece = 1; piece < 512; piece *= 3) {
+            int code = run_with(used, true, max, table[i].bytes, piece, table[i].heard);
+            if (code != table[i].code)
+                fail_msg("%s (pieces of %zu): %d instead of %d", table[i].what, piece, code, table[i].code);
+        }
+    }
+}
+
 static void every_frame_sequence_has_its_events_and_its_close_code(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        for (size_t piece = 1; piece < 512; piece *= 3) {
-            int code = run(true, 256, rows[i].bytes, piece, rows[i].heard);
-            if (code != rows[i].code)
-                fail_msg("%s (pieces of %zu): %d instead of %d", rows[i].what, piece, code, rows[i].code);
-        }
-    }
+    run_rows(rows, sizeof rows / sizeof *rows, &events, 256);
+}
+
+static void compressed_messages_are_inflated_and_the_bit_stands_nowhere_else(void **state)
+{
+    (void)state;
+    run_rows(packed_rows, sizeof packed_rows / sizeof *packed_rows, &packed_events, 8);
 }
 
 static void a_client_refuses_masked_frames_and_reads_plain_ones(void **state)
@@ -328,6 +394,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_frame_sequence_has_its_events_and_its_close_code),
+        cmocka_unit_test(compressed_messages_are_inflated_and_the_bit_stands_nowhere_else),
         cmocka_unit_test(a_client_refuses_masked_frames_and_reads_plain_ones),
         cmocka_unit_test(a_failed_reader_stays_failed),
         cmocka_unit_test(headers_have_the_shortest_form),

@@ -25,6 +25,25 @@ tims_str rest__position_text(tims_arena *arena, tims_str epoch, int64_t position
     return tims_buf_str(&out);
 }
 
+tims_status rest__position(const tims_rest *rest, tims_db_session *db, tims_arena *arena, tims_str *ret_text,
+                           tims_error *err)
+{
+    tims_str epoch, key;
+    int64_t position;
+    tims_status status = rest__secrets(rest, db, arena, &epoch, &key, err);
+    if (status == TIMS_OK)
+        status = tims_position(db, &position, err);
+    if (status == TIMS_OK)
+        *ret_text = rest__position_text(arena, epoch, position);
+    return status;
+}
+
+void rest__set_read_headers(tims_request *rq, tims_str position)
+{
+    tims_set_header(rq, TIMS_STR("Tims-Position"), position);
+    tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("private, no-cache"));
+}
+
 tims_str rest__row_text(tims_request *rq, const tims_model *model, const void *row)
 {
     tims_buf out;
@@ -36,13 +55,13 @@ tims_str rest__row_text(tims_request *rq, const tims_model *model, const void *r
     return tims_buf_str(&out);
 }
 
-static bool wants_stream(const tims_request *rq)
+bool rest__wants_stream(const tims_request *rq)
 {
     tims_str accept = tims_header_of(rq, TIMS_STR("Accept"));
     return tims_str_find(accept, TIMS_STR("text/event-stream")) != SIZE_MAX;
 }
 
-static tims_answer stream(tims_request *rq, const tims_rest *rest)
+tims_answer rest__stream(tims_request *rq, const tims_rest *rest)
 {
     if (rest->stream == NULL)
         tims_raise(rq, 406, "not_acceptable", "Nothing is streamed here.");
@@ -92,22 +111,32 @@ static tims_str read_document(tims_request *rq, const tims_id *id)
     tims_str position;
     if (write_document(rq, url, &position, &writer, &err) != TIMS_OK)
         raise_bad_url(rq, &err);
-    tims_set_header(rq, TIMS_STR("Tims-Position"), position);
-    tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("private, no-cache"));
+    rest__set_read_headers(rq, position);
     return tims_buf_str(&out);
+}
+
+/* By another name than writes, so that who reads much may still write: the path without its first slash. */
+static void throttle(tims_request *rq, const rest__entry *entry)
+{
+    tims_str name = tims_str_slice(entry->path, 1, entry->path.length);
+    rest__throttle_request(rq, entry->rest->throttle, name, entry->reads);
 }
 
 tims_answer rest__list(tims_request *rq)
 {
-    if (wants_stream(rq))
-        return stream(rq, rest__entry_of(rq)->rest);
+    const rest__entry *entry = rest__entry_of(rq);
+    throttle(rq, entry);
+    if (rest__wants_stream(rq))
+        return rest__stream(rq, entry->rest);
     return tims_answer_json(200, read_document(rq, NULL));
 }
 
 tims_answer rest__detail(tims_request *rq)
 {
-    if (wants_stream(rq))
-        return stream(rq, rest__entry_of(rq)->rest);
+    const rest__entry *entry = rest__entry_of(rq);
+    throttle(rq, entry);
+    if (rest__wants_stream(rq))
+        return rest__stream(rq, entry->rest);
     tims_id id = tims_path_id(rq, "id");
     tims_str text = read_document(rq, &id);
     if (tims_not_modified(rq, rest__etag(rq->arena, text)))

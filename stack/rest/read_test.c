@@ -462,6 +462,56 @@ static void the_resolver_refuses_with_statuses(void **state)
         TIMS_UNAUTHORIZED);
 }
 
+/* --- one answer, one state -------------------------------------------------------------------- */
+
+typedef struct toggling {
+    world *w;
+    atomic_bool stop;
+} toggling;
+
+/* Two rows come together and go together, again and again. */
+static void *toggle(void *argument)
+{
+    toggling *t = argument;
+    static const char *const steps[] = {
+        "INSERT INTO note SELECT '00000000-0000-7000-8000-0000000001' || printf('%02d', number), room, "
+        "author, "
+        "text, kind, 555, score, ratio, done, secret, NULL, extra, at, until FROM note WHERE number IN (1, "
+        "9) "
+        "AND room = '" ROOM1 "'",
+        "DELETE FROM note WHERE number = 555",
+    };
+    for (int i = 0; !atomic_load(&t->stop) || i % 2 == 1; i++) {
+        tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
+        tims_error err = { 0 };
+        tims_db_session *session = tims_db_session_new(t->w->db, NULL, arena);
+        assert_ok(tims_db_run(session, tims_str_from(steps[i % 2]), NULL, 0, NULL, &err), &err);
+        tims_arena_free(&arena);
+    }
+    return NULL;
+}
+
+static void rows_and_total_are_of_one_state_whoever_writes_meanwhile(void **state)
+{
+    enum { ASKED = 150 };
+    toggling t = { .w = *state };
+    pthread_t thread;
+    int with = 0, without = 0;
+    assert_int_equal(pthread_create(&thread, NULL, toggle, &t), 0);
+    int64_t deadline_us = tims_monotonic_us() + 20 * 1000000;
+    for (int i = 0; (i < ASKED || with == 0 || without == 0) && tims_monotonic_us() < deadline_us; i++) {
+        reply r = get(t.w, i % 2 == 0 ? "ann" : "bob", "/api/notes/?number=555&fields=number");
+        assert_status(r, 200);
+        bool has_rows = tims_str_find(r.body, TIMS_STR("\"number\":555")) != SIZE_MAX;
+        assert_contains(r.body, has_rows ? "\"total\":2," : "\"total\":0,");
+        with += has_rows;
+        without += !has_rows;
+    }
+    atomic_store(&t.stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(with > 0 && without > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -479,6 +529,7 @@ int main(void)
         cmocka_unit_test(the_resolver_writes_the_same_bytes),
         cmocka_unit_test(canonical_urls_are_sorted_and_leave_defaults_out),
         cmocka_unit_test(the_resolver_refuses_with_statuses),
+        cmocka_unit_test(rows_and_total_are_of_one_state_whoever_writes_meanwhile),
     };
     return cmocka_run_group_tests(tests, start_world, stop_world);
 }

@@ -311,20 +311,29 @@ static const rest__entry *find_entry(const tims_rest *rest, tims_str path, tims_
     return NULL;
 }
 
+tims_status rest__split_url(tims_arena *arena, tims_str url, tims_str *ret_path, tims_str *ret_query,
+                            tims_pairs *ret_pairs, tims_error *err)
+{
+    *ret_pairs = (tims_pairs){ 0 };
+    if (url.length == 0 || url.length > REST__URL_BYTES_MAX || url.data[0] != '/')
+        return tims_fail(err, TIMS_INVALID, "url", "A live URL starts with / and has at most 8 KiB.");
+    if (tims_url_split_target(arena, url, ret_path, ret_query, err) == TIMS_OK &&
+        tims_url_parse_pairs(arena, *ret_query, REST__PARAMETERS_MAX, ret_pairs, err) == TIMS_OK)
+        return TIMS_OK;
+    if (err != NULL)
+        err->status = TIMS_INVALID;
+    return TIMS_INVALID;
+}
+
 tims_status tims_rest_resolve(const tims_rest *rest, tims_arena *arena, tims_str url, tims_caller caller,
                               tims_live_url *ret_url, tims_error *err)
 {
     TIMS_CHECK_MAGIC(rest, REST__MAGIC);
     tims_str path, query;
-    tims_pairs pairs = { 0 };
-    if (url.length == 0 || url.length > REST__URL_BYTES_MAX || url.data[0] != '/')
-        return tims_fail(err, TIMS_INVALID, "url", "A live URL starts with / and has at most 8 KiB.");
-    if (tims_url_split_target(arena, url, &path, &query, err) != TIMS_OK ||
-        tims_url_parse_pairs(arena, query, REST__PARAMETERS_MAX, &pairs, err) != TIMS_OK) {
-        if (err != NULL)
-            err->status = TIMS_INVALID;
-        return TIMS_INVALID;
-    }
+    tims_pairs pairs;
+    tims_status status = rest__split_url(arena, url, &path, &query, &pairs, err);
+    if (status != TIMS_OK)
+        return status;
     tims_id id;
     bool is_detail = false;
     const rest__entry *entry = find_entry(rest, path, &id, &is_detail);

@@ -49,9 +49,11 @@ static tims_status check_resource(const tims_resource *resource, const tims_mode
     if (resource->page.size < 0 || resource->page.max < 0 ||
         (resource->page.max > 0 && resource->page.size > resource->page.max))
         return refuse(resource, err, ".page.size must not be above .page.max", "");
-    if (resource->throttle != NULL && !rest__rate_parse(resource->throttle, &rate))
-        return refuse(resource, err, "a throttle is written like \"20/s\" \"100/m\" \"5000/h\" or \"none\"",
-                      resource->throttle);
+    const char *const rates[] = { resource->throttle, resource->read_throttle };
+    for (size_t i = 0; i < 2; i++)
+        if (rates[i] != NULL && !rest__rate_parse(rates[i], &rate))
+            return refuse(resource, err,
+                          "a throttle is written like \"20/s\" \"100/m\" \"5000/h\" or \"none\"", rates[i]);
     tims_status status = check_names(resource, resource->filter, false, "filter", err);
     if (status == TIMS_OK)
         status = check_names(resource, resource->search, true, "search", err);
@@ -89,6 +91,14 @@ static void add_routes(tims_rest *rest, tims_arena *arena, const rest__entry *en
         add_route(rest, TIMS_METHOD_DELETE, detail, rest__delete, entry);
 }
 
+static rest__rate rate_of(const char *text, const char *otherwise)
+{
+    rest__rate rate = { 0 };
+    bool valid = rest__rate_parse(text != NULL ? text : otherwise, &rate);
+    TIMS_ASSERT(valid); /* it has been checked */
+    return rate;
+}
+
 static void add_entry(tims_rest *rest, const tims_resource *resource)
 {
     int64_t size = resource->page.size > 0 ? resource->page.size : 50;
@@ -97,7 +107,9 @@ static void add_entry(tims_rest *rest, const tims_resource *resource)
                                                         .resource = resource,
                                                         .path = tims_str_from(resource->path),
                                                         .size = size,
-                                                        .max = max > size ? max : size };
+                                                        .max = max > size ? max : size,
+                                                        .reads = rate_of(resource->read_throttle, "200/s"),
+                                                        .writes = rate_of(resource->throttle, "50/s") };
 }
 
 static void destroy_mutex(void *argument)
@@ -118,6 +130,7 @@ tims_status tims_rest_new(tims_arena *arena, const tims_resource *const *tables,
     }
     tims_rest *rest = TIMS_NEW(arena, tims_rest);
     rest->magic = REST__MAGIC;
+    rest->self = rest;
     rest->entries = TIMS_NEW_ARRAY(arena, rest__entry, total + 1);
     rest->routes = TIMS_NEW_ARRAY(arena, tims_route, total * 5 + 1);
     rest->throttle = rest__throttle_new(arena);
@@ -209,9 +222,7 @@ tims_status rest__secrets(const tims_rest *rest, tims_db_session *db, tims_arena
 {
     TIMS_CHECK_MAGIC(rest, REST__MAGIC);
     if (TIMS_UNLIKELY(!atomic_load_explicit(&rest->has_secrets, memory_order_acquire))) {
-        /* The entries hold the way back from a constant tims_rest to the one that may be filled in. */
-        TIMS_ASSERT(rest->entry_count > 0);
-        tims_status status = load_secrets(rest->entries[0].rest, db, arena, err);
+        tims_status status = load_secrets(rest->self, db, arena, err);
         if (status != TIMS_OK)
             return status;
     }

@@ -17,13 +17,25 @@ enum {
     REST__KEY_BYTES_MAX = 128,
 };
 
+typedef struct rest__rate {
+    int64_t count, period_us;
+} rest__rate; /* count 0: none */
+
 /* A resource as it is served; two routes point at it. */
 typedef struct rest__entry {
     tims_rest *rest;
     const tims_resource *resource;
     tims_str path;
     int64_t size, max;
+    rest__rate reads, writes;
 } rest__entry;
+
+/* A computed endpoint as it is served. */
+typedef struct rest__computed {
+    tims_rest *rest;
+    const tims_computed *computed;
+    tims_str path;
+} rest__computed;
 
 typedef struct rest__throttle rest__throttle;
 
@@ -31,8 +43,11 @@ typedef struct rest__throttle rest__throttle;
  * use. */
 struct tims_rest {
     uint32_t magic;
+    tims_rest *self; /* the way back from a constant tims_rest to the one that may be filled in */
     rest__entry *entries;
     size_t entry_count;
+    rest__computed *computed;
+    size_t computed_count;
     tims_route *routes;
     size_t route_count;
     tims_rest_stream_fn stream;
@@ -57,6 +72,8 @@ tims_answer rest__detail(tims_request *rq);
 tims_answer rest__create(tims_request *rq);
 tims_answer rest__update(tims_request *rq);
 tims_answer rest__delete(tims_request *rq);
+bool rest__wants_stream(const tims_request *rq);
+tims_answer rest__stream(tims_request *rq, const tims_rest *rest); /* Raises: 406 */
 static inline const rest__entry *rest__entry_of(const tims_request *rq)
 {
     const rest__entry *entry = rq->route->data;
@@ -79,6 +96,14 @@ tims_str rest__add_parameter(tims_arena *arena, tims_str base, const char *name,
 tims_str rest__row_text(tims_request *rq, const tims_model *model, const void *row);
 tims_str rest__etag(tims_arena *arena, tims_str text);
 tims_str rest__position_text(tims_arena *arena, tims_str epoch, int64_t position); /* <epoch>-<n> */
+/* The epoch and position of the session's snapshot. */
+tims_status rest__position(const tims_rest *rest, tims_db_session *db, tims_arena *arena, tims_str *ret_text,
+                           tims_error *err);
+/* The headers that every answer read from models has. */
+void rest__set_read_headers(tims_request *rq, tims_str position);
+/* Path and parameters of a live URL. Errors: INVALID. */
+tims_status rest__split_url(tims_arena *arena, tims_str url, tims_str *ret_path, tims_str *ret_query,
+                            tims_pairs *ret_pairs, tims_error *err);
 /* The rule of a write: the verb's own, else the model's `write`. */
 static inline const tims_rule *rest__write_rule(const tims_model *model, const tims_rule *own)
 {
@@ -87,14 +112,14 @@ static inline const tims_rule *rest__write_rule(const tims_model *model, const t
 
 /* --- throttle --------------------------------------------------------------------------------- */
 
-typedef struct rest__rate {
-    int64_t count, period_us;
-} rest__rate; /* count 0: none */
 TIMS_MUST_USE bool rest__rate_parse(const char *text, rest__rate *ret_rate);
 rest__throttle *rest__throttle_new(tims_arena *arena);
+/* The bucket of `whom` (of this kind) for what has this name. */
+uint64_t rest__throttle_key(const rest__throttle *throttle, tims_str name, char kind, tims_str whom);
 /* Takes one from the bucket of `key`; 0 when it may go on, else how long to wait. */
-int64_t rest__throttle_take(rest__throttle *throttle, tims_str key, rest__rate rate, int64_t now_us);
-void rest__throttle_request(tims_request *rq, rest__throttle *throttle, const char *name, const char *rate);
+int64_t rest__throttle_take(rest__throttle *throttle, uint64_t key, rest__rate rate, int64_t now_us);
+/* Raises: 429. */
+void rest__throttle_request(tims_request *rq, rest__throttle *throttle, tims_str name, rest__rate rate);
 
 /* --- idempotency ------------------------------------------------------------------------------ */
 

@@ -35,6 +35,8 @@ static const struct {
       "a throttle is written" },
     { { .path = "/t/", .model = &thing_model, .allow = TIMS_LIST, .throttle = "0/s" },
       "a throttle is written" },
+    { { .path = "/t/", .model = &thing_model, .allow = TIMS_LIST, .read_throttle = "5/d" },
+      "a throttle is written" },
     { { .path = "/t/", .model = &thing_model, .allow = TIMS_LIST, .throttle = "5/d" },
       "a throttle is written" },
     { { .path = "/t/", .model = &thing_model, .allow = TIMS_LIST, .filter = TIMS_NAMES("nothing") },
@@ -77,21 +79,40 @@ static void a_bucket_allows_its_count_and_refills_evenly(void **state)
     tims_arena *arena = tims_arena_new(1 << 22, NULL, NULL);
     rest__throttle *throttle = rest__throttle_new(arena);
     rest__rate rate;
+    uint64_t a = rest__throttle_key(throttle, TIMS_STR("t"), 'u', TIMS_STR("a")),
+             b = rest__throttle_key(throttle, TIMS_STR("t"), 'u', TIMS_STR("b"));
     assert_true(rest__rate_parse("4/s", &rate));
     int64_t now = 1000 * (int64_t)SECOND;
     for (int i = 0; i < 4; i++)
-        assert_int_equal(rest__throttle_take(throttle, TIMS_STR("a"), rate, now), 0);
-    assert_int_equal(rest__throttle_take(throttle, TIMS_STR("a"), rate, now), SECOND / 4);
-    assert_int_equal(rest__throttle_take(throttle, TIMS_STR("b"), rate, now), 0);
+        assert_int_equal(rest__throttle_take(throttle, a, rate, now), 0);
+    assert_int_equal(rest__throttle_take(throttle, a, rate, now), SECOND / 4);
+    assert_int_equal(rest__throttle_take(throttle, b, rate, now), 0);
     now += SECOND / 4;
-    assert_int_equal(rest__throttle_take(throttle, TIMS_STR("a"), rate, now), 0);
-    assert_true(rest__throttle_take(throttle, TIMS_STR("a"), rate, now) > 0);
+    assert_int_equal(rest__throttle_take(throttle, a, rate, now), 0);
+    assert_true(rest__throttle_take(throttle, a, rate, now) > 0);
     now += 10 * SECOND; /* no more than its count, however long it rested */
     for (int i = 0; i < 4; i++)
-        assert_int_equal(rest__throttle_take(throttle, TIMS_STR("a"), rate, now), 0);
-    assert_true(rest__throttle_take(throttle, TIMS_STR("a"), rate, now) > 0);
+        assert_int_equal(rest__throttle_take(throttle, a, rate, now), 0);
+    assert_true(rest__throttle_take(throttle, a, rate, now) > 0);
     assert_true(rest__rate_parse("none", &rate));
-    assert_int_equal(rest__throttle_take(throttle, TIMS_STR("a"), rate, now), 0);
+    assert_int_equal(rest__throttle_take(throttle, a, rate, now), 0);
+    tims_arena_free(&arena);
+}
+
+static void a_bucket_is_of_a_name_a_kind_and_somebody(void **state)
+{
+    (void)state;
+    tims_arena *arena = tims_arena_new(1 << 22, NULL, NULL);
+    const rest__throttle *throttle = rest__throttle_new(arena), *other = rest__throttle_new(arena);
+    const uint64_t keys[] = { rest__throttle_key(throttle, TIMS_STR("/t/"), 'u', TIMS_STR("a")),
+                              rest__throttle_key(throttle, TIMS_STR("t/"), 'u', TIMS_STR("a")),
+                              rest__throttle_key(throttle, TIMS_STR("/t/"), 'a', TIMS_STR("a")),
+                              rest__throttle_key(throttle, TIMS_STR("/t/"), 'u', TIMS_STR("b")),
+                              rest__throttle_key(other, TIMS_STR("/t/"), 'u', TIMS_STR("a")) };
+    for (size_t i = 0; i < 5; i++)
+        for (size_t j = 0; j < i; j++)
+            assert_true(keys[i] != keys[j]);
+    assert_true(keys[0] == rest__throttle_key(throttle, TIMS_STR("/t/"), 'u', TIMS_STR("a")));
     tims_arena_free(&arena);
 }
 
@@ -102,16 +123,19 @@ static void a_flood_of_addresses_does_not_free_who_is_at_the_limit(void **state)
     tims_arena *arena = tims_arena_new(1 << 26, NULL, NULL);
     rest__throttle *throttle = rest__throttle_new(arena);
     rest__rate rate;
+    uint64_t busy = rest__throttle_key(throttle, TIMS_STR("t"), 'n', TIMS_STR("busy"));
     assert_true(rest__rate_parse("100/m", &rate));
     int64_t now = 1000 * (int64_t)SECOND;
-    while (rest__throttle_take(throttle, TIMS_STR("busy"), rate, now) == 0)
+    while (rest__throttle_take(throttle, busy, rate, now) == 0)
         ;
     for (int i = 0; i < 100000; i++) {
         char key[32];
         int length = snprintf(key, sizeof(key), "address %d", i);
-        (void)rest__throttle_take(throttle, (tims_str){ key, (size_t)length }, rate, now);
+        tims_str address = { key, (size_t)length };
+        (void)rest__throttle_take(throttle, rest__throttle_key(throttle, TIMS_STR("t"), 'n', address), rate,
+                                  now);
     }
-    assert_true(rest__throttle_take(throttle, TIMS_STR("busy"), rate, now) > 0);
+    assert_true(rest__throttle_take(throttle, busy, rate, now) > 0);
     tims_arena_free(&arena);
 }
 
@@ -126,6 +150,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mistakes_in_tables_are_named),
         cmocka_unit_test(a_bucket_allows_its_count_and_refills_evenly),
+        cmocka_unit_test(a_bucket_is_of_a_name_a_kind_and_somebody),
         cmocka_unit_test(a_flood_of_addresses_does_not_free_who_is_at_the_limit),
     };
     return cmocka_run_group_tests(tests, set_up_crypto, NULL);

@@ -240,6 +240,7 @@ static const tims_resource resources[] = {
       .allow = TIMS_EVERYTHING,
       .filter = TIMS_NAMES("id", "room", "author", "text", "kind", "number", "score", "ratio", "done",
                            "parent", "at", "until"),
+      .read_throttle = "none",
       .search = TIMS_NAMES("text", "kind"),
       .order = TIMS_NAMES("at", "number", "score", "text", "id", "ratio"),
       .page = { .size = 5, .max = 10 },
@@ -252,8 +253,16 @@ static const tims_resource resources[] = {
       .allow = TIMS_CREATE,
       .before_create = own_room,
       .throttle = "3/m" },
+    { .path = "/api/rare/",
+      .model = &room_model,
+      .allow = TIMS_LIST | TIMS_READ | TIMS_CREATE,
+      .before_create = own_room,
+      .read_throttle = "3/m" },
     { 0 },
 };
+
+/* What a test sets before its world starts is served too. */
+static const tims_computed *computed_table;
 
 /* --- the server ------------------------------------------------------------------------------- */
 
@@ -378,6 +387,8 @@ static int start_world(void **state)
     const tims_resource *tables[] = { resources };
     assert_ok(tims_rest_new(w->arena, tables, 1, all, &w->rest, &err), &err);
     tims_rest_set_stream(w->rest, stream, NULL);
+    if (computed_table != NULL)
+        assert_ok(tims_rest_add_computed(w->rest, w->arena, computed_table, &err), &err);
     size_t count;
     const tims_route *routes = tims_rest_routes(w->rest, &count);
     const tims_route **list = TIMS_NEW_ARRAY(w->arena, const tims_route *, count + 1);

@@ -70,11 +70,11 @@ static bucket *find_bucket(bucket *set, uint64_t hash)
     return best;
 }
 
-int64_t rest__throttle_take(rest__throttle *throttle, tims_str key, rest__rate rate, int64_t now_us)
+int64_t rest__throttle_take(rest__throttle *throttle, uint64_t key, rest__rate rate, int64_t now_us)
 {
     if (rate.count == 0)
         return 0;
-    uint64_t hash = tims_hash(key.data, key.length, throttle->seed) | 1;
+    uint64_t hash = key | 1;
     pthread_mutex_t *lock = &throttle->locks[hash / 2 % LOCKS];
     pthread_mutex_lock(lock);
     bucket *b = find_bucket(throttle->buckets[hash / 2 % SETS], hash);
@@ -87,10 +87,19 @@ int64_t rest__throttle_take(rest__throttle *throttle, tims_str key, rest__rate r
     return wait > 0 ? wait : 0;
 }
 
-static void take_or_raise(tims_request *rq, rest__throttle *throttle, tims_str key, rest__rate rate)
+/* Every read of a resource comes here, so nothing is printed: what is throttled and whose it is are the
+ * seed. */
+uint64_t rest__throttle_key(const rest__throttle *throttle, tims_str name, char kind, tims_str whom)
+{
+    const uint64_t seed[2] = { tims_hash(name.data, name.length, throttle->seed),
+                               throttle->seed[1] ^ (uint64_t)(unsigned char)kind };
+    return tims_hash(whom.data, whom.length, seed);
+}
+
+static void take_or_raise(tims_request *rq, rest__throttle *throttle, uint64_t key, rest__rate rate)
 {
     int64_t wait_us = rest__throttle_take(throttle, key, rate, tims_monotonic_us());
-    if (wait_us == 0)
+    if (TIMS_LIKELY(wait_us == 0))
         return;
     tims_error err = { 0 };
     (void)tims_fail(&err, TIMS_THROTTLED, NULL, "%s", tims_status_text(TIMS_THROTTLED));
@@ -98,26 +107,27 @@ static void take_or_raise(tims_request *rq, rest__throttle *throttle, tims_str k
     tims_raise_error(rq, &err);
 }
 
-void rest__throttle_request(tims_request *rq, rest__throttle *throttle, const char *name, const char *text)
+void rest__throttle_request(tims_request *rq, rest__throttle *throttle, tims_str name, rest__rate rate)
 {
-    rest__rate rate;
-    bool valid = rest__rate_parse(text, &rate);
-    TIMS_ASSERT(valid); /* a literal in the app's code */
     tims_caller caller = tims_caller_of(rq);
     if (rate.count == 0 || caller.trusted)
         return;
     if (!caller.signed_in) {
-        take_or_raise(rq, throttle, tims_print(rq->arena, "%s nobody %S", name, rq->peer), rate);
+        take_or_raise(rq, throttle, rest__throttle_key(throttle, name, 'n', rq->peer), rate);
         return;
     }
-    take_or_raise(rq, throttle, tims_print(rq->arena, "%s user %I", name, caller.user), rate);
+    tims_str user = { (const char *)caller.user.bytes, sizeof(caller.user.bytes) };
+    take_or_raise(rq, throttle, rest__throttle_key(throttle, name, 'u', user), rate);
     rate.count *= ADDRESS_FACTOR; /* many users may sit behind one address */
-    take_or_raise(rq, throttle, tims_print(rq->arena, "%s address %S", name, rq->peer), rate);
+    take_or_raise(rq, throttle, rest__throttle_key(throttle, name, 'a', rq->peer), rate);
 }
 
-void tims_throttle(tims_request *rq, const char *name, const char *rate)
+void tims_throttle(tims_request *rq, const char *name, const char *text)
 {
     tims_rest *rest = rq->slots[TIMS_SLOT_REST];
     TIMS_CHECK_MAGIC(rest, REST__MAGIC); /* the begin hook puts it there */
-    rest__throttle_request(rq, rest->throttle, name, rate);
+    rest__rate rate;
+    bool valid = rest__rate_parse(text, &rate);
+    TIMS_ASSERT(valid); /* a literal in the app's code */
+    rest__throttle_request(rq, rest->throttle, tims_str_from(name), rate);
 }

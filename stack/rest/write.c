@@ -41,8 +41,7 @@ static void need_chance(tims_request *rq, const tims_model *model, const tims_ru
 
 static void throttle(tims_request *rq, const rest__entry *entry)
 {
-    const char *rate = entry->resource->throttle != NULL ? entry->resource->throttle : "50/s";
-    rest__throttle_request(rq, entry->rest->throttle, entry->resource->path, rate);
+    rest__throttle_request(rq, entry->rest->throttle, entry->path, entry->writes);
 }
 
 static bool is_same_value(const tims_field *field, const void *a, const void *b)

@@ -94,6 +94,30 @@ static void creates_answer_the_row_or_say_what_is_wrong(void **state)
     RUN(*state, steps);
 }
 
+/* The answer up to what differs in every answer. */
+static tims_str without_request_id(tims_str body)
+{
+    return tims_str_slice(body, 0, tims_str_find(body, TIMS_STR("\"request_id\"")));
+}
+
+static void a_taken_id_is_answered_alike_whether_one_may_read_it_or_not(void **state)
+{
+    world *w = *state;
+    assert_int_equal(get(w, "ann", NOTES NOTE("1") "/").status, 200);
+    assert_int_equal(get(w, "ann", NOTES NOTE("8") "/").status, 404);
+    reply readable = ask(w, "ann", "POST", TIMS_STR(NOTES), "", IN1 ",\"id\":\"" NOTE("1") "\"}");
+    reply unreadable = ask(w, "ann", "POST", TIMS_STR(NOTES), "", IN1 ",\"id\":\"" NOTE("8") "\"}");
+    assert_status(readable, 409);
+    assert_status(unreadable, 409);
+    assert_str(without_request_id(unreadable.body), tims_copy_c(w->arena, without_request_id(readable.body)));
+    assert_true(tims_str_find(unreadable.body, TIMS_STR("Eve")) == SIZE_MAX);
+    /* who may not create at all is not even told that */
+    reply denied = ask(w, "eve", "POST", TIMS_STR(NOTES), "", IN1 ",\"id\":\"" NOTE("1") "\"}");
+    reply free = ask(w, "eve", "POST", TIMS_STR(NOTES), "", IN1 ",\"id\":\"" ID("fe") "\"}");
+    assert_status(denied, 422);
+    assert_str(without_request_id(denied.body), tims_copy_c(w->arena, without_request_id(free.body)));
+}
+
 static void bodies_like_bombs_are_refused(void **state)
 {
     world *w = *state;
@@ -270,6 +294,30 @@ static void who_writes_too_fast_is_told_when_to_return(void **state)
     assert_status(r, 201);
 }
 
+static void who_reads_too_fast_is_told_when_to_return_and_may_still_write(void **state)
+{
+    world *w = *state;
+    assert_int_equal(get(w, "ann", "/api/rare/").status, 200);
+    assert_int_equal(get(w, "ann", "/api/rare/" ROOM1 "/").status, 200);
+    assert_int_equal(get(w, "ann", "/api/rare/" ROOM2 "/").status, 404); /* what finds nothing counts too */
+    static const char *const targets[] = { "/api/rare/", "/api/rare/?limit=1", "/api/rare/" ROOM1 "/" };
+    for (size_t i = 0; i < 3; i++) {
+        reply r = get(w, "ann", targets[i]);
+        assert_status(r, 429);
+        int64_t seconds = 0;
+        assert_true(tims_str_to_int(header(&r, "Retry-After"), 1, 60, &seconds));
+    }
+    reply r = ask(w, "ann", "GET", TIMS_STR("/api/rare/"), "Accept: text/event-stream\r\n", "");
+    assert_status(r, 429);
+    assert_int_equal(get(w, "bob", "/api/rare/").status, 200);
+    assert_int_equal(get(w, "ann", "/api/rooms/").status, 200);
+    r = ask(w, "ann", "POST", TIMS_STR("/api/rare/"), "", "{\"title\":\"x\"}");
+    assert_status(r, 201);
+    for (int i = 0; i < 3; i++) /* nobody's address is a bucket too */
+        assert_int_equal(get(w, NULL, "/api/rare/").status, 401);
+    assert_int_equal(get(w, NULL, "/api/rare/").status, 429);
+}
+
 static void endpoints_can_throttle_too(void **state)
 {
     world *w = *state;
@@ -287,6 +335,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(creates_answer_the_row_or_say_what_is_wrong),
+        cmocka_unit_test(a_taken_id_is_answered_alike_whether_one_may_read_it_or_not),
         cmocka_unit_test(bodies_like_bombs_are_refused),
         cmocka_unit_test(a_created_row_reads_back_as_it_was_answered),
         cmocka_unit_test(updates_change_what_is_named_and_nothing_else),
@@ -294,6 +343,7 @@ int main(void)
         cmocka_unit_test(deletes_remove_what_one_may),
         cmocka_unit_test(a_key_creates_once_whatever_happens),
         cmocka_unit_test(who_writes_too_fast_is_told_when_to_return),
+        cmocka_unit_test(who_reads_too_fast_is_told_when_to_return_and_may_still_write),
         cmocka_unit_test(endpoints_can_throttle_too),
     };
     return cmocka_run_group_tests(tests, start_world, stop_world);

@@ -1,13 +1,13 @@
 /* All chats of the person, the latest first, each with what is unread. */
 import { useLive } from "@tims/client";
 import Link from "next/link";
-import { useMemo, useState } from "react";
+import { useState } from "react";
 import type { Chat } from "@/types";
 import { hueOf, initialsOf } from "@/ui/Avatar";
 import { Icon } from "@/ui/Icon";
 import { ShortTime } from "@/ui/Time";
+import { useOnline, useUnread } from "./counts";
 import { NewChatDialog } from "./NewChatDialog";
-import { useOwnMembers } from "./unread";
 
 function ChatMark({ chat }: { chat: Chat }) {
   return (
@@ -47,17 +47,34 @@ function ChatItem({ chat, unread, open }: { chat: Chat; unread: number; open: bo
   );
 }
 
+/** Its line is always there, so that nothing moves when the number comes. */
+function Online() {
+  const count = useOnline();
+  return (
+    <p className="text-soft flex h-4 items-center gap-1.5 text-xs">
+      {count !== null && (
+        <>
+          <span className="bg-success size-2 rounded-full" aria-hidden="true" />
+          {count} online
+        </>
+      )}
+    </p>
+  );
+}
+
 export function ChatList({ open }: { open?: string | undefined }) {
   const chats = useLive<Chat>("/api/chats/");
-  const members = useOwnMembers();
+  const { counts } = useUnread();
   const [starting, setStarting] = useState(false);
-  const unread = useMemo(() => new Map(members.map((member) => [member.chat, member.unread])), [members]);
   const Heading = open === undefined ? "h1" : "h2"; // beside a conversation, its title is the first
   const settled = chats.state !== "loading";
   return (
     <div className="flex h-full min-h-0 flex-col">
       <header className="flex h-16 shrink-0 items-center justify-between px-5">
-        <Heading className="text-xl font-semibold tracking-tight">Chats</Heading>
+        <div className="leading-tight">
+          <Heading className="text-xl font-semibold tracking-tight">Chats</Heading>
+          <Online />
+        </div>
         <button type="button" className="btn btn-primary btn-sm" onClick={() => setStarting(true)}>
           <Icon name="plus" className="size-4" /> New chat
         </button>
@@ -65,7 +82,7 @@ export function ChatList({ open }: { open?: string | undefined }) {
       <nav aria-label="Chats" className="min-h-0 grow overflow-y-auto px-2 pb-4" aria-busy={!settled}>
         <ul className="flex flex-col gap-0.5">
           {chats.rows.map((chat) => (
-            <ChatItem key={chat.id} chat={chat} unread={unread.get(chat.id) ?? 0} open={chat.id === open} />
+            <ChatItem key={chat.id} chat={chat} unread={counts[chat.id] ?? 0} open={chat.id === open} />
           ))}
         </ul>
         {chats.rows.length === 0 && settled && (

@@ -4,7 +4,13 @@ import { Icon } from "@/ui/Icon";
 
 const LENGTH_MAX = 4000; // as the model says
 
-export function Composer({ onSend }: { onSend: (text: string) => void }) {
+interface ComposerProps {
+  onSend: (text: string) => void;
+  /** At every key stroke; false when nothing is being written any more. */
+  onTyping: (typing: boolean) => void;
+}
+
+export function Composer({ onSend, onTyping }: ComposerProps) {
   const [text, setText] = useState("");
   const box = useRef<HTMLTextAreaElement>(null);
   const id = useId();
@@ -15,6 +21,7 @@ export function Composer({ onSend }: { onSend: (text: string) => void }) {
     if (!ready) return;
     onSend(text.trim());
     setText("");
+    onTyping(false);
     box.current?.focus();
   }
 
@@ -28,7 +35,7 @@ export function Composer({ onSend }: { onSend: (text: string) => void }) {
   return (
     <form
       onSubmit={send}
-      className="border-base-content/8 bg-base-100 border-t px-3 pt-3 pb-[calc(0.75rem+env(safe-area-inset-bottom))] md:px-5"
+      className="border-base-content/8 bg-base-100 border-t px-3 pt-2 pb-[calc(0.75rem+env(safe-area-inset-bottom))] md:px-5"
     >
       <div className="mx-auto flex max-w-3xl items-end gap-2">
         <label htmlFor={id} className="sr-only">
@@ -43,7 +50,10 @@ export function Composer({ onSend }: { onSend: (text: string) => void }) {
           placeholder="Write a message"
           className="textarea field-sizing-content max-h-40 min-h-10 w-full resize-none py-2 text-base"
           value={text}
-          onChange={(event) => setText(event.currentTarget.value)}
+          onChange={(event) => {
+            setText(event.currentTarget.value);
+            onTyping(event.currentTarget.value.trim() !== "");
+          }}
           onKeyDown={onKeyDown}
         />
         <button

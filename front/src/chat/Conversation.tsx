@@ -1,12 +1,14 @@
 /* One chat: its head, its messages, and where to write. */
-import { useClient, useLive, useMutation, useUser } from "@tims/client";
+import { useClient, useLive, useMutation, useRoom, useUser } from "@tims/client";
 import Link from "next/link";
-import { useEffect, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { type Chat, type Member, type Message, nameOf } from "@/types";
 import { Icon } from "@/ui/Icon";
 import { Composer } from "./Composer";
+import { useUnread } from "./counts";
 import { MembersDialog } from "./MembersDialog";
 import { MessageList } from "./MessageList";
+import { TYPING, typingLine, typists } from "./typing";
 import { type People, usePeople } from "./usePeople";
 
 /** While the chat is looked at, nothing in it stays unread. */
@@ -24,7 +26,7 @@ function useMarkRead(chat: string, unread: number) {
   }, [client, chat, unread]);
 }
 
-function Head({ chat, members, people, onMembers }: HeadProps) {
+function Head({ chat, members, people, here, onMembers }: HeadProps) {
   const names = members.map((member) => nameOf(people[member.user])).join(", ");
   return (
     <header className="border-base-content/8 bg-base-100 flex h-16 shrink-0 items-center gap-2 border-b px-3 md:px-5">
@@ -33,7 +35,10 @@ function Head({ chat, members, people, onMembers }: HeadProps) {
       </Link>
       <div className="min-w-0 grow">
         <h1 className="truncate leading-tight font-semibold">{chat?.title ?? " "}</h1>
-        <p className="text-soft truncate text-sm">{names}</p>
+        <p className="text-soft truncate text-sm">
+          {here > 1 && <span className="text-base-content font-medium">{here} here · </span>}
+          {names}
+        </p>
       </div>
       <button type="button" className="btn btn-ghost btn-sm" onClick={onMembers} disabled={!chat}>
         <Icon name="people" />
@@ -47,7 +52,18 @@ interface HeadProps {
   chat: Chat | null;
   members: readonly Member[];
   people: People;
+  /** How many look at it now, oneself too. */
+  here: number;
   onMembers: () => void;
+}
+
+/** Its line is always there, so that nothing moves when somebody begins to write. */
+function Typing({ names }: { names: string[] }) {
+  return (
+    <p aria-live="polite" className="text-soft mx-auto h-5 w-full max-w-3xl truncate px-1 text-xs">
+      {typingLine(names)}
+    </p>
+  );
 }
 
 function Gone() {
@@ -69,14 +85,26 @@ export function Conversation({ id }: { id: string }) {
   const messages = useLive<Message>(`/api/messages/?chat=${id}`);
   const people = usePeople(members.included.user, messages.rows);
   const send = useMutation("POST", "/api/messages/");
+  const room = useRoom(`/api/chats/${id}/`);
+  const present = useMemo(() => new Set(room.users.map((user) => user.id)), [room.users]);
   const [showsMembers, setShowsMembers] = useState(false);
-  useMarkRead(id, members.rows.find((member) => member.user === me?.id)?.unread ?? 0);
+  useMarkRead(id, useUnread().counts[id] ?? 0);
   if (chat.row === null && chat.state !== "loading") return <Gone />;
   return (
     <section className="flex h-full min-h-0 flex-col" aria-label={chat.row?.title ?? "Chat"}>
-      <Head chat={chat.row} members={members.rows} people={people} onMembers={() => setShowsMembers(true)} />
-      <MessageList messages={messages} members={members.rows} people={people} />
+      <Head
+        chat={chat.row}
+        members={members.rows}
+        people={people}
+        here={room.count}
+        onMembers={() => setShowsMembers(true)}
+      />
+      <MessageList messages={messages} members={members.rows} people={people} present={present} />
+      <div className="px-3 md:px-5">
+        <Typing names={typists(room.said).map((user) => nameOf(people[user]))} />
+      </div>
       <Composer
+        onTyping={(typing) => room.publish(TYPING, typing)}
         onSend={(text) =>
           void send(
             { chat: id, text },
@@ -89,6 +117,7 @@ export function Conversation({ id }: { id: string }) {
           chat={chat.row}
           members={members}
           people={people}
+          present={present}
           onClose={() => setShowsMembers(false)}
         />
       )}

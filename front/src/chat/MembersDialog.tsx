@@ -2,7 +2,7 @@ import { type LiveResult, useUser } from "@tims/client";
 import { useRouter } from "next/router";
 import { useState } from "react";
 import { type Chat, type Member, nameOf, type Person } from "@/types";
-import { Avatar } from "@/ui/Avatar";
+import { PresentAvatar } from "@/ui/Avatar";
 import { useCall } from "@/ui/callApi";
 import { Dialog } from "@/ui/Dialog";
 import { FormError } from "@/ui/Field";
@@ -14,6 +14,8 @@ interface MembersProps {
   chat: Chat;
   members: LiveResult<Member>;
   people: People;
+  /** Ids of those who look at the chat now. */
+  present: ReadonlySet<string>;
   onClose: () => void;
 }
 
@@ -51,7 +53,7 @@ function AddPeople({
   );
 }
 
-export function MembersDialog({ chat, members, people, onClose }: MembersProps) {
+export function MembersDialog({ chat, members, people, present, onClose }: MembersProps) {
   const me = useUser();
   const router = useRouter();
   const { run, sending, problem } = useCall();
@@ -72,13 +74,16 @@ export function MembersDialog({ chat, members, people, onClose }: MembersProps) 
           <ul className="flex min-h-0 flex-col gap-1 overflow-y-auto">
             {members.rows.map((member) => (
               <li key={member.id} className="flex items-center gap-3 py-1.5">
-                <Avatar person={people[member.user]} />
+                <PresentAvatar person={people[member.user]} present={present.has(member.user)} />
                 <span className="flex min-w-0 grow flex-col leading-tight">
                   <span className="truncate font-medium">
                     {nameOf(people[member.user])}
                     {member.user === me?.id ? " (you)" : ""}
                   </span>
-                  <span className="text-soft truncate text-sm">@{people[member.user]?.username}</span>
+                  <span className="text-soft truncate text-sm">
+                    @{people[member.user]?.username}
+                    {present.has(member.user) ? " · here now" : ""}
+                  </span>
                 </span>
               </li>
             ))}

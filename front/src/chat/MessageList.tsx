@@ -3,7 +3,7 @@
 import { type LiveResult, type Mutation, useClient, useUser } from "@tims/client";
 import { memo, type RefObject, useEffect, useMemo, useRef, useState } from "react";
 import { type Member, type Message, nameOf } from "@/types";
-import { Avatar } from "@/ui/Avatar";
+import { PresentAvatar } from "@/ui/Avatar";
 import { Icon } from "@/ui/Icon";
 import { ClockTime, DayName, useHydrated } from "@/ui/Time";
 import { type Entry, findLinks, makeTimeline } from "./timeline";
@@ -64,10 +64,11 @@ interface BubbleProps {
   entry: Entry;
   people: People;
   mine: boolean;
+  present: boolean;
   mutation: Mutation | undefined;
 }
 
-const Bubble = memo(function Bubble({ entry, people, mine, mutation }: BubbleProps) {
+const Bubble = memo(function Bubble({ entry, people, mine, present, mutation }: BubbleProps) {
   const { message, startsRun, endsRun } = entry;
   const sender = people[message.sender];
   const colours = mine ? "bg-primary text-primary-content" : "bg-base-100 border border-base-content/8";
@@ -75,7 +76,11 @@ const Bubble = memo(function Bubble({ entry, people, mine, mutation }: BubblePro
   return (
     <li data-message={message.id} className={`flex flex-col ${startsRun ? "pt-3" : "pt-0.5"}`}>
       <div className={`flex items-end gap-2 ${mine ? "justify-end" : ""}`}>
-        {!mine && <span className="w-7 shrink-0">{endsRun && <Avatar person={sender} size="small" />}</span>}
+        {!mine && (
+          <span className="w-7 shrink-0">
+            {endsRun && <PresentAvatar person={sender} size="small" present={present} />}
+          </span>
+        )}
         <div className="flex max-w-[85%] flex-col md:max-w-[72%]">
           <p className={startsRun && !mine ? "text-soft px-3 pb-0.5 text-xs font-medium" : "sr-only"}>
             {mine ? "You" : nameOf(sender)}
@@ -103,9 +108,11 @@ const Bubble = memo(function Bubble({ entry, people, mine, mutation }: BubblePro
 });
 
 /** Says new messages of others to screen readers, once each; not what was there already. */
-function Announcer({ newest, people, me }: { newest: Message | undefined; people: People; me: string }) {
-  const first = useRef(newest?.id);
-  const isNew = newest !== undefined && newest.id !== first.current && newest.sender !== me;
+function Announcer({ messages, people, me }: { messages: LiveResult<Message>; people: People; me: string }) {
+  const newest = messages.rows[0];
+  const [first, setFirst] = useState<string | null>(null);
+  if (first === null && messages.state !== "loading") setFirst(newest?.id ?? "");
+  const isNew = first !== null && newest !== undefined && newest.id !== first && newest.sender !== me;
   return (
     <p aria-live="polite" className="sr-only">
       {isNew ? `${nameOf(people[newest.sender])}: ${newest.text}` : ""}
@@ -168,9 +175,11 @@ interface MessageListProps {
   messages: LiveResult<Message>;
   members: readonly Member[];
   people: People;
+  /** Ids of those who look at the chat now. */
+  present: ReadonlySet<string>;
 }
 
-export function MessageList({ messages, members, people }: MessageListProps) {
+export function MessageList({ messages, members, people, present }: MessageListProps) {
   const me = useUser()?.id ?? "";
   const local = useHydrated();
   const box = useRef<HTMLElement>(null);
@@ -201,6 +210,7 @@ export function MessageList({ messages, members, people }: MessageListProps) {
                 entry={entry}
                 people={people}
                 mine={entry.message.sender === me}
+                present={present.has(entry.message.sender)}
                 mutation={messages.pending[entry.message.id]}
               />
             ))}
@@ -217,7 +227,7 @@ export function MessageList({ messages, members, people }: MessageListProps) {
           <Icon name="down" />
         </button>
       )}
-      <Announcer newest={messages.rows[0]} people={people} me={me} />
+      <Announcer messages={messages} people={people} me={me} />
     </div>
   );
 }

@@ -4,7 +4,7 @@ import Head from "next/head";
 import Link from "next/link";
 import { useRouter } from "next/router";
 import type { ReactNode } from "react";
-import { useUnread } from "@/chat/unread";
+import { useUnread } from "@/chat/counts";
 import { nameOf } from "@/types";
 import { Avatar } from "@/ui/Avatar";
 import { Icon, type IconName } from "@/ui/Icon";
@@ -144,7 +144,7 @@ interface LayoutProps {
 
 export function Layout({ title, children, fill = false, bare = false }: LayoutProps) {
   const path = useRouter().asPath;
-  const unread = useUnread();
+  const unread = useUnread().total;
   const heading = unread > 0 ? `(${unread}) ${title}` : title;
   return (
     <div className={`flex flex-col ${fill ? "h-dvh" : "min-h-dvh"}`}>

@@ -21,13 +21,27 @@ export function hueOf(id: string): number {
   return (hash >>> 8) % 360;
 }
 
-export function Avatar({
-  person,
-  size = "medium",
-}: {
+interface AvatarProps {
   person: Person | undefined;
   size?: keyof typeof SIZES;
-}) {
+}
+
+/** With a dot at its corner while the person is there; say it in words beside, where it matters. */
+export function PresentAvatar({ present, ...props }: AvatarProps & { present: boolean }) {
+  return (
+    <span className="relative inline-flex shrink-0">
+      <Avatar {...props} />
+      {present && (
+        <span
+          aria-hidden="true"
+          className="bg-success ring-base-100 absolute -right-0.5 -bottom-0.5 size-2.5 rounded-full ring-2"
+        />
+      )}
+    </span>
+  );
+}
+
+export function Avatar({ person, size = "medium" }: AvatarProps) {
   const shape = `${SIZES[size]} shrink-0 rounded-full`;
   if (person?.avatar)
     return <img src={person.avatar} alt="" className={`${shape} bg-base-300 object-cover`} />;

@@ -54,6 +54,11 @@ export function problemOf(status: number, code: string, detail: string): Problem
   return { status, code, title: detail, detail, errors: [] };
 }
 
+export function problemFrom(error: unknown): Problem {
+  if (error instanceof ApiError) return error.problem;
+  return problemOf(0, "failed", error instanceof Error ? error.message : String(error));
+}
+
 function readProblem(response: Response, data: unknown): Problem {
   const known = typeof data === "object" && data !== null ? (data as Partial<Problem>) : {};
   const retryAfter = Number(response.headers.get("Retry-After"));

@@ -1,23 +1,19 @@
 /* The client: one store, one connection, one API, for one page's life in the browser (or one render on the server). */
 
-import { type ApiAnswer, type ApiContext, ApiError, type ApiOptions, callApi, problemOf } from "./api";
+import { type ApiAnswer, type ApiContext, ApiError, type ApiOptions, callApi, problemFrom } from "./api";
+import { Cache } from "./cache";
 import { type ConnectionEvents, LiveConnection, type SocketLike } from "./connection";
 import { isList } from "./documents";
 import { newId } from "./id";
 import { detectPlatform, liveSocketUrl, type Platform } from "./platform";
 import { formatPosition } from "./position";
+import { type JoinOptions, SAID_MS } from "./rooms";
+import { browserStorage, type CacheStorage } from "./storage";
 import { actions, createStore, type LiveState, type TimsStore } from "./store";
-import type {
-  AnyRow,
-  ListDocument,
-  LiveDocument,
-  Mutation,
-  MutationMethod,
-  PageData,
-  Problem,
-  User,
-} from "./types";
-import { canonicalUrl, pathOf } from "./url";
+import { browserTabs, Tabs, type TabsPlatform } from "./tabs";
+import type { AnyRow, ListDocument, LiveDocument, MutationMethod, PageData, User } from "./types";
+import { canonicalUrl } from "./url";
+import { type MutateOptions, type MutationResult, Writes } from "./writes";
 
 export interface Session {
   user: User | null;
@@ -31,26 +27,23 @@ export interface ClientOptions {
   whoAmI?: (client: Client) => Promise<Session>;
   fetch?: typeof fetch;
   socket?: (url: string) => SocketLike;
+  /** Where documents and writes survive a restart. Default: the browser's IndexedDB; null: nowhere. */
+  cache?: CacheStorage | null;
+  /** How tabs find each other, to share one socket. Default: Web Locks and BroadcastChannel; null: they do not. */
+  tabs?: TabsPlatform | null;
   random?: () => number;
 }
 
-export interface MutateOptions {
-  /** Fields to show at once beside what is sent; for creates usually the sender and the time. */
-  optimistic?: Record<string, unknown>;
-  /** False: wait for the backend, show nothing before. */
-  show?: boolean;
-}
-
-export type MutationResult<T> =
-  | { ok: true; key: string; data: T; position: string | null }
-  | { ok: false; key: string; problem: Problem; draft: Record<string, unknown> | null };
-
 /** Unfollowed documents that are kept for coming back. */
 const KEPT_MAX = 100;
+/** As long a room is stayed in, so that a page which is built anew is not seen to leave. */
+const ROOM_LINGER_MS = 1_000;
 /** A component that comes back within this time finds its subscription still there. */
 const LINGER_MS = 5_000;
 /** Without an answer from the socket by then, a document is read by REST. */
 const REST_AFTER_MS = 2_000;
+/** A cache that has not answered by then is not waited for. */
+const RESTORE_MS = 1_000;
 const ROWS_MAX = 1_000;
 const PAGES_MAX = 25;
 
@@ -62,10 +55,21 @@ export class Client {
   readonly store: TimsStore;
   readonly platform: Platform;
   readonly connection: LiveConnection;
+  /** Names this client among the tabs of a browser. */
+  readonly id = newId();
+  private readonly writes: Writes;
+  private readonly cache: Cache | null;
+  private readonly tabsPlatform: TabsPlatform | null;
+  private tabs: { name: string; tabs: Tabs } | null = null;
+  private restoring: Promise<void> | null = null;
+  private isRestored = false;
+  /** A page, a cache or a sign-in has told who is here; before that nobody is known not to be. */
+  private isKnown: boolean;
   private readonly options: ClientOptions;
   private readonly context: ApiContext;
   private readonly users = new Map<string, number>();
   private readonly lingering = new Map<string, ReturnType<typeof setTimeout>>();
+  private readonly rooms = new Map<string, { count: number; options: JoinOptions }>();
   private readonly idle: string[] = [];
   private readonly loading = new Map<string, Promise<void>>();
   private listening = false;
@@ -75,11 +79,24 @@ export class Client {
     this.platform = { ...detectPlatform(), ...options.platform };
     this.store = createStore(options.pageData);
     this.context = { platform: this.platform, csrf: () => this.state.csrf, fetch: options.fetch };
+    this.isKnown = Boolean(options.pageData);
+    const storage = options.cache === undefined ? browserStorage() : options.cache;
+    this.cache =
+      storage &&
+      new Cache({
+        storage,
+        tab: this.id,
+        state: () => this.state,
+        forward: (changes) => this.tabs?.tabs.save(changes) === true,
+      });
+    this.tabsPlatform = options.tabs === undefined ? browserTabs() : options.tabs;
+    if (this.cache) this.store.subscribe(() => this.cache?.step());
+    this.writes = new Writes(this.store, (method, url, call) => this.api(method, url, call));
     this.connection = new LiveConnection({
       url: () => liveSocketUrl(this.platform),
       token: () => this.platform.token.get(),
       events: this.events(),
-      socket: options.socket,
+      socket: () => this.openSocket(),
       backoff: { random: options.random },
     });
   }
@@ -91,6 +108,68 @@ export class Client {
   /** Throws ApiError. */
   api<T = unknown>(method: string, url: string, options?: ApiOptions): Promise<ApiAnswer<T>> {
     return callApi<T>(this.context, method, url, options);
+  }
+
+  // --- the cache -----------------------------------------------------------------------------------------------
+
+  /** Takes what the cache has kept, once; the first follower asks for it. Not before hydration: the server has none. */
+  restore(): Promise<void> {
+    const { cache } = this;
+    if (!cache) return Promise.resolve();
+    this.restoring ??= this.restoreFrom(cache);
+    return this.restoring;
+  }
+
+  private async restoreFrom(cache: Cache): Promise<void> {
+    const contents = await cache.load(this.isKnown ? this.state.user : undefined);
+    this.isRestored = true;
+    // Who is here may have become known meanwhile.
+    if (this.isKnown && !cache.isOf(this.state.user)) return cache.begin(this.state.user);
+    if (!contents) return;
+    const { user, documents } = contents;
+    // Among tabs each has its own; those of tabs that are gone are for the one that leads, see adopt.
+    const mutations = this.tabsPlatform ? [] : contents.writes.map(({ mutation }) => mutation);
+    this.store.dispatch(actions.restored({ user: this.isKnown ? undefined : user, documents, mutations }));
+    this.isKnown = true;
+    for (const { url } of documents) if (!this.users.has(url)) this.keep(url);
+  }
+
+  // --- tabs ----------------------------------------------------------------------------------------------------
+
+  private openSocket(): SocketLike {
+    const url = liveSocketUrl(this.platform);
+    const make = () => this.options.socket?.(url) ?? (new WebSocket(url) as unknown as SocketLike);
+    if (!this.tabsPlatform || !this.isKnown) return make();
+    const name = `tims ${url} ${this.state.user?.id ?? ""}`;
+    if (this.tabs?.name !== name) this.joinTabs(name, this.tabsPlatform, make);
+    return this.tabs?.tabs.open() ?? make();
+  }
+
+  /** A socket that was opened before anybody knew for whom gives way to the one that the tabs share. */
+  private becomesKnown(): void {
+    if (this.isKnown) return;
+    this.isKnown = true;
+    if (this.tabsPlatform && this.connection.isStarted) this.connection.restart();
+  }
+
+  private joinTabs(name: string, platform: TabsPlatform, make: () => SocketLike): void {
+    this.tabs?.tabs.close();
+    const tabs = new Tabs(name, this.id, platform, make, {
+      onLead: () => void this.cache?.lead().then((others) => others.map((tab) => tabs.watch(tab))),
+      onLeader: () => this.cache?.again(),
+      onSave: (changes) => void this.cache?.write(changes),
+      onTabGone: (tab) => void this.adopt(tab),
+      onSession: () => void this.sessionEnded(),
+    });
+    this.tabs = { name, tabs };
+  }
+
+  /** Writes of a tab that is gone are this one's to send. */
+  private async adopt(tab: string): Promise<void> {
+    const mutations = (await this.cache?.writesOf(tab)) ?? [];
+    if (mutations.length === 0) return;
+    this.store.dispatch(actions.restored({ documents: [], mutations }));
+    if (this.state.connection.status === "live") void this.resend();
   }
 
   // --- live documents ------------------------------------------------------------------------------------------
@@ -114,12 +193,27 @@ export class Client {
   private begin(url: string): void {
     this.store.dispatch(actions.documentWanted(url));
     this.listen();
-    this.connection.start();
-    this.connection.want(url);
+    this.whenRestored(() => {
+      if (!this.users.has(url)) return;
+      this.connection.start();
+      this.connection.subscriptions.want(url);
+    });
     if ((this.state.documents[url]?.position ?? -1) >= 0) return;
     setTimeout(() => {
       if (this.users.has(url) && this.state.documents[url]?.status === "loading") void this.read(url);
     }, REST_AFTER_MS);
+  }
+
+  private whenRestored(work: () => void): void {
+    if (!this.cache || this.isRestored) {
+      work();
+      return;
+    }
+    const timer = new Promise((resolve) => setTimeout(resolve, RESTORE_MS));
+    void Promise.race([this.restore(), timer]).then(() => {
+      this.isRestored = true;
+      work();
+    });
   }
 
   private leave(url: string): void {
@@ -133,7 +227,7 @@ export class Client {
       url,
       setTimeout(() => {
         this.lingering.delete(url);
-        this.connection.unwant(url);
+        this.connection.subscriptions.unwant(url);
         this.store.dispatch(actions.documentReleased(url));
         this.keep(url);
       }, LINGER_MS),
@@ -150,6 +244,47 @@ export class Client {
         this.store.dispatch(actions.documentDropped(oldest));
     }
   }
+
+  // --- rooms ---------------------------------------------------------------------------------------------------
+
+  /** Is present at a detail until the returned function is called. */
+  join(rawUrl: string, options: JoinOptions = {}): () => void {
+    const url = canonicalUrl(rawUrl);
+    const room = { count: (this.rooms.get(url)?.count ?? 0) + 1, options };
+    this.rooms.set(url, room);
+    this.enter(url, options);
+    this.listen();
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      setTimeout(() => this.leaveRoom(url), ROOM_LINGER_MS);
+    };
+  }
+
+  private enter(url: string, options: JoinOptions): void {
+    this.store.dispatch(actions.roomJoined(url));
+    this.whenRestored(() => {
+      if (!this.rooms.has(url)) return;
+      this.connection.start();
+      this.connection.rooms.join(url, options);
+    });
+  }
+
+  private leaveRoom(url: string): void {
+    const room = this.rooms.get(url);
+    if (!room || --room.count > 0) return;
+    this.rooms.delete(url);
+    this.connection.rooms.leave(url);
+    this.store.dispatch(actions.roomLeft(url));
+  }
+
+  /** To those who are in a room that was joined: the newest of a kind counts, nothing is kept. */
+  publish(url: string, kind: string, data: unknown): void {
+    this.connection.rooms.publish(canonicalUrl(url), kind, data);
+  }
+
+  // --- reading by REST -----------------------------------------------------------------------------------------
 
   /** Reads a document by REST into the store. */
   async read(rawUrl: string): Promise<void> {
@@ -179,9 +314,9 @@ export class Client {
     if (!document || document.detail || document.end === true) return;
     const limit =
       document.ids.length + Math.max(20, Number(new URLSearchParams(url.split("?")[1]).get("limit")) || 50);
-    if (this.connection.follows(url) && document.ids.length < ROWS_MAX) {
+    if (this.connection.subscriptions.follows(url) && document.ids.length < ROWS_MAX) {
       try {
-        await this.connection.more(url, Math.min(limit, ROWS_MAX));
+        await this.connection.subscriptions.more(url, Math.min(limit, ROWS_MAX));
         return;
       } catch {
         // the connection ended meanwhile: the next page comes by REST
@@ -194,7 +329,7 @@ export class Client {
   private async loadPages(url: string): Promise<void> {
     for (let i = 0; i < PAGES_MAX; i++) {
       const document = this.state.documents[url];
-      if (!document?.next) return;
+      if (!document?.next || document.status === "live") return;
       const before = document.ids.length;
       const answer = await this.api<ListDocument>("GET", document.next);
       if (!isList(answer.data)) return;
@@ -216,6 +351,8 @@ export class Client {
       this.setSession(page.user, page.csrf);
     }
     this.store.dispatch(actions.pageLoaded(page));
+    this.becomesKnown();
+    if (this.isRestored && !this.cache?.isOf(page.user)) void this.cache?.begin(page.user);
   }
 
   // --- session -------------------------------------------------------------------------------------------------
@@ -225,10 +362,16 @@ export class Client {
     if (token !== undefined) this.platform.token.set(token);
     const changed = this.state.user?.id !== user?.id;
     this.store.dispatch(actions.sessionChanged({ user, csrf }));
+    if (!changed && token) this.connection.auth(token);
+    if (!changed) this.becomesKnown();
+    this.isKnown = true;
+    if (changed) this.tabs?.tabs.sessionChanged();
+    if (this.isRestored && !this.cache?.isOf(user)) void this.cache?.begin(user);
     if (!changed) return;
     this.idle.length = 0;
     for (const url of this.users.keys()) this.store.dispatch(actions.documentWanted(url));
     if (this.listening) this.connection.restart();
+    for (const [url, { options }] of this.rooms) this.enter(url, options);
   }
 
   /** The backend ended the session: show nothing private until we know who is here; do not hammer. */
@@ -255,86 +398,27 @@ export class Client {
     body: Record<string, unknown> | null = null,
     options: MutateOptions = {},
   ): Promise<MutationResult<T>> {
-    const mutation = this.describe(method, url, body, options);
-    this.store.dispatch(actions.mutationStarted(mutation));
-    return this.send<T>(mutation);
-  }
-
-  private describe(
-    method: MutationMethod,
-    url: string,
-    body: Record<string, unknown> | null,
-    options: MutateOptions,
-  ): Mutation {
-    const key = newId();
-    const about = /\/([0-9a-f]{8}-[0-9a-f-]{27})\/?$/.exec(pathOf(url))?.[1] ?? null;
-    const shown = options.show !== false;
-    const base = {
-      key,
-      method,
-      url,
-      status: "sending",
-      problem: null,
-      epoch: "",
-      position: -1,
-      created_ms: Date.now(),
-    } as const;
-    if (method === "POST" && about === null && shown && this.isCollection(url)) {
-      const id = typeof body?.id === "string" ? body.id : newId();
-      const sent = { ...body, id };
-      return { ...base, kind: "create", body: sent, id, row: { ...sent, ...options.optimistic } };
-    }
-    if (method === "DELETE" && about !== null && shown)
-      return { ...base, kind: "delete", body, id: about, row: null };
-    if ((method === "PATCH" || method === "PUT") && about !== null && shown)
-      return { ...base, kind: "update", body, id: about, row: { ...body, ...options.optimistic } };
-    return { ...base, kind: "call", body, id: about, row: null };
-  }
-
-  /** Whether rows are made here: the store holds a list of this path. Other POSTs are calls without a row to show. */
-  private isCollection(url: string): boolean {
-    const path = pathOf(url);
-    return Object.values(this.state.documents).some(
-      (document) => !document.detail && pathOf(document.url) === path,
-    );
-  }
-
-  private async send<T>(mutation: Mutation): Promise<MutationResult<T>> {
-    const { key, method, url, body } = mutation;
-    try {
-      const sent = body === null && method === "DELETE" ? undefined : (body ?? {});
-      const answer = await this.api<T>(method, url, { body: sent, idempotencyKey: key });
-      const data = answer.data as unknown;
-      const isRow = typeof data === "object" && data !== null && (data as AnyRow).id === mutation.id;
-      this.store.dispatch(
-        actions.mutationConfirmed({ key, row: isRow ? (data as AnyRow) : null, position: answer.position }),
-      );
-      return { ok: true, key, data: answer.data, position: answer.position };
-    } catch (error) {
-      const problem = problemFrom(error);
-      this.store.dispatch(actions.mutationFailed({ key, problem }));
-      if (mutation.kind === "call") this.store.dispatch(actions.mutationDropped(key));
-      return { ok: false, key, problem, draft: body };
-    }
+    return this.writes.mutate<T>(method, url, body, options);
   }
 
   /** Sends a failed write again under its key, so that it happens once even if the first one did arrive. */
-  async retry(key: string): Promise<MutationResult<AnyRow> | null> {
-    const mutation = this.state.mutations[key];
-    if (mutation?.status !== "failed") return null;
-    this.store.dispatch(actions.mutationRetried(key));
-    return this.send<AnyRow>(mutation);
+  retry(key: string): Promise<MutationResult<AnyRow> | null> {
+    return this.writes.retry(key);
+  }
+
+  /** Writes that met no server are sent again; without a page, the token for it is asked for first. */
+  private async resend(): Promise<void> {
+    if (!this.writes.waits) return;
+    if (this.state.user !== null && this.state.csrf === "" && this.platform.token.get() === null) {
+      const who = await (this.options.whoAmI ?? askBackend)(this).catch(() => null);
+      if (who) this.setSession(who.user, who.csrf);
+    }
+    await this.writes.resend();
   }
 
   /** Gives a failed write up; what it showed goes. */
   discard(key: string): void {
     this.store.dispatch(actions.mutationDropped(key));
-  }
-
-  private retryUnreached(): void {
-    for (const mutation of Object.values(this.state.mutations)) {
-      if (mutation.status === "failed" && mutation.problem?.status === 0) void this.retry(mutation.key);
-    }
   }
 
   // --- the connection's events ---------------------------------------------------------------------------------
@@ -344,8 +428,10 @@ export class Client {
     this.listening = true;
     const hurry = () => this.connection.hurry();
     globalThis.addEventListener?.("online", hurry);
+    globalThis.addEventListener?.("pagehide", () => void this.cache?.flush());
     globalThis.document?.addEventListener?.("visibilitychange", () => {
       if (globalThis.document.visibilityState === "visible") hurry();
+      else void this.cache?.flush(); // on phones the last that is heard of a page
     });
   }
 
@@ -354,21 +440,32 @@ export class Client {
     return {
       onStatus: (status, attempts) => {
         dispatch(actions.connectionChanged({ status, attempts }));
-        if (status === "live") this.retryUnreached();
+        if (status === "live") void this.resend();
       },
-      onWelcome: ({ epoch, position }) => dispatch(actions.connectionChanged({ epoch, position })),
+      onWelcome: ({ epoch, position, user }) => {
+        if (this.isKnown && user !== (this.state.user?.id ?? null)) {
+          this.connection.stop(); // not the person whose page this is: signed in or out in another tab
+          void this.sessionEnded();
+        } else dispatch(actions.connectionChanged({ epoch, position }));
+      },
       onSnap: (facts) => dispatch(actions.snapReceived(facts)),
       onResumed: (facts) => dispatch(actions.resumed(facts)),
       onTx: (facts) => dispatch(actions.txReceived(facts)),
       onPosition: (facts) => dispatch(actions.positionReached(facts)),
-      onWindow: (facts) => dispatch(actions.windowChanged(facts)),
+      onWindow: (facts) => dispatch(actions.windowReceived(facts)),
       onError: (facts) => dispatch(actions.documentFailed(facts)),
+      onPresence: (facts) => dispatch(actions.presenceTold(facts)),
+      onSaid: (facts) => {
+        dispatch(actions.said(facts));
+        setTimeout(() => dispatch(actions.saidPassed({ url: facts.url, now_ms: Date.now() })), SAID_MS);
+      },
+      onRoomError: (facts) => dispatch(actions.roomFailed(facts)),
       onSessionEnded: () => void this.sessionEnded(),
       held: (url) => {
         const document = this.state.documents[url];
-        return document
-          ? { epoch: document.epoch, position: document.position, rows: document.ids.length }
-          : null;
+        if (!document) return null;
+        const { epoch, position, mixed, ids } = document;
+        return { epoch, position: mixed ? -1 : position, rows: ids.length };
       },
     };
   }
@@ -380,15 +477,12 @@ export class Client {
   }
 
   close(): void {
+    void this.cache?.flush();
     for (const timer of this.lingering.values()) clearTimeout(timer);
     this.lingering.clear();
     this.connection.stop();
+    this.tabs?.tabs.close();
   }
-}
-
-function problemFrom(error: unknown): Problem {
-  if (error instanceof ApiError) return error.problem;
-  return problemOf(0, "failed", error instanceof Error ? error.message : String(error));
 }
 
 export function createClient(options: ClientOptions = {}): Client {

@@ -1,45 +1,20 @@
-/* The websocket to /live: keeps one connection, says what is wanted, resumes after a drop, and hands on what arrives.
+/* The websocket to /live: keeps one connection, comes back after a drop, and hands what arrives to the books of
+ * subscriptions and rooms, which say what is wanted of it.
  *
- * It knows the protocol (docs/reference/live-protocol.md) and nothing of the store: `events` are its only way out.
- * Wanted URLs outlive connections; subscription ids belong to one connection. */
+ * It knows the protocol (docs/reference/live-protocol.md) and nothing of the store: `events` are its only way out. */
 
 import { type BackoffOptions, backoffMs } from "./backoff";
-import type { Operation } from "./documents";
-import { formatPosition } from "./position";
-import type { ConnectionStatus, LiveDocument, Problem } from "./types";
+import { CLOSE_PROTOCOL, CLOSE_SESSION, CLOSE_TIMEOUT, type Frame, PROTOCOL, readFrame } from "./frames";
+import { type RoomEvents, Rooms } from "./rooms";
+import { type SubscriptionEvents, Subscriptions } from "./subscriptions";
+import type { ConnectionStatus } from "./types";
 
-export interface Held {
-  epoch: string;
-  position: number;
-  rows: number;
-}
-
-export interface ConnectionEvents {
+export interface ConnectionEvents extends SubscriptionEvents, RoomEvents {
   onStatus(status: ConnectionStatus, attempts: number): void;
   onWelcome(facts: { epoch: string; position: number; user: string | null }): void;
-  onSnap(facts: {
-    url: string;
-    document: LiveDocument;
-    epoch: string;
-    position: number;
-    order: string;
-    end: boolean;
-    detail: boolean;
-  }): void;
-  onResumed(facts: { url: string; epoch: string; order: string; end: boolean; detail: boolean }): void;
-  onTx(facts: {
-    epoch: string;
-    position: number;
-    operations: Record<string, Operation[]>;
-    followed: string[];
-  }): void;
   onPosition(facts: { position: number; followed: string[] }): void;
-  onWindow(facts: { url: string; end: boolean }): void;
-  onError(facts: { url: string; problem: Problem }): void;
   /** Signed out, expired, revoked: ask who we are before returning. */
   onSessionEnded(): void;
-  /** What the store holds of a URL; null: nothing. */
-  held(url: string): Held | null;
 }
 
 export interface SocketLike {
@@ -50,6 +25,8 @@ export interface SocketLike {
   onmessage: ((event: { data: unknown }) => void) | null;
   onclose: ((event: { code: number }) => void) | null;
   onerror: ((event: never) => void) | null;
+  /** Ids of this side begin behind it: several tabs share one socket, see tabs.ts. */
+  idBase?: number;
 }
 
 export interface ConnectionOptions {
@@ -60,46 +37,16 @@ export interface ConnectionOptions {
   backoff?: BackoffOptions;
 }
 
-interface Frame {
-  t?: string;
-  sub?: number;
-  position?: number;
-  epoch?: string;
-  user?: string | null;
-  heartbeat_ms?: number;
-  order?: string;
-  end?: boolean;
-  detail?: boolean;
-  document?: LiveDocument;
-  ops?: ({ sub: number } & Operation)[];
-  status?: number;
-  code?: string;
-  message?: string;
-  reason?: string;
-  retry_ms?: number;
-}
-
-interface Subscription {
-  id: number;
-  url: string;
-  /** Answered with snap or resumed: positions of the socket hold for it. */
-  follows: boolean;
-  growing: ((end: boolean) => void)[];
-}
-
-const CLOSE_PROTOCOL = 4400;
-const CLOSE_SESSION = 4401;
-const CLOSE_TIMEOUT = 4408;
 const OPEN = 1;
 
 export class LiveConnection {
+  readonly subscriptions: Subscriptions;
+  readonly rooms: Rooms;
+  welcomed = false;
+  epoch = "";
   private readonly options: ConnectionOptions;
-  private readonly wanted = new Set<string>();
-  private readonly byUrl = new Map<string, Subscription>();
-  private readonly byId = new Map<number, Subscription>();
   private socket: SocketLike | null = null;
-  private welcomed = false;
-  private epoch = "";
+  private closing = false;
   private lastId = 0;
   private attempts = 0;
   private retryMs: number | null = null;
@@ -111,6 +58,12 @@ export class LiveConnection {
 
   constructor(options: ConnectionOptions) {
     this.options = options;
+    this.subscriptions = new Subscriptions(this, options.events, options.backoff);
+    this.rooms = new Rooms(this, options.events, options.backoff);
+  }
+
+  get isStarted(): boolean {
+    return !this.stopped;
   }
 
   start(): void {
@@ -140,46 +93,23 @@ export class LiveConnection {
     this.open();
   }
 
-  want(url: string): void {
-    this.wanted.add(url);
-    if (this.welcomed && !this.byUrl.has(url)) this.subscribe(url);
+  /** A fresh bearer token of the same user. */
+  auth(token: string): void {
+    if (this.welcomed) this.send({ t: "auth", token });
   }
 
-  unwant(url: string): void {
-    this.wanted.delete(url);
-    const subscription = this.byUrl.get(url);
-    if (!subscription) return;
-    this.forget(subscription);
-    this.send({ t: "unsub", sub: subscription.id });
+  nextId(): number {
+    return ++this.lastId;
   }
 
-  follows(url: string): boolean {
-    return this.byUrl.get(url)?.follows === true;
-  }
-
-  /** Grows the window; resolves once the rows are in, rejects when the connection ends first. */
-  more(url: string, limit: number): Promise<boolean> {
-    const subscription = this.byUrl.get(url);
-    if (!subscription?.follows) return Promise.reject(new Error("not followed"));
-    return new Promise((resolve, reject) => {
-      subscription.growing.push((end) =>
-        this.byUrl.get(url) === subscription ? resolve(end) : reject(new Error("closed")),
-      );
-      this.send({ t: "more", sub: subscription.id, limit });
-    });
-  }
-
-  ping(): void {
-    this.send({ t: "ping" });
-  }
-
-  private send(frame: Record<string, unknown>): void {
-    if (this.socket?.readyState === OPEN) this.socket.send(JSON.stringify(frame));
+  send(frame: Record<string, unknown>): void {
+    if (this.socket?.readyState === OPEN && !this.closing) this.socket.send(JSON.stringify(frame));
   }
 
   private open(): void {
     this.options.events.onStatus("connecting", this.attempts);
     this.retryMs = null;
+    this.closing = false;
     const make = this.options.socket ?? ((url: string) => new WebSocket(url) as unknown as SocketLike);
     let socket: SocketLike;
     try {
@@ -191,11 +121,11 @@ export class LiveConnection {
     this.socket = socket;
     socket.onopen = () => {
       const token = this.options.token();
-      this.send({ t: "hello", protocol: 1, ...(token ? { token } : {}) });
+      this.send({ t: "hello", protocol: PROTOCOL, ...(token ? { token } : {}) });
       this.beat();
     };
     socket.onmessage = (event) => {
-      if (this.socket === socket && typeof event.data === "string") this.receive(event.data);
+      if (this.socket === socket) this.receive(event.data);
     };
     socket.onclose = (event) => {
       if (this.socket === socket) this.closed(event.code);
@@ -214,10 +144,8 @@ export class LiveConnection {
   private lose(): void {
     this.welcomed = false;
     clearTimeout(this.heartTimer);
-    const lost = [...this.byUrl.values()];
-    this.byUrl.clear();
-    this.byId.clear();
-    for (const subscription of lost) for (const settle of subscription.growing) settle(false);
+    this.subscriptions.lose();
+    this.rooms.lose();
   }
 
   private closed(code: number): void {
@@ -249,130 +177,54 @@ export class LiveConnection {
         this.retryLater();
         return;
       }
+      // Only who stays is met without a pause next time: a peer that greets and drops is not hammered.
+      if (this.welcomed) this.attempts = 0;
       this.heard = false;
-      this.ping();
+      this.send({ t: "ping" });
       this.heartTimer = setTimeout(tick, this.heartbeatMs);
     };
     this.heartTimer = setTimeout(tick, this.heartbeatMs);
   }
 
-  private subscribe(url: string): void {
-    const subscription: Subscription = { id: ++this.lastId, url, follows: false, growing: [] };
-    this.byUrl.set(url, subscription);
-    this.byId.set(subscription.id, subscription);
-    const held = this.options.events.held(url);
-    const resume = held && held.position >= 0 && held.epoch !== "";
-    const from = resume ? { from: formatPosition(held.epoch, held.position), limit: held.rows } : {};
-    this.send({ t: "sub", id: subscription.id, url, ...from });
-  }
-
-  private forget(subscription: Subscription): void {
-    this.byUrl.delete(subscription.url);
-    this.byId.delete(subscription.id);
-    for (const settle of subscription.growing) settle(false);
-  }
-
-  private followed(): string[] {
-    return [...this.byUrl.values()]
-      .filter((subscription) => subscription.follows)
-      .map((subscription) => subscription.url);
-  }
-
-  private receive(text: string): void {
+  private receive(data: unknown): void {
+    if (this.closing) return; // a bye was the last word
     this.heard = true;
-    let frame: Frame;
-    try {
-      frame = JSON.parse(text) as Frame;
-    } catch {
+    const frame = typeof data === "string" ? readFrame(data) : "malformed";
+    if (frame === "unknown") return; // a later protocol's
+    if (frame === "malformed") {
       this.drop(CLOSE_PROTOCOL);
       this.retryLater();
-      return;
-    }
-    const subscription = frame.sub === undefined ? undefined : this.byId.get(frame.sub);
-    if (subscription) this.receiveFor(subscription, frame);
-    else this.receiveForAll(frame);
+    } else if (frame.t === "welcome") this.receiveWelcome(frame);
+    else if (this.welcomed) this.receiveWelcomed(frame);
   }
 
-  private receiveForAll(frame: Frame): void {
+  private receiveWelcome(frame: Frame & { t: "welcome" }): void {
     const { events } = this.options;
-    switch (frame.t) {
-      case "welcome":
-        this.welcomed = true;
-        this.attempts = 0;
-        this.epoch = frame.epoch ?? "";
-        this.heartbeatMs = frame.heartbeat_ms ?? this.heartbeatMs;
-        this.beat();
-        events.onWelcome({ epoch: this.epoch, position: frame.position ?? 0, user: frame.user ?? null });
-        events.onStatus("live", 0);
-        for (const url of this.wanted) if (!this.byUrl.has(url)) this.subscribe(url);
-        break;
-      case "tx":
-        this.receiveTx(frame);
-        break;
-      case "pong":
-        if (frame.position !== undefined)
-          events.onPosition({ position: frame.position, followed: this.followed() });
-        break;
-      case "bye":
-        this.retryMs = frame.retry_ms ?? null;
-        break;
-    }
+    const { epoch, position } = frame;
+    const again = this.welcomed; // the answer to `auth`
+    if (!again) this.lastId = this.socket?.idBase ?? 0;
+    this.welcomed = true;
+    this.epoch = epoch;
+    this.heartbeatMs = frame.heartbeat_ms ?? this.heartbeatMs;
+    this.beat();
+    events.onWelcome({ epoch, position, user: frame.user ?? null });
+    if (again || !this.welcomed) return; // !welcomed: the one who listens has ended it
+    events.onStatus("live", 0);
+    this.subscriptions.begin();
+    this.rooms.begin();
   }
 
-  private receiveFor(subscription: Subscription, frame: Frame): void {
-    const { events } = this.options;
-    const { url } = subscription;
-    const facts = {
-      url,
-      epoch: this.epoch,
-      order: frame.order ?? "",
-      end: frame.end === true,
-      detail: frame.detail === true,
-    };
-    switch (frame.t) {
-      case "snap":
-        subscription.follows = true;
-        events.onSnap({ ...facts, document: frame.document ?? null, position: frame.position ?? 0 });
-        break;
-      case "resumed":
-        subscription.follows = true;
-        events.onResumed(facts);
-        break;
-      case "window":
-        events.onWindow({ url, end: facts.end });
-        subscription.growing.shift()?.(facts.end);
-        break;
-      case "error": {
-        this.forget(subscription);
-        if (frame.status === 503) {
-          setTimeout(() => this.wanted.has(url) && this.want(url), backoffMs(2, this.options.backoff));
-          break;
-        }
-        this.wanted.delete(url);
-        const message = frame.message ?? "";
-        const code = frame.code ?? "error";
-        events.onError({
-          url,
-          problem: { status: frame.status ?? 500, code, title: message, detail: message, errors: [] },
-        });
-        break;
-      }
-    }
-  }
-
-  private receiveTx(frame: Frame): void {
-    const operations: Record<string, Operation[]> = {};
-    for (const { sub, ...operation } of frame.ops ?? []) {
-      const url = this.byId.get(sub)?.url;
-      if (url === undefined) continue;
-      let list = operations[url];
-      if (!list) {
-        list = [];
-        operations[url] = list;
-      }
-      list.push(operation as Operation);
-    }
-    const position = frame.position ?? 0;
-    this.options.events.onTx({ epoch: this.epoch, position, operations, followed: this.followed() });
+  private receiveWelcomed(frame: Frame): void {
+    if (frame.t === "tx") this.subscriptions.receiveTx(frame);
+    else if (frame.t === "pong")
+      this.options.events.onPosition({ position: frame.position, followed: this.subscriptions.followed() });
+    else if (frame.t === "bye") {
+      this.closing = true;
+      this.retryMs = frame.retry_ms ?? null;
+    } else if ("room" in frame && frame.room !== undefined)
+      this.rooms.receive(frame as Frame & { room: number });
+    else if ("sub" in frame && frame.sub !== undefined)
+      this.subscriptions.receive(frame as Frame & { sub: number });
+    else if (frame.t === "error" && frame.code === "other_user") this.restart(); // greet as that one
   }
 }

@@ -1,9 +1,12 @@
 /* Documents: what the store holds of one live URL, and the pure steps by which it changes.
  *
- * A document's rows are a prefix of the backend's result, in its order, without a hole: `ids` is that order, `rows`
- * the rows by id. Steps return the same object when nothing changed, so that nothing renders for nothing. */
+ * A document's rows are the first `limit` of the backend's result, in its order, without a hole: `ids` is that order,
+ * `rows` the rows by id. A computed endpoint has no rows, its JSON is `value`. Steps return the same object when
+ * nothing changed, so that nothing renders for nothing. */
 
+import type { Operation, WindowFacts } from "./frames";
 import { compareRows, type OrderField, parseOrder, placeOf } from "./order";
+import { mergePatch } from "./patch";
 import { parsePosition } from "./position";
 import type { AnyRow, ListDocument, LiveDocument, LiveStatus, Problem } from "./types";
 import { orderOf } from "./url";
@@ -11,10 +14,14 @@ import { orderOf } from "./url";
 export interface DocumentState {
   url: string;
   detail: boolean;
+  /** What a computed endpoint answers; undefined: this is not one, or nothing was ever read. */
+  value: unknown;
   rows: Record<string, AnyRow>;
   ids: string[];
   /** As the backend told it; null until it has: rows then stand as they came. */
   order: string | null;
+  /** How many rows the window may hold; null until the backend has told. */
+  limit: number | null;
   total: number | null;
   /** The URL of the next page behind what was first loaded, for paging without a socket. */
   next: string | null;
@@ -24,58 +31,63 @@ export interface DocumentState {
   epoch: string;
   /** -1: nothing was ever read. */
   position: number;
+  /** Pages of other positions were merged in: shown, but nothing to continue from. */
+  mixed: boolean;
   status: LiveStatus;
   problem: Problem | null;
-}
-
-export type Operation =
-  | { op: "put"; id: string; row: AnyRow }
-  | { op: "del"; id: string }
-  | { op: "total"; total: number | null }
-  | { op: "include"; field: string; id: string; row: AnyRow };
-
-export interface WindowFacts {
-  order: string;
-  end: boolean;
-  detail: boolean;
 }
 
 export function emptyDocument(url: string): DocumentState {
   return {
     url,
     detail: false,
+    value: undefined,
     rows: {},
     ids: [],
     order: null,
+    limit: null,
     total: null,
     next: null,
     end: null,
     included: {},
     epoch: "",
     position: -1,
+    mixed: false,
     status: "loading",
     problem: null,
   };
 }
 
-export function isList(document: LiveDocument): document is ListDocument {
-  return document !== null && Array.isArray((document as ListDocument).rows);
+export function isList(document: unknown): document is ListDocument {
+  return typeof document === "object" && document !== null && Array.isArray((document as ListDocument).rows);
 }
 
-/** What GET answered, or what a snap carries: replaces what was held. */
+function isRow(document: unknown): document is AnyRow {
+  return typeof document === "object" && document !== null && typeof (document as AnyRow).id === "string";
+}
+
+/** What GET answered, or what a snap carries: replaces what was held. Without `computed`, a document that is neither
+ * a list nor a row is taken for a computed one. */
 export function loadDocument(
   url: string,
   document: LiveDocument,
   positionText: string | null | undefined,
   status: LiveStatus,
+  computed = document !== null && !isList(document) && !isRow(document),
 ): DocumentState {
-  const position = parsePosition(isList(document) ? (document.position ?? positionText) : positionText);
   const state = emptyDocument(url);
+  const position = parsePosition(
+    isList(document) && !computed ? (document.position ?? positionText) : positionText,
+  );
   state.status = status;
   state.epoch = position?.epoch ?? "";
   state.position = position?.number ?? -1;
-  if (isList(document)) {
+  if (computed) {
+    state.value = document;
+    state.end = true;
+  } else if (isList(document)) {
     for (const row of document.rows) {
+      if (!isRow(row)) continue;
       if (!(row.id in state.rows)) state.ids.push(row.id);
       state.rows[row.id] = row;
     }
@@ -87,7 +99,7 @@ export function loadDocument(
   } else {
     state.detail = true;
     state.end = true;
-    if (document !== null) {
+    if (isRow(document)) {
       state.ids = [document.id];
       state.rows = { [document.id]: document };
     }
@@ -95,56 +107,141 @@ export function loadDocument(
   return state;
 }
 
-/** The backend has told the order: rows are put into it once, and stay in it from then on. */
+/** The backend has told the window: rows are put into its order once, and stay in it from then on. */
 export function withWindow(document: DocumentState, facts: WindowFacts): DocumentState {
   const order = parseOrder(facts.order);
   const ids = [...document.ids].sort((a, b) =>
     compareRows(order, document.rows[a] ?? {}, document.rows[b] ?? {}),
   );
-  return { ...document, ids, order: facts.order, end: facts.end, detail: facts.detail };
+  return { ...document, ids, order: facts.order, limit: facts.limit, end: facts.end, detail: facts.detail };
 }
 
-function withPut(document: DocumentState, order: OrderField[], row: AnyRow): DocumentState {
-  const held = document.rows[row.id];
-  const rows = { ...document.rows, [row.id]: row };
-  if (held && compareRows(order, held, row) === 0) return { ...document, rows };
-  const ids = document.ids.filter((id) => id !== row.id);
-  ids.splice(placeOf(order, ids, document.rows, row), 0, row.id);
-  return { ...document, rows, ids };
+export interface SnapFacts extends WindowFacts {
+  document: LiveDocument;
+  epoch: string;
+  position: number;
 }
 
-function withoutRow(document: DocumentState, id: string): DocumentState {
-  if (!(id in document.rows)) return document;
-  const { [id]: _gone, ...rows } = document.rows;
-  return { ...document, rows, ids: document.ids.filter((held) => held !== id) };
+export function snapDocument(url: string, facts: SnapFacts): DocumentState {
+  const loaded = loadDocument(url, facts.document, null, "live", facts.computed);
+  const placed = withWindow({ ...loaded, epoch: facts.epoch, position: facts.position }, facts);
+  return withinLimit(placed);
 }
 
-function applyOperation(document: DocumentState, order: OrderField[], operation: Operation): DocumentState {
-  switch (operation.op) {
-    case "put":
-      return withPut(document, order, operation.row);
-    case "del":
-      return withoutRow(document, operation.id);
-    case "total":
-      return document.total === operation.total ? document : { ...document, total: operation.total };
-    case "include": {
-      const rows = { ...document.included[operation.field], [operation.id]: operation.row };
-      return { ...document, included: { ...document.included, [operation.field]: rows } };
-    }
-    default:
-      return document; // a later protocol's operation
+/** One frame's changes on their way: rows and ids are copied once, however many operations come. */
+class Draft {
+  state: DocumentState;
+  /** Rows have left: what they alone included goes too. */
+  left = false;
+  private order: OrderField[];
+  private copied = false;
+
+  constructor(document: DocumentState) {
+    this.state = document;
+    this.order = parseOrder(document.order ?? "");
+  }
+
+  set(change: Partial<DocumentState>): void {
+    this.state = { ...this.state, ...change };
+  }
+
+  private copy(): void {
+    if (!this.copied) this.set({ rows: { ...this.state.rows }, ids: [...this.state.ids] });
+    this.copied = true;
+  }
+
+  put(row: AnyRow): void {
+    this.copy();
+    const { rows, ids } = this.state;
+    const held = rows[row.id];
+    rows[row.id] = row;
+    if (held && compareRows(this.order, held, row) === 0) return;
+    if (held) ids.splice(ids.indexOf(row.id), 1);
+    ids.splice(placeOf(this.order, ids, rows, row), 0, row.id);
+  }
+
+  del(id: string): void {
+    if (!(id in this.state.rows)) return;
+    this.copy();
+    this.left = true;
+    delete this.state.rows[id];
+    this.state.ids.splice(this.state.ids.indexOf(id), 1);
+  }
+
+  include(field: string, id: string, row: AnyRow): void {
+    const rows = { ...this.state.included[field], [id]: row };
+    this.set({ included: { ...this.state.included, [field]: rows } });
+  }
+
+  load(facts: SnapFacts): void {
+    this.state = snapDocument(this.state.url, facts);
+    this.order = parseOrder(facts.order);
+    this.copied = false;
+  }
+
+  private change<K extends "total" | "end">(name: K, value: DocumentState[K]): void {
+    if (this.state[name] !== value) this.set({ [name]: value });
+  }
+
+  apply(operation: Operation, position: number): void {
+    if (operation.op === "put") this.put(operation.row);
+    else if (operation.op === "del") this.del(operation.id);
+    else if (operation.op === "total") this.change("total", operation.total);
+    else if (operation.op === "end") this.change("end", operation.end);
+    else if (operation.op === "include") this.include(operation.field, operation.id, operation.row);
+    else if (operation.op === "patch") this.set({ value: mergePatch(this.state.value, operation.patch) });
+    else this.load({ ...operation, epoch: this.state.epoch, position });
   }
 }
 
-/** All operations of one step. */
-export function applyOperations(document: DocumentState, operations: readonly Operation[]): DocumentState {
-  const order = parseOrder(document.order ?? "");
-  return operations.reduce((state, operation) => applyOperation(state, order, operation), document);
+/** Lets go of what stands behind the window. */
+function withinLimit(document: DocumentState): DocumentState {
+  const { ids, limit } = document;
+  if (limit === null || ids.length <= limit) return document;
+  const rows = { ...document.rows };
+  for (const id of ids.slice(limit)) delete rows[id];
+  return withoutOrphans({ ...document, rows, ids: ids.slice(0, limit) });
+}
+
+/** Included rows that no row names any more are gone with the rows that named them. */
+function withoutOrphans(document: DocumentState): DocumentState {
+  const rows = Object.values(document.rows);
+  const included: DocumentState["included"] = {};
+  for (const [field, held] of Object.entries(document.included)) {
+    const named = new Set(rows.map((row) => row[field]));
+    included[field] = Object.fromEntries(Object.entries(held).filter(([id]) => named.has(id)));
+  }
+  return { ...document, included };
+}
+
+/** All operations of one frame. What is older than what is held is passed over: positions only grow. */
+export function applyOperations(
+  document: DocumentState,
+  operations: readonly Operation[],
+  position: number,
+): DocumentState {
+  if (position < document.position) return document;
+  const draft = new Draft(document);
+  for (const operation of operations) draft.apply(operation, position);
+  const left = draft.left ? withoutOrphans(draft.state) : draft.state;
+  const state = withinLimit(left);
+  return state.position === position ? state : { ...state, position };
+}
+
+/** The subscription goes on from what is held. */
+export function resumeDocument(
+  document: DocumentState,
+  facts: WindowFacts & { epoch: string; position: number; operations: readonly Operation[] },
+): DocumentState {
+  const placed = withWindow({ ...document, epoch: facts.epoch }, facts);
+  const state = applyOperations(placed, facts.operations, facts.position);
+  return { ...state, status: "live", problem: null };
 }
 
 /** The next page, read by REST: its rows join behind; a row that is held already keeps the newer of the two. */
 export function mergePage(document: DocumentState, page: ListDocument): DocumentState {
   const pagePosition = parsePosition(page.position);
+  const isSame = pagePosition?.epoch === document.epoch && pagePosition.number === document.position;
   const pageIsNewer = pagePosition?.epoch === document.epoch && pagePosition.number > document.position;
   const rows = { ...document.rows };
   const ids = [...document.ids];
@@ -161,5 +258,7 @@ export function mergePage(document: DocumentState, page: ListDocument): Document
   for (const [field, more] of Object.entries(page.included ?? {}))
     included[field] = { ...included[field], ...more };
   const next = page.next ?? null;
-  return { ...document, rows, ids, included, next, end: next === null };
+  const mixed = document.mixed || !isSame;
+  // Longer than the window was; the backend tells the new one when the socket is back.
+  return { ...document, rows, ids, included, next, end: next === null, limit: null, mixed };
 }

@@ -5,10 +5,9 @@ export {
   Client,
   type ClientOptions,
   createClient,
-  type MutateOptions,
-  type MutationResult,
   type Session,
 } from "./client";
+export type { Present } from "./frames";
 export { newId } from "./id";
 export {
   detectPlatform,
@@ -20,19 +19,27 @@ export {
 } from "./platform";
 export { formatPosition, type Position, parsePosition } from "./position";
 export {
+  type ComputedResult,
   type LiveResult,
   type Mutate,
   PageProvider,
+  type RoomResult,
   useClient,
+  useComputed,
   useConnection,
   useLive,
   useMutation,
   usePageData,
   usePageParams,
   usePageValue,
+  useRoom,
   useUser,
+  useWrites,
 } from "./react";
+export type { JoinOptions, Said } from "./rooms";
+export { browserStorage, type CacheStorage, type Kept, MemoryStorage } from "./storage";
 export type { LiveState, PageState, RootState, TimsStore } from "./store";
+export { browserTabs, type TabsPlatform } from "./tabs";
 export type {
   AnyRow,
   ConnectionState,
@@ -50,3 +57,4 @@ export type {
   User,
 } from "./types";
 export { canonicalUrl } from "./url";
+export type { MutateOptions, MutationResult } from "./writes";

@@ -2,7 +2,10 @@
 
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
 import { Provider, useSelector } from "react-redux";
-import type { Client, MutateOptions, MutationResult } from "./client";
+import type { Client } from "./client";
+import type { DocumentState } from "./documents";
+import type { Present } from "./frames";
+import { EMPTY_ROOM, type JoinOptions, type RoomState, type Said } from "./rooms";
 import type { PageState, RootState } from "./store";
 import type {
   AnyRow,
@@ -16,6 +19,7 @@ import type {
 } from "./types";
 import { canonicalUrl } from "./url";
 import { viewDocument } from "./view";
+import type { MutateOptions, MutationResult } from "./writes";
 
 const ClientContext = createContext<Client | null>(null);
 
@@ -50,13 +54,19 @@ export interface LiveResult<T extends Row> {
   pending: Record<string, Mutation>;
 }
 
+/** The document of a URL, followed while the component is there. */
+function useDocument(key: string | null): DocumentState | undefined {
+  const client = useClient();
+  useEffect(() => (key === null ? undefined : client.follow(key)), [client, key]);
+  return useSelector((root: RootState) => (key === null ? undefined : root.tims.documents[key]));
+}
+
 /** The live rows of a list or detail URL. null: nothing is followed (a parameter is not known yet). */
 export function useLive<T extends Row = AnyRow>(url: string | null): LiveResult<T> {
   const client = useClient();
   const key = url === null ? null : canonicalUrl(url);
-  const document = useSelector((root: RootState) => (key === null ? undefined : root.tims.documents[key]));
+  const document = useDocument(key);
   const mutations = useSelector((root: RootState) => root.tims.mutations);
-  useEffect(() => (key === null ? undefined : client.follow(key)), [client, key]);
   const loadMore = useCallback(
     () => (key === null ? Promise.resolve() : client.loadMore(key)),
     [client, key],
@@ -67,6 +77,52 @@ export function useLive<T extends Row = AnyRow>(url: string | null): LiveResult<
     const { status: state, problem, total, hasMore: next, included, pending } = view;
     return { rows, row: rows[0] ?? null, state, problem, total, next, loadMore, included, pending };
   }, [document, mutations, loadMore]);
+}
+
+export interface ComputedResult<T> {
+  /** What GET answers; null: not known yet. */
+  value: T | null;
+  state: LiveStatus;
+  problem: Problem | null;
+}
+
+/** The live JSON of a computed endpoint. null: nothing is followed. */
+export function useComputed<T>(url: string | null): ComputedResult<T> {
+  const document = useDocument(url === null ? null : canonicalUrl(url));
+  return useMemo(() => {
+    const { value, status: state, problem } = document ?? { value: null, status: "loading", problem: null };
+    return { value: (value ?? null) as T | null, state, problem };
+  }, [document]);
+}
+
+export interface RoomResult {
+  /** joining: not answered yet, or the connection is away · live · error: refused or gone, see `problem`. */
+  status: RoomState["status"];
+  /** Who is present, oneself too; empty when there are too many to be named. */
+  users: Present[];
+  count: number;
+  /** What others have said in the last seconds: of one user and kind the newest. */
+  said: Said[];
+  problem: Problem | null;
+  /** To the others, as often as one likes: of one kind the newest counts, the same again is sent every two seconds. */
+  publish: (kind: string, data: unknown) => void;
+}
+
+/** Presence and passing messages at a detail's URL. null: no room is joined. */
+export function useRoom(url: string | null, options: JoinOptions = {}): RoomResult {
+  const client = useClient();
+  const key = url === null ? null : canonicalUrl(url);
+  const text = JSON.stringify(options); // the same options are the same, though made anew at every render
+  useEffect(
+    () => (key === null ? undefined : client.join(key, JSON.parse(text) as JoinOptions)),
+    [client, key, text],
+  );
+  const room = useSelector((root: RootState) => (key === null ? undefined : root.tims.rooms[key]));
+  const publish = useCallback(
+    (kind: string, data: unknown) => key !== null && client.publish(key, kind, data),
+    [client, key],
+  );
+  return useMemo(() => ({ ...(room ?? EMPTY_ROOM), publish }), [room, publish]);
 }
 
 export interface Mutate<B extends object, T> {
@@ -110,6 +166,12 @@ export function useMutation<T = AnyRow, B extends object = Record<string, unknow
     () => Object.assign(call.bind(null), { sending: sending > 0, problem, reset }),
     [call, sending, problem, reset],
   );
+}
+
+/** All writes that are on their way or have failed, the oldest first: also those that no list on the screen shows. */
+export function useWrites(): Mutation[] {
+  const mutations = useSelector((root: RootState) => root.tims.mutations);
+  return useMemo(() => Object.values(mutations).filter(({ kind }) => kind !== "call"), [mutations]);
 }
 
 export function useUser(): User | null {

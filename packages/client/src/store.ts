@@ -1,18 +1,21 @@
 /* The global store: live documents by URL, writes on their way, who is signed in, the page's data, the connection.
  * A Redux Toolkit store, so that the usual tools show every step; one tx of the backend is one action. */
 
-import { configureStore, createSlice, type PayloadAction } from "@reduxjs/toolkit";
+import { configureStore, createSlice, current, isDraft, type PayloadAction } from "@reduxjs/toolkit";
+import { problemOf } from "./api";
 import {
   applyOperations,
   type DocumentState,
   emptyDocument,
   loadDocument,
   mergePage,
-  type Operation,
-  type WindowFacts,
-  withWindow,
+  resumeDocument,
+  type SnapFacts,
+  snapDocument,
 } from "./documents";
+import type { Operation, WindowFacts } from "./frames";
 import { parsePosition } from "./position";
+import { EMPTY_ROOM, type RoomEvents, type RoomState, withoutOld, withPresence, withSaid } from "./rooms";
 import type {
   AnyRow,
   ConnectionState,
@@ -36,6 +39,7 @@ export interface PageState {
 export interface LiveState {
   documents: Record<string, DocumentState>;
   mutations: Record<string, Mutation>;
+  rooms: Record<string, RoomState>;
   user: User | null;
   csrf: string;
   page: PageState | null;
@@ -47,13 +51,19 @@ export const IDLE_CONNECTION: ConnectionState = { status: "idle", epoch: "", pos
 const initialState: LiveState = {
   documents: {},
   mutations: {},
+  rooms: {},
   user: null,
   csrf: "",
   page: null,
   connection: IDLE_CONNECTION,
 };
 
-/** Documents that a page brings. One that is held at a later position already is kept. */
+/** Plain objects out of immer's hands: the steps of documents copy what they change themselves. */
+function plain<T extends object>(value: T): T {
+  return isDraft(value) ? (current(value as never) as T) : value;
+}
+
+/** Documents that a page brings. One that the socket follows, or that is held at a later position, is kept. */
 function takePage(state: LiveState, page: PageData): void {
   state.page = {
     path: page.path,
@@ -68,13 +78,9 @@ function takePage(state: LiveState, page: PageData): void {
   for (const [rawUrl, document] of Object.entries(page.live ?? {})) {
     const url = canonicalUrl(rawUrl);
     const held = state.documents[url];
+    if (held?.status === "live") continue;
     if (held && held.epoch === position?.epoch && held.position >= position.number) continue;
-    state.documents[url] = loadDocument(
-      url,
-      document,
-      page.position,
-      held?.status === "live" ? "live" : "stale",
-    );
+    state.documents[url] = loadDocument(url, document, page.position, "stale");
   }
 }
 
@@ -116,10 +122,32 @@ const slice = createSlice({
       if (state.user?.id !== action.payload.user?.id) {
         state.documents = {};
         state.mutations = {};
+        state.rooms = {};
         state.page = null;
       }
       state.user = action.payload.user;
       if (action.payload.csrf !== undefined) state.csrf = action.payload.csrf;
+    },
+    /** What the cache has kept: shown until the socket goes on from it. What is held and newer stays. */
+    restored(
+      state,
+      action: PayloadAction<{ user?: User | null; documents: DocumentState[]; mutations: Mutation[] }>,
+    ) {
+      const { user, documents, mutations } = action.payload;
+      if (user !== undefined) state.user = user;
+      for (const document of documents) {
+        const held = state.documents[document.url];
+        const isNewer = held?.epoch === document.epoch && held.position < document.position;
+        if (held && held.position >= 0 && (held.status === "live" || !isNewer)) continue;
+        state.documents[document.url] = { ...document, status: "stale", problem: null };
+      }
+      for (const mutation of mutations) {
+        if (mutation.key in state.mutations) continue;
+        // Nobody waits for its answer any more: it is sent again, under its key.
+        const problem = problemOf(0, "unreachable", "It was on its way when the app was closed.");
+        state.mutations[mutation.key] =
+          mutation.status === "sending" ? { ...mutation, status: "failed", problem } : mutation;
+      }
     },
     csrfChanged(state, action: PayloadAction<string>) {
       state.csrf = action.payload;
@@ -129,6 +157,7 @@ const slice = createSlice({
       if (action.payload.status && action.payload.status !== "live") {
         for (const document of Object.values(state.documents))
           if (document.status === "live") document.status = "stale";
+        for (const room of Object.values(state.rooms)) if (room.status === "live") room.status = "joining";
       }
     },
     documentWanted(state, action: PayloadAction<string>) {
@@ -158,45 +187,72 @@ const slice = createSlice({
       document.status = "error";
       document.problem = action.payload.problem;
     },
-    snapReceived(
+    snapReceived(state, action: PayloadAction<{ url: string } & SnapFacts>) {
+      state.documents[action.payload.url] = snapDocument(action.payload.url, action.payload);
+    },
+    resumed(
       state,
       action: PayloadAction<
-        { url: string; document: LiveDocument; epoch: string; position: number } & WindowFacts
+        { url: string; epoch: string; position: number; operations: Operation[] } & WindowFacts
       >,
     ) {
-      const { url, document, epoch, position, order, end, detail } = action.payload;
-      const loaded = loadDocument(url, document, null, "live");
-      const placed = withWindow({ ...loaded, epoch, position }, { order, end, detail });
-      state.documents[url] = placed;
-    },
-    resumed(state, action: PayloadAction<{ url: string; epoch: string } & WindowFacts>) {
-      const { url, order, end, detail } = action.payload;
-      const document = state.documents[url];
-      if (!document) return;
-      state.documents[url] = {
-        ...withWindow(document, { order, end, detail }),
-        status: "live",
-        problem: null,
-      };
+      const document = state.documents[action.payload.url];
+      if (document) state.documents[action.payload.url] = resumeDocument(plain(document), action.payload);
     },
     txReceived(state, action: PayloadAction<TxPayload>) {
       const { position, operations, followed } = action.payload;
       for (const [url, list] of Object.entries(operations)) {
         const document = state.documents[url];
-        if (document) state.documents[url] = applyOperations(document, list);
+        if (document) state.documents[url] = applyOperations(plain(document), list, position);
       }
       advance(state, position, followed);
     },
     positionReached(state, action: PayloadAction<{ position: number; followed: string[] }>) {
       advance(state, action.payload.position, action.payload.followed);
     },
-    windowChanged(state, action: PayloadAction<{ url: string; end: boolean }>) {
-      const document = state.documents[action.payload.url];
-      if (document) document.end = action.payload.end;
+    windowReceived(
+      state,
+      action: PayloadAction<{
+        url: string;
+        position: number;
+        limit: number;
+        end: boolean;
+        operations: Operation[];
+      }>,
+    ) {
+      const { url, position, limit, end, operations } = action.payload;
+      const document = state.documents[url];
+      if (document)
+        state.documents[url] = applyOperations({ ...plain(document), limit, end }, operations, position);
     },
     pageMerged(state, action: PayloadAction<{ url: string; page: ListDocument }>) {
       const document = state.documents[action.payload.url];
-      if (document) state.documents[action.payload.url] = mergePage(document, action.payload.page);
+      // Followed meanwhile: the socket's window is what counts.
+      if (document && document.status !== "live")
+        state.documents[action.payload.url] = mergePage(plain(document), action.payload.page);
+    },
+    roomJoined(state, action: PayloadAction<string>) {
+      if (state.rooms[action.payload]?.status !== "live") state.rooms[action.payload] = EMPTY_ROOM;
+    },
+    roomLeft(state, action: PayloadAction<string>) {
+      delete state.rooms[action.payload];
+    },
+    presenceTold(state, action: PayloadAction<Parameters<RoomEvents["onPresence"]>[0]>) {
+      const room = state.rooms[action.payload.url];
+      if (room) state.rooms[action.payload.url] = withPresence(plain(room), action.payload);
+    },
+    said(state, action: PayloadAction<Parameters<RoomEvents["onSaid"]>[0]>) {
+      const { url, items, at_ms } = action.payload;
+      const room = state.rooms[url];
+      if (room) state.rooms[url] = withSaid(plain(room), items, at_ms);
+    },
+    saidPassed(state, action: PayloadAction<{ url: string; now_ms: number }>) {
+      const room = state.rooms[action.payload.url];
+      if (room) state.rooms[action.payload.url] = withoutOld(plain(room), action.payload.now_ms);
+    },
+    roomFailed(state, action: PayloadAction<{ url: string; problem: Problem }>) {
+      const { url, problem } = action.payload;
+      if (state.rooms[url]) state.rooms[url] = { ...EMPTY_ROOM, status: "error", problem };
     },
     mutationStarted(state, action: PayloadAction<Mutation>) {
       state.mutations[action.payload.key] = action.payload;

@@ -24,8 +24,8 @@ export interface ListDocument {
   position?: string;
   included?: Record<string, Record<string, AnyRow>>;
 }
-/** A list, a detail's row, or null for a detail that is not there. */
-export type LiveDocument = ListDocument | AnyRow | null;
+/** A list, a detail's row, null for a detail that is not there, or the JSON of a computed endpoint. */
+export type LiveDocument = ListDocument | AnyRow | Record<string, unknown> | null;
 
 /** What the backend hands to a rendered page, and what /page-data answers. */
 export interface PageData {

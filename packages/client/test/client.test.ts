@@ -10,6 +10,7 @@ let network: FakeNetwork;
 let client: Client;
 
 function start(options: Parameters<typeof createClient>[0] = {}) {
+  network.user = options.pageData?.user?.id ?? null;
   client = createClient({ fetch: network.fetch, socket: network.socket, random: () => 0.5, ...options });
   return client;
 }
@@ -31,7 +32,15 @@ function startLive(rows = [row("b", 2), row("a", 1)], end = true) {
   start();
   client.follow(URL);
   network.last.welcome();
-  network.last.receive({ t: "snap", sub: subOf(), position: 10, ...WINDOW, end, document: listOf(rows) });
+  network.last.receive({
+    t: "snap",
+    sub: subOf(),
+    view: 7,
+    position: 10,
+    ...WINDOW,
+    end,
+    document: listOf(rows),
+  });
 }
 
 describe("following a URL", () => {
@@ -53,8 +62,8 @@ describe("following a URL", () => {
     client.follow(URL);
     network.last.welcome(12);
     expect(network.last.of("sub")[0]).toEqual({ t: "sub", id: 1, url: URL, from: `${EPOCH}-10`, limit: 2 });
-    network.last.receive({ t: "resumed", sub: 1, position: 12, ...WINDOW });
-    network.last.receive({ t: "tx", position: 12, ops: [{ sub: 1, op: "put", id: "c", row: row("c", 3) }] });
+    const ops = [{ view: 7, op: "put", id: "c", row: row("c", 3) }];
+    network.last.receive({ t: "resumed", sub: 1, view: 7, position: 12, ...WINDOW, ops });
     expect(client.state.documents[URL]).toMatchObject({ status: "live", ids: ["c", "b", "a"], position: 12 });
     await vi.advanceTimersByTimeAsync(10_000);
     expect(network.requests).toEqual([]);
@@ -63,17 +72,18 @@ describe("following a URL", () => {
   test("dispatches once for a whole tx", () => {
     startLive();
     client.follow("/api/chats/");
-    network.last.receive({ t: "snap", sub: 2, position: 10, ...WINDOW, document: listOf([]) });
+    network.last.receive({ t: "snap", sub: 2, view: 8, position: 10, ...WINDOW, document: listOf([]) });
     let steps = 0;
     client.store.subscribe(() => steps++);
     network.last.receive({
       t: "tx",
       position: 11,
       ops: [
-        { sub: 1, op: "put", id: "c", row: row("c", 3) },
-        { sub: 2, op: "put", id: "k", row: row("k", 1) },
+        { view: 7, op: "put", id: "c", row: row("c", 3) },
+        { view: 8, op: "put", id: "k", row: row("k", 1) },
         { sub: 1, op: "del", id: "a" },
-        { sub: 99, op: "del", id: "a" },
+        { sub: 99, op: "del", id: "b" },
+        { view: 99, op: "del", id: "b" },
       ],
     });
     expect(steps).toBe(1);
@@ -97,7 +107,14 @@ describe("following a URL", () => {
     start();
     const leave = client.follow(URL);
     network.last.welcome();
-    network.last.receive({ t: "snap", sub: 1, position: 10, ...WINDOW, document: listOf([row("a", 1)]) });
+    network.last.receive({
+      t: "snap",
+      sub: 1,
+      view: 7,
+      position: 10,
+      ...WINDOW,
+      document: listOf([row("a", 1)]),
+    });
     leave();
     await vi.advanceTimersByTimeAsync(6_000);
     expect(network.last.of("unsub")).toEqual([{ t: "unsub", sub: 1 }]);
@@ -146,9 +163,9 @@ describe("after a drop", () => {
     await vi.advanceTimersByTimeAsync(2);
     expect(network.sockets).toHaveLength(2);
     network.last.welcome(25);
-    expect(network.last.of("sub")).toEqual([{ t: "sub", id: 2, url: URL, from: `${EPOCH}-20`, limit: 2 }]);
-    network.last.receive({ t: "resumed", sub: 2, position: 25, ...WINDOW });
-    network.last.receive({ t: "tx", position: 25, ops: [{ sub: 2, op: "del", id: "b" }] });
+    expect(network.last.of("sub")).toEqual([{ t: "sub", id: 1, url: URL, from: `${EPOCH}-20`, limit: 2 }]);
+    const ops = [{ sub: 1, op: "del", id: "b" }];
+    network.last.receive({ t: "resumed", sub: 1, view: 3, position: 25, ...WINDOW, ops });
     expect(client.state.documents[URL]).toMatchObject({ status: "live", ids: ["a"], position: 25 });
   });
 
@@ -161,6 +178,7 @@ describe("after a drop", () => {
     network.last.receive({
       t: "snap",
       sub: subOf(),
+      view: 1,
       position: 3,
       ...WINDOW,
       document: { rows: [row("z", 9)] },
@@ -232,6 +250,7 @@ describe("after a drop", () => {
     expect(client.state.user).toBeNull();
     expect(idsOf()).toEqual([]);
     expect(network.sockets).toHaveLength(2); // as nobody
+    network.user = null;
     network.last.welcome();
     network.last.cut(4401);
     await vi.advanceTimersByTimeAsync(1_000);
@@ -259,8 +278,15 @@ describe("older rows", () => {
     expect(view().hasMore).toBe(true);
     const done = client.loadMore(URL);
     expect(network.last.of("more")).toEqual([{ t: "more", sub: 1, limit: 52 }]);
-    network.last.receive({ t: "tx", position: 11, ops: [{ sub: 1, op: "put", id: "z", row: row("z", 0) }] });
-    network.last.receive({ t: "window", sub: 1, limit: 52, end: true });
+    network.last.receive({
+      t: "window",
+      sub: 1,
+      view: 9,
+      position: 11,
+      limit: 52,
+      end: true,
+      ops: [{ view: 9, op: "put", id: "z", row: row("z", 0) }],
+    });
     await done;
     expect(idsOf()).toEqual(["b", "a", "z"]);
     expect(view().hasMore).toBe(false);
@@ -285,7 +311,7 @@ describe("older rows", () => {
     void client.loadMore(URL);
     void client.loadMore(URL);
     expect(network.last.of("more")).toHaveLength(1);
-    network.last.receive({ t: "window", sub: 1, limit: 51, end: true });
+    network.last.receive({ t: "window", sub: 1, view: 7, position: 10, limit: 51, end: true, ops: [] });
   });
 });
 
@@ -315,7 +341,7 @@ describe("a write", () => {
     expect(await done).toMatchObject({ ok: true, position: `${EPOCH}-11` });
     expect(view().pending[id]?.status).toBe("confirmed");
     expect(view().rows.map((shownRow) => shownRow.id)).toEqual([id, "b", "a"]);
-    network.last.receive({ t: "tx", position: 11, ops: [{ sub: 1, op: "put", id, row: row(id, 9) }] });
+    network.last.receive({ t: "tx", position: 11, ops: [{ view: 7, op: "put", id, row: row(id, 9) }] });
     expect(idsOf()).toEqual([id, "b", "a"]);
     expect(client.state.mutations).toEqual({});
   });
@@ -326,7 +352,7 @@ describe("a write", () => {
     const done = create(() => new Promise((resolve) => (answer = resolve)));
     const id = view().rows[0]?.id ?? "";
     await vi.advanceTimersByTimeAsync(0);
-    network.last.receive({ t: "tx", position: 11, ops: [{ sub: 1, op: "put", id, row: row(id, 9) }] });
+    network.last.receive({ t: "tx", position: 11, ops: [{ view: 7, op: "put", id, row: row(id, 9) }] });
     expect(view().rows.map((shownRow) => shownRow.id)).toEqual([id, "b", "a"]);
     expect(view().pending).toEqual({});
     answer(json(201, { id, n: 9 }, { "Tims-Position": `${EPOCH}-11` }));

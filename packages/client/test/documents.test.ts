@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { applyOperations, loadDocument, mergePage, type Operation, withWindow } from "../src/documents";
+import { applyOperations, loadDocument, mergePage, resumeDocument, withWindow } from "../src/documents";
+import type { Operation } from "../src/frames";
+import { mergePatch } from "../src/patch";
 import type { AnyRow, ListDocument } from "../src/types";
 
 const EPOCH = "00112233445566aa";
@@ -12,8 +14,9 @@ const list = (rows: AnyRow[], number = 10, next: string | null = null): ListDocu
   previous: null,
   position: `${EPOCH}-${number}`,
 });
-const live = (rows: AnyRow[]) =>
-  withWindow(loadDocument(URL, list(rows), null, "live"), { order: "-n,id", end: false, detail: false });
+const WINDOW = { order: "-n,id", limit: 50, end: false, detail: false, computed: false };
+const live = (rows: AnyRow[], limit = 50) =>
+  withWindow(loadDocument(URL, list(rows), null, "live"), { ...WINDOW, limit });
 
 describe("a document", () => {
   test("is read from what GET answers", () => {
@@ -57,7 +60,7 @@ describe("a document", () => {
       ["a", "c"],
     ],
   ])("%s", (_name, operations, expected) => {
-    const document = applyOperations(live([row("b", 20), row("a", 10)]), operations);
+    const document = applyOperations(live([row("b", 20), row("a", 10)]), operations, 11);
     expect(document.ids).toEqual(expected);
     expect(Object.keys(document.rows).sort()).toEqual([...expected].sort());
   });
@@ -65,23 +68,98 @@ describe("a document", () => {
   test("is the same object when nothing changed", () => {
     const document = live([row("a", 1)]);
     expect(
-      applyOperations(document, [
-        { op: "del", id: "z" },
-        { op: "total", total: 1 },
-      ]),
+      applyOperations(
+        document,
+        [
+          { op: "del", id: "z" },
+          { op: "total", total: 1 },
+          { op: "end", end: false },
+        ],
+        10,
+      ),
     ).toBe(document);
   });
   test("takes totals and included rows", () => {
-    const document = applyOperations(live([row("a", 1)]), [
+    const operations: Operation[] = [
       { op: "total", total: 7 },
       { op: "include", field: "sender", id: "u", row: row("u", 1) },
-    ]);
+    ];
+    const document = applyOperations(live([row("a", 1)]), operations, 11);
     expect(document.total).toBe(7);
     expect(document.included.sender?.u).toEqual(row("u", 1));
   });
-  test("passes over an operation of a later protocol", () => {
+  test("lets go of what stands behind its window, after the whole frame", () => {
+    const full = live([row("c", 3), row("b", 2)], 2);
+    const pushed = applyOperations(full, [{ op: "put", id: "d", row: row("d", 4) }], 11);
+    expect(pushed.ids).toEqual(["d", "c"]);
+    expect(Object.keys(pushed.rows).sort()).toEqual(["c", "d"]);
+    const refilled = applyOperations(
+      pushed,
+      [
+        { op: "put", id: "b", row: row("b", 2) },
+        { op: "del", id: "d" },
+      ],
+      12,
+    );
+    expect(refilled.ids).toEqual(["c", "b"]);
+  });
+  test("lets go of included rows with the last row that names them", () => {
+    const first = { ...live([row("b", 2, { sender: "u" }), row("a", 1, { sender: "v" })]) };
+    const held = { ...first, included: { sender: { u: row("u", 1), v: row("v", 1) } } };
+    const left = applyOperations(held, [{ op: "del", id: "b" }], 11);
+    expect(Object.keys(left.included.sender ?? {})).toEqual(["v"]);
+  });
+  test("does not go back: what is older than what is held changes nothing", () => {
     const document = live([row("a", 1)]);
-    expect(applyOperations(document, [{ op: "sparkle", id: "a" } as unknown as Operation])).toBe(document);
+    expect(applyOperations(document, [{ op: "del", id: "a" }], 9)).toBe(document);
+  });
+  test("starts again inside a step when it is loaded", () => {
+    const document = live([row("a", 1)]);
+    const load: Operation = { op: "load", ...WINDOW, limit: 1, document: list([row("y", 2), row("x", 1)]) };
+    const after = applyOperations(document, [load, { op: "put", id: "z", row: row("z", 3) }], 12);
+    expect(after).toMatchObject({ ids: ["z"], position: 12, epoch: EPOCH, limit: 1, status: "live" });
+  });
+  test("continues from what is held: ops first, then the window", () => {
+    const held = loadDocument(URL, list([row("b", 2), row("a", 1)]), null, "stale");
+    const operations: Operation[] = [{ op: "put", id: "c", row: row("c", 3) }];
+    const after = resumeDocument(held, { ...WINDOW, limit: 2, epoch: EPOCH, position: 15, operations });
+    expect(after).toMatchObject({ ids: ["c", "b"], position: 15, status: "live", limit: 2 });
+  });
+});
+
+describe("a computed document", () => {
+  const load = (value: Record<string, unknown>) =>
+    loadDocument("/api/unread/", value, `${EPOCH}-10`, "stale");
+
+  test("is what GET answers, and neither a list nor a row", () => {
+    expect(load({ total: 3 })).toMatchObject({ value: { total: 3 }, ids: [], detail: false, position: 10 });
+    expect(loadDocument(URL, list([]), null, "stale").value).toBeUndefined();
+    expect(loadDocument("/api/chats/1/", row("1", 1), null, "stale").value).toBeUndefined();
+  });
+  test("changes by a merge patch", () => {
+    const document = load({ counts: { a: 1, b: 2 }, total: 3 });
+    const patch = { counts: { a: null, c: 5 }, total: 7 };
+    expect(applyOperations(document, [{ op: "patch", patch }], 11).value).toEqual({
+      counts: { b: 2, c: 5 },
+      total: 7,
+    });
+  });
+  test.each([
+    [{ a: "b" }, { a: "c" }, { a: "c" }],
+    [{ a: "b" }, { b: "c" }, { a: "b", b: "c" }],
+    [{ a: "b" }, { a: null }, {}],
+    [{ a: ["b"] }, { a: "c" }, { a: "c" }],
+    [{ a: { b: "c" } }, { a: { b: "d", c: null } }, { a: { b: "d" } }],
+    [["a", "b"], ["c"], ["c"]],
+    [{ a: "foo" }, null, null],
+    [{ e: null }, { a: 1 }, { e: null, a: 1 }],
+    [[1, 2], { a: "b", c: null }, { a: "b" }],
+    [{}, { a: { bb: { ccc: null } } }, { a: { bb: {} } }],
+    [{}, JSON.parse('{"__proto__":{"x":1}}'), JSON.parse('{"__proto__":{"x":1}}')],
+  ])("%j patched with %j is %j", (target, patch, expected) => {
+    const before = JSON.stringify(target);
+    expect(JSON.stringify(mergePatch(target, patch))).toBe(JSON.stringify(expected));
+    expect(JSON.stringify(target)).toBe(before);
   });
 });
 
@@ -91,6 +169,11 @@ describe("the next page", () => {
     const merged = mergePage(document, list([row("c", 3), row("b", 2), row("a", 1)], 10));
     expect(merged.ids).toEqual(["d", "c", "b", "a"]);
     expect(merged).toMatchObject({ next: null, end: true });
+  });
+  test("is nothing to continue from when it was read at another position", () => {
+    const document = live([row("c", 3)]);
+    expect(mergePage(document, list([row("b", 2)], 10)).mixed).toBe(false);
+    expect(mergePage(document, list([row("b", 2)], 11)).mixed).toBe(true);
   });
   test("does not put an older copy over a row that the stream has changed", () => {
     const document = { ...live([row("c", 3, { text: "new" })]), position: 20 };

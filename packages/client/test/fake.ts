@@ -13,10 +13,10 @@ export class FakeSocket implements SocketLike {
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: ((event: { code: number }) => void) | null = null;
   onerror: (() => void) | null = null;
-  readonly url: string;
-  constructor(url: string) {
-    this.url = url;
-  }
+  constructor(
+    readonly url: string,
+    readonly network: FakeNetwork,
+  ) {}
   send(text: string): void {
     this.sent.push(JSON.parse(text) as Record<string, unknown>);
   }
@@ -25,6 +25,7 @@ export class FakeSocket implements SocketLike {
     this.readyState = 3;
   }
   open(): void {
+    if (this.readyState === 1) return;
     this.readyState = 1;
     this.onopen?.();
   }
@@ -33,7 +34,14 @@ export class FakeSocket implements SocketLike {
   }
   welcome(position = 10, epoch = EPOCH): void {
     this.open();
-    this.receive({ t: "welcome", protocol: 1, epoch, position, user: null, heartbeat_ms: 15000 });
+    this.receive({
+      t: "welcome",
+      protocol: 2,
+      epoch,
+      position,
+      user: this.network.user,
+      heartbeat_ms: 15000,
+    });
   }
   cut(code = 1006): void {
     this.readyState = 3;
@@ -47,12 +55,14 @@ export class FakeSocket implements SocketLike {
 
 export class FakeNetwork {
   sockets: FakeSocket[] = [];
+  /** Whom the cookie names. */
+  user: string | null = null;
   requests: { method: string; url: string; body: unknown; headers: Record<string, string> }[] = [];
   answer: (method: string, url: string, body: unknown) => Response | Promise<Response> = () => {
     throw new TypeError("offline");
   };
   socket = (url: string): FakeSocket => {
-    const socket = new FakeSocket(url);
+    const socket = new FakeSocket(url, this);
     this.sockets.push(socket);
     return socket;
   };

@@ -5,7 +5,16 @@ import { hydrateRoot } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Client, createClient } from "../src/client";
-import { PageProvider, useLive, useMutation, usePageParams, useUser } from "../src/react";
+import {
+  PageProvider,
+  useComputed,
+  useLive,
+  useMutation,
+  usePageParams,
+  useRoom,
+  useUser,
+  useWrites,
+} from "../src/react";
 import { EPOCH, FakeNetwork, json, listOf, page, row } from "./fake";
 
 const WINDOW = { order: "-n,id", limit: 50, end: true, detail: false };
@@ -55,6 +64,7 @@ const items = () => screen.getAllByRole("listitem").map((item) => item.textConte
 beforeEach(() => {
   vi.useFakeTimers();
   network = new FakeNetwork();
+  network.user = "u1";
 });
 afterEach(() => {
   client.close();
@@ -77,8 +87,8 @@ test("renders on the server, hydrates without a call or a warning, and goes on l
   expect(network.sockets).toHaveLength(1);
   await act(async () => {
     network.last.welcome(11);
-    network.last.receive({ t: "resumed", sub: 1, position: 11, ...WINDOW });
-    network.last.receive({ t: "tx", position: 11, ops: [{ sub: 1, op: "put", id: "c", row: row("c", 3) }] });
+    network.last.receive({ t: "resumed", sub: 1, view: 7, position: 10, ...WINDOW, ops: [] });
+    network.last.receive({ t: "tx", position: 11, ops: [{ view: 7, op: "put", id: "c", row: row("c", 3) }] });
   });
   expect(network.last.of("sub")).toEqual([
     { t: "sub", id: 1, url: "/api/messages/?chat=1", from: `${EPOCH}-10`, limit: 2 },
@@ -96,4 +106,38 @@ test("shows what is being sent at once, and the problem when it is refused", asy
   expect(items()).toEqual(["hello", "b", "a"]);
   expect(screen.getAllByRole("listitem")[0]?.dataset.pending).toBe("failed");
   expect(screen.getByRole("status").textContent).toBe("Not today.");
+});
+
+function Bar() {
+  const unread = useComputed<{ total: number }>("/api/unread/");
+  const room = useRoom("/api/chats/1/", { state: { at: "bar" } }); // made anew at every render
+  const writes = useWrites();
+  return (
+    <p>
+      {unread.value?.total ?? "?"} unread, {room.count} here, {writes.length} writes
+      {room.said.map(({ user, kind }) => ` ${user} ${kind}`)}
+    </p>
+  );
+}
+
+test("renders a computed endpoint from the page's data and lets it live on, beside a room", async () => {
+  const pageData = page({ "/api/unread/": { total: 3 } });
+  client = createClient({ pageData, fetch: network.fetch, socket: network.socket });
+  const bar = (
+    <PageProvider client={client}>
+      <Bar />
+    </PageProvider>
+  );
+  expect(renderToString(bar)).toContain("<p>3<!-- --> unread");
+  const { container } = render(bar);
+  await act(async () => {
+    network.last.welcome(11);
+    const patch = { view: 1, op: "patch", patch: { total: 4 } };
+    network.last.receive({ t: "resumed", sub: 1, view: 1, position: 11, ops: [patch] });
+    network.last.receive({ t: "presence", room: 2, count: 2, users: [{ id: "u1" }, { id: "u2" }] });
+    network.last.receive({ t: "said", room: 2, items: [{ user: "u2", kind: "typing", data: true }] });
+  });
+  expect(container.textContent).toBe("4 unread, 2 here, 0 writes u2 typing");
+  expect(network.last.of("sub")).toEqual([{ t: "sub", id: 1, url: "/api/unread/", from: `${EPOCH}-10` }]);
+  expect(network.last.of("join")).toHaveLength(1);
 });

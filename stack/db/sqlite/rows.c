@@ -26,6 +26,7 @@ tims_status sqlite__query(tims_db_session *base, tims_db_rows *base_rows, tims_s
         tims_status status = sqlite__pool_take(session->pool, &connection, err);
         if (status != TIMS_OK)
             return status;
+        sqlite__connection_settle(connection); /* a statement by itself reads what is there now */
     }
     sqlite__statement *statement;
     tims_status status = sqlite__statement_get(connection, sql, &statement, err);

@@ -32,40 +32,46 @@ void sqlite__session_end(tims_db_session *base)
  * connection meanwhile is read in it. One statement thus does what BEGIN, a first read (BEGIN alone takes no
  * snapshot) and COMMIT would do for less, and tells whether anything was committed since the last
  * time. */
-static int anchor(sqlite__connection *connection, sqlite__statement *statement)
+static tims_status anchor(sqlite__connection *connection, uint64_t version, tims_error *err)
 {
+    sqlite__statement *statement;
+    tims_status status = sqlite__statement_get(connection, TIMS_STR("PRAGMA data_version"), &statement, err);
+    if (status != TIMS_OK)
+        return status;
     int code = sqlite3_step(statement->handle);
-    if (code != SQLITE_ROW)
-        return code;
-    int64_t version = sqlite3_column_int64(statement->handle, 0);
-    if (version != connection->data_version)
+    if (code != SQLITE_ROW) {
+        status = sqlite__fault(connection, code, NULL, err);
+        sqlite__statement_release(connection, statement);
+        return status;
+    }
+    int64_t data_version = sqlite3_column_int64(statement->handle, 0);
+    if (data_version != connection->data_version)
         connection->memo = 0;
-    connection->data_version = version;
-    return SQLITE_OK;
+    connection->data_version = data_version;
+    connection->anchor = statement;
+    connection->anchor_version = version;
+    return TIMS_OK;
 }
 
+/* The version is read before the snapshot is taken: a commit between the two is in the snapshot and counted
+ * again, which costs the next reader a new one. */
 tims_status sqlite__snapshot(tims_db_session *base, tims_error *err)
 {
     sqlite__session *session = (sqlite__session *)base;
     sqlite__connection *connection;
-    sqlite__statement *statement;
     tims_status status = sqlite__pool_take(session->pool, &connection, err);
     if (status != TIMS_OK)
         return status;
-    status = sqlite__statement_get(connection, TIMS_STR("PRAGMA data_version"), &statement, err);
-    if (status == TIMS_OK) {
-        int code = anchor(connection, statement);
-        if (code != SQLITE_OK) {
-            status = sqlite__fault(connection, code, NULL, err);
-            sqlite__statement_release(connection, statement);
-        }
+    uint64_t version = atomic_load(&session->store->writer.version);
+    if (connection->anchor == NULL || connection->anchor_version != version) {
+        sqlite__connection_settle(connection);
+        status = anchor(connection, version, err);
     }
     if (status != TIMS_OK) {
         sqlite__pool_give(session->pool, connection);
         return status;
     }
     session->snapshot = connection;
-    session->anchor = statement;
     return TIMS_OK;
 }
 
@@ -75,9 +81,7 @@ void sqlite__snapshot_end(tims_db_session *base)
     sqlite__connection *connection = session->snapshot;
     sqlite__rows_cut(session, connection, TIMS_OK);
     session->snapshot = NULL;
-    sqlite__statement_release(connection, session->anchor);
-    TIMS_ASSERT(sqlite3_txn_state(connection->handle, NULL) == SQLITE_TXN_NONE);
-    sqlite__pool_give(session->pool, connection);
+    sqlite__pool_give_anchored(session->pool, connection);
 }
 
 int64_t *sqlite__snapshot_memo(tims_db_session *base)

@@ -51,11 +51,16 @@ typedef struct sqlite__connection {
     uint32_t statement_count;
     int wal_frames;             /* after its last commit */
     int64_t data_version, memo; /* of its last snapshot; what was noted about that state, 0: nothing */
+    sqlite__statement
+        *anchor;             /* keeps its snapshot, of a session or until the tick ends; NULL: it has none */
+    uint64_t anchor_version; /* the writer's `version` when that was taken */
 } sqlite__connection;
 
 tims_status sqlite__connection_open(const char *path, bool writes, sqlite__connection **ret_connection,
                                     tims_error *err);
 void sqlite__connection_close(sqlite__connection **connection);
+/* Gives up the snapshot it keeps, if it keeps one. */
+void sqlite__connection_settle(sqlite__connection *connection);
 /* Runs a constant statement without parameters and rows; the SQLite result code. */
 int sqlite__connection_do(sqlite__connection *connection, tims_str sql);
 
@@ -91,12 +96,13 @@ typedef struct sqlite__pool {
     uint32_t idle_count, open_count;
     sqlite__reader_wait *first_wait, *last_wait;
     sqlite__connection *watcher; /* for tims_db_foreign_version: its data_version is relative to itself */
+    int64_t watched_version;
     /* under the writer's mutex */
     sqlite__turn *wake_first, *wake_last;
     struct sqlite__pool *post_next; /* gathered to be posted to once the mutex is released */
     bool posted;
     /* on the loop's thread */
-    bool linger_armed;
+    bool linger_armed, settle_armed;
 } sqlite__pool;
 
 sqlite__pool *sqlite__pool_of(sqlite__store *store, tims_loop *loop);
@@ -104,6 +110,8 @@ void sqlite__pool_free(sqlite__pool *pool);
 /* Suspends when SQLITE_READERS_MAX are in use. */
 tims_status sqlite__pool_take(sqlite__pool *pool, sqlite__connection **ret_connection, tims_error *err);
 void sqlite__pool_give(sqlite__pool *pool, sqlite__connection *connection);
+/* The same for one that keeps a snapshot: whoever reads until the loop's tick ends may have it. */
+void sqlite__pool_give_anchored(sqlite__pool *pool, sqlite__connection *connection);
 tims_status sqlite__pool_version(sqlite__pool *pool, int64_t *ret_version, tims_error *err);
 
 /* --- writer.c, writer_thread.c ----------------------------------------------------------------------- */
@@ -161,6 +169,7 @@ typedef struct sqlite__writer {
     uint32_t group_count, group_max;
     int64_t busy_timeout_ms, begin_timeout_ms;
     int checkpoint_frames, next_checkpoint_frames; /* the WAL's length that is worth a checkpoint; now */
+    _Atomic uint64_t version;                      /* another with each commit, before anybody hears of it */
     sqlite__connection *connection;
     sqlite__watcher *watchers;
 } sqlite__writer;
@@ -202,7 +211,6 @@ typedef struct sqlite__session {
     sqlite__store *store;
     sqlite__pool *pool;
     sqlite__connection *snapshot;
-    sqlite__statement *anchor; /* keeps the snapshot */
     sqlite__turn turn;
     bool schema;
     int64_t held_since_us;

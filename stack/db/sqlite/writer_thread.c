@@ -128,6 +128,7 @@ static void end_group(sqlite__writer *writer)
         return;
     outcome how = { .status = TIMS_OK };
     end_transaction(writer, alone, &how);
+    atomic_fetch_add(&writer->version, 1);
     if (group == NULL)
         return;
     if (how.status != TIMS_OK)

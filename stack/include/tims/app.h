@@ -15,6 +15,7 @@ typedef struct tims_app {
     const char *doc;
     const tims_model *const *models;
     const tims_resource *resources;
+    const tims_computed *computed;
     const tims_route *endpoints;
     const tims_page_route *pages;
     const tims_websocket_route *websockets;

@@ -27,7 +27,11 @@ extern const tims_route tims_auth_routes[]; /* /api/auth/… ; ends with a row w
 
 typedef struct tims_auth_options {
     int64_t session_idle_s, session_max_s; /* 14 days, 90 days */
-    int64_t login_failures_max;            /* per account and per address in 15 minutes: 10 */
+    int64_t login_failures_max;   /* in 15 minutes, per address, and per account from one address: 10 */
+    int64_t account_failures_max; /* in 15 minutes, per account from all addresses it does not know: 100 */
+    int64_t registrations_max;    /* new accounts per address and hour: 10 */
+    int64_t sessions_max;         /* of a user; as many device tokens; the longest unused give way: 50 */
+    int64_t sweep_ms;             /* between two sweeps of ended sessions: a quarter of an hour */
     tims_password_cost password_cost;
     bool secure_cookies; /* __Host- prefix and Secure; when the site is https */
     bool open_registration;
@@ -51,6 +55,9 @@ tims_status tims_auth_by_token(tims_request *rq, tims_auth *auth, tims_str token
 tims_opt_id tims_auth_session_of(tims_request *rq);
 /* For scopes without a client (commands, tasks): what tims_user_create needs; nobody is signed in by it. */
 void tims_auth_attach(tims_request *rq, tims_auth *auth);
+/* From the server's loop_start, on one loop: sweeps ended sessions now and then, until that loop stops. */
+void tims_auth_start(tims_auth *auth, tims_loop *loop);
+tims_auth *tims_auth_of(const tims_request *rq); /* NULL: none is attached */
 /* From the server's loop_stop, after the loop's last request: gives back what the loop remembers. */
 void tims_auth_loop_stop(tims_auth *auth, tims_loop *loop);
 /* The feed tells that a session or user row changed: forget what is cached of it. Any loop. */

@@ -63,9 +63,16 @@ tims_db_value tims_db_null(void);
  * session, blocking, no fiber. */
 tims_db_session *tims_db_session_new(tims_db *db, tims_loop *loop, tims_arena *arena);
 
+/* A place for the room above; NULL at first. */
+void **tims_db_session_slot(tims_db_session *session);
+
 /* Several reads that must agree: from here to end_snapshot all reads see one state. Nested calls count. */
 tims_status tims_db_begin_snapshot(tims_db_session *session, tims_error *err);
 void tims_db_end_snapshot(tims_db_session *session);
+/* For a session that is lent to somebody who may raise: how many snapshots are open, and back to that many,
+ * with all rows and transactions ended. Outside of transactions, without open rows. */
+uint32_t tims_db_mark(const tims_db_session *session);
+void tims_db_unwind(tims_db_session *session, uint32_t mark);
 /* A number noted about the state that the snapshot shows: 0 until somebody sets it, kept for later snapshots
  * as long as nobody commits. NULL outside of a snapshot and inside a transaction. The change log's position
  * lives here. */

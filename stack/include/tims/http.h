@@ -163,16 +163,19 @@ typedef struct tims_socket_options {
     size_t queue_bytes_max;   /* 0: 1 MiB; past it the socket is closed with 1013 */
     bool check_origin;        /* Origin must be the Host or one of the server's allowed origins */
     uint32_t ping_ms;         /* 0: 45 s; a peer that leaves a ping unanswered for as long is dropped */
+    bool compress;            /* permessage-deflate, when the client offers it; the bounds hold inflated */
 } tims_socket_options;
 /* Answers 101 and hands the connection over; the request (and its arena) ends when the handler returns. `ctx`
  * is the caller's own; free it in on_close. Raises: 400, 403, 426. */
 tims_answer tims_answer_websocket(tims_request *rq, const tims_socket_events *events, void *ctx,
                                   const tims_socket_options *options, tims_socket **ret_socket);
 void tims_socket_send(tims_socket *socket, tims_str text);
-/* A frame encoded once for many sockets. */
+/* A text encoded once for any number of sockets on any loop, and compressed at most once, when one of them
+ * takes it so. It never changes; one reference is yours. */
 typedef struct tims_frame tims_frame;
-tims_frame *tims_frame_new(tims_str text);     /* one reference is yours */
-tims_frame *tims_frame_ref(tims_frame *frame); /* thread-safe count */
+tims_frame *tims_frame_new(tims_str text);
+tims_frame *tims_frame_new_parts(const tims_str *parts, size_t count); /* one text of all, copied once */
+tims_frame *tims_frame_ref(tims_frame *frame);                         /* thread-safe count */
 void tims_frame_unref(tims_frame **frame);
 /* Takes its own reference; written at tick end */
 void tims_socket_send_frame(tims_socket *socket, tims_frame *frame);
@@ -228,10 +231,13 @@ typedef struct tims_server_options {
     void (*loop_stop)(tims_loop *loop, const void *data);
     tims_http1_limits limits;
     uint32_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms;
-    uint32_t connections_max;            /* per process; past it new ones get 503 and close */
-    size_t memory_bytes_max;             /* of one request's arena: 413 or 500 beyond */
-    tims_names cors_origins;             /* exact origins; "*" is refused together with credentials */
-    tims_names trusted_proxies;          /* addresses whose X-Forwarded-* count */
+    uint32_t connections_max;             /* per process; past it new ones get 503 and close */
+    uint32_t connections_per_address_max; /* the same for each IPv4 address or IPv6 /64, by the peer that is
+                                           * really connected, websockets included; 0: no such limit */
+    tims_names uncounted_peers; /* addresses without that limit, beside trusted proxies: this machine's own */
+    size_t memory_bytes_max;    /* of one request's arena: 413 or 500 beyond */
+    tims_names cors_origins;    /* exact origins; "*" is refused together with credentials */
+    tims_names trusted_proxies; /* addresses whose X-Forwarded-* count */
     tims_str certificate_path, key_path; /* TLS when set */
     /* Before SIGHUP re-executes: end child processes, close databases */
     void (*before_restart)(const void *data);

@@ -23,19 +23,20 @@ typedef struct tims_live_resolver {
     const void *data;
     tims_status (*resolve)(const void *data, tims_arena *arena, tims_str url, tims_caller caller,
                            tims_live_query *ret_query, tims_error *err);
-    /* Writes what GET of the URL answers, from the session's current snapshot. NULL: live writes rows and
-     * total itself. Errors: NOT_FOUND (a detail that is not there), the database's. */
+    /* Writes what GET of the URL answers, from the session's current snapshot. Errors: NOT_FOUND (a detail
+     * that is not there), the database's. */
     tims_status (*write)(const void *data, tims_db_session *db, tims_arena *arena, tims_str url,
                          tims_caller caller, int64_t position, tims_json_writer *writer, tims_error *err);
 } tims_live_resolver;
 
 typedef struct tims_live_options {
     tims_live_resolver resolver;
-    int64_t poll_ms;            /* for foreign writers; 0: 25 */
-    size_t subscriptions_max;   /* per socket; 0: 1,000 */
-    size_t queue_bytes_max;     /* per socket; 0: 8 MiB; past it the socket is closed, resumable */
-    int64_t log_keep_s;         /* the change log's retention; 0: 24 h */
-    int64_t resume_changes_max; /* a resume further back than this gets `reset`; 0: 10,000 */
+    int64_t poll_ms;             /* for foreign writers; 0: 25 */
+    size_t subscriptions_max;    /* per socket; 0: 1,000 */
+    size_t queue_bytes_max;      /* per socket; 0: 8 MiB; past it the socket is closed, resumable */
+    int64_t log_keep_s;          /* the change log's retention; 0: 24 h */
+    int64_t resume_changes_max;  /* a resume further back than this gets `reset`; 0: 10,000 */
+    size_t sockets_per_user_max; /* open sockets and event streams; 0: 100 */
     /* Told of every change before any client hears of it, on the feed's loop (auth's session cache, page
      * cache). */
     void (*on_change)(void *argument, const tims_model *model, tims_change_op op, tims_id id);
@@ -54,6 +55,8 @@ tims_answer tims_live_endpoint(tims_request *rq);
  * before the client leaves. */
 tims_answer tims_live_sse(tims_request *rq, tims_live *live, tims_str url);
 tims_str tims_live_epoch(const tims_live *live);
+/* What the room counts, as lines for Prometheus. From any thread. */
+void tims_live_metrics(tims_live *live, tims_buf *out);
 
 /* --- plain websockets and groups -------------------------------------------------------------- */
 

@@ -30,11 +30,13 @@ typedef struct tims_rule {
     const tims_model *model;  /* MEMBERS: the member model; LIKE: the parent model */
     const char *thing, *user; /* MEMBERS: the member model's columns */
     const struct tims_rule *const *parts; /* ANY, ALL; NULL-terminated */
+    const char *file;                     /* where it is written; NULL: unknown */
+    int line;
 } tims_rule;
 
 /* Checks that `member` exists in `type` and gives its name. */
 #define TIMS_MEMBER_NAME(type, member) ((void)sizeof(((type *)0)->member), #member)
-#define TIMS_RULE_(...) (&(const tims_rule){ __VA_ARGS__ })
+#define TIMS_RULE_(...) (&(const tims_rule){ .file = __FILE__, .line = __LINE__, __VA_ARGS__ })
 #define TIMS_PUBLIC TIMS_RULE_(.kind = TIMS_RULE_PUBLIC)
 #define TIMS_SIGNED_IN TIMS_RULE_(.kind = TIMS_RULE_SIGNED_IN)
 #define TIMS_STAFF TIMS_RULE_(.kind = TIMS_RULE_STAFF)
@@ -234,6 +236,9 @@ tims_status tims_model_find(tims_db_session *db, tims_arena *arena, const tims_q
                             tims_error *err);
 /* The value of a member as it is bound; strings are borrowed. */
 tims_db_value tims_model_value(const tims_field *field, const void *row);
+/* The text under which a value stands in topics: ids and text as they are, numbers in decimal; data == NULL:
+ * null. */
+tims_str tims_key_text(tims_arena *arena, const tims_db_value *value);
 /* Copies the current result row's columns `first…` (in descriptor order) into a struct. */
 void tims_model_read_row(const tims_model *model, const tims_db_rows *rows, int first, tims_arena *arena,
                          void *ret_row);
@@ -242,6 +247,47 @@ void tims_model_read_row(const tims_model *model, const tims_db_rows *rows, int 
 tims_status tims_rule_allows(tims_db_session *db, tims_arena *arena, const tims_rule *rule,
                              const tims_model *model, const void *row, tims_caller caller, tims_error *err);
 
+/* --- audiences: rules in memory ---------------------------------------------------------------- */
+
+/* What one caller may read of one model: the rule with everything that the caller decides folded away, and
+ * the ids it needs, read once. It holds until a dependency of the rule changes. */
+typedef struct tims_audience tims_audience;
+/* Reads the ids in one snapshot, the session's own if it has one. Past `ids_max` ids in any set the audience
+ * is `wide`: it holds none, and only tims_rule_allows can decide. Errors: the database's. Suspends. */
+TIMS_MUST_USE tims_status tims_audience_load(tims_db_session *db, const tims_model *model, tims_caller caller,
+                                             size_t ids_max, tims_audience **ret_audience, tims_error *err);
+void tims_audience_free(tims_audience **audience);
+bool tims_audience_is_wide(const tims_audience *audience);
+/* Whether the caller may read this row: what tims_rule_allows says, without asking the database. Not for wide
+ * ones. */
+bool tims_audience_allows(const tims_audience *audience, const void *row);
+/* Where the rows that the caller may read are found: calls for key columns and ids in them (maybe for one
+ * more than once) so that each such row has one of them. `text` is the id's 36 characters, for the call.
+ * False, and no call: there is no such list, any row of the model may be meant (a class of callers reads all,
+ * or wide). */
+bool tims_audience_topics(const tims_audience *audience,
+                          void (*function)(void *argument, const tims_field *field, tims_str text),
+                          void *argument);
+size_t tims_audience_bytes(const tims_audience *audience); /* what it keeps in memory, for budgets */
+
+/* Rows of `model` that can change what a caller may read of another model: those with the caller in `user`
+ * (NULL: any row), when they come, go, or change in `user` or `thing` (NULL: none). */
+typedef struct tims_dependency {
+    const tims_model *model;
+    const tims_field *thing, *user; /* key columns of `model`, so the change log tells what they were */
+} tims_dependency;
+enum { TIMS_DEPENDENCIES_MAX = 16 }; /* a read rule with more ends the start */
+/* The dependencies of the model's read rule, whoever the caller is. */
+size_t tims_audience_dependencies(const tims_model *model, tims_dependency ret_items[TIMS_DEPENDENCIES_MAX]);
+
+/* Whether the read rule says the same of all rows that the query's conditions let through: it is known from
+ * the caller alone, or the columns it hangs on are fixed by equality (?chat=… where the rule is like the
+ * chat's). All callers who pass such a gate see the same rows. */
+bool tims_query_has_gate(const tims_query *query);
+/* Asks the gate for the query's caller: one small statement, or none. Only for queries that have one. */
+TIMS_MUST_USE tims_status tims_query_gate(tims_db_session *db, tims_arena *arena, const tims_query *query,
+                                          bool *ret_open, tims_error *err);
+
 /* --- for applications: on `rq`, raising ------------------------------------------------------- */
 
 /* The scope's session, made at first use on the database given by tims_request_set_db. */
@@ -249,6 +295,8 @@ tims_db_session *tims_session_db(tims_request *rq);
 tims_caller tims_caller_of(tims_request *rq); /* set by auth; anonymous otherwise */
 void tims_request_set_caller(tims_request *rq, tims_caller caller);
 void tims_request_set_db(tims_request *rq, tims_db *db);
+/* Instead of a database: somebody else's session, whose snapshot this request reads in. */
+void tims_request_set_session(tims_request *rq, tims_db_session *session);
 
 /* Writes begin the request's transaction at the first of them; it commits before the answer is sent. Call
  * tims_begin first where what you read decides what you write. tims_commit ends it early. Suspend. Raise:
@@ -281,6 +329,35 @@ tims_db_rows *tims_sql_query(tims_request *rq, tims_str sql, const tims_db_value
 int64_t tims_sql_run(tims_request *rq, tims_str sql, const tims_db_value *values, size_t count);
 /* One row as the API shows it. */
 tims_answer tims_answer_row(tims_request *rq, int status, const tims_model *model, const void *row);
+
+/* --- reads as topics: on what an answer depends ------------------------------------------------- */
+
+/* Rows of a model: those whose key column has this text (as tims_key_text writes it), the one with this
+ * primary key, or with `field` NULL all of them. */
+typedef struct tims_topic {
+    const tims_model *model;
+    const tims_field *field;
+    tims_str text;
+} tims_topic;
+enum { TIMS_TOPICS_MAX = 1000 }; /* with more, all of a model's become one */
+
+/* A recorder. While it is set, everything that is read by models on the request or its session notes its
+ * topics: as long as no row changes that has, had or gets one of them, reading again gives the same. Rules
+ * applied for the caller note what they depend on. Writing then raises 500, and so do raw SQL (see
+ * tims_reads_model) and models that are .not_live, whose changes nobody could tell. */
+typedef struct tims_reads tims_reads;
+tims_reads *tims_reads_new(void);
+void tims_reads_free(tims_reads **reads);
+/* From here to tims_reads_end or the end of the request; one at a time. What was noted before stays. */
+void tims_reads_begin(tims_request *rq, tims_reads *reads);
+void tims_reads_end(tims_request *rq);
+const tims_topic *tims_reads_topics(const tims_reads *reads, size_t *ret_count); /* each once; borrowed */
+/* Whether the answer may differ between callers of one class: it was asked who calls, or a rule was applied
+ * that needs to know. */
+bool tims_reads_asked_caller(const tims_reads *reads);
+/* For handlers that use raw SQL where reads are recorded: it reads this model, any row of it. Name all of
+ * them first. Otherwise does nothing. */
+void tims_reads_model(tims_request *rq, const tims_model *model);
 
 /* --- changes: what the feed tells ------------------------------------------------------------- */
 

@@ -98,15 +98,20 @@ typedef enum tims_ws_opcode {
     TIMS_WS_PING = 9,
     TIMS_WS_PONG = 10
 } tims_ws_opcode;
-/* on_ping and on_pong may be NULL. Callbacks must not free the reader or feed it; slices are valid during the
- * call. */
+/* on_ping, on_pong and inflate may be NULL. Callbacks must not free the reader or feed it; slices are valid
+ * during the call. */
 typedef struct tims_ws_events {
     void (*on_message)(void *ctx, tims_ws_opcode opcode, tims_str payload); /* whole; text is checked UTF-8 */
     void (*on_ping)(void *ctx, tims_str payload);
     void (*on_pong)(void *ctx, tims_str payload);
     void (*on_close)(void *ctx, int code, tims_str reason); /* 1005: no code given */
+    /* Compression was negotiated (RFC 7692, no context kept between messages): inflates a whole message to at
+     * most `bytes_max` bytes, which stay valid until its next call. Returns 0 or the close code: 1007, 1009.
+     */
+    int (*inflate)(void *ctx, tims_str compressed, size_t bytes_max, tims_str *ret_plain);
 } tims_ws_events;
 typedef struct tims_ws tims_ws;
+/* `message_bytes_max` bounds a message as it comes and as it is inflated. */
 tims_ws *tims_ws_new(bool is_server, size_t message_bytes_max, const tims_ws_events *events, void *ctx);
 void tims_ws_free(tims_ws **ws);
 /* On a protocol error `ret_close_code` says how to close (1002, 1007, 1009), and every further feed fails the

@@ -32,6 +32,7 @@ typedef struct tims_resource {
     void (*before_delete)(tims_request *rq, void *row);
     const char *throttle; /* "20/s" "100/m" "5000/h" "none": writes per user (an address may ten times that;
                            * without a user just that); NULL: 50/s */
+    const char *read_throttle; /* the same for reads; NULL: 200/s */
     const char *doc;
 } tims_resource;
 
@@ -78,6 +79,37 @@ tims_status tims_rest_resolve(const tims_rest *rest, tims_arena *arena, tims_str
  * bare row. Errors: NOT_FOUND (a detail that is not there for this caller), the database's. */
 tims_status tims_rest_write(tims_db_session *db, tims_arena *arena, const tims_live_url *url, tims_str epoch,
                             int64_t position, tims_json_writer *writer, tims_error *err);
+
+/* --- computed endpoints ----------------------------------------------------------------------- */
+
+/* A URL that answers JSON computed from models. GET answers it; live runs it again when a row it has read
+ * from changes, so `write` may only read (see tims_reads_begin) and must say the same for the same rows,
+ * query and caller. */
+typedef struct tims_computed {
+    const char *path; /* "/api/unread/"; what differs between URLs is in the query: tims_query_get */
+    void (*write)(tims_request *rq, tims_json_writer *w); /* one JSON value; may raise */
+    const char *access; /* NULL: anybody; tims_access_signed_in, tims_access_staff */
+    const char *doc;
+} tims_computed;
+/* Before the routes are asked for. The table ends with an empty row. Errors: INVALID naming the endpoint. */
+tims_status tims_rest_add_computed(tims_rest *rest, tims_arena *arena, const tims_computed *table,
+                                   tims_error *err);
+
+typedef struct tims_computed_url {
+    const tims_rest *rest;
+    const tims_computed *computed;
+    tims_str path, query_text;
+    tims_str canonical; /* with the parameters sorted: names the subscription */
+} tims_computed_url;
+/* Errors: NOT_FOUND (no such endpoint), INVALID (no URL), UNAUTHORIZED, FORBIDDEN. */
+tims_status tims_rest_resolve_computed(const tims_rest *rest, tims_arena *arena, tims_str url,
+                                       tims_caller caller, tims_computed_url *ret_url, tims_error *err);
+/* Writes what GET of the URL answers to the caller, read in the snapshot in which the session of `rq` stands,
+ * and notes in `reads` what it was read from; after an error too: that may change when these do. It runs as a
+ * request of its own, whose raise ends only it. `out` is a buffer of no arena. Suspends.
+ * Errors: what was raised; INTERNAL when it wrote no JSON; TOO_LARGE. */
+tims_status tims_rest_compute(tims_request *rq, const tims_computed_url *url, tims_caller caller,
+                              tims_reads *reads, tims_buf *out, tims_error *err);
 
 /* Throttle for endpoints: raises 429 with Retry-After when `key` (e.g. a user id, an address) is over
  * `rate`. */

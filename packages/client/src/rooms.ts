@@ -1,0 +1,198 @@
+/* Rooms: who is present at a detail, and what they say in passing. Nothing of it touches the database.
+ *
+ * The book of rooms on the connection's side, and the pure steps of a room in the store. A room is joined again on
+ * every new socket. What is published too fast is held back here already: of one kind the newest counts. */
+
+import { type BackoffOptions, backoffMs } from "./backoff";
+import type { Frame, Present, SaidItem } from "./frames";
+import { type Link, problemOfFrame, UNAVAILABLE_ATTEMPT } from "./subscriptions";
+import type { Problem } from "./types";
+
+/** The backend tells what was said four times a second; more often than that nobody hears. */
+const PUBLISH_MS = 250;
+/** The same again sooner than that is no news. */
+const RENEW_MS = 2_000;
+/** What was said in passing is past by then. */
+export const SAID_MS = 6_000;
+
+export interface Said extends SaidItem {
+  at_ms: number;
+}
+
+export interface RoomState {
+  /** joining: not answered yet, or the connection is away · live · error: refused or gone, see `problem`. */
+  status: "joining" | "live" | "error";
+  users: Present[];
+  /** More than `users` when there are too many to be named. */
+  count: number;
+  /** Of one user and kind the newest. */
+  said: Said[];
+  problem: Problem | null;
+}
+
+export interface JoinOptions {
+  /** False: to hear and speak without being seen. */
+  present?: boolean;
+  /** Shown to the others, at most 256 bytes of JSON. */
+  state?: Record<string, unknown>;
+}
+
+export interface RoomEvents {
+  onPresence(facts: {
+    url: string;
+    count: number;
+    users?: Present[];
+    joined?: Present[];
+    left?: Present[];
+  }): void;
+  onSaid(facts: { url: string; items: SaidItem[]; at_ms: number }): void;
+  onRoomError(facts: { url: string; problem: Problem }): void;
+}
+
+/** What was last published of a kind, and what waits for the end of the pause after it. */
+interface Spoken {
+  text: string;
+  at_ms: number;
+  timer: ReturnType<typeof setTimeout> | undefined;
+  waits: { data: unknown } | undefined;
+}
+
+interface Room {
+  id: number;
+  url: string;
+  options: JoinOptions;
+  joined: boolean;
+  spoken: Map<string, Spoken>;
+}
+
+export class Rooms {
+  private readonly byUrl = new Map<string, Room>();
+
+  constructor(
+    private readonly link: Link,
+    private readonly events: RoomEvents,
+    private readonly backoff: BackoffOptions | undefined,
+  ) {}
+
+  /** Again with other options: the room is left and joined anew. */
+  join(url: string, options: JoinOptions = {}): void {
+    const held = this.byUrl.get(url);
+    if (held && JSON.stringify(held.options) === JSON.stringify(options)) return;
+    if (held?.joined) this.link.send({ t: "leave", room: held.id });
+    const room: Room = { id: 0, url, options, joined: false, spoken: held?.spoken ?? new Map() };
+    this.byUrl.set(url, room);
+    if (this.link.welcomed) this.enter(room);
+  }
+
+  leave(url: string): void {
+    const room = this.byUrl.get(url);
+    if (!room) return;
+    this.byUrl.delete(url);
+    this.hush(room);
+    if (room.joined) this.link.send({ t: "leave", room: room.id });
+  }
+
+  /**
+   * At once, or at the end of the pause after the last one of its kind; in between the newest replaces the others.
+   * May be called at every key stroke.
+   */
+  publish(url: string, kind: string, data: unknown): void {
+    const room = this.byUrl.get(url);
+    if (!room?.joined) return; // what is said in passing is not kept for later
+    const text = JSON.stringify(data);
+    const last = room.spoken.get(kind);
+    if (last?.timer !== undefined) {
+      last.waits = last.text === text ? undefined : { data };
+      return;
+    }
+    if (last?.text === text && Date.now() - last.at_ms < RENEW_MS) return;
+    this.link.send({ t: "publish", room: room.id, kind, data });
+    const spoken: Spoken = { text, at_ms: Date.now(), timer: undefined, waits: undefined };
+    spoken.timer = setTimeout(() => {
+      spoken.timer = undefined;
+      if (spoken.waits) this.publish(url, kind, spoken.waits.data);
+    }, PUBLISH_MS);
+    room.spoken.set(kind, spoken);
+  }
+
+  begin(): void {
+    for (const room of this.byUrl.values()) this.enter(room);
+  }
+
+  lose(): void {
+    for (const room of this.byUrl.values()) {
+      room.joined = false;
+      this.hush(room);
+    }
+  }
+
+  private hush(room: Room): void {
+    for (const { timer } of room.spoken.values()) clearTimeout(timer);
+    room.spoken.clear();
+  }
+
+  private enter(room: Room): void {
+    room.id = this.link.nextId();
+    room.joined = true;
+    this.link.send({ t: "join", id: room.id, url: room.url, ...room.options });
+  }
+
+  receive(frame: Frame & { room: number }): void {
+    const room = [...this.byUrl.values()].find(({ id, joined }) => joined && id === frame.room);
+    if (!room) return;
+    const { url } = room;
+    if (frame.t === "presence") {
+      const { count, users, joined, left } = frame;
+      this.events.onPresence({ url, count, users, joined, left });
+    } else if (frame.t === "said") {
+      this.events.onSaid({ url, items: frame.items, at_ms: Date.now() });
+    } else if (frame.t === "error") {
+      if (frame.code === "throttled" || frame.code === "too_large") return; // that message only
+      this.refused(room, problemOfFrame(frame));
+    }
+  }
+
+  private refused(room: Room, problem: Problem): void {
+    const { url } = room;
+    room.joined = false;
+    this.hush(room);
+    if (problem.status === 503) {
+      const isStill = () => this.byUrl.get(url) === room && !room.joined && this.link.welcomed;
+      setTimeout(() => isStill() && this.enter(room), backoffMs(UNAVAILABLE_ATTEMPT, this.backoff));
+      return;
+    }
+    this.byUrl.delete(url);
+    this.events.onRoomError({ url, problem });
+  }
+}
+
+// --- a room in the store ---------------------------------------------------------------------------------------
+
+export const EMPTY_ROOM: RoomState = { status: "joining", users: [], count: 0, said: [], problem: null };
+
+export function withPresence(
+  room: RoomState,
+  facts: { count: number; users?: Present[]; joined?: Present[]; left?: Present[] },
+): RoomState {
+  const { count, users, joined = [], left = [] } = facts;
+  const changed = new Set([...joined, ...left].map(({ id }) => id));
+  const present = [...(users ?? room.users).filter(({ id }) => !changed.has(id)), ...joined];
+  const gone = new Set(left.map(({ id }) => id));
+  const said = room.said.filter(({ user }) => !gone.has(user));
+  return { ...room, status: "live", count, users: count < present.length ? [] : present, said };
+}
+
+export function withSaid(room: RoomState, items: SaidItem[], at_ms: number): RoomState {
+  const said = [...room.said];
+  for (const { user, kind, data } of items) {
+    const at = said.findIndex((other) => other.user === user && other.kind === kind);
+    if (at >= 0) said.splice(at, 1);
+    said.push({ user, kind, data, at_ms });
+  }
+  return { ...room, said };
+}
+
+export function withoutOld(room: RoomState, now_ms: number): RoomState {
+  const said = room.said.filter(({ at_ms }) => now_ms - at_ms < SAID_MS);
+  return said.length === room.said.length ? room : { ...room, said };
+}

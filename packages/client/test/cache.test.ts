@@ -1,0 +1,342 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { type Client, createClient } from "../src/client";
+import { FileStorage } from "../src/node";
+import { type CacheStorage, MemoryStorage } from "../src/storage";
+import { EPOCH, FakeNetwork, json, listOf, page, row } from "./fake";
+
+const URL = "/api/messages/?chat=1";
+const WINDOW = { order: "-n,id", limit: 50, end: true, detail: false };
+const BEA = { id: "u2", username: "bea", display_name: "Bea", avatar: "", staff: false };
+
+let folder: string;
+let network: FakeNetwork;
+let storage: CacheStorage;
+let client: Client;
+const clients: Client[] = [];
+
+const settle = () => vi.advanceTimersByTimeAsync(0);
+const path = () => join(folder, "cache");
+const records = async () => [...((await storage.read())?.records.keys() ?? [])].sort();
+const kept = async (key: string) => JSON.parse((await storage.read())?.records.get(key) ?? "null");
+
+function start(options: Parameters<typeof createClient>[0] = {}): Client {
+  network = new FakeNetwork();
+  network.user = options.pageData ? (options.pageData.user?.id ?? null) : "u1";
+  client = createClient({
+    fetch: network.fetch,
+    socket: network.socket,
+    random: () => 0.5,
+    cache: storage,
+    ...options,
+  });
+  clients.push(client);
+  return client;
+}
+
+/** A person with the list [b, a] live at position 10, kept. */
+async function startLive(): Promise<void> {
+  start({ pageData: page({}) });
+  client.follow(URL);
+  await settle();
+  network.last.welcome();
+  const document = listOf([row("b", 2), row("a", 1)]);
+  network.last.receive({ t: "snap", sub: 1, view: 7, position: 10, ...WINDOW, document });
+  await vi.advanceTimersByTimeAsync(600);
+}
+/** The process is gone without a word; another one comes. */
+async function restart(options: Parameters<typeof createClient>[0] = {}): Promise<void> {
+  storage = new FileStorage(path());
+  start(options);
+  client.follow(URL);
+  await settle();
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  folder = mkdtempSync(join(tmpdir(), "tims-cache-"));
+  storage = new FileStorage(path());
+});
+afterEach(async () => {
+  for (const one of clients.splice(0)) one.close();
+  await settle();
+  vi.useRealTimers();
+  rmSync(folder, { recursive: true });
+});
+
+describe("after a restart", () => {
+  test("documents come back as stale, with who they belong to, and resume from their positions", async () => {
+    await startLive();
+    await restart();
+    expect(client.state.user?.id).toBe("u1");
+    expect(client.state.documents[URL]).toMatchObject({ status: "stale", ids: ["b", "a"], position: 10 });
+    network.last.welcome(12);
+    expect(network.last.of("sub")).toEqual([{ t: "sub", id: 1, url: URL, from: `${EPOCH}-10`, limit: 2 }]);
+  });
+
+  test("the position is the last one, though nothing else has changed since", async () => {
+    await startLive();
+    network.last.receive({ t: "pong", position: 40 });
+    network.last.receive({ t: "tx", position: 41, ops: [] });
+    await vi.advanceTimersByTimeAsync(600);
+    await restart();
+    expect(client.state.documents[URL]?.position).toBe(41);
+  });
+
+  test("a position of other rows than those that are kept counts for nothing", async () => {
+    await startLive();
+    await storage.write("1 u1", new Map([[`p:${URL}`, `other ${EPOCH}-99`]]), []);
+    await restart();
+    expect(client.state.documents[URL]?.position).toBe(10);
+  });
+
+  test("what the page brings and is newer stays", async () => {
+    await startLive();
+    await restart({ pageData: page({ [URL]: listOf([row("c", 3)]) }, 20) });
+    expect(client.state.documents[URL]?.ids).toEqual(["c"]);
+  });
+
+  test("what is kept and newer than the page wins", async () => {
+    await startLive();
+    network.last.receive({ t: "tx", position: 30, ops: [{ view: 7, op: "del", id: "a" }] });
+    await settle();
+    await restart({ pageData: page({ [URL]: listOf([row("b", 2), row("a", 1)]) }, 20) });
+    expect(client.state.documents[URL]).toMatchObject({ ids: ["b"], position: 30 });
+  });
+});
+
+describe("what is kept", () => {
+  test("is written at most twice a second", async () => {
+    await startLive();
+    const writes = vi.spyOn(storage, "write");
+    for (let n = 11; n < 21; n++) {
+      const ops = [{ view: 7, op: "put", id: `r${n}`, row: row(`r${n}`, n) }];
+      network.last.receive({ t: "tx", position: n, ops });
+      await vi.advanceTimersByTimeAsync(100);
+    }
+    await vi.advanceTimersByTimeAsync(500);
+    expect(writes.mock.calls.length).toBeLessThanOrEqual(3);
+    expect((await kept(`d:${URL}`)).document.ids).toHaveLength(12);
+  });
+
+  test("loses a row in the same step as memory does", async () => {
+    await startLive();
+    network.last.receive({ t: "tx", position: 11, ops: [{ view: 7, op: "del", id: "a" }] });
+    await settle();
+    expect(readFileSync(path(), "utf8")).not.toContain('\\"id\\":\\"a\\"');
+    expect((await kept(`d:${URL}`)).document.ids).toEqual(["b"]);
+  });
+
+  test("is the page's last word", async () => {
+    await startLive();
+    network.last.receive({ t: "tx", position: 11, ops: [{ view: 7, op: "put", id: "c", row: row("c", 3) }] });
+    client.close();
+    await settle();
+    expect((await kept(`d:${URL}`)).document.ids).toEqual(["c", "b", "a"]);
+  });
+
+  test("is bounded: the longest untouched documents go", async () => {
+    const { Cache } = await import("../src/cache");
+    await startLive();
+    const cache = new Cache({ storage, tab: "t", state: () => client.state, documentsMax: 2 });
+    await cache.begin(client.state.user);
+    for (const name of ["a", "b", "c"]) {
+      const url = `/api/${name}/`;
+      client.store.dispatch({
+        type: "tims/documentLoaded",
+        payload: { url, document: listOf([]), position: `${EPOCH}-1` },
+      });
+      await cache.flush();
+    }
+    expect((await records()).filter((key) => key.startsWith("d:"))).toEqual(["d:/api/b/", "d:/api/c/"]);
+  });
+});
+
+describe("another person", () => {
+  test("who signs in finds nothing of the former one, in memory or kept", async () => {
+    await startLive();
+    network.user = "u2";
+    client.setSession(BEA, "csrf-2");
+    await settle();
+    expect(readFileSync(path(), "utf8")).not.toContain("/api/messages/");
+    await restart({ pageData: { ...page({}), user: BEA } });
+    expect(client.state.documents[URL]?.ids).toEqual([]);
+  });
+  test("signing out wipes it", async () => {
+    await startLive();
+    client.setSession(null);
+    await settle();
+    expect(await records()).toEqual(["user"]);
+  });
+  test("whose page it is gets nothing of what somebody else has kept", async () => {
+    await startLive();
+    await restart({ pageData: { ...page({}), user: BEA } });
+    expect(client.state.documents[URL]).toMatchObject({ status: "loading", ids: [] });
+    expect(await records()).toEqual(["user"]);
+  });
+  test("who has signed in elsewhere is not mixed with a tab that has not heard of it", async () => {
+    await startLive();
+    await storage.claim("1 u2");
+    network.last.receive({ t: "tx", position: 11, ops: [{ view: 7, op: "del", id: "a" }] });
+    await settle();
+    expect(await records()).toEqual([]);
+  });
+  test("whom the socket names instead of the one who is shown ends the session here", async () => {
+    await startLive();
+    await restart();
+    network.user = "u2";
+    network.answer = () => json(200, { user: BEA, csrf: "csrf-2" });
+    network.last.welcome();
+    await settle();
+    expect(client.state.user?.id).toBe("u2");
+    expect(client.state.documents[URL]?.ids).toEqual([]);
+    expect(await records()).toEqual(["user"]);
+  });
+});
+
+describe("a cache that cannot be trusted is dropped whole", () => {
+  const tear = async (key: string, change: (record: { document: object }) => unknown) => {
+    const record = await kept(key);
+    const changed = change(record);
+    await storage.write(
+      "1 u1",
+      new Map([[key, typeof changed === "string" ? changed : JSON.stringify(changed)]]),
+      [],
+    );
+  };
+  test.each<[string, () => Promise<unknown> | unknown]>([
+    ["a file that is cut off", () => writeFileSync(path(), readFileSync(path(), "utf8").slice(0, -40))],
+    ["an empty file", () => writeFileSync(path(), "")],
+    ["another schema", () => writeFileSync(path(), readFileSync(path(), "utf8").replace("1 u1", "0 u1"))],
+    ["a record that is no JSON", () => tear(`d:${URL}`, () => "{")],
+    [
+      "a row that is missing",
+      () => tear(`d:${URL}`, ({ document }) => ({ document: { ...document, rows: {} } })),
+    ],
+    [
+      "a document of another URL",
+      () => tear(`d:${URL}`, ({ document }) => ({ document: { ...document, url: "/x/" } })),
+    ],
+    ["no user", () => storage.write("1 u1", new Map(), ["user"])],
+  ])("%s", async (_name, damage) => {
+    await startLive();
+    await damage();
+    await restart({ pageData: page({}) });
+    expect(client.state.documents[URL]).toMatchObject({ status: "loading", ids: [] });
+    expect(await records()).toEqual(["user"]);
+    network.last.welcome(); // and the live path goes on
+    expect(network.last.of("sub")).toEqual([{ t: "sub", id: 1, url: URL }]);
+  });
+
+  test.each([
+    ["never answers", () => new Promise<never>(() => undefined)],
+    ["fails", () => Promise.reject(new Error("QuotaExceededError"))],
+  ])("and one whose storage %s is not waited for", async (_name, answer) => {
+    storage = { read: answer, write: answer, claim: answer };
+    start({ pageData: page({}) });
+    client.follow(URL);
+    await vi.advanceTimersByTimeAsync(1_000);
+    network.last.welcome();
+    network.last.receive({
+      t: "snap",
+      sub: 1,
+      view: 1,
+      position: 10,
+      ...WINDOW,
+      document: listOf([row("a", 1)]),
+    });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(client.state.documents[URL]).toMatchObject({ status: "live", ids: ["a"] });
+  });
+
+  test("a full storage loses its documents, not its writes", async () => {
+    class Full extends MemoryStorage {
+      override async write(owner: string, puts: Map<string, string>, gone: Iterable<string>) {
+        if ([...puts.keys()].some((key) => key.startsWith("d:"))) throw new Error("QuotaExceededError");
+        return super.write(owner, puts, gone);
+      }
+    }
+    storage = new Full();
+    await startLive();
+    network.answer = () => new Promise(() => undefined);
+    void client.mutate("POST", "/api/messages/", { chat: "1", text: "hi" });
+    await vi.advanceTimersByTimeAsync(600);
+    expect((await records()).filter((key) => key.startsWith("m:"))).toHaveLength(1);
+    expect(client.state.documents[URL]?.status).toBe("live");
+  });
+});
+
+describe("writes", () => {
+  const write = (text: string) => client.mutate("POST", "/api/messages/", { chat: "1", text });
+
+  test("that met no server are sent again after a restart, in order and under their keys", async () => {
+    await startLive();
+    network.last.cut();
+    await write("one");
+    await write("two");
+    const keys = Object.keys(client.state.mutations);
+    await settle();
+    await restart();
+    expect(Object.values(client.state.mutations).map(({ status }) => status)).toEqual(["failed", "failed"]);
+    network.answer = (_method, url, body) =>
+      url === "/api/auth/me/"
+        ? json(200, { user: page({}).user, csrf: "csrf-2" })
+        : json(201, body, { "Tims-Position": `${EPOCH}-30` });
+    network.last.welcome(20);
+    await settle();
+    const posts = network.requests.filter(({ method }) => method === "POST");
+    expect(posts.map(({ body }) => (body as { text: string }).text)).toEqual(["one", "two"]);
+    expect(posts.map(({ headers }) => headers["Idempotency-Key"])).toEqual(keys);
+    expect(posts[0]?.headers["X-CSRF-Token"]).toBe("csrf-2");
+    network.last.receive({ t: "pong", position: 30 });
+    await vi.advanceTimersByTimeAsync(600);
+    expect((await records()).filter((key) => key.startsWith("m:"))).toEqual([]);
+  });
+
+  test("that were on their way when the app was closed are sent again too", async () => {
+    await startLive();
+    network.answer = () => new Promise(() => undefined);
+    void write("one");
+    await settle();
+    await restart();
+    expect(Object.values(client.state.mutations)[0]).toMatchObject({
+      status: "failed",
+      problem: { status: 0, code: "unreachable" },
+      body: { text: "one" },
+    });
+  });
+
+  test("that are refused stay, with their problem, until they are discarded", async () => {
+    await startLive();
+    network.answer = () => json(422, { code: "invalid", title: "No", detail: "Too long." });
+    const { key } = await write("one");
+    await vi.advanceTimersByTimeAsync(600);
+    await restart();
+    expect(client.state.mutations[key]).toMatchObject({ status: "failed", problem: { detail: "Too long." } });
+    client.discard(key);
+    await vi.advanceTimersByTimeAsync(600);
+    await restart();
+    expect(client.state.mutations).toEqual({});
+  });
+
+  test("wait behind those that met no server", async () => {
+    await startLive();
+    await write("one");
+    await write("two");
+    expect(network.requests.map(({ body }) => (body as { text: string }).text)).toEqual(["one", "one"]);
+    network.answer = (_method, _url, body) => json(201, body, { "Tims-Position": `${EPOCH}-30` });
+    await write("three");
+    const sent = network.requests.slice(2).map(({ body }) => (body as { text: string }).text);
+    expect(sent).toEqual(["one", "two", "three"]);
+  });
+
+  test("that are calls with an answer for their caller are not kept: a password is none of a cache's business", async () => {
+    await startLive();
+    network.answer = () => new Promise(() => undefined);
+    void client.mutate("POST", "/api/auth/login/", { password: "secret-1" });
+    await vi.advanceTimersByTimeAsync(600);
+    expect(readFileSync(path(), "utf8")).not.toContain("secret-1");
+  });
+});

@@ -1,0 +1,307 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { type Client, createClient } from "../src/client";
+import { MemoryStorage } from "../src/storage";
+import type { Channel, TabsPlatform } from "../src/tabs";
+import { EPOCH, FakeNetwork, json, listOf, page, row } from "./fake";
+import { TestLocks } from "./locks";
+
+/* Tabs are clients over Node's own BroadcastChannel; their one browser is a lock manager and a network. */
+
+const MESSAGES = "/api/messages/?chat=1";
+const CHATS = "/api/chats/";
+const WINDOW = { order: "-n,id", limit: 50, end: true, detail: false };
+const BEA = { id: "u2", username: "bea", display_name: "Bea", avatar: "", staff: false };
+
+let network: FakeNetwork;
+let storage: MemoryStorage;
+let locks: TestLocks;
+let tabs: Client[];
+/** Tabs that do not hear their channel: frozen by the browser. */
+let frozen: Set<Channel>;
+
+const until = (what: () => void) => vi.waitFor(what, { timeout: 3_000, interval: 5 });
+
+function platform(): TabsPlatform {
+  return {
+    locks,
+    channel: (name) => {
+      const channel = new BroadcastChannel(name);
+      const wrapped: Channel = {
+        postMessage: (message) => channel.postMessage(message),
+        close: () => channel.close(),
+        onmessage: null,
+      };
+      channel.onmessage = (event) => {
+        if (!frozen.has(wrapped)) wrapped.onmessage?.({ data: (event as MessageEvent).data });
+      };
+      channels.push(wrapped);
+      return wrapped;
+    },
+  };
+}
+let channels: Channel[];
+
+function openTab(options: Parameters<typeof createClient>[0] = {}): Client {
+  const tab = createClient({
+    pageData: page({}),
+    fetch: network.fetch,
+    socket: network.socket,
+    random: () => 0,
+    cache: storage,
+    tabs: platform(),
+    ...options,
+  });
+  tabs.push(tab);
+  return tab;
+}
+const subs = (url: string) => network.last.of("sub").filter((frame) => frame.url === url);
+const hasSub = (url: string, count = 1) => until(() => expect(subs(url)).toHaveLength(count));
+const idsOf = (tab: Client, url: string) => tab.state.documents[url]?.ids;
+
+/** Two tabs of one person: the first leads and shows chats, the second shows messages [b, a]. */
+async function openTwo(): Promise<[Client, Client]> {
+  const first = openTab();
+  first.follow(CHATS);
+  await until(() => expect(network.sockets).toHaveLength(1));
+  network.last.welcome();
+  await hasSub(CHATS);
+  const chats = { t: "snap", sub: subs(CHATS)[0]?.id, view: 1, position: 10, ...WINDOW };
+  network.last.receive({ ...chats, document: listOf([row("k", 1)]) });
+  const second = openTab();
+  second.follow(MESSAGES);
+  await hasSub(MESSAGES);
+  const messages = { t: "snap", sub: subs(MESSAGES)[0]?.id, view: 2, position: 10, ...WINDOW };
+  network.last.receive({ ...messages, document: listOf([row("b", 2), row("a", 1)]) });
+  await until(() => expect(idsOf(second, MESSAGES)).toEqual(["b", "a"]));
+  return [first, second];
+}
+
+beforeEach(() => {
+  network = new FakeNetwork();
+  network.user = "u1";
+  storage = new MemoryStorage();
+  locks = new TestLocks();
+  tabs = [];
+  channels = [];
+  frozen = new Set();
+});
+afterEach(() => {
+  for (const tab of tabs) tab.close();
+});
+
+describe("tabs of one person", () => {
+  test("share one socket and one hello", async () => {
+    const [first, second] = await openTwo();
+    expect(network.sockets).toHaveLength(1);
+    expect(network.last.of("hello")).toHaveLength(1);
+    expect(first.state.documents[MESSAGES]).toBeUndefined();
+    expect(second.state.documents[CHATS]).toBeUndefined();
+  });
+
+  test("each see what concerns them of one tx, and both its position", async () => {
+    const [first, second] = await openTwo();
+    network.last.receive({
+      t: "tx",
+      position: 11,
+      ops: [
+        { view: 1, op: "put", id: "l", row: row("l", 2) },
+        { view: 2, op: "del", id: "b" },
+      ],
+    });
+    await until(() => expect(idsOf(second, MESSAGES)).toEqual(["a"]));
+    expect(idsOf(first, CHATS)).toEqual(["l", "k"]);
+    expect(first.state.documents[CHATS]?.position).toBe(11);
+    expect(second.state.documents[MESSAGES]?.position).toBe(11);
+  });
+
+  test("may follow the same URL, each under an id of its own", async () => {
+    const [first] = await openTwo();
+    first.follow(MESSAGES);
+    await hasSub(MESSAGES, 2);
+    const [one, two] = subs(MESSAGES).map(({ id }) => id);
+    expect(one).not.toBe(two);
+    const snap = { t: "snap", view: 2, position: 12, ...WINDOW, document: listOf([row("a", 1)]) };
+    network.last.receive({ ...snap, sub: two });
+    await until(() => expect(idsOf(first, MESSAGES)).toEqual(["a"]));
+  });
+
+  test("let go of what only a closed tab has followed", async () => {
+    const [, second] = await openTwo();
+    second.close();
+    await until(() => expect(network.last.of("unsub")).toEqual([{ t: "unsub", sub: subs(MESSAGES)[0]?.id }]));
+    expect(network.sockets).toHaveLength(1);
+  });
+
+  test("come back through the next one when the leader closes, from their positions", async () => {
+    const [first, second] = await openTwo();
+    network.last.receive({ t: "pong", position: 15 });
+    await until(() => expect(second.state.documents[MESSAGES]?.position).toBe(15));
+    first.close();
+    await until(() => expect(network.sockets).toHaveLength(2));
+    network.last.welcome(20);
+    await hasSub(MESSAGES);
+    expect(subs(MESSAGES)[0]).toMatchObject({ from: `${EPOCH}-15`, limit: 2 });
+    const ops = [{ view: 5, op: "put", id: "c", row: row("c", 3) }];
+    network.last.receive({
+      t: "resumed",
+      sub: subs(MESSAGES)[0]?.id,
+      view: 5,
+      position: 20,
+      ...WINDOW,
+      ops,
+    });
+    await until(() => expect(idsOf(second, MESSAGES)).toEqual(["c", "b", "a"]));
+    expect(second.state.documents[MESSAGES]?.status).toBe("live");
+  });
+
+  test("of three, the third goes on through the second", async () => {
+    const [first, second] = await openTwo();
+    const third = openTab();
+    third.follow(CHATS);
+    await hasSub(CHATS, 2);
+    first.close();
+    await until(() => expect(network.sockets).toHaveLength(2));
+    network.last.welcome(20);
+    await hasSub(MESSAGES);
+    await hasSub(CHATS);
+    expect(second.state.connection.status).toBe("live");
+    expect(third.state.connection.status).toBe("live");
+    expect(network.sockets).toHaveLength(2);
+  });
+
+  test("all wait and return when the socket drops", async () => {
+    await openTwo();
+    network.last.cut();
+    await until(() => expect(network.sockets).toHaveLength(2));
+    network.last.welcome();
+    await hasSub(MESSAGES);
+    await hasSub(CHATS);
+    expect(network.last.of("hello")).toHaveLength(1);
+  });
+
+  test("take sockets of their own when the leader does not answer", async () => {
+    const [first] = await openTwo();
+    frozen.add(channels[0] as Channel);
+    const third = openTab();
+    third.follow(CHATS);
+    await until(() => expect(network.sockets).toHaveLength(2));
+    network.last.welcome();
+    await hasSub(CHATS);
+    expect(third.state.connection.status).toBe("live");
+    expect(first.state.connection.status).toBe("live");
+  });
+
+  test("that do not know yet whose they are move to the shared socket once they do", async () => {
+    await openTwo();
+    storage = new MemoryStorage(); // nor does a cache know
+    const third = openTab({ pageData: null });
+    third.follow(CHATS);
+    await until(() => expect(network.sockets).toHaveLength(2));
+    third.takePage(page({}));
+    expect(network.sockets[1]?.closedWith).toBe(1000);
+    await until(() => {
+      const chats = network.sockets[0]?.of("sub").filter(({ url }) => url === CHATS);
+      expect(chats).toHaveLength(2);
+    });
+    expect(network.sockets).toHaveLength(2);
+  });
+
+  test("do not take a leader whose backend is slow for one that is gone", async () => {
+    vi.useFakeTimers();
+    const first = openTab();
+    first.follow(CHATS);
+    await vi.advanceTimersByTimeAsync(10_000);
+    vi.useRealTimers();
+    expect(network.sockets).toHaveLength(1);
+    network.last.welcome();
+    await hasSub(CHATS);
+  });
+});
+
+describe("the cache of tabs", () => {
+  test("is written by the leader, for all", async () => {
+    const writes = vi.spyOn(storage, "write");
+    const [, second] = await openTwo();
+    network.last.receive({ t: "tx", position: 11, ops: [{ view: 2, op: "del", id: "b" }] });
+    await until(() => expect(idsOf(second, MESSAGES)).toEqual(["a"]));
+    await vi.waitFor(
+      async () => {
+        const records = (await storage.read())?.records;
+        const document = JSON.parse(records?.get(`d:${MESSAGES}`) ?? "{}").document;
+        expect(document?.ids).toEqual(["a"]);
+        expect(records?.has(`d:${CHATS}`)).toBe(true);
+      },
+      { timeout: 3_000 },
+    );
+    const before = writes.mock.calls.length;
+    second.close();
+    await until(() => expect(network.last.of("unsub")).toHaveLength(1));
+    expect(writes.mock.calls.length - before).toBeLessThanOrEqual(1);
+  });
+
+  test("hands the writes of a tab that is gone to one that is there", async () => {
+    const [first, second] = await openTwo();
+    network.answer = () => new Promise(() => undefined);
+    void second.mutate("POST", "/api/messages/", { chat: "1", text: "hi" });
+    const [key] = Object.keys(second.state.mutations);
+    await vi.waitFor(async () => expect((await storage.read())?.records.has(`m:${key}`)).toBe(true));
+    expect(first.state.mutations).toEqual({});
+    network.answer = (_method, _url, body) => json(201, body, { "Tims-Position": `${EPOCH}-30` });
+    second.close();
+    await until(() => expect(Object.values(first.state.mutations)[0]?.status).toBe("confirmed"));
+    const posts = network.requests.filter(({ method }) => method === "POST");
+    expect(posts.map(({ headers }) => headers["Idempotency-Key"])).toEqual([key, key]);
+  });
+
+  test("does not send again what another tab is still sending", async () => {
+    const [, second] = await openTwo();
+    network.answer = () => new Promise(() => undefined);
+    void second.mutate("POST", "/api/messages/", { chat: "1", text: "hi" });
+    const [key] = Object.keys(second.state.mutations);
+    await vi.waitFor(async () => expect((await storage.read())?.records.has(`m:${key}`)).toBe(true));
+    const third = openTab();
+    third.follow(CHATS);
+    await hasSub(CHATS, 2);
+    expect(third.state.mutations).toEqual({});
+    expect(network.requests).toHaveLength(1);
+  });
+});
+
+describe("two people", () => {
+  test("in two tabs have two sockets", async () => {
+    await openTwo();
+    const other = openTab({ pageData: { ...page({}), user: BEA } });
+    network.user = "u2";
+    other.follow(CHATS);
+    await until(() => expect(network.sockets).toHaveLength(2));
+    network.last.welcome();
+    await hasSub(CHATS);
+    expect(idsOf(other, CHATS)).toEqual([]);
+  });
+
+  test("a sign-out in one tab reaches the others", async () => {
+    const [first, second] = await openTwo();
+    network.answer = () => json(200, { user: null, csrf: "csrf-2" });
+    network.user = null;
+    first.setSession(null, "csrf-2");
+    await until(() => expect(second.state.user).toBeNull());
+    expect(idsOf(second, MESSAGES)).toEqual([]);
+    await until(async () => expect([...((await storage.read())?.records.keys() ?? [])]).toEqual(["user"]));
+  });
+
+  test("a session that the backend ends is ended in all", async () => {
+    const [first, second] = await openTwo();
+    network.answer = () => json(200, { user: BEA, csrf: "csrf-2" });
+    network.user = "u2";
+    network.last.cut(4401);
+    await until(() => expect([first, second].map((tab) => tab.state.user?.id)).toEqual(["u2", "u2"]));
+    expect([idsOf(first, CHATS), idsOf(second, MESSAGES)]).toEqual([[], []]);
+  });
+});
+
+test("without Web Locks or BroadcastChannel each tab has its own socket", async () => {
+  for (let i = 1; i <= 2; i++) {
+    openTab({ tabs: null }).follow(CHATS);
+    await until(() => expect(network.sockets).toHaveLength(i));
+  }
+});

@@ -1,0 +1,498 @@
+/* client.c: the engine's side of a session: who it is, what it is subscribed to, and what it wants next.
+ *
+ * Clients are served in turn, one job each, so that who asks for much delays nobody else. A job is done in
+ * the step's snapshot: what it answers is exactly what the views are at that position. */
+#include "live/live_internal.h"
+
+enum { OPS_BYTES_MAX = 256 * 1024 * 1024 };
+
+/* --- who it is -------------------------------------------------------------------------------- */
+
+static void hook_login(live__engine *engine, live__client *client)
+{
+    char id[TIMS_ID_TEXT_LENGTH];
+    live__topics_remove(engine->topics, &client->user_hook);
+    live__topics_remove(engine->topics, &client->login_hook);
+    if (client->caller.signed_in) {
+        client->user_hook = (live__hook){ .owner = client, .kind = LIVE__HOOK_LOGIN };
+        tims_id_format(client->caller.user, id);
+        live__topics_add(engine->topics, &client->user_hook, &tims_user_model,
+                         tims_model_primary(&tims_user_model), (tims_str){ id, sizeof id });
+    }
+    if (client->login.present) {
+        client->login_hook = (live__hook){ .owner = client, .kind = LIVE__HOOK_LOGIN };
+        tims_id_format(client->login.value, id);
+        live__topics_add(engine->topics, &client->login_hook, &tims_auth_session_model,
+                         tims_model_primary(&tims_auth_session_model), (tims_str){ id, sizeof id });
+    }
+}
+
+static void close_client(live__engine *engine, const live__client *client, int code, const char *reason)
+{
+    live__item item = {
+        .kind = LIVE__ITEM_CLOSE, .session = client->session, .code = code, .reason = reason
+    };
+    (void)live__deliver(engine, client->hub, item);
+}
+
+static void end_login(live__engine *engine, const live__client *client)
+{
+    close_client(engine, client, LIVE__CLOSE_SESSION, "session_ended");
+}
+
+void live__client_check(live__engine *engine, live__client *client, const live__change *change)
+{
+    TIMS_CHECK_MAGIC(client, LIVE__CLIENT_MAGIC);
+    bool ends = change->row == NULL;
+    if (change->model == &tims_user_model && !ends) {
+        const tims_user *user = change->row;
+        ends = !user->active || user->staff != client->caller.staff;
+    }
+    if (ends)
+        end_login(engine, client);
+}
+
+static void welcome(live__step *step, live__client *client)
+{
+    live__item item = {
+        .kind = LIVE__ITEM_WELCOME, .session = client->session, .caller = client->caller, .answers = true
+    };
+    (void)live__deliver(step->engine, client->hub, item);
+}
+
+static void refuse(live__engine *engine, const live__client *client, uint32_t sub, int status,
+                   const char *code, const char *message)
+{
+    live__frame frame;
+    live__item item = { .kind = LIVE__ITEM_FRAME,
+                        .session = client->session,
+                        .event = "error",
+                        .sub = sub,
+                        .detach = sub != 0,
+                        .answers = true,
+                        .position = engine->position };
+    live__frame_begin(&frame, "error");
+    if (sub != 0)
+        live__frame_int(&frame, "sub", sub);
+    live__frame_int(&frame, "status", status);
+    live__frame_str(&frame, "code", tims_str_from(code));
+    live__frame_str(&frame, "message", tims_str_from(message));
+    if (live__frame_end(&frame, &item.text, &item.text_length))
+        (void)live__deliver(engine, client->hub, item);
+}
+
+static void refuse_error(live__engine *engine, const live__client *client, uint32_t sub,
+                         const tims_error *err)
+{
+    const char *code = err->code != NULL ? err->code : tims_status_name(err->status);
+    const char *message = err->message[0] != '\0' ? err->message : tims_status_text(err->status);
+    refuse(engine, client, sub, tims_status_http(err->status), code, message);
+}
+
+static void greet(live__step *step, live__client *client, const live__job *job)
+{
+    client->caller = job->caller;
+    client->login = job->login;
+    if (job->text_length > 0 && live__login_by_token(step, (tims_str){ job->text, job->text_length },
+                                                     &client->caller, &client->login) != TIMS_OK) {
+        refuse(step->engine, client, 0, 401, "unauthorized", "This token is not valid.");
+        end_login(step->engine, client);
+        return;
+    }
+    client->is_welcomed = true;
+    hook_login(step->engine, client);
+    if (live__topics_crowd(&client->user_hook) > step->live->options.sockets_per_user_max)
+        close_client(step->engine, client, LIVE__CLOSE_TOO_MANY, "too_many");
+    else
+        welcome(step, client);
+}
+
+/* A fresh token on an open socket: of the same user, or not at all. */
+static void renew(live__step *step, live__client *client, const live__job *job)
+{
+    tims_caller caller;
+    tims_opt_id login;
+    if (live__login_by_token(step, (tims_str){ job->text, job->text_length }, &caller, &login) != TIMS_OK) {
+        refuse(step->engine, client, 0, 401, "unauthorized", "This token is not valid.");
+        end_login(step->engine, client);
+    } else if (!client->caller.signed_in || !tims_same_id(caller.user, client->caller.user) ||
+               caller.staff != client->caller.staff) {
+        refuse(step->engine, client, 0, 409, "other_user", "This token is somebody else's.");
+    } else {
+        client->login = login;
+        hook_login(step->engine, client);
+        welcome(step, client);
+    }
+}
+
+/* --- subscribers ------------------------------------------------------------------------------ */
+
+void live__subscriber_attach(live__engine *engine, live__subscriber *subscriber, live__view *view)
+{
+    TIMS_ASSERT(subscriber->view == NULL);
+    live__engine_forget_idle(engine, view);
+    subscriber->view = view;
+    subscriber->previous_of_view = NULL;
+    subscriber->next_of_view = view->subscribers;
+    if (view->subscribers != NULL)
+        view->subscribers->previous_of_view = subscriber;
+    view->subscribers = subscriber;
+    view->subscriber_count++;
+    view->hub_counts[subscriber->client->hub->index]++;
+}
+
+void live__subscriber_detach(live__engine *engine, live__subscriber *subscriber)
+{
+    live__view *view = subscriber->view;
+    if (view == NULL)
+        return;
+    if (subscriber->next_of_view != NULL)
+        subscriber->next_of_view->previous_of_view = subscriber->previous_of_view;
+    if (subscriber->previous_of_view != NULL)
+        subscriber->previous_of_view->next_of_view = subscriber->next_of_view;
+    else
+        view->subscribers = subscriber->next_of_view;
+    view->subscriber_count--;
+    view->hub_counts[subscriber->client->hub->index]--;
+    subscriber->view = NULL;
+    if (view->subscribers == NULL)
+        live__engine_note_idle(engine, view);
+}
+
+static live__subscriber *find(const live__client *client, uint32_t sub)
+{
+    for (live__subscriber *subscriber = client->subscribers; subscriber != NULL;
+         subscriber = subscriber->next)
+        if (subscriber->id == sub)
+            return subscriber;
+    return NULL;
+}
+
+static live__subscriber *new_subscriber(live__client *client, uint32_t sub, tims_str url)
+{
+    live__subscriber *subscriber = calloc(1, sizeof *subscriber);
+    TIMS_ASSERT(subscriber != NULL);
+    subscriber->magic = LIVE__SUBSCRIBER_MAGIC;
+    subscriber->id = sub;
+    subscriber->client = client;
+    subscriber->url = live__keep(url);
+    subscriber->url_length = url.length;
+    subscriber->next = client->subscribers;
+    if (client->subscribers != NULL)
+        client->subscribers->previous = subscriber;
+    client->subscribers = subscriber;
+    client->subscriber_count++;
+    atomic_fetch_add(&client->hub->live->metrics.subscribers, 1);
+    return subscriber;
+}
+
+void live__subscriber_drop(live__engine *engine, live__subscriber *subscriber)
+{
+    TIMS_CHECK_MAGIC(subscriber, LIVE__SUBSCRIBER_MAGIC);
+    TIMS_ASSERT(!subscriber->gate_dirty);
+    live__client *client = subscriber->client;
+    live__subscriber_detach(engine, subscriber);
+    live__gate_unhook(engine, subscriber);
+    if (subscriber->next != NULL)
+        subscriber->next->previous = subscriber->previous;
+    if (subscriber->previous != NULL)
+        subscriber->previous->next = subscriber->next;
+    else
+        client->subscribers = subscriber->next;
+    client->subscriber_count--;
+    atomic_fetch_sub(&client->hub->live->metrics.subscribers, 1);
+    free(subscriber->url);
+    subscriber->magic = 0;
+    free(subscriber);
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void add_facts(live__frame *frame, const live__subscriber *subscriber, const live__facts *facts,
+                      int64_t position)
+{
+    char order[1024];
+    tims_arena *arena = tims_arena_new(sizeof order * 4, NULL, NULL);
+    live__frame_int(frame, "sub", subscriber->id);
+    live__frame_int(frame, "view", subscriber->view != NULL ? (int64_t)subscriber->view->id : 0);
+    live__frame_int(frame, "position", position);
+    live__frame_str(frame, "order", live__order_text(arena, &facts->query->query));
+    live__frame_int(frame, "limit", (int64_t)facts->limit);
+    live__frame_bool(frame, "end", facts->end);
+    live__frame_bool(frame, "detail", facts->query->is_detail);
+    tims_arena_free(&arena);
+}
+
+static void deliver_frame(live__step *step, const live__subscriber *subscriber, live__frame *frame,
+                          const char *event, bool answers)
+{
+    live__item item = { .kind = LIVE__ITEM_FRAME,
+                        .session = subscriber->client->session,
+                        .sub = subscriber->id,
+                        .event = event,
+                        .attach = true,
+                        .answers = answers,
+                        .view = subscriber->view != NULL ? subscriber->view->id : 0,
+                        .position = step->position };
+    if (live__frame_end(frame, &item.text, &item.text_length))
+        (void)live__deliver(step->engine, subscriber->client->hub, item);
+    else
+        tims_raise(step->rq, 413, "too_large", "The document is too large to be sent.");
+}
+
+static void send_snap(live__step *step, const live__subscriber *subscriber, const live__facts *facts,
+                      tims_str document, bool answers)
+{
+    live__frame frame;
+    live__frame_begin(&frame, "snap");
+    add_facts(&frame, subscriber, facts, step->position);
+    tims_json_key(&frame.writer, TIMS_STR("document"));
+    tims_json_raw(&frame.writer, document);
+    deliver_frame(step, subscriber, &frame, "snap", answers);
+    atomic_fetch_add(&step->live->metrics.snaps, 1);
+}
+
+static void send_reset(live__step *step, const live__subscriber *subscriber, const char *reason)
+{
+    live__frame frame;
+    live__item item = { .kind = LIVE__ITEM_FRAME,
+                        .session = subscriber->client->session,
+                        .event = "reset",
+                        .position = step->position };
+    live__frame_begin(&frame, "reset");
+    live__frame_int(&frame, "sub", subscriber->id);
+    live__frame_str(&frame, "reason", tims_str_from(reason));
+    if (live__frame_end(&frame, &item.text, &item.text_length))
+        (void)live__deliver(step->engine, subscriber->client->hub, item);
+    atomic_fetch_add(&step->live->metrics.resets, 1);
+}
+
+static void send_ops(live__step *step, const live__subscriber *subscriber, const char *kind,
+                     const tims_buf *ops, bool answers)
+{
+    live__frame frame;
+    live__facts facts = live__facts_of(subscriber->view);
+    live__frame_begin(&frame, kind);
+    add_facts(&frame, subscriber, &facts, step->position);
+    tims_json_key(&frame.writer, TIMS_STR("ops"));
+    tims_json_raw(&frame.writer, TIMS_STR("["));
+    tims_buf_append_str(&frame.text, tims_buf_str(ops));
+    tims_buf_append_char(&frame.text, ']');
+    deliver_frame(step, subscriber, &frame, kind, answers);
+}
+
+/* --- what it wants ---------------------------------------------------------------------------- */
+
+/* The gate is closed: there is nothing to see, and that is the answer until it opens. */
+static void show_nothing(live__step *step, const live__subscriber *subscriber, bool answers)
+{
+    const live__client *client = subscriber->client;
+    const tims_live_resolver *resolver = &step->live->options.resolver;
+    const tims_str url = { subscriber->url, subscriber->url_length };
+    tims_live_query query = { 0 };
+    tims_error err = { 0 };
+    tims_check(step->rq,
+               resolver->resolve(resolver->data, step->rq->arena, url, client->caller, &query, &err), &err);
+    const live__facts facts = { .query = &query, .limit = (size_t)query.query.limit, .end = true };
+    send_snap(step, subscriber, &facts, live__closed_document(step, url, client->caller, query.is_detail),
+              answers);
+}
+
+/* With the document of the URL's own size, whatever the client held before. */
+static void start_again(live__step *step, live__subscriber *subscriber, const char *reason, bool answers)
+{
+    if (reason != NULL)
+        send_reset(step, subscriber, reason);
+    if (subscriber->view == NULL || !live__view_has_document(subscriber->view)) {
+        const tims_str url = { subscriber->url, subscriber->url_length };
+        live__view *view = NULL;
+        tims_error err = { 0 };
+        live__subscriber_detach(step->engine, subscriber);
+        tims_check(step->rq, live__view_get(step, url, subscriber->client->caller, 0, &view, &err), &err);
+        if (view == NULL) {
+            show_nothing(step, subscriber, answers);
+            return;
+        }
+        live__subscriber_attach(step->engine, subscriber, view);
+    }
+    live__facts facts = live__facts_of(subscriber->view);
+    send_snap(step, subscriber, &facts,
+              live__view_document(step, subscriber->view, subscriber->client->caller), answers);
+    live__view_reset_included(subscriber->view);
+}
+
+static void go_on(live__step *step, live__subscriber *subscriber, const live__job *job)
+{
+    const tims_str from = { job->text, job->text_length };
+    const char *reason = "epoch";
+    size_t held = job->limit > 0 ? (size_t)job->limit : subscriber->view->window.limit;
+    tims_str epoch;
+    int64_t position;
+    tims_buf ops;
+    tims_buf_init(&ops, step->rq->arena, OPS_BYTES_MAX);
+    if (!live__position_parse(from, &epoch, &position) || !tims_str_equal(epoch, step->live->epoch) ||
+        position > step->position || !live__resume(step, subscriber, position, held, &ops, &reason)) {
+        start_again(step, subscriber, reason, true);
+        return;
+    }
+    send_ops(step, subscriber, "resumed", &ops, true);
+    live__view_reset_included(subscriber->view);
+    atomic_fetch_add(&step->live->metrics.resumes, 1);
+}
+
+static void subscribe(live__step *step, live__client *client, const live__job *job)
+{
+    tims_error err = { 0 };
+    tims_live_query query = { 0 };
+    const tims_str url = { job->url, job->url_length };
+    const tims_live_resolver *resolver = &step->live->options.resolver;
+    if (find(client, job->sub) != NULL)
+        return; /* its loop has refused it already */
+    tims_status status =
+        resolver->resolve(resolver->data, step->rq->arena, url, client->caller, &query, &err);
+    if (status != TIMS_OK) {
+        refuse_error(step->engine, client, job->sub, &err);
+        return;
+    }
+    live__subscriber *subscriber = new_subscriber(client, job->sub, url);
+    bool resumes = job->text_length > 0;
+    live__view *view = NULL;
+    tims_check(step->rq,
+               live__view_get(step, url, client->caller, resumes ? (size_t)job->limit : 0, &view, &err),
+               &err);
+    if (view == NULL || view->is_shared)
+        live__gate_hook(step->engine, subscriber, &query.query);
+    if (view == NULL) {
+        if (resumes)
+            send_reset(step, subscriber, "access");
+        show_nothing(step, subscriber, true);
+        return;
+    }
+    live__subscriber_attach(step->engine, subscriber, view);
+    if (resumes)
+        go_on(step, subscriber, job);
+    else
+        start_again(step, subscriber, NULL, true);
+}
+
+static void unsubscribe(live__engine *engine, live__client *client, uint32_t sub)
+{
+    live__subscriber *subscriber = find(client, sub);
+    if (subscriber != NULL)
+        live__subscriber_drop(engine, subscriber);
+    live__item item = { .kind = LIVE__ITEM_FREED, .session = client->session, .sub = sub, .answers = true };
+    (void)live__deliver(engine, client->hub, item);
+}
+
+/* To a view of more rows; what the client holds is the beginning of it. */
+static void grow(live__step *step, live__client *client, const live__job *job)
+{
+    tims_error err = { 0 };
+    tims_buf ops;
+    tims_buf_init(&ops, step->rq->arena, OPS_BYTES_MAX);
+    live__subscriber *subscriber = find(client, job->sub);
+    if (subscriber == NULL)
+        return;
+    live__view *view = NULL, *before = subscriber->view;
+    size_t held = before != NULL ? live__window_shown(&before->window) : 0;
+    tims_check(step->rq,
+               live__view_get(step, (tims_str){ subscriber->url, subscriber->url_length }, client->caller,
+                              (size_t)job->limit, &view, &err),
+               &err);
+    if (before == NULL || view == NULL) {
+        refuse(step->engine, client, 0, 404, "not_found", "There is nothing to see there.");
+        return;
+    }
+    if (view != before && view->window.limit > before->window.limit) {
+        live__subscriber_detach(step->engine, subscriber);
+        live__subscriber_attach(step->engine, subscriber, view);
+        live__view_put_from(step, view, held, &ops, (live__address){ .sub = subscriber->id });
+    }
+    send_ops(step, subscriber, "window", &ops, true);
+}
+
+/* A socket that read too slowly has read: what it missed, of all its subscriptions at once. */
+static void catch_up(live__step *step, live__client *client, const live__job *job)
+{
+    for (live__subscriber *subscriber = client->subscribers; subscriber != NULL;
+         subscriber = subscriber->next) {
+        tims_buf ops;
+        const char *reason = "too_far";
+        live__view *view = subscriber->view;
+        tims_buf_init(&ops, step->rq->arena, OPS_BYTES_MAX);
+        bool goes_on =
+            view != NULL && live__resume(step, subscriber, job->limit, view->window.limit, &ops, &reason);
+        if (goes_on) {
+            send_ops(step, subscriber, "resumed", &ops, false);
+            live__view_reset_included(view);
+        } else {
+            start_again(step, subscriber, view != NULL ? reason : "access", false);
+        }
+    }
+    live__item item = { .kind = LIVE__ITEM_CAUGHT_UP, .session = client->session, .answers = true };
+    (void)live__deliver(step->engine, client->hub, item);
+}
+
+void live__client_do(live__step *step, live__client *client, live__job *job)
+{
+    TIMS_CHECK_MAGIC(client, LIVE__CLIENT_MAGIC);
+    switch (job->kind) {
+    case LIVE__JOB_HELLO:
+        greet(step, client, job);
+        break;
+    case LIVE__JOB_AUTH:
+        renew(step, client, job);
+        break;
+    case LIVE__JOB_SUB:
+        if (client->is_welcomed)
+            subscribe(step, client, job);
+        break;
+    case LIVE__JOB_MORE:
+        grow(step, client, job);
+        break;
+    case LIVE__JOB_UNSUB:
+        unsubscribe(step->engine, client, job->sub);
+        break;
+    case LIVE__JOB_CATCH_UP:
+        catch_up(step, client, job);
+        break;
+    case LIVE__JOB_GONE: /* the engine's own business */
+        break;
+    }
+}
+
+/* --- its end ---------------------------------------------------------------------------------- */
+
+void live__client_fail(live__engine *engine, live__client *client, const live__job *job)
+{
+    const tims_error unavailable = { .status = TIMS_UNAVAILABLE };
+    live__subscriber *subscriber = find(client, job->sub);
+    for (live__subscriber *one = client->subscribers; one != NULL; one = one->next)
+        if (one->view != NULL)
+            one->view->include_touches = NULL; /* of the scope that has ended */
+    if (job->kind == LIVE__JOB_SUB) {
+        if (subscriber != NULL)
+            live__subscriber_drop(engine, subscriber);
+        refuse_error(engine, client, job->sub, &unavailable);
+        return;
+    }
+    close_client(engine, client, LIVE__CLOSE_SLOW, "unavailable");
+}
+
+void live__client_free(live__engine *engine, live__client **client)
+{
+    live__client *old = *client;
+    *client = NULL;
+    TIMS_CHECK_MAGIC(old, LIVE__CLIENT_MAGIC);
+    while (old->subscribers != NULL)
+        live__subscriber_drop(engine, old->subscribers);
+    live__topics_remove(engine->topics, &old->user_hook);
+    live__topics_remove(engine->topics, &old->login_hook);
+    while (old->first_job != NULL) {
+        live__job *job = old->first_job;
+        old->first_job = job->next;
+        live__job_free(&job);
+    }
+    old->magic = 0;
+    free(old);
+}

@@ -1,0 +1,91 @@
+/* engine_internal.h: the engine, its clients and their gates; all of it on loop 0. Included by
+ * live_internal.h. */
+#ifndef LIVE_ENGINE_INTERNAL_H
+#define LIVE_ENGINE_INTERNAL_H
+
+/* --- client.c: the engine's side of a session ------------------------------------------------- */
+
+struct live__subscriber {
+    uint32_t magic;
+    uint32_t id;
+    live__client *client;
+    live__subscriber *next, *previous;                 /* of the client */
+    live__subscriber *next_of_view, *previous_of_view; /* of the view */
+    live__view *view;                                  /* NULL: the gate is closed */
+    size_t limit;                                      /* 0: the URL's own */
+    char *url;
+    size_t url_length;
+    const live__dependency *dependencies; /* of the gate */
+    live__hook *gate_hooks;
+    size_t gate_hook_count;
+    bool gate_dirty;
+    live__subscriber *next_gate;
+};
+
+struct live__client {
+    uint32_t magic;
+    live__hub *hub;
+    uint64_t session;
+    tims_caller caller;
+    tims_opt_id login;
+    bool is_welcomed, is_ready;
+    live__hook user_hook, login_hook;
+    live__subscriber *subscribers;
+    size_t subscriber_count;
+    live__job *first_job, *last_job;
+    live__client *next_ready;
+};
+
+/* Does it, in the step's snapshot. Raises. */
+void live__client_do(live__step *step, live__client *client, live__job *job);
+/* A job that has failed: whoever waits for it is told. */
+void live__client_fail(live__engine *engine, live__client *client, const live__job *job);
+void live__client_free(live__engine *engine, live__client **client);
+/* A change of its user or login row. */
+void live__client_check(live__engine *engine, live__client *client, const live__change *change);
+void live__subscriber_attach(live__engine *engine, live__subscriber *subscriber, live__view *view);
+void live__subscriber_detach(live__engine *engine, live__subscriber *subscriber);
+void live__subscriber_drop(live__engine *engine, live__subscriber *subscriber);
+
+/* --- gate.c: who passes ------------------------------------------------------------------------- */
+
+bool live__subscriber_depends_on(const live__subscriber *subscriber, const tims_model *model);
+void live__gate_hook(live__engine *engine, live__subscriber *subscriber, const tims_query *query);
+void live__gate_unhook(live__engine *engine, live__subscriber *subscriber);
+void live__gate_touch(live__step *step, const live__hook *hook, const live__change *change);
+void live__gate_mark(live__step *step, live__subscriber *subscriber);
+/* Ask the gates again that a change concerns: first those that close, before any operation of their views;
+ * then, when the views have been applied, those that open. Raise. */
+void live__gates_close(live__step *step);
+void live__gates_open(live__step *step);
+
+/* --- engine.c: the views and the step that brings them on ------------------------------------- */
+
+struct live__engine {
+    tims_live *live;
+    live__topics *topics;
+    tims_map *views;   /* by key */
+    tims_map *clients; /* by loop and session */
+    live__view *first_idle, *last_idle;
+    size_t idle_count;
+    uint64_t last_view_id;
+    live__history history;
+    int64_t position;
+    live__client *first_ready, *last_ready;
+    size_t ready_count;
+    live__job *first_received, *last_received; /* taken at the next step's beginning */
+    struct live__delivery *outboxes[LIVE__LOOPS_MAX];
+    int64_t told[LIVE__LOOPS_MAX]; /* the position each hub was told last */
+};
+
+void live__engine_start(live__engine *engine, tims_live *live, int64_t position);
+void live__engine_clear(live__engine *engine);
+/* One step. Errors: the database's; then every client was closed and the engine stands where it stood. */
+tims_status live__engine_step(live__engine *engine, tims_loop *loop, tims_error *err);
+bool live__engine_has_work(const live__engine *engine);
+/* Takes the job; on the engine's loop. */
+void live__engine_receive(live__engine *engine, live__job *job);
+void live__engine_forget_idle(live__engine *engine, live__view *view);
+void live__engine_note_idle(live__engine *engine, live__view *view);
+
+#endif

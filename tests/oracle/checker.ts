@@ -1,0 +1,182 @@
+// checker.ts: holds what a client has for a URL against what the database was at the position it names.
+import { isDeepStrictEqual } from "node:util";
+import type { DocumentState } from "../../packages/client/src/documents.ts";
+import { type Answer, type Asked, type Caller, isNever, Moment } from "./evaluate.ts";
+import type { History } from "./history.ts";
+import type { World } from "./world.ts";
+
+// Somebody was told something wrong. Its message is the whole report.
+export class Divergence extends Error {}
+
+export interface Claim {
+  caller: Caller;
+  client: string;
+  asked: Asked;
+  document: DocumentState;
+}
+
+type Row = Answer["rows"][number];
+
+const MOMENTS_MAX = 64;
+// What one look at the clients may cost, so that checking does not become what is measured.
+const BUDGET_MS = 25;
+
+export class Checker {
+  checked = 0;
+  passedOver = 0;
+  // Rows that were found on devices.
+  kept = 0;
+  private readonly world: World;
+  private readonly history: History;
+  readonly exact: boolean;
+  private readonly moments = new Map<number, Moment>();
+  private claims: Claim[] = [];
+
+  // `exact`: windows are exact and positions name snapshots (protocol 2). Else a client may hold more rows than its
+  // window, and stand ahead of what it says while things move.
+  constructor(world: World, history: History, exact: boolean) {
+    this.world = world;
+    this.history = history;
+    this.exact = exact;
+  }
+
+  // Documents are immutable, so a claim can be looked at later. Pages that were read one after the other without the
+  // socket (`mixed`) claim nothing.
+  claim(claim: Claim): void {
+    const { position, mixed } = claim.document as DocumentState & { mixed?: boolean };
+    if (position >= 0 && !mixed && this.exact) this.claims.push(claim);
+  }
+
+  // As many of the claims as the budget allows, drawn evenly.
+  work(): void {
+    const claims = this.claims;
+    this.claims = [];
+    if (claims.length === 0) return;
+    this.history.poll();
+    const until = performance.now() + BUDGET_MS;
+    const start = this.checked % claims.length;
+    for (let i = 0; i < claims.length; i++) {
+      if (performance.now() > until) {
+        this.passedOver += claims.length - i;
+        return;
+      }
+      this.check(claims[(start + i) % claims.length] as Claim);
+    }
+  }
+
+  moment(position: number): Moment {
+    let moment = this.moments.get(position);
+    if (!moment) {
+      moment = new Moment(this.world, this.history, position);
+      this.moments.set(position, moment);
+      const oldest = this.moments.keys().next().value;
+      if (this.moments.size > MOMENTS_MAX && oldest !== undefined) this.moments.delete(oldest);
+    }
+    return moment;
+  }
+
+  check(claim: Claim): void {
+    const { asked, caller, document } = claim;
+    const { position } = document;
+    if (!this.history.remembers(position)) return;
+    if (position > this.history.position)
+      this.fail(claim, `stands at ${position}, but the database has only come to ${this.history.position}`);
+    const torn = this.history.tornAt(position);
+    if (torn) this.fail(claim, `stands inside a transaction: ${position} lies in ${torn.first}…${torn.last}`);
+    this.checked++;
+    const held = document.ids.map((id) => document.rows[id] as Row);
+    const limit = this.exact ? windowOf(claim) : Math.max(asked.limit, held.length);
+    const expected = this.moment(position).answer(asked, caller, limit);
+    this.compareRows(claim, expected.rows, held);
+    if (document.total !== expected.total && !asked.id)
+      this.fail(claim, `total is ${document.total}, should be ${expected.total}`);
+    if (this.exact && document.end !== null && document.end !== expected.end)
+      this.fail(claim, `end is ${document.end}, should be ${expected.end}`);
+    if (this.exact) this.compareIncluded(claim, expected);
+  }
+
+  // What GET answered, as the server wrote it.
+  checkAnswer(claim: Claim, status: number, body: Partial<Answer> & Row): void {
+    const { asked, caller } = claim;
+    if (isNever(this.world, asked.model, asked.model.read, caller)) {
+      if (status !== 401 && caller.id === null) this.fail(claim, `GET answers ${status}, should be 401`);
+      if (caller.id === null) return;
+    }
+    const expected = this.moment(claim.document.position).answer(asked, caller, asked.limit);
+    this.checked++;
+    if (asked.id) {
+      const rows = status === 200 ? [body as Row] : [];
+      if (status !== 200 && status !== 404) this.fail(claim, `GET answers ${status}`);
+      this.compareRows(claim, expected.rows, rows);
+      return;
+    }
+    if (status !== 200) this.fail(claim, `GET answers ${status}`);
+    this.compareRows(claim, expected.rows, body.rows ?? []);
+    if (body.total !== expected.total)
+      this.fail(claim, `GET: total is ${body.total}, should be ${expected.total}`);
+    for (const field of asked.includes)
+      if (!isDeepStrictEqual(body.included?.[field.name], expected.included[field.name]))
+        this.fail(claim, `GET: included.${field.name} differs`);
+  }
+
+  private compareRows(claim: Claim, expected: Row[], held: Row[]): void {
+    for (let i = 0; i < Math.max(expected.length, held.length); i++) {
+      const [want, have] = [expected[i], held[i]];
+      if (isDeepStrictEqual(want, have)) continue;
+      const about = [...new Set([want?.id, have?.id])].filter((id) => id !== undefined);
+      const histories = about.map(
+        (id) => `  ${id} was\n${this.history.describe(claim.asked.model.name, id, claim.document.position)}`,
+      );
+      this.fail(
+        claim,
+        `row ${i} of ${held.length} (expected ${expected.length}) differs\n` +
+          `  expected ${JSON.stringify(want) ?? "nothing"}\n  got      ${JSON.stringify(have) ?? "nothing"}\n` +
+          histories.join("\n"),
+      );
+    }
+  }
+
+  // Included rows may be held after the row that named them has gone, but never without the right to read them.
+  private compareIncluded(claim: Claim, expected: Answer): void {
+    const moment = this.moment(claim.document.position);
+    for (const field of claim.asked.includes) {
+      const held = (claim.document.included[field.name] ?? {}) as Record<string, Row>;
+      for (const [id, row] of Object.entries(expected.included[field.name] ?? {}))
+        if (!isDeepStrictEqual(held[id], row))
+          this.fail(
+            claim,
+            `included.${field.name} ${id} differs\n  expected ${JSON.stringify(row)}\n  got      ${JSON.stringify(held[id])}\n` +
+              this.history.describe(field.to ?? "", id, claim.document.position),
+          );
+      for (const id of Object.keys(held))
+        if (!moment.mayHold(field, id, claim.caller))
+          this.fail(claim, `included.${field.name} ${id} is held, but may not be read (any more)`);
+    }
+  }
+
+  // What is kept on the device: nothing that may not be read any more.
+  checkKept(claim: Claim, ids: Set<string>): void {
+    const moment = this.moment(claim.document.position);
+    for (const id of ids) {
+      const found = moment.find(id);
+      if (!found) this.fail(claim, `${id} is kept on the device, but is gone`);
+      if (!moment.reads(claim.caller, found.model, found.row))
+        this.fail(claim, `${id} is kept on the device, but may not be read (any more)`);
+      this.kept++;
+    }
+  }
+
+  fail(claim: Claim, what: string): never {
+    const { asked, caller, client, document } = claim;
+    throw new Divergence(
+      `${client} (${caller.name}${caller.staff ? ", staff" : ""}) ${asked.url}\n` +
+        `  at position ${document.position}, ${document.status}: ${what}\n` +
+        `  read rule: ${JSON.stringify(asked.model.read)}, order: ${document.order ?? asked.model.order}`,
+    );
+  }
+}
+
+// Rows that the client has asked for: the server tells it with each window.
+function windowOf({ asked, document }: Claim): number {
+  return (document as { limit?: number | null }).limit ?? asked.limit;
+}
