@@ -212,17 +212,17 @@ static void a_socket_that_does_not_read_is_dropped(void **state)
 
 static void a_paused_socket_reads_no_further_and_is_not_taken_for_dead(void **state)
 {
-    int fd = open_client(*state, HANDSHAKE("/impatient", ""));
+    int fd = open_client(*state, TEST_HANDSHAKE("/impatient", ""));
     char payload[64];
-    send_text(fd, "pause");
-    assert_int_equal(read_frame(fd, payload, sizeof(payload)), 1);
+    test_send_text(fd, "pause");
+    assert_int_equal(test_read_frame(fd, payload, sizeof(payload)), 1);
     for (int i = 0; i < FLOOD_MESSAGES; i++)
-        send_text(fd, "hello");
+        test_send_text(fd, "hello");
     for (int i = 0; i < FLOOD_MESSAGES;) {
-        int opcode = read_frame(fd, payload, sizeof(payload));
+        int opcode = test_read_frame(fd, payload, sizeof(payload));
         assert_true(opcode == 1 || opcode == 9);
         if (opcode == 1 && i++ % 100 == 0)
-            send_frame(fd, 0x8a, "", 0);
+            test_send_frame(fd, 0x8a, "", 0);
     }
     assert_int_equal(atomic_load(&received_before_resume), 1);
     close(fd);
@@ -237,14 +237,14 @@ static void close_last(void *argument)
 
 static void a_close_is_answered_in_spite_of_a_pause(void **state)
 {
-    int fd = open_client(*state, HANDSHAKE("/live", ""));
+    int fd = open_client(*state, TEST_HANDSHAKE("/live", ""));
     char payload[64];
-    send_text(fd, "pause");
-    assert_int_equal(read_frame(fd, payload, sizeof(payload)), 1);
+    test_send_text(fd, "pause");
+    assert_int_equal(test_read_frame(fd, payload, sizeof(payload)), 1);
     tims_socket *socket = atomic_load(&last_socket);
     tims_loop_post(tims_socket_loop(socket), close_last, socket);
-    assert_int_equal(read_frame(fd, payload, sizeof(payload)), 8);
-    send_frame(fd, 0x88, "\x0f\xa1", 2);
+    assert_int_equal(test_read_frame(fd, payload, sizeof(payload)), 8);
+    test_send_frame(fd, 0x88, "\x0f\xa1", 2);
     assert_true(test_is_closed(fd));
     assert_true(test_wait_for(&closed, 1));
     assert_int_equal(atomic_load(&close_code), 4001);
