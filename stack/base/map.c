@@ -6,6 +6,7 @@
 
 #include "tims/base.h"
 
+_Static_assert(sizeof(size_t) == 8, "a cursor of tims_map_next is two halves");
 enum { MAP_MAGIC = 0x4d415020, FIRST_SLOTS = 8 };
 
 typedef struct entry {
@@ -134,15 +135,22 @@ size_t tims_map_count(const tims_map *map)
     return map->count;
 }
 
-/* Backwards, so that an entry moved by close_gap has always been seen already or is still to come. */
+/* Backwards from an empty slot, so that no run of entries lies across the start: what close_gap moves into
+ * the slot just left has been seen already. The cursor is that slot and how many have been left behind. */
 bool tims_map_next(const tims_map *map, size_t *cursor, tims_str *ret_key, void **ret_value)
 {
     TIMS_CHECK_MAGIC(map, MAP_MAGIC);
-    for (size_t i = *cursor; i < map->slot_count; i++) {
-        const entry *e = &map->slots[map->slot_count - 1 - i];
+    if (map->slot_count == 0)
+        return false;
+    size_t start = *cursor >> 32, steps = *cursor & UINT32_MAX, mask = map->slot_count - 1;
+    TIMS_ASSERT(mask <= UINT32_MAX);
+    while (steps == 0 && map->slots[start].key != NULL) /* a quarter of them are empty */
+        start++;
+    while (++steps <= mask) {
+        const entry *e = &map->slots[(start - steps) & mask];
         if (e->key == NULL)
             continue;
-        *cursor = i + 1;
+        *cursor = start << 32 | steps;
         if (ret_key != NULL)
             *ret_key = (tims_str){ e->key, e->key_length };
         if (ret_value != NULL)

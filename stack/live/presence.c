@@ -49,8 +49,8 @@ static void free_member(live__member *member)
 {
     live__room *room = member->room;
     live__chain_remove(&room->members, &member->in_room);
-    live__chain_remove(&room->changed, &member->in_changed);
-    live__chain_remove(&room->presence->absent, &member->in_absent);
+    live__chain_remove_if_in(&room->changed, &member->in_changed);
+    live__chain_remove_if_in(&room->presence->absent, &member->in_absent);
     (void)tims_map_remove(room->by_user, key_of(&member->user));
     free(member);
 }
@@ -78,10 +78,14 @@ static void free_place(live__place *place)
 static void free_room(live__room *room)
 {
     set_phase(room, LIVE__ROOM_QUIET);
-    while (room->places.first != NULL)
-        free_place(room->places.first->owner);
-    while (room->members.first != NULL)
-        free_member(room->members.first->owner);
+    for (live__link *link = room->places.first, *next; link != NULL; link = next) {
+        next = link->next;
+        free_place(link->owner);
+    }
+    for (live__link *link = room->members.first, *next; link != NULL; link = next) {
+        next = link->next;
+        free_member(link->owner);
+    }
     live__said_clear(room);
     tims_map_free(&room->by_user);
     (void)tims_map_remove(room->presence->rooms, (tims_str){ room->name, room->name_length });
@@ -173,7 +177,7 @@ static void come(live__member *member, tims_str state)
 {
     live__room *room = member->room;
     bool has_changed = set_state(member, state);
-    live__chain_remove(&room->presence->absent, &member->in_absent);
+    live__chain_remove_if_in(&room->presence->absent, &member->in_absent);
     member->absent_until_us = 0;
     member->place_count++;
     if (!member->is_present) {
@@ -194,7 +198,7 @@ static void go(live__member *member)
     member->is_present = false;
     member->absent_until_us = 0;
     member->answered = room->answers;
-    live__chain_remove(&room->presence->absent, &member->in_absent);
+    live__chain_remove_if_in(&room->presence->absent, &member->in_absent);
     room->present_count--;
     note_change(member);
 }
@@ -263,7 +267,7 @@ void live__presence_drop(live__place **pointer, int64_t now_us)
         live__chain *absent = &room->presence->absent;
         member->place_count--;
         member->absent_until_us = now_us + LIVE__GRACE_MS * INT64_C(1000);
-        live__chain_remove(absent, &member->in_absent);
+        live__chain_remove_if_in(absent, &member->in_absent);
         live__chain_add(absent, &member->in_absent, member);
     }
     (void)end_if_empty(room);
@@ -378,8 +382,9 @@ static bool has_told_changes(const live__room *room)
 /* What was new is told, or not to be told; those who have left are forgotten. */
 static void settle_changes(live__room *room, bool with_names)
 {
-    while (room->changed.first != NULL) {
-        live__member *member = room->changed.first->owner;
+    for (live__link *link = room->changed.first, *next; link != NULL; link = next) {
+        live__member *member = link->owner;
+        next = link->next;
         live__chain_remove(&room->changed, &member->in_changed);
         member->is_news = false;
         member->was_shown = member->was_shown || with_names;
@@ -451,20 +456,27 @@ static int64_t absent_until_us(const live__presence *presence)
 static void end_grace(live__member *member)
 {
     live__room *room = member->room;
-    if (member->place_count == 0) {
-        go(member);
-        (void)end_if_empty(room);
-        return;
-    }
-    member->absent_until_us = 0; /* another socket of theirs is there */
     live__chain_remove(&room->presence->absent, &member->in_absent);
+    member->absent_until_us = 0;
+    if (member->place_count > 0) /* another socket of theirs is there */
+        return;
+    go(member);
+    (void)end_if_empty(room);
+}
+
+static bool has_ended(const live__member *member, int64_t now_us)
+{
+    return member->absent_until_us <= now_us;
 }
 
 int64_t live__presence_tick(live__presence *presence, int64_t now_us)
 {
     TIMS_CHECK_MAGIC(presence, MAGIC);
-    while (absent_until_us(presence) <= now_us)
-        end_grace(presence->absent.first->owner);
+    for (live__link *link = presence->absent.first, *next; link != NULL && has_ended(link->owner, now_us);
+         link = next) {
+        next = link->next; /* of a room that lives: whose grace runs is present in it */
+        end_grace(link->owner);
+    }
     while (cool_at_us(presence) <= now_us) {
         live__room *room = presence->cooling.first->owner;
         bool has_news = room->changed.count > 0 || room->said.count > 0;

@@ -141,21 +141,25 @@ static inline void live__chain_add(live__chain *chain, live__link *link, void *o
     chain->count++;
 }
 
-/* Fine when it is in no list. */
 static inline void live__chain_remove(live__chain *chain, live__link *link)
 {
-    if (link->owner == NULL)
-        return;
-    if (link->next != NULL)
-        link->next->previous = link->previous;
-    else
-        chain->last = link->previous;
-    if (link->previous != NULL)
-        link->previous->next = link->next;
-    else
+    TIMS_ASSERT(link->owner != NULL);
+    if (chain->first == link)
         chain->first = link->next;
+    else
+        link->previous->next = link->next;
+    if (chain->last == link)
+        chain->last = link->previous;
+    else
+        link->next->previous = link->previous;
     *link = (live__link){ 0 };
     chain->count--;
+}
+
+static inline void live__chain_remove_if_in(live__chain *chain, live__link *link)
+{
+    if (link->owner != NULL)
+        live__chain_remove(chain, link);
 }
 
 #endif

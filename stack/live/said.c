@@ -28,6 +28,11 @@ static item *find_item(const live__room *room, tims_id user, tims_str kind)
     return NULL;
 }
 
+static bool is_over(const live__room *room)
+{
+    return room->said.count > LIVE__ROOM_SAID_MAX || room->said_bytes > LIVE__ROOM_SAID_BYTES_MAX;
+}
+
 void live__said_add(live__room *room, tims_id user, tims_str kind, tims_str data)
 {
     item *old = find_item(room, user, kind);
@@ -41,8 +46,11 @@ void live__said_add(live__room *room, tims_id user, tims_str kind, tims_str data
     memcpy(made->text + kind.length, data.data, data.length);
     live__chain_add(&room->said, &made->in_room, made);
     room->said_bytes += bytes;
-    while (room->said.count > LIVE__ROOM_SAID_MAX || room->said_bytes > LIVE__ROOM_SAID_BYTES_MAX)
-        drop_item(room, room->said.first->owner);
+    for (live__link *link = room->said.first, *next; link != NULL && is_over(room); link = next) {
+        next = link->next;
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed above has left the list */
+        drop_item(room, link->owner);
+    }
 }
 
 void live__said_write(const live__room *room, tims_buf *out)
@@ -72,6 +80,8 @@ void live__said_write(const live__room *room, tims_buf *out)
 
 void live__said_clear(live__room *room)
 {
-    while (room->said.first != NULL)
-        drop_item(room, room->said.first->owner);
+    for (live__link *link = room->said.first, *next; link != NULL; link = next) {
+        next = link->next;
+        drop_item(room, link->owner);
+    }
 }
