@@ -60,7 +60,14 @@ static tims_status resolve_live(const void *data, tims_arena *arena, tims_str ur
 {
     const app__stack *stack = data;
     tims_live_url found;
+    tims_computed_url computed;
     tims_status status = tims_rest_resolve(stack->rest, arena, url, caller, &found, err);
+    if (status == TIMS_NOT_FOUND) {
+        status = tims_rest_resolve_computed(stack->rest, arena, url, caller, &computed, err);
+        if (status == TIMS_OK)
+            *ret_query = (tims_live_query){ .is_computed = true, .canonical = computed.canonical };
+        return status;
+    }
     if (status != TIMS_OK)
         return status;
     *ret_query = (tims_live_query){ .query = found.query,
@@ -83,6 +90,35 @@ static tims_status write_live(const void *data, tims_db_session *db, tims_arena 
     return tims_rest_write(db, arena, &found, tims_live_epoch(stack->live), position, writer, err);
 }
 
+static tims_status compute_live(const void *data, tims_request *rq, tims_str url, tims_caller caller,
+                                tims_reads *reads, tims_buf *out, tims_error *err)
+{
+    const app__stack *stack = data;
+    tims_computed_url found;
+    tims_status status = tims_rest_resolve_computed(stack->rest, rq->arena, url, caller, &found, err);
+    if (status != TIMS_OK)
+        return status;
+    rq->slots[TIMS_SLOT_LIVE] = stack->live;
+    return tims_rest_compute(rq, &found, caller, reads, out, err);
+}
+
+/* A page includes the answer of a computed endpoint as it includes a list. */
+static tims_status write_computed(const app__stack *stack, tims_request *rq, tims_str url,
+                                  tims_json_writer *writer, tims_error *err)
+{
+    enum { ANSWER_BYTES_MAX = 8 * 1024 * 1024 };
+    tims_buf out;
+    tims_reads *reads = tims_reads_new();
+    tims_buf_init(&out, NULL, ANSWER_BYTES_MAX);
+    tims_status status = compute_live(stack, rq, url, tims_caller_of(rq), reads, &out, err);
+    tims_reads_free(&reads);
+    tims_str text = status == TIMS_OK ? tims_copy(rq->arena, tims_buf_str(&out)) : TIMS_STR("");
+    tims_buf_free(&out);
+    if (status == TIMS_OK)
+        tims_json_raw(writer, text);
+    return status;
+}
+
 static tims_status write_page_url(const void *data, tims_request *rq, tims_str url, tims_json_writer *writer,
                                   tims_error *err)
 {
@@ -91,6 +127,8 @@ static tims_status write_page_url(const void *data, tims_request *rq, tims_str u
     tims_live_url found;
     int64_t position;
     tims_status status = tims_rest_resolve(stack->rest, rq->arena, url, tims_caller_of(rq), &found, err);
+    if (status == TIMS_NOT_FOUND)
+        return write_computed(stack, rq, url, writer, err);
     if (status == TIMS_OK)
         status = tims_position(db, &position, err);
     if (status == TIMS_OK)
@@ -164,7 +202,7 @@ static tims_status compose_rest(app__stack *stack, tims_error *err)
 static tims_status compose_live(app__stack *stack, tims_error *err)
 {
     tims_live_options options = {
-        .resolver = { stack, resolve_live, write_live },
+        .resolver = { stack, resolve_live, write_live, compute_live },
         .poll_ms = stack->settings.live_poll_ms,
         .log_keep_s = stack->settings.live_log_keep_ms / 1000,
         .sockets_per_user_max = (size_t)stack->settings.sockets_per_user,

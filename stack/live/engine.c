@@ -263,7 +263,7 @@ static void bring_on(live__step *step)
     live__gates_close(step);
     apply_views(step);
     live__gates_open(step);
-    live__computed_fail(step);
+    live__computed_tell_failures(step);
 }
 
 static void read_changes(live__step *step)

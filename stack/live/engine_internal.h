@@ -20,6 +20,8 @@ struct live__subscriber {
     size_t gate_hook_count;
     bool gate_dirty;
     live__subscriber *next_gate;
+    const tims_error *failure; /* of its computed endpoint, in this step */
+    live__subscriber *next_failed;
 };
 
 struct live__client {

@@ -105,8 +105,10 @@ void live__subscriber_load(live__step *step, live__subscriber *subscriber, const
 {
     live__view *view = NULL;
     tims_error err = { 0 };
-    tims_check(step->rq, live__view_get(step, url_of(subscriber), subscriber->client->caller, 0, &view, &err),
-               &err);
+    if (live__view_get(step, url_of(subscriber), subscriber->client->caller, 0, &view, &err) != TIMS_OK) {
+        live__computed_fail(step, subscriber, &err);
+        return;
+    }
     if (view == NULL)
         return;
     tims_buf out;

@@ -171,11 +171,12 @@ tims_str live__order_text(tims_arena *arena, const tims_query *query);
 void live__view_unlist(live__view *view);
 void live__view_hang_on(live__view *view, const tims_reads *reads);
 
-/* view_computed.c: the first run; a run after a change; telling the readers of handlers that have failed,
- * when all operations of the step are out. Raise. */
+/* view_computed.c: the first run; a run after a change (raise). A reader whose handler has failed is told
+ * when all operations of the step are out. */
 tims_status live__computed_load(live__step *step, live__view *view, tims_error *err);
 void live__computed_apply(live__step *step, live__view *view);
-void live__computed_fail(live__step *step);
+void live__computed_fail(live__step *step, live__subscriber *subscriber, const tims_error *err);
+void live__computed_tell_failures(live__step *step);
 
 /* resume.c: what changed for a client since a position, as operations. False: it cannot be told; `ret_reason`
  * says why. Raises. */
