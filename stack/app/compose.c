@@ -381,6 +381,7 @@ void app__begin_request(tims_request *rq)
     tims_request_set_db(rq, stack->db);
     tims_request_set_rest(rq, stack->rest);
     tims_request_set_websockets(rq, stack->websockets);
+    rq->slots[TIMS_SLOT_LIVE] = stack->live;
     tims_auth_begin(rq, stack->auth);
 }
 

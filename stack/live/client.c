@@ -8,16 +8,24 @@ enum { OPS_BYTES_MAX = 256 * 1024 * 1024 };
 
 /* --- who it is -------------------------------------------------------------------------------- */
 
+static void unhook_login(live__engine *engine, live__client *client)
+{
+    if (client->user_hook.topic != NULL)
+        live__online_note(engine->live, &client->user_hook, client->caller.user, false);
+    live__topics_remove(engine->topics, &client->user_hook);
+    live__topics_remove(engine->topics, &client->login_hook);
+}
+
 static void hook_login(live__engine *engine, live__client *client)
 {
     char id[TIMS_ID_TEXT_LENGTH];
-    live__topics_remove(engine->topics, &client->user_hook);
-    live__topics_remove(engine->topics, &client->login_hook);
+    unhook_login(engine, client);
     if (client->caller.signed_in) {
         client->user_hook = (live__hook){ .owner = client, .kind = LIVE__HOOK_LOGIN };
         tims_id_format(client->caller.user, id);
         live__topics_add(engine->topics, &client->user_hook, &tims_user_model,
                          tims_model_primary(&tims_user_model), (tims_str){ id, sizeof id });
+        live__online_note(engine->live, &client->user_hook, client->caller.user, true);
     }
     if (client->login.present) {
         client->login_hook = (live__hook){ .owner = client, .kind = LIVE__HOOK_LOGIN };
@@ -60,22 +68,23 @@ static void welcome(live__step *step, live__client *client)
     (void)live__deliver(step->engine, client->hub, item);
 }
 
-/* As the answer to a job. `sub` 0: only the frame was refused. */
-static live__item *refuse(live__engine *engine, const live__client *client, uint32_t sub, int status,
-                          const char *code, const char *message)
+/* As the answer to a job. `member` names what `id` is: "sub", "join"; NULL: the frame was refused. */
+static live__item *refuse(live__engine *engine, const live__client *client, const char *member, uint32_t id,
+                          const tims_error *err)
 {
+    const char *code = err->code != NULL ? err->code : tims_status_name(err->status);
+    const char *message = err->message[0] != '\0' ? err->message : tims_status_text(err->status);
     live__frame frame;
     live__item item = { .kind = LIVE__ITEM_FRAME,
                         .session = client->session,
                         .event = "error",
-                        .sub = sub,
-                        .detach = sub != 0,
+                        .sub = id,
                         .answers = true,
                         .position = engine->position };
     live__frame_begin(&frame, "error");
-    if (sub != 0)
-        live__frame_int(&frame, "sub", sub);
-    live__frame_int(&frame, "status", status);
+    if (member != NULL)
+        live__frame_int(&frame, member, id);
+    live__frame_int(&frame, "status", tims_status_http(err->status));
     live__frame_str(&frame, "code", tims_str_from(code));
     live__frame_str(&frame, "message", tims_str_from(message));
     bool fits = live__frame_end(&frame, &item.text, &item.text_length);
@@ -83,12 +92,17 @@ static live__item *refuse(live__engine *engine, const live__client *client, uint
     return live__deliver(engine, client->hub, item);
 }
 
-static live__item *refuse_error(live__engine *engine, const live__client *client, uint32_t sub,
-                                const tims_error *err)
+static void refuse_frame(live__engine *engine, const live__client *client, tims_status status,
+                         const char *code, const char *message)
 {
-    const char *code = err->code != NULL ? err->code : tims_status_name(err->status);
-    const char *message = err->message[0] != '\0' ? err->message : tims_status_text(err->status);
-    return refuse(engine, client, sub, tims_status_http(err->status), code, message);
+    tims_error err = { 0 };
+    (void)!tims_fail(&err, status, code, "%s", message);
+    (void)refuse(engine, client, NULL, 0, &err);
+}
+
+static void refuse_sub(live__engine *engine, const live__client *client, uint32_t sub, const tims_error *err)
+{
+    refuse(engine, client, "sub", sub, err)->detach = true;
 }
 
 static void greet(live__step *step, live__client *client, const live__job *job)
@@ -97,7 +111,7 @@ static void greet(live__step *step, live__client *client, const live__job *job)
     client->login = job->login;
     if (job->text_length > 0 && live__login_by_token(step, (tims_str){ job->text, job->text_length },
                                                      &client->caller, &client->login) != TIMS_OK) {
-        (void)refuse(step->engine, client, 0, 401, "unauthorized", "This token is not valid.");
+        refuse_frame(step->engine, client, TIMS_UNAUTHORIZED, "unauthorized", "This token is not valid.");
         end_login(step->engine, client);
         return;
     }
@@ -115,11 +129,11 @@ static void renew(live__step *step, live__client *client, const live__job *job)
     tims_caller caller;
     tims_opt_id login;
     if (live__login_by_token(step, (tims_str){ job->text, job->text_length }, &caller, &login) != TIMS_OK) {
-        (void)refuse(step->engine, client, 0, 401, "unauthorized", "This token is not valid.");
+        refuse_frame(step->engine, client, TIMS_UNAUTHORIZED, "unauthorized", "This token is not valid.");
         end_login(step->engine, client);
     } else if (!client->caller.signed_in || !tims_same_id(caller.user, client->caller.user) ||
                caller.staff != client->caller.staff) {
-        (void)refuse(step->engine, client, 0, 409, "other_user", "This token is somebody else's.");
+        refuse_frame(step->engine, client, TIMS_CONFLICT, "other_user", "This token is somebody else's.");
     } else {
         client->login = login;
         hook_login(step->engine, client);
@@ -170,7 +184,7 @@ static live__subscriber *find(const live__client *client, uint32_t sub)
     return NULL;
 }
 
-static live__subscriber *new_subscriber(live__client *client, uint32_t sub, tims_str url)
+live__subscriber *live__subscriber_new(live__client *client, uint32_t sub, tims_str url)
 {
     live__subscriber *subscriber = calloc(1, sizeof *subscriber);
     TIMS_ASSERT(subscriber != NULL);
@@ -193,6 +207,8 @@ void live__subscriber_drop(live__engine *engine, live__subscriber *subscriber)
     TIMS_CHECK_MAGIC(subscriber, LIVE__SUBSCRIBER_MAGIC);
     TIMS_ASSERT(!subscriber->gate_dirty);
     live__client *client = subscriber->client;
+    if (subscriber->place != NULL)
+        live__presence_drop(&subscriber->place, tims_monotonic_us());
     live__subscriber_detach(engine, subscriber);
     live__gate_unhook(engine, subscriber);
     if (subscriber->next != NULL)
@@ -285,12 +301,42 @@ static void send_ops(live__step *step, const live__subscriber *subscriber, const
     deliver_frame(step, subscriber, &frame, kind, answers);
 }
 
-void live__subscriber_refuse(live__engine *engine, live__subscriber *subscriber, const tims_error *err)
+live__item *live__subscriber_refuse(live__engine *engine, live__subscriber *subscriber, const tims_error *err)
 {
     const live__client *client = subscriber->client;
     uint32_t id = subscriber->id;
+    const char *member = subscriber->is_join ? "join" : "sub";
     live__subscriber_drop(engine, subscriber);
-    refuse_error(engine, client, id, err)->answers = false; /* it was not asked just now */
+    live__item *item = refuse(engine, client, member, id, err);
+    item->detach = true;
+    item->answers = false; /* unless it was asked just now */
+    return item;
+}
+
+void live__client_refuse_message(live__engine *engine, const live__client *client, uint32_t join,
+                                 const tims_error *err)
+{
+    (void)refuse(engine, client, "join", join, err);
+}
+
+void live__subscriber_fail(live__step *step, live__subscriber *subscriber, const tims_error *err)
+{
+    tims_error *failure = TIMS_NEW(step->rq->arena, tims_error);
+    if (subscriber->failure != NULL)
+        return;
+    *failure = *err;
+    subscriber->failure = failure;
+    subscriber->next_failed = step->failed;
+    step->failed = subscriber;
+}
+
+void live__subscribers_tell_failures(live__step *step)
+{
+    while (step->failed != NULL) {
+        live__subscriber *subscriber = step->failed;
+        step->failed = subscriber->next_failed;
+        (void)live__subscriber_refuse(step->engine, subscriber, subscriber->failure);
+    }
 }
 
 /* --- what it wants ---------------------------------------------------------------------------- */
@@ -367,16 +413,15 @@ static void subscribe(live__step *step, live__client *client, const live__job *j
     tims_status status =
         resolver->resolve(resolver->data, step->rq->arena, url, client->caller, &query, &err);
     if (status != TIMS_OK) {
-        (void)refuse_error(step->engine, client, job->sub, &err);
+        refuse_sub(step->engine, client, job->sub, &err);
         return;
     }
-    live__subscriber *subscriber = new_subscriber(client, job->sub, url);
+    live__subscriber *subscriber = live__subscriber_new(client, job->sub, url);
     bool resumes = job->text_length > 0;
     live__view *view = NULL;
     status = live__view_get(step, url, client->caller, resumes ? (size_t)job->limit : 0, &view, &err);
     if (status != TIMS_OK) {
-        live__subscriber_drop(step->engine, subscriber);
-        (void)refuse_error(step->engine, client, job->sub, &err);
+        live__subscriber_refuse(step->engine, subscriber, &err)->answers = true;
         return;
     }
     if (view == NULL || (view->is_shared && !view->is_computed))
@@ -403,6 +448,14 @@ static void unsubscribe(live__engine *engine, live__client *client, uint32_t sub
     (void)live__deliver(engine, client->hub, item);
 }
 
+static void leave(live__engine *engine, live__client *client, uint32_t sub)
+{
+    live__subscriber *subscriber = find(client, sub);
+    if (subscriber != NULL && subscriber->is_join)
+        live__leave(subscriber);
+    unsubscribe(engine, client, sub);
+}
+
 /* To a view of more rows; what the client holds is the beginning of it. */
 static void grow(live__step *step, live__client *client, const live__job *job)
 {
@@ -419,7 +472,7 @@ static void grow(live__step *step, live__client *client, const live__job *job)
                               (size_t)job->limit, &view, &err),
                &err);
     if (before == NULL || view == NULL || view->is_computed) {
-        (void)refuse(step->engine, client, 0, 404, "not_found", "There is nothing to see there.");
+        refuse_frame(step->engine, client, TIMS_NOT_FOUND, "not_found", "There is nothing to see there.");
         return;
     }
     if (view != before && view->window.limit > before->window.limit) {
@@ -437,6 +490,8 @@ static void catch_up(live__step *step, live__client *client, const live__job *jo
          subscriber = subscriber->next) {
         tims_buf ops;
         const char *reason = "too_far";
+        if (subscriber->is_join)
+            continue;
         live__view *view = subscriber->view;
         tims_buf_init(&ops, step->rq->arena, OPS_BYTES_MAX);
         bool goes_on = view != NULL && !view->is_computed &&
@@ -472,6 +527,15 @@ void live__client_do(live__step *step, live__client *client, live__job *job)
     case LIVE__JOB_UNSUB:
         unsubscribe(step->engine, client, job->sub);
         break;
+    case LIVE__JOB_JOIN:
+        live__join(step, client, job);
+        break;
+    case LIVE__JOB_LEAVE:
+        leave(step->engine, client, job->sub);
+        break;
+    case LIVE__JOB_PUBLISH:
+        live__publish(step, client, find(client, job->sub), job);
+        break;
     case LIVE__JOB_CATCH_UP:
         catch_up(step, client, job);
         break;
@@ -489,10 +553,11 @@ void live__client_fail(live__engine *engine, live__client *client, const live__j
     for (live__subscriber *one = client->subscribers; one != NULL; one = one->next)
         if (one->view != NULL)
             one->view->include_touches = NULL; /* of the scope that has ended */
-    if (job->kind == LIVE__JOB_SUB) {
+    if (job->kind == LIVE__JOB_SUB || job->kind == LIVE__JOB_JOIN) {
         if (subscriber != NULL)
-            live__subscriber_drop(engine, subscriber);
-        (void)refuse_error(engine, client, job->sub, &unavailable);
+            live__subscriber_refuse(engine, subscriber, &unavailable)->answers = true;
+        else
+            refuse_sub(engine, client, job->sub, &unavailable);
         return;
     }
     close_client(engine, client, LIVE__CLOSE_SLOW, "unavailable");
@@ -505,8 +570,7 @@ void live__client_free(live__engine *engine, live__client **client)
     TIMS_CHECK_MAGIC(old, LIVE__CLIENT_MAGIC);
     while (old->subscribers != NULL)
         live__subscriber_drop(engine, old->subscribers);
-    live__topics_remove(engine->topics, &old->user_hook);
-    live__topics_remove(engine->topics, &old->login_hook);
+    unhook_login(engine, old);
     while (old->first_job != NULL) {
         live__job *job = old->first_job;
         old->first_job = job->next;

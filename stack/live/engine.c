@@ -175,6 +175,13 @@ static void take_received(live__engine *engine)
     engine->last_received = NULL;
 }
 
+int64_t live__engine_due_us(const live__engine *engine)
+{
+    int64_t rooms_us = live__presence_next_us(engine->live->presence);
+    int64_t online_us = live__online_due_us(engine->live);
+    return rooms_us < online_us ? rooms_us : online_us;
+}
+
 bool live__engine_has_work(const live__engine *engine)
 {
     return engine->first_ready != NULL || engine->first_received != NULL;
@@ -182,7 +189,7 @@ bool live__engine_has_work(const live__engine *engine)
 
 /* --- a step: what changed --------------------------------------------------------------------- */
 
-static void visit(void *argument, live__hook *hook, const live__change *change)
+void live__engine_visit(void *argument, live__hook *hook, const live__change *change)
 {
     live__step *step = argument;
     if (hook->kind == LIVE__HOOK_LOGIN)
@@ -248,6 +255,7 @@ static void apply_views(live__step *step)
         step->dirty = view->next_dirty;
         live__view_apply(step, view);
         deliver_ops(step, view);
+        live__rooms_end_of(step, view);
         count++;
     }
     atomic_fetch_add(&step->live->metrics.touched, count);
@@ -256,14 +264,15 @@ static void apply_views(live__step *step)
 static void bring_on(live__step *step)
 {
     const live__batch *batch = step->batch;
-    for (size_t i = 0; i < batch->count; i++)
-        live__topics_visit(step->engine->topics, &batch->changes[i], visit, step);
-    if (batch->flood)
+    for (size_t i = 0; batch != NULL && i < batch->count; i++)
+        live__topics_visit(step->engine->topics, &batch->changes[i], live__engine_visit, step);
+    if (batch != NULL && batch->flood)
         visit_flood(step);
+    live__online_visit(step);
     live__gates_close(step);
     apply_views(step);
     live__gates_open(step);
-    live__computed_tell_failures(step);
+    live__subscribers_tell_failures(step);
 }
 
 static void read_changes(live__step *step)
@@ -285,7 +294,6 @@ static void read_changes(live__step *step)
     step->batch = batch;
     live__history_add(&engine->history, batch, (size_t)live->options.resume_changes_max);
     atomic_fetch_add(&live->metrics.changes, batch->count);
-    bring_on(step);
 }
 
 /* --- a step: who waits ------------------------------------------------------------------------ */
@@ -334,6 +342,7 @@ static void run_step(tims_request *rq, void *argument)
     tims_check(rq, tims_db_begin_snapshot(step->db, &err), &err);
     tims_check(rq, tims_position(step->db, &step->position, &err), &err);
     read_changes(step);
+    bring_on(step);
     engine->position = step->position;
     r->brought_on = true;
     serve(step, &r->client, &r->job);
@@ -381,6 +390,7 @@ tims_status live__engine_step(live__engine *engine, tims_loop *loop, tims_error 
     }
     live__job_free(&r.job);
     atomic_fetch_add(&live->metrics.steps, 1);
+    (void)live__presence_tick(live->presence, tims_monotonic_us());
     live__deliver_all(engine, heard_us);
     drop_idle(engine, false);
     return status;

@@ -20,8 +20,10 @@ struct live__subscriber {
     size_t gate_hook_count;
     bool gate_dirty;
     live__subscriber *next_gate;
-    const tims_error *failure; /* of its computed endpoint, in this step */
+    const tims_error *failure; /* in this step */
     live__subscriber *next_failed;
+    bool is_join;              /* of a room: nothing is told of the row but that it is over */
+    struct live__place *place; /* in its room */
 };
 
 struct live__client {
@@ -47,8 +49,15 @@ void live__client_free(live__engine *engine, live__client **client);
 void live__client_check(live__engine *engine, live__client *client, const live__change *change);
 void live__subscriber_attach(live__engine *engine, live__subscriber *subscriber, live__view *view);
 void live__subscriber_detach(live__engine *engine, live__subscriber *subscriber);
+live__subscriber *live__subscriber_new(live__client *client, uint32_t sub, tims_str url);
 /* Ends it with an error; frees it. */
-void live__subscriber_refuse(live__engine *engine, live__subscriber *subscriber, const tims_error *err);
+live__item *live__subscriber_refuse(live__engine *engine, live__subscriber *subscriber,
+                                    const tims_error *err);
+/* It is refused when all operations of the step are out. */
+void live__subscriber_fail(live__step *step, live__subscriber *subscriber, const tims_error *err);
+void live__subscribers_tell_failures(live__step *step);
+void live__client_refuse_message(live__engine *engine, const live__client *client, uint32_t join,
+                                 const tims_error *err);
 /* Attaches it to its URL's view, and loads that inside the step. Raises. */
 void live__subscriber_load(live__step *step, live__subscriber *subscriber, const char *reason);
 void live__subscriber_drop(live__engine *engine, live__subscriber *subscriber);
@@ -64,6 +73,24 @@ void live__gate_mark(live__step *step, live__subscriber *subscriber);
  * then, when the views have been applied, those that open. Raise. */
 void live__gates_close(live__step *step);
 void live__gates_open(live__step *step);
+
+/* --- join.c: rooms ---------------------------------------------------------------------------- */
+
+struct live__presence *live__rooms_new(tims_live *live);
+/* Raise. */
+void live__join(live__step *step, live__client *client, const live__job *job);
+void live__publish(live__step *step, const live__client *client, live__subscriber *subscriber,
+                   const live__job *job);
+void live__leave(live__subscriber *subscriber);
+/* The row of a room may be gone. */
+void live__rooms_end_of(live__step *step, live__view *view);
+
+/* --- online.c: who is here -------------------------------------------------------------------- */
+
+/* A client's hook at its user has been hung, or is about to go. */
+void live__online_note(tims_live *live, const live__hook *user_hook, tims_id user, bool comes);
+int64_t live__online_due_us(const tims_live *live); /* when it wants to be told; INT64_MAX: never */
+void live__online_visit(live__step *step);
 
 /* --- engine.c: the views and the step that brings them on ------------------------------------- */
 
@@ -88,6 +115,9 @@ void live__engine_start(live__engine *engine, tims_live *live, int64_t position)
 void live__engine_clear(live__engine *engine);
 /* One step. Errors: the database's; then every client was closed and the engine stands where it stood. */
 tims_status live__engine_step(live__engine *engine, tims_loop *loop, tims_error *err);
+/* When it wants a step though nothing has come; INT64_MAX: never. */
+int64_t live__engine_due_us(const live__engine *engine);
+void live__engine_visit(void *argument, live__hook *hook, const live__change *change);
 bool live__engine_has_work(const live__engine *engine);
 /* Takes the job; on the engine's loop. */
 void live__engine_receive(live__engine *engine, live__job *job);

@@ -72,6 +72,22 @@ static void prune_now_and_then(live__feed *feed, bool *failing)
     say_failure(status != TIMS_OK, failing, status, &err);
 }
 
+static void wake_when_due(void *argument)
+{
+    live__feed_wake(argument);
+}
+
+/* Rooms have something to tell now, or later: then the timer says so. */
+static bool is_due_now(live__feed *feed)
+{
+    int64_t due_us = live__engine_due_us(&feed->live->engine), now_us = tims_monotonic_us();
+    if (due_us <= now_us)
+        return true;
+    if (due_us != INT64_MAX)
+        tims_timer_set(feed->loop, &feed->due_timer, (due_us - now_us) / 1000 + 1, wake_when_due, feed);
+    return false;
+}
+
 static void run_feed(void *argument)
 {
     live__feed *feed = argument;
@@ -84,7 +100,7 @@ static void run_feed(void *argument)
         say_failure(status != TIMS_OK, &failing, status, &err);
         prune_now_and_then(feed, &prune_failing);
         /* A failed step is tried again at the next look. */
-        bool goes_on = !failing && (feed->poked || live__engine_has_work(engine));
+        bool goes_on = !failing && (feed->poked || live__engine_has_work(engine) || is_due_now(feed));
         if (feed->stopping || (!goes_on && tims_fiber_suspend() == TIMS_CANCELLED))
             break;
     }
@@ -119,6 +135,7 @@ void live__feed_stop(live__feed *feed)
 {
     feed->stopping = true;
     tims_timer_clear(&feed->timer);
+    tims_timer_clear(&feed->due_timer);
     live__feed_wake(feed);
     pthread_mutex_lock(&feed->live->mutex);
     feed->loop = NULL;

@@ -91,6 +91,11 @@ static void deliver_load(live__step *step, const live__subscriber *subscriber, t
 
 static void close_gate(live__step *step, live__subscriber *subscriber, const tims_live_query *query)
 {
+    const tims_error gone = { .status = TIMS_NOT_FOUND };
+    if (subscriber->is_join) {
+        live__subscriber_fail(step, subscriber, &gone);
+        return;
+    }
     tims_buf out;
     tims_buf_init(&out, step->rq->arena, OPS_BYTES_MAX);
     live__subscriber_detach(step->engine, subscriber);
@@ -106,7 +111,7 @@ void live__subscriber_load(live__step *step, live__subscriber *subscriber, const
     live__view *view = NULL;
     tims_error err = { 0 };
     if (live__view_get(step, url_of(subscriber), subscriber->client->caller, 0, &view, &err) != TIMS_OK) {
-        live__computed_fail(step, subscriber, &err);
+        live__subscriber_fail(step, subscriber, &err);
         return;
     }
     if (view == NULL)

@@ -1,4 +1,4 @@
-/* held.c: a set of ids that only grows: a sorted array, 16 bytes an id. */
+/* held.c: a set of ids: a sorted array, 16 bytes an id. */
 #include "live/live_internal.h"
 
 static size_t place_of(const live__held *held, tims_id id)
@@ -35,6 +35,16 @@ bool live__held_add(live__held *held, tims_id id)
     memmove(&held->ids[at + 1], &held->ids[at], (held->count - at) * sizeof *held->ids);
     held->ids[at] = id;
     held->count++;
+    return true;
+}
+
+bool live__held_remove(live__held *held, tims_id id)
+{
+    size_t at = place_of(held, id);
+    if (at == held->count || !tims_same_id(held->ids[at], id))
+        return false;
+    held->count--;
+    memmove(&held->ids[at], &held->ids[at + 1], (held->count - at) * sizeof *held->ids);
     return true;
 }
 

@@ -190,6 +190,10 @@ static void take_item(live__hub *hub, const live__item *item)
         take_frame(hub, session, item);
     else if (item->kind == LIVE__ITEM_WELCOME)
         live__session_welcome(session, item->caller);
+    else if (item->kind == LIVE__ITEM_SHARED && !session->is_behind)
+        live__session_send(session, "room", hub->position, item->ops->text, item->ops->frame);
+    else if (item->kind == LIVE__ITEM_SHARED)
+        ; /* said in passing: who is behind misses it */
     else if (item->kind == LIVE__ITEM_FREED)
         live__hub_remove(hub, live__hub_find(hub, session, item->sub));
     else if (item->kind == LIVE__ITEM_CAUGHT_UP)

@@ -44,6 +44,8 @@ struct live__session {
     tims_opt_id login; /* the login session or token of the upgrade */
     live__local *locals;
     uint32_t local_count, job_count, bad_frames;
+    uint32_t publish_count; /* since */
+    int64_t publish_since_us;
     int64_t heard_us;
     /* of the tx being made */
     live__ops *ops_inline[2];
@@ -88,7 +90,10 @@ typedef enum live__message_kind {
     LIVE__MORE,
     LIVE__UNSUB,
     LIVE__PING,
-    LIVE__AUTH
+    LIVE__AUTH,
+    LIVE__JOIN,
+    LIVE__LEAVE,
+    LIVE__PUBLISH
 } live__message_kind;
 typedef struct live__message {
     live__message_kind kind;
@@ -96,6 +101,9 @@ typedef struct live__message {
     tims_str url, from, token;
     int64_t limit; /* 0: not given */
     int64_t protocol;
+    tims_str name;         /* PUBLISH: the kind */
+    const tims_json *data; /* JOIN: the state, or NULL; PUBLISH */
+    bool is_present;
 } live__message;
 /* Strings live in `arena`. */
 live__message live__message_read(tims_arena *arena, tims_str text);

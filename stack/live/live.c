@@ -49,6 +49,7 @@ tims_status tims_live_new(tims_db *db, const tims_models *models, tims_auth *aut
     live->arena = tims_arena_new(1024 * 1024, NULL, NULL);
     live->feed.live = live;
     set_defaults(&live->options);
+    live->presence = live__rooms_new(live);
     pthread_mutex_init(&live->mutex, NULL);
     tims_status status = db != NULL ? read_start(live, err) : TIMS_OK;
     if (status != TIMS_OK)
@@ -69,6 +70,8 @@ void tims_live_free(tims_live **live)
     for (int i = 0; i < LIVE__LOOPS_MAX; i++)
         if (old->hubs[i] != NULL)
             live__hub_free(&old->hubs[i]);
+    live__presence_free(&old->presence);
+    live__held_free(&old->online.users);
     live__feed_free(&old->feed);
     pthread_mutex_destroy(&old->mutex);
     tims_arena_free(&old->arena);

@@ -50,6 +50,7 @@ enum {
     LIVE__DEAD_MS = 30000,
     LIVE__HELLO_MS = 10000,
     LIVE__PROTOCOL = 2,
+    LIVE__PUBLISHES_A_SECOND = 20,
     LIVE__PRUNE_MS = 60000,
     LIVE__LOG_ROWS_MAX = 1000000,
     LIVE__CLOSE_DRAINING = 1001,
@@ -150,6 +151,10 @@ void live__topics_remove(live__topics *topics, live__hook *hook); /* fine when i
 void live__topics_visit(live__topics *topics, const live__change *change,
                         void (*visit)(void *argument, live__hook *hook, const live__change *change),
                         void *argument);
+/* Calls for each hook at the topic of all of a model, without a change. */
+void live__topics_visit_model(live__topics *topics, const tims_model *model,
+                              void (*visit)(void *argument, live__hook *hook, const live__change *change),
+                              void *argument);
 /* Whether the row has or had the hook's topic. */
 bool live__topics_concerns(const live__hook *hook, const live__change *change);
 size_t live__topics_crowd(const live__hook *hook); /* how many hooks are at its topic */
@@ -167,6 +172,7 @@ typedef struct live__ops {
     char bytes[];
 } live__ops;
 live__ops *live__ops_new(tims_str list, int64_t position, bool shared);
+live__ops *live__ops_of_text(tims_str text); /* any frame that many get */
 live__ops *live__ops_ref(live__ops *ops);
 void live__ops_unref(live__ops **ops);
 
@@ -200,6 +206,9 @@ typedef enum live__job_kind {
     LIVE__JOB_MORE,
     LIVE__JOB_UNSUB,
     LIVE__JOB_CATCH_UP,
+    LIVE__JOB_JOIN,
+    LIVE__JOB_LEAVE,
+    LIVE__JOB_PUBLISH,
     LIVE__JOB_GONE
 } live__job_kind;
 typedef struct live__job {
@@ -212,8 +221,9 @@ typedef struct live__job {
     int64_t limit;      /* SUB: rows held; MORE: rows wanted; CATCH_UP: the position reached */
     tims_caller caller; /* HELLO: as the cookie says */
     tims_opt_id login;
-    bool welcomed;    /* HELLO of an event stream: it is greeted already */
-    char *url, *text; /* owned; `text`: HELLO, AUTH the token; SUB `from` */
+    bool is_present; /* JOIN */
+    char *url,
+        *text; /* owned; HELLO, AUTH: text is the token; SUB: `from`; JOIN: the state; PUBLISH: kind, data */
     size_t url_length, text_length;
 } live__job;
 
@@ -230,7 +240,8 @@ typedef enum live__item_kind {
     LIVE__ITEM_SUB_OPS,  /* for one subscription, which is on `view` from here on */
     LIVE__ITEM_FRAME,    /* for one session; with `attach` the subscription is on `view` from here on */
     LIVE__ITEM_WELCOME,
-    LIVE__ITEM_FREED, /* the subscription is no more */
+    LIVE__ITEM_SHARED, /* a frame for one session of many that get the same */
+    LIVE__ITEM_FREED,  /* the subscription is no more */
     LIVE__ITEM_CAUGHT_UP,
     LIVE__ITEM_CLOSE,
     LIVE__ITEM_CLOSE_ALL
@@ -295,6 +306,7 @@ void live__metrics_lag(live__metrics *metrics, int64_t lag_us);
 
 #include "live/engine_internal.h"
 #include "live/hub_internal.h"
+#include "live/presence_internal.h"
 
 /* --- feed.c: the fiber that makes the engine step ----------------------------------------------- */
 
@@ -302,7 +314,7 @@ typedef struct live__feed {
     tims_live *live;
     tims_loop *loop;
     tims_fiber *fiber;
-    tims_timer timer;
+    tims_timer timer, due_timer;
     bool stopping, poked, tried_again;
     atomic_bool poke_posted;
     _Atomic int64_t heard_us; /* the oldest commit that was heard of and not yet read */
@@ -334,6 +346,12 @@ struct tims_live {
     live__hub *hubs[LIVE__LOOPS_MAX];
     live__feed feed;
     live__engine engine;
+    live__presence *presence; /* of the engine's loop */
+    struct {
+        live__held users; /* under the mutex */
+        bool changed;     /* since it was told; the engine's */
+        int64_t told_us;
+    } online;
     live__metrics metrics;
 };
 

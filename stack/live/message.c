@@ -67,6 +67,36 @@ static bool take_auth(const tims_json *object, live__message *message)
     return take_text(object, "token", 512, &message->token) && message->token.length > 0;
 }
 
+static bool take_join(const tims_json *object, live__message *message)
+{
+    const tims_json *state = tims_json_get(object, TIMS_STR("state"));
+    const tims_json *present = tims_json_get(object, TIMS_STR("present"));
+    message->kind = LIVE__JOIN;
+    if (present != NULL && tims_json_type_of(present) != TIMS_JSON_BOOL)
+        return false;
+    if (state != NULL && tims_json_type_of(state) != TIMS_JSON_OBJECT)
+        return false;
+    message->is_present = tims_json_get_bool(object, TIMS_STR("present"), true);
+    message->data = state;
+    return take_id(object, "id", &message->sub) &&
+           take_text(object, "url", LIVE__URL_BYTES_MAX, &message->url) && message->url.length > 0 &&
+           message->url.data[0] == '/';
+}
+
+static bool take_leave(const tims_json *object, live__message *message)
+{
+    message->kind = LIVE__LEAVE;
+    return take_id(object, "join", &message->sub);
+}
+
+static bool take_publish(const tims_json *object, live__message *message)
+{
+    message->kind = LIVE__PUBLISH;
+    message->data = tims_json_get(object, TIMS_STR("data"));
+    return take_id(object, "join", &message->sub) && message->data != NULL &&
+           take_text(object, "kind", LIVE__MESSAGE_BYTES_MAX, &message->name);
+}
+
 static bool take_ping(const tims_json *object, live__message *message)
 {
     (void)object;
@@ -80,8 +110,9 @@ live__message live__message_read(tims_arena *arena, tims_str text)
         const char *name;
         bool (*take)(const tims_json *object, live__message *message);
     } kinds[] = {
-        { "hello", take_hello }, { "sub", take_sub },   { "more", take_more },
-        { "unsub", take_unsub }, { "ping", take_ping }, { "auth", take_auth },
+        { "hello", take_hello }, { "sub", take_sub },     { "more", take_more },
+        { "unsub", take_unsub }, { "ping", take_ping },   { "auth", take_auth },
+        { "join", take_join },   { "leave", take_leave }, { "publish", take_publish },
     };
     live__message message = { .kind = LIVE__MALFORMED };
     const tims_json *object;

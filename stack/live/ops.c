@@ -26,6 +26,17 @@ live__ops *live__ops_new(tims_str list, int64_t position, bool shared)
     return ops;
 }
 
+live__ops *live__ops_of_text(tims_str text)
+{
+    live__ops *ops = malloc(sizeof *ops + text.length);
+    TIMS_ASSERT(ops != NULL);
+    *ops = (live__ops){ .magic = LIVE__OPS_MAGIC, .frame = tims_frame_new(text) };
+    atomic_init(&ops->references, 1);
+    memcpy(ops->bytes, text.data, text.length);
+    ops->text = (tims_str){ ops->bytes, text.length };
+    return ops;
+}
+
 live__ops *live__ops_ref(live__ops *ops)
 {
     TIMS_CHECK_MAGIC(ops, LIVE__OPS_MAGIC);

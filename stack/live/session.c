@@ -284,6 +284,61 @@ static void receive_unsub(live__session *session, const live__message *message)
     post_job(session, job);
 }
 
+static void receive_join(live__session *session, const live__message *message)
+{
+    tims_arena *arena = tims_arena_new(MESSAGE_ARENA_BYTES, NULL, NULL);
+    tims_str state = message->data != NULL ? tims_json_to_text(arena, message->data) : TIMS_STR("");
+    if (live__hub_find(session->hub, session, message->sub) != NULL) {
+        live__send_refusal(session, 0, 409, "id_in_use", "This id is in use.");
+    } else if (session->local_count >= session->hub->live->options.subscriptions_max) {
+        live__send_refusal(session, 0, 429, "too_many_subscriptions",
+                           "Too many subscriptions on one connection.");
+    } else {
+        (void)live__hub_add(session->hub, session, message->sub);
+        live__job *job = live__job_new(LIVE__JOB_JOIN, session, message->url, state);
+        job->sub = message->sub;
+        job->is_present = message->is_present;
+        post_job(session, job);
+    }
+    tims_arena_free(&arena);
+}
+
+/* Leaving ends it as unsubscribing does, only on purpose. */
+static void receive_leave(live__session *session, const live__message *message)
+{
+    live__local *local = live__hub_find(session->hub, session, message->sub);
+    if (local == NULL || local->closing)
+        return;
+    local->closing = true;
+    live__job *job = live__job_new(LIVE__JOB_LEAVE, session, TIMS_STR(""), TIMS_STR(""));
+    job->sub = message->sub;
+    post_job(session, job);
+}
+
+static bool may_publish(live__session *session)
+{
+    int64_t now_us = tims_monotonic_us();
+    if (now_us - session->publish_since_us >= 1000000) {
+        session->publish_since_us = now_us;
+        session->publish_count = 0;
+    }
+    return session->publish_count++ < LIVE__PUBLISHES_A_SECOND;
+}
+
+static void receive_publish(live__session *session, const live__message *message)
+{
+    if (!may_publish(session)) {
+        live__send_refusal(session, 0, 429, "throttled", "Too many messages in passing.");
+        return;
+    }
+    tims_arena *arena = tims_arena_new(MESSAGE_ARENA_BYTES, NULL, NULL);
+    live__job *job =
+        live__job_new(LIVE__JOB_PUBLISH, session, message->name, tims_json_to_text(arena, message->data));
+    job->sub = message->sub;
+    post_job(session, job);
+    tims_arena_free(&arena);
+}
+
 static void dispatch(live__session *session, const live__message *message)
 {
     if (message->kind == LIVE__MALFORMED) {
@@ -300,6 +355,12 @@ static void dispatch(live__session *session, const live__message *message)
         receive_more(session, message);
     } else if (message->kind == LIVE__UNSUB) {
         receive_unsub(session, message);
+    } else if (message->kind == LIVE__JOIN) {
+        receive_join(session, message);
+    } else if (message->kind == LIVE__LEAVE) {
+        receive_leave(session, message);
+    } else if (message->kind == LIVE__PUBLISH) {
+        receive_publish(session, message);
     } else if (message->kind == LIVE__AUTH) {
         post_job(session, live__job_new(LIVE__JOB_AUTH, session, TIMS_STR(""), message->token));
     } else {

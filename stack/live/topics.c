@@ -185,6 +185,15 @@ bool live__topics_concerns(const live__hook *hook, const live__change *change)
     return false;
 }
 
+void live__topics_visit_model(live__topics *topics, const tims_model *model,
+                              void (*visit)(void *argument, live__hook *hook, const live__change *change),
+                              void *argument)
+{
+    const live__change change = { .model = model };
+    const visitor v = { topics, &change, visit, argument };
+    visit_topic(&v, NULL, (tims_str){ NULL, 0 });
+}
+
 void live__topics_visit(live__topics *topics, const live__change *change,
                         void (*visit)(void *argument, live__hook *hook, const live__change *change),
                         void *argument)

@@ -107,30 +107,10 @@ void live__computed_apply(live__step *step, live__view *view)
     if (run(step, view, &out, &err) != TIMS_OK) {
         live__view_unlist(view);
         for (live__subscriber *one = view->subscribers; one != NULL; one = one->next_of_view)
-            live__computed_fail(step, one, &err);
+            live__subscriber_fail(step, one, &err);
     } else if (view->is_shared && tims_reads_asked_caller(view->reads)) {
         part(step, view);
     } else {
         write_difference(step, view, out);
-    }
-}
-
-void live__computed_fail(live__step *step, live__subscriber *subscriber, const tims_error *err)
-{
-    tims_error *failure = TIMS_NEW(step->rq->arena, tims_error);
-    if (subscriber->failure != NULL)
-        return;
-    *failure = *err;
-    subscriber->failure = failure;
-    subscriber->next_failed = step->failed;
-    step->failed = subscriber;
-}
-
-void live__computed_tell_failures(live__step *step)
-{
-    while (step->failed != NULL) {
-        live__subscriber *subscriber = step->failed;
-        step->failed = subscriber->next_failed;
-        live__subscriber_refuse(step->engine, subscriber, subscriber->failure);
     }
 }

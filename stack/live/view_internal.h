@@ -43,7 +43,8 @@ typedef struct live__held {
     size_t count, capacity;
 } live__held;
 bool live__held_has(const live__held *held, tims_id id);
-bool live__held_add(live__held *held, tims_id id); /* false: it was there */
+bool live__held_remove(live__held *held, tims_id id); /* false: it was not there */
+bool live__held_add(live__held *held, tims_id id);    /* false: it was there */
 void live__held_free(live__held *held);
 
 /* --- access.c: who may see what, in memory where that is enough ------------------------------- */
@@ -123,7 +124,7 @@ struct live__step {
     const live__batch *batch;
     live__view *dirty;
     live__subscriber *gates;  /* to be asked again */
-    live__subscriber *failed; /* whose computed endpoint has failed */
+    live__subscriber *failed; /* to be refused at its end */
 };
 
 /* The view of a URL for a caller, loaded. `limit` 0: the URL's own. `ret_view` NULL: the caller does not pass
@@ -171,12 +172,9 @@ tims_str live__order_text(tims_arena *arena, const tims_query *query);
 void live__view_unlist(live__view *view);
 void live__view_hang_on(live__view *view, const tims_reads *reads);
 
-/* view_computed.c: the first run; a run after a change (raise). A reader whose handler has failed is told
- * when all operations of the step are out. */
+/* view_computed.c: the first run; a run after a change. Raise. */
 tims_status live__computed_load(live__step *step, live__view *view, tims_error *err);
 void live__computed_apply(live__step *step, live__view *view);
-void live__computed_fail(live__step *step, live__subscriber *subscriber, const tims_error *err);
-void live__computed_tell_failures(live__step *step);
 
 /* resume.c: what changed for a client since a position, as operations. False: it cannot be told; `ret_reason`
  * says why. Raises. */
