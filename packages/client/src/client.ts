@@ -134,6 +134,11 @@ export class Client {
     for (const { url } of documents) if (!this.users.has(url)) this.keep(url);
   }
 
+  /** Writes what the cache does not have yet; resolves when it is there. */
+  save(): Promise<void> {
+    return this.cache?.flush() ?? Promise.resolve();
+  }
+
   // --- tabs ----------------------------------------------------------------------------------------------------
 
   private openSocket(): SocketLike {
@@ -363,9 +368,9 @@ export class Client {
     const changed = this.state.user?.id !== user?.id;
     this.store.dispatch(actions.sessionChanged({ user, csrf }));
     if (!changed && token) this.connection.auth(token);
-    if (!changed) this.becomesKnown();
-    this.isKnown = true;
     if (changed) this.tabs?.tabs.sessionChanged();
+    else this.becomesKnown();
+    this.isKnown = true;
     if (this.isRestored && !this.cache?.isOf(user)) void this.cache?.begin(user);
     if (!changed) return;
     this.idle.length = 0;
@@ -428,10 +433,10 @@ export class Client {
     this.listening = true;
     const hurry = () => this.connection.hurry();
     globalThis.addEventListener?.("online", hurry);
-    globalThis.addEventListener?.("pagehide", () => void this.cache?.flush());
+    globalThis.addEventListener?.("pagehide", () => void this.save());
     globalThis.document?.addEventListener?.("visibilitychange", () => {
       if (globalThis.document.visibilityState === "visible") hurry();
-      else void this.cache?.flush(); // on phones the last that is heard of a page
+      else void this.save(); // on phones the last that is heard of a page
     });
   }
 
@@ -477,7 +482,7 @@ export class Client {
   }
 
   close(): void {
-    void this.cache?.flush();
+    void this.save();
     for (const timer of this.lingering.values()) clearTimeout(timer);
     this.lingering.clear();
     this.connection.stop();
