@@ -3,7 +3,7 @@
 import { type ApiAnswer, type ApiContext, ApiError, type ApiOptions, callApi, problemFrom } from "./api";
 import { Cache } from "./cache";
 import { type ConnectionEvents, LiveConnection, type SocketLike } from "./connection";
-import { isList } from "./documents";
+import { isList, ROWS_MAX } from "./documents";
 import { newId } from "./id";
 import { detectPlatform, liveSocketUrl, type Platform } from "./platform";
 import { formatPosition } from "./position";
@@ -44,7 +44,6 @@ const LINGER_MS = 5_000;
 const REST_AFTER_MS = 2_000;
 /** A cache that has not answered by then is not waited for. */
 const RESTORE_MS = 1_000;
-const ROWS_MAX = 1_000;
 const PAGES_MAX = 25;
 
 async function askBackend(client: Client): Promise<Session> {
@@ -316,10 +315,10 @@ export class Client {
 
   private async loadMoreNow(url: string): Promise<void> {
     const document = this.state.documents[url];
-    if (!document || document.detail || document.end === true) return;
+    if (!document || document.detail || document.end === true || document.ids.length >= ROWS_MAX) return;
     const limit =
       document.ids.length + Math.max(20, Number(new URLSearchParams(url.split("?")[1]).get("limit")) || 50);
-    if (this.connection.subscriptions.follows(url) && document.ids.length < ROWS_MAX) {
+    if (this.connection.subscriptions.follows(url)) {
       try {
         await this.connection.subscriptions.more(url, Math.min(limit, ROWS_MAX));
         return;
