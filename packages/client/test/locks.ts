@@ -10,9 +10,14 @@ interface Entry {
 export class TestLocks {
   private readonly queues = new Map<string, Entry[]>();
 
-  /** What one tab sees of them. */
-  of(owner: object): Locks {
-    return { request: (name, options, work) => this.request(owner, name, options.signal, work) };
+  /** What one tab sees of them. Its requests may take a while to arrive: tabs are processes. */
+  of(owner: object, delay_ms = 0): Locks {
+    return {
+      request: async (name, options, work) => {
+        if (delay_ms > 0) await new Promise((resolve) => setTimeout(resolve, delay_ms));
+        return this.request(owner, name, options.signal, work);
+      },
+    };
   }
 
   private request(

@@ -22,7 +22,10 @@ const until = (what: () => void) => vi.waitFor(what, { timeout: 3_000, interval:
 
 /** A tab's view of its browser. */
 class Tab implements TabsPlatform {
-  readonly locks = locks.of(this);
+  readonly locks: TabsPlatform["locks"];
+  constructor(locksDelay_ms = 0) {
+    this.locks = locks.of(this, locksDelay_ms);
+  }
   isFrozen = false;
   channel = (name: string): Channel => {
     const real = new BroadcastChannel(name);
@@ -42,8 +45,7 @@ class Tab implements TabsPlatform {
   }
 }
 
-function openTab(options: Parameters<typeof createClient>[0] = {}): Client {
-  const browser = new Tab();
+function openTab(options: Parameters<typeof createClient>[0] = {}, browser = new Tab()): Client {
   browsers.push(browser);
   const tab = createClient({
     pageData: page({}),
@@ -168,6 +170,14 @@ describe("tabs of one person", () => {
     await hasSub(CHATS);
     expect(network.sockets).toHaveLength(2);
     expect([second, third].map((tab) => tab.state.connection.status)).toEqual(["live", "live"]);
+  });
+
+  test("are not taken for gone before the browser has given them their own lock", async () => {
+    await openTwo();
+    openTab({}, new Tab(50)).follow(CHATS);
+    await hasSub(CHATS, 2);
+    expect(network.sockets).toHaveLength(1);
+    expect(network.last.of("unsub")).toEqual([]);
   });
 
   test("of three, the third goes on through the second", async () => {
