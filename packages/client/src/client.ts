@@ -3,7 +3,7 @@
 import { type ApiAnswer, type ApiContext, ApiError, type ApiOptions, callApi, problemFrom } from "./api";
 import { Cache } from "./cache";
 import { type ConnectionEvents, LiveConnection, type SocketLike } from "./connection";
-import { isList } from "./documents";
+import { isList, ROWS_MAX } from "./documents";
 import { newId } from "./id";
 import { detectPlatform, liveSocketUrl, type Platform } from "./platform";
 import { formatPosition } from "./position";
@@ -44,7 +44,6 @@ const LINGER_MS = 5_000;
 const REST_AFTER_MS = 2_000;
 /** A cache that has not answered by then is not waited for. */
 const RESTORE_MS = 1_000;
-const ROWS_MAX = 1_000;
 const PAGES_MAX = 25;
 
 async function askBackend(client: Client): Promise<Session> {
@@ -132,6 +131,11 @@ export class Client {
     this.store.dispatch(actions.restored({ user: this.isKnown ? undefined : user, documents, mutations }));
     this.isKnown = true;
     for (const { url } of documents) if (!this.users.has(url)) this.keep(url);
+  }
+
+  /** Writes what the cache does not have yet; resolves when it is there. */
+  save(): Promise<void> {
+    return this.cache?.flush() ?? Promise.resolve();
   }
 
   // --- tabs ----------------------------------------------------------------------------------------------------
@@ -311,10 +315,10 @@ export class Client {
 
   private async loadMoreNow(url: string): Promise<void> {
     const document = this.state.documents[url];
-    if (!document || document.detail || document.end === true) return;
+    if (!document || document.detail || document.end === true || document.ids.length >= ROWS_MAX) return;
     const limit =
       document.ids.length + Math.max(20, Number(new URLSearchParams(url.split("?")[1]).get("limit")) || 50);
-    if (this.connection.subscriptions.follows(url) && document.ids.length < ROWS_MAX) {
+    if (this.connection.subscriptions.follows(url)) {
       try {
         await this.connection.subscriptions.more(url, Math.min(limit, ROWS_MAX));
         return;
@@ -363,9 +367,9 @@ export class Client {
     const changed = this.state.user?.id !== user?.id;
     this.store.dispatch(actions.sessionChanged({ user, csrf }));
     if (!changed && token) this.connection.auth(token);
-    if (!changed) this.becomesKnown();
-    this.isKnown = true;
     if (changed) this.tabs?.tabs.sessionChanged();
+    else this.becomesKnown();
+    this.isKnown = true;
     if (this.isRestored && !this.cache?.isOf(user)) void this.cache?.begin(user);
     if (!changed) return;
     this.idle.length = 0;
@@ -428,10 +432,10 @@ export class Client {
     this.listening = true;
     const hurry = () => this.connection.hurry();
     globalThis.addEventListener?.("online", hurry);
-    globalThis.addEventListener?.("pagehide", () => void this.cache?.flush());
+    globalThis.addEventListener?.("pagehide", () => void this.save());
     globalThis.document?.addEventListener?.("visibilitychange", () => {
       if (globalThis.document.visibilityState === "visible") hurry();
-      else void this.cache?.flush(); // on phones the last that is heard of a page
+      else void this.save(); // on phones the last that is heard of a page
     });
   }
 
@@ -477,7 +481,7 @@ export class Client {
   }
 
   close(): void {
-    void this.cache?.flush();
+    void this.save();
     for (const timer of this.lingering.values()) clearTimeout(timer);
     this.lingering.clear();
     this.connection.stop();

@@ -11,6 +11,9 @@ import { parsePosition } from "./position";
 import type { AnyRow, ListDocument, LiveDocument, LiveStatus, Problem } from "./types";
 import { orderOf } from "./url";
 
+/** The largest window. */
+export const ROWS_MAX = 1_000;
+
 export interface DocumentState {
   url: string;
   detail: boolean;

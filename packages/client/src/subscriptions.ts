@@ -5,6 +5,7 @@
  * here to the URLs; one tx leaves as one event for all of them. */
 
 import { type BackoffOptions, backoffMs } from "./backoff";
+import { ROWS_MAX } from "./documents";
 import type { Addressed, Frame, Operation, WindowFacts } from "./frames";
 import { formatPosition } from "./position";
 import type { LiveDocument, Problem } from "./types";
@@ -56,7 +57,6 @@ interface Subscription {
   growing: { resolve: () => void; reject: (error: Error) => void }[];
 }
 
-const ROWS_MAX = 1_000;
 /** "Try again" is not taken at its word at once. */
 export const UNAVAILABLE_ATTEMPT = 2;
 

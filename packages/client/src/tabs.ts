@@ -149,6 +149,8 @@ export class Tabs {
   private readonly channel: Channel;
   private readonly watched = new Set<string>();
   private readonly leaving = new AbortController();
+  /** Its own lock is held: from then on who watches it does not take it for gone. */
+  private readonly isThere: Promise<void>;
   private release: () => void = () => undefined;
   /** Resolves when this tab closes: its locks are held until then. */
   private readonly stay = new Promise<void>((resolve) => {
@@ -164,7 +166,7 @@ export class Tabs {
   ) {
     this.channel = platform.channel(name);
     this.channel.onmessage = ({ data }) => this.receive(data as Message);
-    this.hold(`${name} ${tab}`, () => undefined);
+    this.isThere = new Promise((resolve) => this.hold(`${name} ${tab}`, resolve));
     this.hold(name, () => this.lead());
   }
 
@@ -192,12 +194,13 @@ export class Tabs {
   open(): SocketLike {
     const socket = new TabSocket(this, this.makeSocket);
     this.socket = socket;
-    // Handlers are set once this has returned; an answer may be faster.
-    queueMicrotask(() => this.socket === socket && this.attach());
+    void this.attach();
     return socket;
   }
 
-  private attach(): void {
+  private async attach(): Promise<void> {
+    await this.isThere; // and the socket's handlers are set by then
+    if (!this.socket?.waits) return;
     if (this.hub) this.hub.attach(this.tab);
     else this.post({ k: "attach", from: this.tab });
   }
@@ -247,7 +250,7 @@ export class Tabs {
 
   private follow(): void {
     this.socket?.leaderChanged();
-    if (this.socket?.waits) this.attach();
+    void this.attach();
   }
 
   private tell(tab: string | null, told: Told): void {

@@ -1,6 +1,6 @@
 /* What a component sees of a document: the backend's rows with the person's own writes laid over them. */
 
-import type { DocumentState } from "./documents";
+import { type DocumentState, ROWS_MAX } from "./documents";
 import { compareRows, parseOrder } from "./order";
 import type { AnyRow, LiveStatus, Mutation, Problem } from "./types";
 import { listTakes, pathOf } from "./url";
@@ -74,6 +74,7 @@ export function viewDocument(
   const pending =
     mutations.length === 0 ? NOTHING : Object.fromEntries(mutations.map((m) => [m.id ?? "", m]));
   const { included, total, status, problem } = document;
-  const hasMore = !document.detail && document.end !== true && document.position >= 0;
+  const isGrowing = document.position >= 0 && document.ids.length < ROWS_MAX;
+  const hasMore = !document.detail && document.end !== true && isGrowing;
   return { rows: layOver(document, mutations), pending, included, total, hasMore, status, problem };
 }

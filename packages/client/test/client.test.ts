@@ -306,6 +306,27 @@ describe("older rows", () => {
     expect(network.requests).toHaveLength(2);
   });
 
+  test("end where the largest window ends", async () => {
+    startLive(
+      Array.from({ length: 1000 }, (_, i) => row(`r${i}`, 1000 - i)),
+      false,
+    );
+    expect(view().hasMore).toBe(true); // a window of 50 holds the first 50 of them
+    network.last.receive({
+      t: "snap",
+      sub: 1,
+      view: 7,
+      position: 11,
+      ...WINDOW,
+      limit: 1000,
+      end: false,
+      document: listOf(Array.from({ length: 1000 }, (_, i) => row(`r${i}`, 1000 - i))),
+    });
+    expect(view().hasMore).toBe(false);
+    await client.loadMore(URL);
+    expect(network.last.of("more")).toEqual([]);
+  });
+
   test("are asked for once however often the list asks", async () => {
     startLive([row("a", 1)], false);
     void client.loadMore(URL);

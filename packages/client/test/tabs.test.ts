@@ -16,39 +16,44 @@ let network: FakeNetwork;
 let storage: MemoryStorage;
 let locks: TestLocks;
 let tabs: Client[];
-/** Tabs that do not hear their channel: frozen by the browser. */
-let frozen: Set<Channel>;
+let browsers: Tab[];
 
 const until = (what: () => void) => vi.waitFor(what, { timeout: 3_000, interval: 5 });
 
-function platform(): TabsPlatform {
-  return {
-    locks,
-    channel: (name) => {
-      const channel = new BroadcastChannel(name);
-      const wrapped: Channel = {
-        postMessage: (message) => channel.postMessage(message),
-        close: () => channel.close(),
-        onmessage: null,
-      };
-      channel.onmessage = (event) => {
-        if (!frozen.has(wrapped)) wrapped.onmessage?.({ data: (event as MessageEvent).data });
-      };
-      channels.push(wrapped);
-      return wrapped;
-    },
+/** A tab's view of its browser. */
+class Tab implements TabsPlatform {
+  readonly locks: TabsPlatform["locks"];
+  constructor(locksDelay_ms = 0) {
+    this.locks = locks.of(this, locksDelay_ms);
+  }
+  isFrozen = false;
+  channel = (name: string): Channel => {
+    const real = new BroadcastChannel(name);
+    const channel: Channel = {
+      postMessage: (message) => !this.isFrozen && real.postMessage(message),
+      close: () => real.close(),
+      onmessage: null,
+    };
+    real.onmessage = (event) => {
+      if (!this.isFrozen) channel.onmessage?.({ data: (event as MessageEvent).data });
+    };
+    return channel;
   };
+  crash(): void {
+    this.isFrozen = true;
+    locks.crash(this);
+  }
 }
-let channels: Channel[];
 
-function openTab(options: Parameters<typeof createClient>[0] = {}): Client {
+function openTab(options: Parameters<typeof createClient>[0] = {}, browser = new Tab()): Client {
+  browsers.push(browser);
   const tab = createClient({
     pageData: page({}),
     fetch: network.fetch,
     socket: network.socket,
     random: () => 0,
     cache: storage,
-    tabs: platform(),
+    tabs: browser,
     ...options,
   });
   tabs.push(tab);
@@ -82,8 +87,7 @@ beforeEach(() => {
   storage = new MemoryStorage();
   locks = new TestLocks();
   tabs = [];
-  channels = [];
-  frozen = new Set();
+  browsers = [];
 });
 afterEach(() => {
   for (const tab of tabs) tab.close();
@@ -154,6 +158,28 @@ describe("tabs of one person", () => {
     expect(second.state.documents[MESSAGES]?.status).toBe("live");
   });
 
+  test("come back through the next one when the leader crashes", async () => {
+    const [, second] = await openTwo();
+    const third = openTab();
+    third.follow(CHATS);
+    await hasSub(CHATS, 2);
+    browsers[0]?.crash();
+    await until(() => expect(network.sockets).toHaveLength(2));
+    network.last.welcome(20);
+    await hasSub(MESSAGES);
+    await hasSub(CHATS);
+    expect(network.sockets).toHaveLength(2);
+    expect([second, third].map((tab) => tab.state.connection.status)).toEqual(["live", "live"]);
+  });
+
+  test("are not taken for gone before the browser has given them their own lock", async () => {
+    await openTwo();
+    openTab({}, new Tab(50)).follow(CHATS);
+    await hasSub(CHATS, 2);
+    expect(network.sockets).toHaveLength(1);
+    expect(network.last.of("unsub")).toEqual([]);
+  });
+
   test("of three, the third goes on through the second", async () => {
     const [first, second] = await openTwo();
     const third = openTab();
@@ -181,7 +207,7 @@ describe("tabs of one person", () => {
 
   test("take sockets of their own when the leader does not answer", async () => {
     const [first] = await openTwo();
-    frozen.add(channels[0] as Channel);
+    if (browsers[0]) browsers[0].isFrozen = true;
     const third = openTab();
     third.follow(CHATS);
     await until(() => expect(network.sockets).toHaveLength(2));
