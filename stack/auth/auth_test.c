@@ -206,10 +206,10 @@ static testing_answer ask_during_change(const browser *b, const char *path, tims
 }
 
 /* Slow enough to be seen at it. */
-static void make_password_slow(const browser *b, const char *name)
+static void make_password_slow(const browser *b, const char *name, uint64_t operations)
 {
     char hash[TIMS_PASSWORD_HASH_MAX];
-    const tims_password_cost cost = { .operations = 3, .memory_bytes = (size_t)64 << 20 };
+    const tims_password_cost cost = { .operations = operations, .memory_bytes = (size_t)64 << 20 };
     assert_int_equal(tims_password_hash(TIMS_STR("correct horse 7"), cost, hash), TIMS_OK);
     testing_sql(server,
                 c_string(b, tims_print(b->arena, "UPDATE \"user\" SET password = '%s' WHERE username = '%s'",
@@ -220,13 +220,13 @@ static void who_knows_the_old_password_does_not_outrun_its_change(void **state)
 {
     browser *b = *state;
     register_as(b, "viktor");
-    make_password_slow(b, "viktor");
+    make_password_slow(b, "viktor", 3);
     testing_answer answer = ask_during_change(
         b, "/api/auth/password/", TIMS_STR("{\"old\":\"correct horse 7\",\"new\":\"better horse 8\"}"),
         "UPDATE \"user\" SET password = 'changed' WHERE username = 'viktor'");
     expect(b, answer, 422, "/old wrong");
     assert_int_equal(testing_sql_int(server, "SELECT count(*) FROM \"user\" WHERE password = 'changed'"), 1);
-    make_password_slow(b, "viktor");
+    make_password_slow(b, "viktor", 3);
     static const char *const bodies[][2] = {
         { "/api/auth/login/", "{\"username\":\"viktor\",\"password\":\"correct horse 7\"}" },
         { "/api/auth/token/", "{\"username\":\"viktor\",\"password\":\"correct horse 7\"}" },
@@ -237,12 +237,36 @@ static void who_knows_the_old_password_does_not_outrun_its_change(void **state)
         expect(b, answer, 401, "credentials");
         assert_int_equal(testing_sql_int(server, "SELECT count(*) FROM \"user\" WHERE password = 'changed'"),
                          1);
-        make_password_slow(b, "viktor");
+        make_password_slow(b, "viktor", 3);
         answer = ask_during_change(b, bodies[i][0], tims_str_from(bodies[i][1]),
                                    "UPDATE \"user\" SET active = 0 WHERE username = 'viktor'");
         expect(b, answer, 401, "credentials");
         testing_sql(server, "UPDATE \"user\" SET active = 1 WHERE username = 'viktor'");
     }
+}
+
+/* Requests go to either loop, so a hash on one of them would be met by some of these. */
+static void others_are_answered_while_a_password_is_hashed(void **state)
+{
+    enum { OTHERS = 12 };
+    browser *b = *state;
+    register_as(b, "wilma");
+    make_password_slow(b, "wilma", 30);
+    int fd = testing_connect(server);
+    tims_str body = TIMS_STR("{\"username\":\"wilma\",\"password\":\"correct horse 7\"}");
+    testing_send(fd, tims_print(b->arena,
+                                "POST /api/auth/login/ HTTP/1.1\r\nHost: test.example\r\nConnection: "
+                                "close\r\n%sContent-Type: application/json\r\nContent-Length: %lld\r\n\r\n%S",
+                                b->address, (long long)body.length, body));
+    int64_t deadline = tims_monotonic_us() + 20 * 1000000;
+    while (atomic_load(&server->auth->hashes) == 0)
+        assert_true(tims_monotonic_us() < deadline);
+    int answered = 0;
+    while (answered < OTHERS && is_signed_in(b) && atomic_load(&server->auth->hashes) == 1)
+        answered++;
+    assert_int_equal(answered, OTHERS);
+    assert_int_equal(testing_parse(testing_receive(fd, b->arena)).status, 200);
+    close(fd);
 }
 
 /* --- CSRF -------------------------------------------------------------------------------------------- */
@@ -391,6 +415,7 @@ int main(void)
         TEST(who_becomes_staff_is_let_in),
         TEST(anonymous_routes_look_nobody_up),
         TEST(who_knows_the_old_password_does_not_outrun_its_change),
+        TEST(others_are_answered_while_a_password_is_hashed),
         TEST(changes_by_cookie_need_the_token_of_their_session),
         TEST(the_token_looks_different_in_every_answer),
         TEST(a_form_carries_its_token_in_a_field),

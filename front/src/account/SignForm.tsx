@@ -33,6 +33,7 @@ const TEXTS = {
 const REFUSED: Record<string, string> = {
   credentials: "The name or the password is wrong.",
   login_throttled: "Too many attempts. Wait a few minutes.",
+  registration_throttled: "Too many new accounts from here. Wait an hour.",
   csrf_missing: "The form was too old. Try once more.",
   csrf_wrong: "The form was too old. Try once more.",
   unique: "Somebody else has this name.",

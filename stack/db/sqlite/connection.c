@@ -10,13 +10,13 @@
 /* Readers map the first 64 MB of the file: with a cache of 1 MB and a database of 76, a row by key costs 8 µs
  * instead of 10 and a list of 50 rows 79 instead of 86; what is mapped is the kernel's page cache, not memory
  * of our own. The writer reads what it is about to change, which must be in its own cache anyway. */
-static const char common_setup[] = "PRAGMA foreign_keys = ON; "
-                                   "PRAGMA recursive_triggers = ON; PRAGMA temp_store = MEMORY; ";
+static const char common_setup[] = "PRAGMA foreign_keys = ON; PRAGMA recursive_triggers = ON; ";
 static const char writer_setup[] =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA mmap_size = 0; "
+    "PRAGMA temp_store = FILE; " /* in memory up to UNDO_BYTES, see store.c */
     "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -4096;";
 static const char reader_setup[] = "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = "
-                                   "-1024; PRAGMA mmap_size = 67108864;";
+                                   "-1024; PRAGMA mmap_size = 67108864; PRAGMA temp_store = MEMORY;";
 
 /* A reader meets a lock only for the moment in which another program recovers or closes the WAL; its loop may
  * wait this long, not longer. */
