@@ -89,7 +89,18 @@ export async function startChannels() {
   const port = await freePort();
   const server = await startProcess({
     command: "daphne",
-    args: ["-b", "127.0.0.1", "-p", String(port), "app:application"],
+    // Patient: it may be far behind when it is measured, and nobody is to be dropped for that.
+    args: [
+      "-b",
+      "127.0.0.1",
+      "-p",
+      String(port),
+      "--websocket_connect_timeout",
+      "120",
+      "--ping-timeout",
+      "120",
+      "app:application",
+    ],
     cwd: join(here, "peers/channels"),
     env: { PYTHONDONTWRITEBYTECODE: "1" },
     readyText: "Listening on TCP",

@@ -6,13 +6,15 @@
 
 #include "crowd.h"
 
-enum { DROP_EVERY_S = 10, DROP_S = 2, SETTLE_S = 120 };
+enum { DROP_EVERY_S = 10, DROP_S = 2, SETTLE_S = 120, PATIENCE_S = 60, OPEN_CHANGES_MIN = 20 };
 
 /* --- changes ------------------------------------------------------------------------------------ */
 
-static void run_changes(crowd *g, uint64_t until)
+/* Until then, and until so many deliveries were made in all, but no longer than PATIENCE_S after it. */
+static void run_changes(crowd *g, uint64_t until, uint64_t deliveries)
 {
-    while (now_ns() < until) {
+    uint64_t now, last = until + PATIENCE_S * (uint64_t)SECOND_NS;
+    while ((now = now_ns()) < until || (g->publisher.all_deliveries < deliveries && now < last)) {
         publisher_pump(g);
         poll_once(g, g->publisher.gap_ns > 0 ? 1 : 10);
         clients_return(g, 0);
@@ -54,18 +56,22 @@ static void print_changes(const publisher *p, double elapsed, uint64_t all)
     printf(",\"write_p50_ms\":%.3f}\n", histogram_quantile(&p->commits, 0.5));
 }
 
-/* A second to warm up, then what is counted. */
+/* A second to warm up, then what is counted: for the time asked, and long enough to be a rate at all. */
 static void run_loop(crowd *g, uint32_t window, uint64_t gap_ns, uint64_t seconds)
 {
     publisher *p = &g->publisher;
-    uint64_t before = p->all_deliveries;
+    uint64_t before = p->all_deliveries, length = seconds * SECOND_NS;
+    uint64_t round =
+        gap_ns > 0 ? 0 : (uint64_t)g->count * (window > 0 ? window : 1); /* all that is outstanding */
     p->window = window;
     p->gap_ns = gap_ns;
     p->due_ns = now_ns();
-    run_changes(g, now_ns() + SECOND_NS);
+    run_changes(g, now_ns() + SECOND_NS, before + round);
     start_counting(p);
     uint64_t start = now_ns();
-    run_changes(g, start + seconds * SECOND_NS);
+    if (length < OPEN_CHANGES_MIN * gap_ns)
+        length = OPEN_CHANGES_MIN * gap_ns;
+    run_changes(g, start + length, p->all_deliveries + 3 * round);
     double elapsed = (double)(now_ns() - start) / SECOND_NS;
     if (gap_ns > 0)
         settle(g, SETTLE_S); /* the slowest are part of the latency */
@@ -122,9 +128,9 @@ static void drops(crowd *g, uint64_t rate, uint64_t seconds)
     start_counting(p);
     uint64_t end = now_ns() + seconds * SECOND_NS;
     while (now_ns() < end) {
-        run_changes(g, now_ns() + (DROP_EVERY_S - DROP_S) * (uint64_t)SECOND_NS);
+        run_changes(g, now_ns() + (DROP_EVERY_S - DROP_S) * (uint64_t)SECOND_NS, 0);
         proxy_fail(g);
-        run_changes(g, now_ns() + DROP_S * (uint64_t)SECOND_NS);
+        run_changes(g, now_ns() + DROP_S * (uint64_t)SECOND_NS, 0);
         proxy_heal(g);
     }
     settle(g, SETTLE_S); /* the backoff of some is long by now */

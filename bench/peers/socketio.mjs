@@ -8,6 +8,7 @@ const http = createServer();
 const server = new Server(http, {
   transports: ["websocket"],
   perMessageDeflate: false,
+  pingTimeout: 120_000, // it may be far behind when it is measured; nobody is to be dropped for that
   ...(recover ? { connectionStateRecovery: { maxDisconnectionDuration: 120_000 } } : {}),
 });
 server.on("connection", (socket) => {
