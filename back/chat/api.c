@@ -39,18 +39,35 @@ static const tims_resource resources[] = {
     { 0 },
 };
 
-/* {"<chat>": 3, …}: only chats with something to read. */
+/* {"counts":{"<chat>":3,…},"total":3}: only chats with something to read. */
 static void write_unread(tims_request *rq, tims_json_writer *w)
 {
     size_t count;
+    int64_t total = 0;
     const member *mine = tims_select_all(rq, &member_model, &count, "user=%I", tims_user_id(rq));
+    tims_json_begin_object(w);
+    tims_json_key(w, TIMS_STR("counts"));
     tims_json_begin_object(w);
     for (size_t i = 0; i < count; i++) {
         if (mine[i].unread == 0)
             continue;
+        total += mine[i].unread;
         tims_json_key(w, tims_print(rq->arena, "%I", mine[i].chat));
         tims_json_int(w, mine[i].unread);
     }
+    tims_json_end_object(w);
+    tims_json_key(w, TIMS_STR("total"));
+    tims_json_int(w, total);
+    tims_json_end_object(w);
+}
+
+/* {"count":n}: the same for everybody, so it is worked out once. */
+static void write_online(tims_request *rq, tims_json_writer *w)
+{
+    tims_ids users;
+    tims_json_begin_object(w);
+    tims_json_key(w, TIMS_STR("count"));
+    tims_json_int(w, (int64_t)tims_live_online(rq, &users));
     tims_json_end_object(w);
 }
 
@@ -59,6 +76,10 @@ static const tims_computed computed[] = {
       .write = write_unread,
       .access = tims_access_signed_in,
       .doc = "How many messages wait in each chat." },
+    { .path = "/api/online/",
+      .write = write_online,
+      .access = tims_access_signed_in,
+      .doc = "How many people are connected now." },
     { 0 },
 };
 

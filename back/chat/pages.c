@@ -3,7 +3,8 @@
 static void load_chats(tims_page *page)
 {
     tims_page_include(page, "/api/chats/");
-    tims_page_include(page, "/api/members/?user=%I", tims_user_id(page->rq));
+    tims_page_include(page, "/api/unread/");
+    tims_page_include(page, "/api/online/");
 }
 
 static void load_chat(tims_page *page)

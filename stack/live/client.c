@@ -402,6 +402,50 @@ static void go_on(live__step *step, live__subscriber *subscriber, const live__jo
     atomic_fetch_add(&step->live->metrics.resumes, 1);
 }
 
+static void unsubscribe(live__engine *engine, live__client *client, uint32_t sub)
+{
+    live__subscriber *subscriber = find(client, sub);
+    if (subscriber != NULL)
+        live__subscriber_drop(engine, subscriber);
+    live__item item = { .kind = LIVE__ITEM_FREED, .session = client->session, .sub = sub, .answers = true };
+    (void)live__deliver(engine, client->hub, item);
+}
+
+static void leave(live__engine *engine, live__client *client, uint32_t sub)
+{
+    live__subscriber *subscriber = find(client, sub);
+    if (subscriber != NULL && subscriber->is_join)
+        live__leave(subscriber);
+    unsubscribe(engine, client, sub);
+}
+
+/* To a view of more rows; what the client holds is the beginning of it. */
+static void grow(live__step *step, live__client *client, const live__job *job, bool answers)
+{
+    tims_error err = { 0 };
+    tims_buf ops;
+    tims_buf_init(&ops, step->rq->arena, OPS_BYTES_MAX);
+    live__subscriber *subscriber = find(client, job->sub);
+    if (subscriber == NULL)
+        return;
+    live__view *view = NULL, *before = subscriber->view;
+    size_t held = before != NULL ? live__window_shown(&before->window) : 0;
+    tims_check(step->rq,
+               live__view_get(step, (tims_str){ subscriber->url, subscriber->url_length }, client->caller,
+                              (size_t)job->limit, &view, &err),
+               &err);
+    if (before == NULL || view == NULL || view->is_computed) {
+        refuse_frame(step->engine, client, TIMS_NOT_FOUND, "not_found", "There is nothing to see there.");
+        return;
+    }
+    if (view != before && view->window.limit > before->window.limit) {
+        live__subscriber_detach(step->engine, subscriber);
+        live__subscriber_attach(step->engine, subscriber, view);
+        live__view_put_from(step, view, held, &ops, (live__address){ .sub = subscriber->id });
+    }
+    send_ops(step, subscriber, "window", &ops, answers);
+}
+
 static void subscribe(live__step *step, live__client *client, const live__job *job)
 {
     tims_error err = { 0 };
@@ -433,54 +477,13 @@ static void subscribe(live__step *step, live__client *client, const live__job *j
         return;
     }
     live__subscriber_attach(step->engine, subscriber, view);
-    if (resumes)
+    if (resumes) {
         go_on(step, subscriber, job);
-    else
-        start_again(step, subscriber, NULL, true);
-}
-
-static void unsubscribe(live__engine *engine, live__client *client, uint32_t sub)
-{
-    live__subscriber *subscriber = find(client, sub);
-    if (subscriber != NULL)
-        live__subscriber_drop(engine, subscriber);
-    live__item item = { .kind = LIVE__ITEM_FREED, .session = client->session, .sub = sub, .answers = true };
-    (void)live__deliver(engine, client->hub, item);
-}
-
-static void leave(live__engine *engine, live__client *client, uint32_t sub)
-{
-    live__subscriber *subscriber = find(client, sub);
-    if (subscriber != NULL && subscriber->is_join)
-        live__leave(subscriber);
-    unsubscribe(engine, client, sub);
-}
-
-/* To a view of more rows; what the client holds is the beginning of it. */
-static void grow(live__step *step, live__client *client, const live__job *job)
-{
-    tims_error err = { 0 };
-    tims_buf ops;
-    tims_buf_init(&ops, step->rq->arena, OPS_BYTES_MAX);
-    live__subscriber *subscriber = find(client, job->sub);
-    if (subscriber == NULL)
-        return;
-    live__view *view = NULL, *before = subscriber->view;
-    size_t held = before != NULL ? live__window_shown(&before->window) : 0;
-    tims_check(step->rq,
-               live__view_get(step, (tims_str){ subscriber->url, subscriber->url_length }, client->caller,
-                              (size_t)job->limit, &view, &err),
-               &err);
-    if (before == NULL || view == NULL || view->is_computed) {
-        refuse_frame(step->engine, client, TIMS_NOT_FOUND, "not_found", "There is nothing to see there.");
         return;
     }
-    if (view != before && view->window.limit > before->window.limit) {
-        live__subscriber_detach(step->engine, subscriber);
-        live__subscriber_attach(step->engine, subscriber, view);
-        live__view_put_from(step, view, held, &ops, (live__address){ .sub = subscriber->id });
-    }
-    send_ops(step, subscriber, "window", &ops, true);
+    start_again(step, subscriber, NULL, true);
+    if (job->limit > (int64_t)view->window.limit && !view->is_computed && !view->query.is_detail)
+        grow(step, client, job, false);
 }
 
 /* A socket that read too slowly has read: what it missed, of all its subscriptions at once. */
@@ -522,7 +525,7 @@ void live__client_do(live__step *step, live__client *client, live__job *job)
             subscribe(step, client, job);
         break;
     case LIVE__JOB_MORE:
-        grow(step, client, job);
+        grow(step, client, job, true);
         break;
     case LIVE__JOB_UNSUB:
         unsubscribe(step->engine, client, job->sub);
