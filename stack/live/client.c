@@ -218,6 +218,8 @@ live__item *live__subscriber_refuse(live__engine *engine, live__subscriber *subs
     const live__client *client = subscriber->client;
     uint32_t id = subscriber->id;
     const char *member = subscriber->is_join ? "join" : "sub";
+    if (subscriber->is_join)
+        live__leave(subscriber); /* who is thrown out does not come back in a moment */
     live__subscriber_drop(engine, subscriber);
     live__item *item = refuse(engine, client, member, id, err);
     item->detach = true;

@@ -193,6 +193,8 @@ static void take_item(live__hub *hub, const live__item *item)
         live__session_welcome(session, item->caller);
     else if (item->kind == LIVE__ITEM_SHARED && !session->is_behind)
         live__session_send(session, "room", hub->position, item->ops->text, item->ops->frame);
+    else if (item->kind == LIVE__ITEM_DONE)
+        ;
     else if (item->kind == LIVE__ITEM_SHARED)
         ; /* said in passing: who is behind misses it */
     else if (item->kind == LIVE__ITEM_FREED)

@@ -106,6 +106,10 @@ void live__publish(live__step *step, const live__client *client, live__subscribe
         status = live__presence_publish(subscriber->place, kind, data, &err);
     if (status != TIMS_OK)
         live__client_refuse_message(step->engine, client, job->sub, &err);
+    else
+        (void)live__deliver(
+            step->engine, client->hub,
+            (live__item){ .kind = LIVE__ITEM_DONE, .session = client->session, .answers = true });
 }
 
 void live__rooms_end_of(live__step *step, live__view *view)

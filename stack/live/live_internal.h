@@ -242,6 +242,7 @@ typedef enum live__item_kind {
     LIVE__ITEM_SUB_OPS,  /* for one subscription, which is on `view` from here on */
     LIVE__ITEM_FRAME,    /* for one session; with `attach` the subscription is on `view` from here on */
     LIVE__ITEM_WELCOME,
+    LIVE__ITEM_DONE,   /* a job is, and there is nothing to say */
     LIVE__ITEM_SHARED, /* a frame for one session of many that get the same */
     LIVE__ITEM_FREED,  /* the subscription is no more */
     LIVE__ITEM_CAUGHT_UP,
