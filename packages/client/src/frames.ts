@@ -29,6 +29,7 @@ export type Operation =
   | { op: "total"; total: number | null }
   | { op: "end"; end: boolean }
   | { op: "include"; field: string; id: string; row: AnyRow }
+  | { op: "exclude"; field: string; id: string }
   | { op: "patch"; patch: unknown }
   | ({ op: "load"; document: LiveDocument; reason?: string } & WindowFacts);
 
@@ -107,6 +108,7 @@ const OPERATIONS: Record<string, Shape> = {
   total: {},
   end: { end: "boolean" },
   include: { field: "string", id: "string", row: "row" },
+  exclude: { field: "string", id: "string" },
   patch: {},
   load: { sub: "number", view: "number", document: "any", ...WINDOW },
 };
