@@ -248,12 +248,12 @@ static tims_status read_rows_of(reader *r, const tims_model *model, tims_error *
             continue;
         status = read_some(r, model, some, count, err);
         count = 0;
-        if (tims_arena_used(r->batch->arena) > LIVE__STEP_BYTES_MAX)
+        if (tims_arena_used(r->batch->arena) > r->options->bytes_max)
             break;
     }
     if (status == TIMS_OK && count > 0)
         status = read_some(r, model, some, count, err);
-    if (tims_arena_used(r->batch->arena) > LIVE__STEP_BYTES_MAX)
+    if (tims_arena_used(r->batch->arena) > r->options->bytes_max)
         r->batch->flood = true;
     return status;
 }

@@ -419,6 +419,13 @@ static void leave(live__engine *engine, live__client *client, uint32_t sub)
     unsubscribe(engine, client, sub);
 }
 
+static void refuse_more(live__engine *engine, const live__client *client, uint32_t sub)
+{
+    tims_error err = { 0 };
+    (void)!tims_fail(&err, TIMS_NOT_FOUND, NULL, "There is nothing to see there.");
+    refuse(engine, client, NULL, 0, &err)->sub = sub; /* so that its loop takes the next one */
+}
+
 /* To a view of more rows; what the client holds is the beginning of it. */
 static void grow(live__step *step, live__client *client, const live__job *job, bool answers)
 {
@@ -426,16 +433,18 @@ static void grow(live__step *step, live__client *client, const live__job *job, b
     tims_buf ops;
     tims_buf_init(&ops, step->rq->arena, OPS_BYTES_MAX);
     live__subscriber *subscriber = find(client, job->sub);
-    if (subscriber == NULL)
+    live__view *view = NULL, *before = subscriber != NULL ? subscriber->view : NULL;
+    if (before == NULL || before->is_computed || subscriber->is_join) {
+        refuse_more(step->engine, client, job->sub);
         return;
-    live__view *view = NULL, *before = subscriber->view;
-    size_t held = before != NULL ? live__window_shown(&before->window) : 0;
+    }
+    size_t held = live__window_shown(&before->window);
     tims_check(step->rq,
                live__view_get(step, (tims_str){ subscriber->url, subscriber->url_length }, client->caller,
                               (size_t)job->limit, &view, &err),
                &err);
-    if (before == NULL || view == NULL || view->is_computed) {
-        refuse_frame(step->engine, client, TIMS_NOT_FOUND, "not_found", "There is nothing to see there.");
+    if (view == NULL) {
+        refuse_more(step->engine, client, job->sub);
         return;
     }
     if (view != before && view->window.limit > before->window.limit) {

@@ -281,7 +281,8 @@ static void read_changes(live__step *step)
     tims_live *live = step->live;
     live__batch_options options = { .models = live->models,
                                     .from = engine->position,
-                                    .changes_max = LIVE__STEP_CHANGES_MAX,
+                                    .changes_max = live->limits.step_changes_max,
+                                    .bytes_max = live->limits.step_bytes_max,
                                     .on_change = live->options.on_change,
                                     .on_change_argument = live->options.on_change_argument };
     live__batch *batch = NULL;

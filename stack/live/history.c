@@ -67,9 +67,11 @@ bool live__history_reach(live__step *step, int64_t from)
         return true;
     if (step->position - from > step->live->options.resume_changes_max || oldest_of_log(step) > from + 1)
         return false;
-    live__batch_options options = {
-        .models = step->live->models, .from = from, .to = history->from, .changes_max = changes_max
-    };
+    live__batch_options options = { .models = step->live->models,
+                                    .from = from,
+                                    .to = history->from,
+                                    .changes_max = changes_max,
+                                    .bytes_max = step->live->limits.step_bytes_max };
     live__batch *batch = NULL;
     tims_error err = { 0 };
     tims_check(step->rq, live__batch_read(step->db, &options, &batch, &err), &err);

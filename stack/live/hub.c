@@ -5,8 +5,6 @@
  * sends one tx: the ready shared frame when they are all of one view, else one made of the parts. */
 #include "live/live_internal.h"
 
-enum { WATCH_MS = 1000 };
-
 /* --- who is here ------------------------------------------------------------------------------ */
 
 typedef struct local_key {
@@ -98,6 +96,8 @@ static void give_ops(live__hub *hub, live__session *session, live__ops *ops)
 {
     if (session->state != LIVE__WELCOMED || session->is_behind)
         return;
+    if (session->ops_count > 0 && session->ops[session->ops_count - 1] == ops)
+        return; /* several of its subscriptions are on the view, which is named once */
     if (session->ops_count == session->ops_capacity) {
         uint32_t capacity = session->ops_capacity * 4;
         live__ops **items = malloc(capacity * sizeof *items);
@@ -147,14 +147,15 @@ static void take_sub_ops(live__hub *hub, live__session *session, const live__ite
 
 static void take_frame(live__hub *hub, live__session *session, const live__item *item)
 {
-    live__local *local = item->sub != 0 || item->attach ? live__hub_find(hub, session, item->sub) : NULL;
-    if (item->attach && (local == NULL || local->closing))
-        return;
-    if (local != NULL && item->attach) {
-        enter_view(hub, local, item->view);
+    bool is_of_one = item->attach || item->detach; /* subscription; streams have number 0 */
+    live__local *local = is_of_one || item->sub != 0 ? live__hub_find(hub, session, item->sub) : NULL;
+    if (is_of_one && (local == NULL || local->closing))
+        return; /* a closing one stays until the engine has let go of it */
+    if (local != NULL)
         local->growing = false;
-    }
-    if (local != NULL && item->detach)
+    if (item->attach)
+        enter_view(hub, local, item->view);
+    if (item->detach)
         live__hub_remove(hub, local);
     live__session_send(session, item->event, item->position, (tims_str){ item->text, item->text_length },
                        NULL);
@@ -236,7 +237,7 @@ static void watch(void *argument)
         live__session_watch(session, now_us);
     }
     if (!hub->stopping)
-        tims_timer_set(hub->loop, &hub->timer, WATCH_MS, watch, hub);
+        tims_timer_set(hub->loop, &hub->timer, hub->live->limits.watch_ms, watch, hub);
 }
 
 live__hub *live__hub_new(tims_live *live, tims_loop *loop)
@@ -250,7 +251,7 @@ live__hub *live__hub_new(tims_live *live, tims_loop *loop)
     hub->by_serial = tims_map_new();
     hub->by_sub = tims_map_new();
     hub->by_view = tims_map_new();
-    tims_timer_set(loop, &hub->timer, WATCH_MS, watch, hub);
+    tims_timer_set(loop, &hub->timer, live->limits.watch_ms, watch, hub);
     return hub;
 }
 

@@ -17,6 +17,18 @@ static void set_defaults(tims_live_options *options)
         options->sockets_per_user_max = 100;
 }
 
+static const live__limits default_limits = {
+    .jobs_max = 2000,
+    .step_changes_max = 20000,
+    .step_bytes_max = 64 << 20,
+    .behind_bytes = 256 * 1024,
+    .behind_ms = 30 * 1000,
+    .hello_ms = 10 * 1000,
+    .heartbeat_ms = 15 * 1000,
+    .dead_ms = 30 * 1000,
+    .watch_ms = 1000,
+};
+
 /* Where the database stands as the process starts. */
 static tims_status read_start(tims_live *live, tims_error *err)
 {
@@ -46,6 +58,7 @@ tims_status tims_live_new(tims_db *db, const tims_models *models, tims_auth *aut
     live->models = models;
     live->auth = auth;
     live->options = *options;
+    live->limits = default_limits;
     live->arena = tims_arena_new(1024 * 1024, NULL, NULL);
     live->feed.live = live;
     set_defaults(&live->options);

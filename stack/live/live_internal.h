@@ -36,19 +36,10 @@ enum {
     LIVE__MESSAGE_BYTES_MAX = 16 * 1024,
     LIVE__URL_BYTES_MAX = 2048,
     LIVE__BAD_FRAMES_MAX = 10,
-    LIVE__JOBS_MAX = 2000,           /* of one session, waiting */
-    LIVE__JOBS_A_STEP = 64,          /* then changes have their turn again */
-    LIVE__STEP_CHANGES_MAX = 20000,  /* a larger step makes the views of its models start again */
-    LIVE__STEP_BYTES_MAX = 64 << 20, /* the same, by the size of the rows */
+    LIVE__JOBS_A_STEP = 64, /* then changes have their turn again */
     LIVE__HISTORY_BYTES_MAX = 32 << 20,
     LIVE__IDLE_VIEWS_MAX = 1000,
     LIVE__IDLE_VIEW_MS = 120 * 1000,
-    LIVE__BEHIND_BYTES =
-        256 * 1024, /* unread: from here on a socket is brought up to date when it has read */
-    LIVE__BEHIND_MS = 30 * 1000,
-    LIVE__HEARTBEAT_MS = 15000,
-    LIVE__DEAD_MS = 30000,
-    LIVE__HELLO_MS = 10000,
     LIVE__PROTOCOL = 2,
     LIVE__PUBLISHES_A_SECOND = 20,
     LIVE__PRUNE_MS = 60000,
@@ -60,6 +51,17 @@ enum {
     LIVE__CLOSE_TIMEOUT = 4408,
     LIVE__CLOSE_TOO_MANY = 4429
 };
+
+/* How much and how long. The same for every process; tests, which are in a hurry, change them. */
+typedef struct live__limits {
+    size_t jobs_max;         /* of one session, waiting */
+    size_t step_changes_max; /* a larger step makes the views of its models start again */
+    size_t step_bytes_max;   /* the same, by the size of the rows */
+    size_t behind_bytes;     /* unread: from here on a socket is brought up to date when it has read */
+    int64_t behind_ms;
+    int64_t hello_ms, heartbeat_ms, dead_ms;
+    int64_t watch_ms; /* between two looks at these times */
+} live__limits;
 
 typedef struct live__hub live__hub;
 typedef struct live__session live__session;
@@ -102,7 +104,7 @@ typedef struct live__batch {
 typedef struct live__batch_options {
     const tims_models *models;
     int64_t from, to; /* `to` 0: the end of the log */
-    size_t changes_max;
+    size_t changes_max, bytes_max;
     void (*on_change)(void *argument, const tims_model *model, tims_change_op op, tims_id id);
     void *on_change_argument;
 } live__batch_options;
@@ -288,8 +290,13 @@ void live__frame_drop(live__frame *frame);
 void live__send_welcome(live__session *session);
 void live__send_pong(live__session *session);
 void live__send_bye(live__session *session, const char *reason, int64_t retry_ms);
-void live__send_refusal(live__session *session, uint32_t sub, int status, const char *code,
-                        const char *message);
+typedef struct live__refusal {
+    const char *member; /* what `id` is: "sub", "join"; NULL: the frame was refused */
+    uint32_t id;
+    int status;
+    const char *code, *message;
+} live__refusal;
+void live__send_refusal(live__session *session, const live__refusal *refusal);
 tims_str live__position_text(tims_arena *arena, const tims_live *live, int64_t position);
 
 /* --- metrics.c ---------------------------------------------------------------------------------- */
@@ -339,6 +346,7 @@ struct tims_live {
     const tims_models *models;
     tims_auth *auth;
     tims_live_options options;
+    live__limits limits;
     tims_arena *arena;
     tims_str epoch;
     struct live__dependency_list *dependencies; /* of the models asked for so far */

@@ -108,13 +108,14 @@ void live__session_end(live__session *session, int code, const char *reason)
 void live__session_watch(live__session *session, int64_t now_us)
 {
     TIMS_CHECK_MAGIC(session, LIVE__SESSION_MAGIC);
+    const live__limits *limits = &session->hub->live->limits;
     int64_t silent_ms = (now_us - session->heard_us) / 1000;
     if (session->state == LIVE__CLOSED || session->socket == NULL)
         return;
     if (session->is_behind && !session->is_catching_up &&
-        (now_us - session->behind_since_us) / 1000 > LIVE__BEHIND_MS)
+        (now_us - session->behind_since_us) / 1000 > limits->behind_ms)
         live__session_close(session, LIVE__CLOSE_SLOW, "slow");
-    else if (session->state == LIVE__OPENED ? silent_ms > LIVE__HELLO_MS : silent_ms > LIVE__DEAD_MS)
+    else if (session->state == LIVE__OPENED ? silent_ms > limits->hello_ms : silent_ms > limits->dead_ms)
         live__session_close(session, LIVE__CLOSE_TIMEOUT, "timeout");
 }
 
@@ -165,7 +166,7 @@ static void send_parts(live__session *session, int64_t position)
 /* The step that it has not read the ones before of is left out, like all after it. */
 static bool falls_behind(live__session *session)
 {
-    if (session->sink->queued(session->sink_ctx) <= LIVE__BEHIND_BYTES)
+    if (session->sink->queued(session->sink_ctx) <= session->hub->live->limits.behind_bytes)
         return false;
     session->is_behind = true;
     session->is_catching_up = false;
@@ -204,16 +205,30 @@ void live__session_caught_up(live__session *session)
 
 /* --- in --------------------------------------------------------------------------------------- */
 
+static void refuse_frame(live__session *session, int status, const char *code, const char *message)
+{
+    const live__refusal refusal = { .status = status, .code = code, .message = message };
+    live__send_refusal(session, &refusal);
+}
+
+static void refuse_surplus(live__session *session, const char *member, uint32_t id)
+{
+    const live__refusal refusal = { member, id, 429, "too_many_subscriptions",
+                                    "Too many subscriptions on one connection." };
+    live__send_refusal(session, &refusal);
+}
+
+/* Of a client that does not know the protocol, or does not keep to it. */
 static void refuse(live__session *session, int status, const char *code, const char *message)
 {
-    live__send_refusal(session, 0, status, code, message);
+    refuse_frame(session, status, code, message);
     if (++session->bad_frames >= LIVE__BAD_FRAMES_MAX)
         live__session_end(session, LIVE__CLOSE_PROTOCOL, "protocol");
 }
 
 static void post_job(live__session *session, live__job *job)
 {
-    if (session->job_count >= LIVE__JOBS_MAX) {
+    if (session->job_count >= session->hub->live->limits.jobs_max) {
         live__job_free(&job);
         live__session_close(session, LIVE__CLOSE_SLOW, "slow");
         return;
@@ -227,7 +242,7 @@ static void receive_hello(live__session *session, const live__message *message)
     if (session->state != LIVE__OPENED) {
         refuse(session, 400, "hello_twice", "This connection has been greeted already.");
     } else if (message->protocol != LIVE__PROTOCOL) {
-        live__send_refusal(session, 0, 400, "protocol", "Only protocol 2 is spoken here.");
+        refuse_frame(session, 400, "protocol", "Only protocol 2 is spoken here.");
         live__session_end(session, LIVE__CLOSE_PROTOCOL, "protocol");
     } else {
         session->state = LIVE__GREETED;
@@ -250,10 +265,9 @@ void live__session_subscribe(live__session *session, uint32_t sub, tims_str url,
 static void receive_sub(live__session *session, const live__message *message)
 {
     if (live__hub_find(session->hub, session, message->sub) != NULL)
-        live__send_refusal(session, 0, 409, "id_in_use", "This id is in use.");
+        refuse_frame(session, 409, "id_in_use", "This id is in use.");
     else if (session->local_count >= session->hub->live->options.subscriptions_max)
-        live__send_refusal(session, message->sub, 429, "too_many_subscriptions",
-                           "Too many subscriptions on one connection.");
+        refuse_surplus(session, "sub", message->sub);
     else
         live__session_subscribe(session, message->sub, message->url, message->from, message->limit);
 }
@@ -289,10 +303,9 @@ static void receive_join(live__session *session, const live__message *message)
     tims_arena *arena = tims_arena_new(MESSAGE_ARENA_BYTES, NULL, NULL);
     tims_str state = message->data != NULL ? tims_json_to_text(arena, message->data) : TIMS_STR("");
     if (live__hub_find(session->hub, session, message->sub) != NULL) {
-        live__send_refusal(session, 0, 409, "id_in_use", "This id is in use.");
+        refuse_frame(session, 409, "id_in_use", "This id is in use.");
     } else if (session->local_count >= session->hub->live->options.subscriptions_max) {
-        live__send_refusal(session, 0, 429, "too_many_subscriptions",
-                           "Too many subscriptions on one connection.");
+        refuse_surplus(session, "join", message->sub);
     } else {
         (void)live__hub_add(session->hub, session, message->sub);
         live__job *job = live__job_new(LIVE__JOB_JOIN, session, message->url, state);
@@ -328,7 +341,9 @@ static bool may_publish(live__session *session)
 static void receive_publish(live__session *session, const live__message *message)
 {
     if (!may_publish(session)) {
-        live__send_refusal(session, 0, 429, "throttled", "Too many messages in passing.");
+        const live__refusal refusal = { "join", message->sub, 429, "throttled",
+                                        "Too many messages in passing." };
+        live__send_refusal(session, &refusal);
         return;
     }
     tims_arena *arena = tims_arena_new(MESSAGE_ARENA_BYTES, NULL, NULL);

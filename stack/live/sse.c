@@ -82,7 +82,7 @@ static void pump(tims_request *rq, event_stream *stream)
         if (stream->waiting.length > 0) {
             send_waiting(rq, stream);
             quiet_since_us = now_us;
-        } else if (now_us - quiet_since_us >= LIVE__HEARTBEAT_MS * INT64_C(1000)) {
+        } else if (now_us - quiet_since_us >= stream->live->limits.heartbeat_ms * 1000) {
             tims_buf_append_str(&stream->waiting, TIMS_STR(":\n\n"));
         } else {
             tims_fiber_set_deadline(now_us + WAIT_MS * INT64_C(1000));

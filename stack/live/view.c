@@ -397,9 +397,8 @@ tims_status live__view_get(live__step *step, tims_str url, tims_caller caller, s
     holder *held = TIMS_NEW(step->rq->arena, holder);
     held->arena = tims_arena_new(VIEW_BYTES_MAX, NULL, NULL);
     tims_defer(step->rq, release_holder, held);
-    /* What the query is made of may point into the URL. */
-    tims_status status =
-        resolver->resolve(resolver->data, held->arena, tims_copy(held->arena, url), caller, &query, err);
+    url = tims_copy(held->arena, url); /* the query may borrow of it, and outlives who asked */
+    tims_status status = resolver->resolve(resolver->data, held->arena, url, caller, &query, err);
     if (status != TIMS_OK)
         return status;
     if (query.is_computed)

@@ -71,7 +71,7 @@ void live__send_welcome(live__session *session)
         tims_json_id(&frame.writer, session->caller.user);
     else
         tims_json_null(&frame.writer);
-    live__frame_int(&frame, "heartbeat_ms", LIVE__HEARTBEAT_MS);
+    live__frame_int(&frame, "heartbeat_ms", session->hub->live->limits.heartbeat_ms);
     send_frame(&frame, session, "welcome");
 }
 
@@ -93,15 +93,14 @@ void live__send_bye(live__session *session, const char *reason, int64_t retry_ms
     send_frame(&frame, session, "bye");
 }
 
-void live__send_refusal(live__session *session, uint32_t sub, int status, const char *code,
-                        const char *message)
+void live__send_refusal(live__session *session, const live__refusal *refusal)
 {
     live__frame frame;
     live__frame_begin(&frame, "error");
-    if (sub != 0)
-        live__frame_int(&frame, "sub", sub);
-    live__frame_int(&frame, "status", status);
-    live__frame_str(&frame, "code", tims_str_from(code));
-    live__frame_str(&frame, "message", tims_str_from(message));
+    if (refusal->member != NULL)
+        live__frame_int(&frame, refusal->member, refusal->id);
+    live__frame_int(&frame, "status", refusal->status);
+    live__frame_str(&frame, "code", tims_str_from(refusal->code));
+    live__frame_str(&frame, "message", tims_str_from(refusal->message));
     send_frame(&frame, session, "error");
 }
