@@ -176,6 +176,12 @@ class Draft {
     this.set({ included: { ...this.state.included, [field]: rows } });
   }
 
+  exclude(field: string, id: string): void {
+    if (!(id in (this.state.included[field] ?? {}))) return;
+    const { [id]: _gone, ...rows } = this.state.included[field] ?? {};
+    this.set({ included: { ...this.state.included, [field]: rows } });
+  }
+
   load(facts: SnapFacts): void {
     this.state = snapDocument(this.state.url, facts);
     this.order = parseOrder(facts.order);
@@ -192,6 +198,7 @@ class Draft {
     else if (operation.op === "total") this.change("total", operation.total);
     else if (operation.op === "end") this.change("end", operation.end);
     else if (operation.op === "include") this.include(operation.field, operation.id, operation.row);
+    else if (operation.op === "exclude") this.exclude(operation.field, operation.id);
     else if (operation.op === "patch") this.set({ value: mergePatch(this.state.value, operation.patch) });
     else this.load({ ...operation, epoch: this.state.epoch, position });
   }
