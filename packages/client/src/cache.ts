@@ -57,9 +57,17 @@ function isSameBody(a: DocumentState, b: DocumentState): boolean {
   return Object.entries(body).every(([name, value]) => b[name as keyof DocumentState] === value);
 }
 
+function hasIncludedLeft(before: DocumentState, after: DocumentState): boolean {
+  if (before.included === after.included) return false;
+  return Object.entries(before.included).some(([field, rows]) =>
+    Object.keys(rows).some((id) => !(id in (after.included[field] ?? {}))),
+  );
+}
+
 /** Whether a row has gone for another reason than that a full window let go of its last ones. */
 function hasRowLeft(before: DocumentState, after: DocumentState | undefined): boolean {
   if (!after) return before.ids.length > 0;
+  if (hasIncludedLeft(before, after)) return true;
   if (before.rows === after.rows) return false;
   const last = after.rows[after.ids.at(-1) ?? ""];
   const isFull = after.limit !== null && after.ids.length >= after.limit;

@@ -221,8 +221,8 @@ export class LiveConnection {
     else if (frame.t === "bye") {
       this.closing = true;
       this.retryMs = frame.retry_ms ?? null;
-    } else if ("room" in frame && frame.room !== undefined)
-      this.rooms.receive(frame as Frame & { room: number });
+    } else if (frame.t === "presence" || frame.t === "said" || (frame.t === "error" && "join" in frame))
+      this.rooms.receive(frame);
     else if ("sub" in frame && frame.sub !== undefined)
       this.subscriptions.receive(frame as Frame & { sub: number });
     else if (frame.t === "error" && frame.code === "other_user") this.restart(); // greet as that one

@@ -129,6 +129,17 @@ describe("what is kept", () => {
     expect((await kept(`d:${URL}`)).document.ids).toEqual(["b"]);
   });
 
+  test("loses an included row in the same step too", async () => {
+    await startLive();
+    const sender = { view: 7, field: "sender", id: "u9" };
+    network.last.receive({ t: "tx", position: 11, ops: [{ ...sender, op: "include", row: row("u9", 1) }] });
+    await vi.advanceTimersByTimeAsync(600);
+    expect(readFileSync(path(), "utf8")).toContain("u9");
+    network.last.receive({ t: "tx", position: 12, ops: [{ ...sender, op: "exclude" }] });
+    await settle();
+    expect(readFileSync(path(), "utf8")).not.toContain("u9");
+  });
+
   test("is the page's last word", async () => {
     await startLive();
     network.last.receive({ t: "tx", position: 11, ops: [{ view: 7, op: "put", id: "c", row: row("c", 3) }] });
