@@ -70,7 +70,10 @@ function hasRowLeft(before: DocumentState, after: DocumentState | undefined): bo
   if (hasIncludedLeft(before, after)) return true;
   if (before.rows === after.rows) return false;
   const last = after.rows[after.ids.at(-1) ?? ""];
-  const isFull = after.limit !== null && after.ids.length >= after.limit;
+  // Rows that others pushed behind the window may wait. In a document that came anew (no row is the same object) it
+  // cannot be told from lost access.
+  const isSame = before.limit === after.limit && after.ids.some((id) => after.rows[id] === before.rows[id]);
+  const isFull = isSame && after.limit !== null && after.ids.length >= after.limit;
   const order = parseOrder(after.order ?? "");
   return Object.values(before.rows).some(
     (row) => !(row.id in after.rows) && !(isFull && last && compareRows(order, row, last) > 0),
