@@ -6,66 +6,14 @@
 
 enum { OPS_BYTES_MAX = 256 * 1024 * 1024 };
 
-/* --- who it is -------------------------------------------------------------------------------- */
+/* --- refusals --------------------------------------------------------------------------------- */
 
-static void unhook_login(live__engine *engine, live__client *client)
-{
-    if (client->user_hook.topic != NULL)
-        live__online_note(engine->live, &client->user_hook, client->caller.user, false);
-    live__topics_remove(engine->topics, &client->user_hook);
-    live__topics_remove(engine->topics, &client->login_hook);
-}
-
-static void hook_login(live__engine *engine, live__client *client)
-{
-    char id[TIMS_ID_TEXT_LENGTH];
-    unhook_login(engine, client);
-    if (client->caller.signed_in) {
-        client->user_hook = (live__hook){ .owner = client, .kind = LIVE__HOOK_LOGIN };
-        tims_id_format(client->caller.user, id);
-        live__topics_add(engine->topics, &client->user_hook, &tims_user_model,
-                         tims_model_primary(&tims_user_model), (tims_str){ id, sizeof id });
-        live__online_note(engine->live, &client->user_hook, client->caller.user, true);
-    }
-    if (client->login.present) {
-        client->login_hook = (live__hook){ .owner = client, .kind = LIVE__HOOK_LOGIN };
-        tims_id_format(client->login.value, id);
-        live__topics_add(engine->topics, &client->login_hook, &tims_auth_session_model,
-                         tims_model_primary(&tims_auth_session_model), (tims_str){ id, sizeof id });
-    }
-}
-
-static void close_client(live__engine *engine, const live__client *client, int code, const char *reason)
+void live__client_close(live__engine *engine, const live__client *client, int code, const char *reason)
 {
     live__item item = {
         .kind = LIVE__ITEM_CLOSE, .session = client->session, .code = code, .reason = reason
     };
     (void)live__deliver(engine, client->hub, item);
-}
-
-static void end_login(live__engine *engine, const live__client *client)
-{
-    close_client(engine, client, LIVE__CLOSE_SESSION, "session_ended");
-}
-
-void live__client_check(live__engine *engine, live__client *client, const live__change *change)
-{
-    TIMS_CHECK_MAGIC(client, LIVE__CLIENT_MAGIC);
-    bool ends = change->row == NULL;
-    if (change->model == &tims_user_model && !ends) {
-        const tims_user *user = change->row;
-        ends = !user->active || user->staff != client->caller.staff;
-    }
-    if (ends)
-        end_login(engine, client);
-}
-
-static void welcome(live__step *step, live__client *client)
-{
-    live__item item = {
-        .kind = LIVE__ITEM_WELCOME, .session = client->session, .caller = client->caller, .answers = true
-    };
-    (void)live__deliver(step->engine, client->hub, item);
 }
 
 /* As the answer to a job. `member` names what `id` is: "sub", "join"; NULL: the frame was refused. */
@@ -92,8 +40,8 @@ static live__item *refuse(live__engine *engine, const live__client *client, cons
     return live__deliver(engine, client->hub, item);
 }
 
-static void refuse_frame(live__engine *engine, const live__client *client, tims_status status,
-                         const char *code, const char *message)
+void live__client_refuse_frame(live__engine *engine, const live__client *client, tims_status status,
+                               const char *code, const char *message)
 {
     tims_error err = { 0 };
     (void)!tims_fail(&err, status, code, "%s", message);
@@ -103,42 +51,6 @@ static void refuse_frame(live__engine *engine, const live__client *client, tims_
 static void refuse_sub(live__engine *engine, const live__client *client, uint32_t sub, const tims_error *err)
 {
     refuse(engine, client, "sub", sub, err)->detach = true;
-}
-
-static void greet(live__step *step, live__client *client, const live__job *job)
-{
-    client->caller = job->caller;
-    client->login = job->login;
-    if (job->text_length > 0 && live__login_by_token(step, (tims_str){ job->text, job->text_length },
-                                                     &client->caller, &client->login) != TIMS_OK) {
-        refuse_frame(step->engine, client, TIMS_UNAUTHORIZED, "unauthorized", "This token is not valid.");
-        end_login(step->engine, client);
-        return;
-    }
-    client->is_welcomed = true;
-    hook_login(step->engine, client);
-    if (live__topics_crowd(&client->user_hook) > step->live->options.sockets_per_user_max)
-        close_client(step->engine, client, LIVE__CLOSE_TOO_MANY, "too_many");
-    else
-        welcome(step, client);
-}
-
-/* A fresh token on an open socket: of the same user, or not at all. */
-static void renew(live__step *step, live__client *client, const live__job *job)
-{
-    tims_caller caller;
-    tims_opt_id login;
-    if (live__login_by_token(step, (tims_str){ job->text, job->text_length }, &caller, &login) != TIMS_OK) {
-        refuse_frame(step->engine, client, TIMS_UNAUTHORIZED, "unauthorized", "This token is not valid.");
-        end_login(step->engine, client);
-    } else if (!client->caller.signed_in || !tims_same_id(caller.user, client->caller.user) ||
-               caller.staff != client->caller.staff) {
-        refuse_frame(step->engine, client, TIMS_CONFLICT, "other_user", "This token is somebody else's.");
-    } else {
-        client->login = login;
-        hook_login(step->engine, client);
-        welcome(step, client);
-    }
 }
 
 /* --- subscribers ------------------------------------------------------------------------------ */
@@ -522,16 +434,17 @@ static void catch_up(live__step *step, live__client *client, const live__job *jo
 void live__client_do(live__step *step, live__client *client, live__job *job)
 {
     TIMS_CHECK_MAGIC(client, LIVE__CLIENT_MAGIC);
+    if (job->kind != LIVE__JOB_HELLO && !client->is_welcomed)
+        return; /* it has been refused, and is about to go */
     switch (job->kind) {
     case LIVE__JOB_HELLO:
-        greet(step, client, job);
+        live__login_greet(step, client, job);
         break;
     case LIVE__JOB_AUTH:
-        renew(step, client, job);
+        live__login_renew(step, client, job);
         break;
     case LIVE__JOB_SUB:
-        if (client->is_welcomed)
-            subscribe(step, client, job);
+        subscribe(step, client, job);
         break;
     case LIVE__JOB_MORE:
         grow(step, client, job, true);
@@ -572,7 +485,7 @@ void live__client_fail(live__engine *engine, live__client *client, const live__j
             refuse_sub(engine, client, job->sub, &unavailable);
         return;
     }
-    close_client(engine, client, LIVE__CLOSE_SLOW, "unavailable");
+    live__client_close(engine, client, LIVE__CLOSE_SLOW, "unavailable");
 }
 
 void live__client_free(live__engine *engine, live__client **client)
@@ -582,7 +495,7 @@ void live__client_free(live__engine *engine, live__client **client)
     TIMS_CHECK_MAGIC(old, LIVE__CLIENT_MAGIC);
     while (old->subscribers != NULL)
         live__subscriber_drop(engine, old->subscribers);
-    unhook_login(engine, old);
+    live__login_unhook(engine, old);
     while (old->first_job != NULL) {
         live__job *job = old->first_job;
         old->first_job = job->next;

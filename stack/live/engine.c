@@ -193,7 +193,7 @@ void live__engine_visit(void *argument, live__hook *hook, const live__change *ch
 {
     live__step *step = argument;
     if (hook->kind == LIVE__HOOK_LOGIN)
-        live__client_check(step->engine, hook->owner, change);
+        live__login_check(step->engine, hook->owner, change);
     else if (hook->kind == LIVE__HOOK_GATE)
         live__gate_touch(step, hook, change);
     else

@@ -45,8 +45,9 @@ void live__client_do(live__step *step, live__client *client, live__job *job);
 /* A job that has failed: whoever waits for it is told. */
 void live__client_fail(live__engine *engine, live__client *client, const live__job *job);
 void live__client_free(live__engine *engine, live__client **client);
-/* A change of its user or login row. */
-void live__client_check(live__engine *engine, live__client *client, const live__change *change);
+void live__client_close(live__engine *engine, const live__client *client, int code, const char *reason);
+void live__client_refuse_frame(live__engine *engine, const live__client *client, tims_status status,
+                               const char *code, const char *message);
 void live__subscriber_attach(live__engine *engine, live__subscriber *subscriber, live__view *view);
 void live__subscriber_detach(live__engine *engine, live__subscriber *subscriber);
 live__subscriber *live__subscriber_new(live__client *client, uint32_t sub, tims_str url);
@@ -61,6 +62,19 @@ void live__client_refuse_message(live__engine *engine, const live__client *clien
 /* Attaches it to its URL's view, and loads that inside the step. Raises. */
 void live__subscriber_load(live__step *step, live__subscriber *subscriber, const char *reason);
 void live__subscriber_drop(live__engine *engine, live__subscriber *subscriber);
+
+/* --- login.c: who it is ------------------------------------------------------------------------ */
+
+/* The jobs. Raise. */
+void live__login_greet(live__step *step, live__client *client, const live__job *job);
+void live__login_renew(live__step *step, live__client *client, const live__job *job);
+/* A change of its user or login row. */
+void live__login_check(live__engine *engine, live__client *client, const live__change *change);
+/* The same when it cannot be said which rows have changed. Raises. */
+void live__login_check_again(live__step *step, const live__client *client);
+void live__login_unhook(live__engine *engine, live__client *client);
+/* The login of a request: the session or token it came with. */
+tims_opt_id live__login_of(tims_request *rq);
 
 /* --- gate.c: who passes ------------------------------------------------------------------------- */
 

@@ -211,7 +211,8 @@ void live__hub_receive(live__hub *hub, live__delivery *delivery)
     hub->position = delivery->position;
     for (const live__item *item = delivery->first; item != NULL && !hub->stopping; item = item->next) {
         bool is_ops = item->kind == LIVE__ITEM_VIEW_OPS || item->kind == LIVE__ITEM_SUB_OPS;
-        if (!is_ops && !flushed) {
+        bool is_close = item->kind == LIVE__ITEM_CLOSE; /* whose login has ended gets nothing of the step */
+        if (!is_ops && !is_close && !flushed) {
             flush(hub, delivery->position); /* the step itself, before answers that build on it */
             flushed = true;
         }

@@ -46,7 +46,7 @@ struct live__session {
     uint32_t local_count, job_count, bad_frames;
     uint32_t publish_count; /* since */
     int64_t publish_since_us;
-    int64_t heard_us;
+    int64_t opened_us;
     /* of the tx being made */
     live__ops *ops_inline[2];
     live__ops **ops;
@@ -139,11 +139,5 @@ live__local *live__hub_add(live__hub *hub, live__session *session, uint32_t sub)
 void live__hub_remove(live__hub *hub, live__local *local);
 live__hub *live__hub_of(tims_live *live, tims_loop *loop);
 live__hub *live__hub_at(tims_live *live, int index); /* from any thread; NULL: there is none */
-
-/* login.c: who a token belongs to. Suspends. Errors: UNAUTHORIZED, the database's. */
-TIMS_MUST_USE tims_status live__login_by_token(live__step *step, tims_str token, tims_caller *ret_caller,
-                                               tims_opt_id *ret_login);
-/* The login of a request: the session or token it came with. */
-tims_opt_id live__login_of(tims_request *rq);
 
 #endif

@@ -25,7 +25,6 @@ static const live__limits default_limits = {
     .behind_ms = 30 * 1000,
     .hello_ms = 10 * 1000,
     .heartbeat_ms = 15 * 1000,
-    .dead_ms = 30 * 1000,
     .watch_ms = 1000,
 };
 

@@ -59,8 +59,8 @@ typedef struct live__limits {
     size_t step_bytes_max;   /* the same, by the size of the rows */
     size_t behind_bytes;     /* unread: from here on a socket is brought up to date when it has read */
     int64_t behind_ms;
-    int64_t hello_ms, heartbeat_ms, dead_ms;
-    int64_t watch_ms; /* between two looks at these times */
+    int64_t hello_ms, heartbeat_ms; /* a ping left unanswered for as long ends the socket */
+    int64_t watch_ms;               /* between two looks at these times */
 } live__limits;
 
 typedef struct live__hub live__hub;

@@ -23,7 +23,7 @@ live__session *live__session_new(live__hub *hub, const live__sink *sink, void *s
     session->serial = ++hub->last_serial;
     session->sink = sink;
     session->sink_ctx = sink_ctx;
-    session->heard_us = tims_monotonic_us();
+    session->opened_us = tims_monotonic_us();
     session->ops = session->ops_inline;
     session->ops_capacity = sizeof session->ops_inline / sizeof session->ops_inline[0];
     session->next = hub->sessions;
@@ -104,19 +104,19 @@ void live__session_end(live__session *session, int code, const char *reason)
     live__session_close(session, code, reason);
 }
 
-/* Too late with its hello, silent for too long, or unable to read what it was sent. */
+/* Too late with its hello, or unable to read what it was sent. Who is silent is pinged, and who does not
+ * answer that is dropped, by the socket itself. */
 void live__session_watch(live__session *session, int64_t now_us)
 {
     TIMS_CHECK_MAGIC(session, LIVE__SESSION_MAGIC);
     const live__limits *limits = &session->hub->live->limits;
-    int64_t silent_ms = (now_us - session->heard_us) / 1000;
     if (session->state == LIVE__CLOSED || session->socket == NULL)
         return;
     if (session->is_behind && !session->is_catching_up &&
         (now_us - session->behind_since_us) / 1000 > limits->behind_ms)
         live__session_close(session, LIVE__CLOSE_SLOW, "slow");
-    else if (session->state == LIVE__OPENED ? silent_ms > limits->hello_ms : silent_ms > limits->dead_ms)
-        live__session_close(session, LIVE__CLOSE_TIMEOUT, "timeout");
+    else if (session->state == LIVE__OPENED && (now_us - session->opened_us) / 1000 > limits->hello_ms)
+        live__session_end(session, LIVE__CLOSE_TIMEOUT, "timeout");
 }
 
 /* --- out -------------------------------------------------------------------------------------- */
@@ -386,7 +386,6 @@ static void dispatch(live__session *session, const live__message *message)
 void live__session_receive(live__session *session, tims_str message)
 {
     TIMS_CHECK_MAGIC(session, LIVE__SESSION_MAGIC);
-    session->heard_us = tims_monotonic_us();
     if (session->state == LIVE__CLOSED)
         return;
     tims_arena *arena = tims_arena_new(MESSAGE_ARENA_BYTES, NULL, NULL);
