@@ -249,8 +249,8 @@ export class Cache {
     const gone: string[] = [];
     const { documents, mutations } = this.options.state();
     for (const [url, document] of Object.entries(documents)) this.put(puts, url, document);
-    for (const url of Object.keys(this.saved))
-      if (!(url in documents)) {
+    for (const [url, before] of Object.entries(this.saved))
+      if (!documents[url] || (isKept(before) && documents[url].position < 0)) {
         gone.push(`d:${url}`, `p:${url}`);
         this.tags.delete(url);
       }

@@ -246,6 +246,18 @@ describe("frames from the server", () => {
       { status: "error", code: "not_found", connection: "live" },
     ],
     [
+      "error of what may not be seen any more leaves nothing",
+      "followed",
+      [{ t: "error", sub: 1, status: 404, code: "not_found", message: "No." }],
+      { ids: "", status: "error", code: "not_found" },
+    ],
+    [
+      "error of what was too much leaves what is held",
+      "followed",
+      [{ t: "error", sub: 1, status: 429, code: "too_many_subscriptions", message: "No." }],
+      { ids: "b a", status: "error", code: "too_many_subscriptions" },
+    ],
+    [
       "error without sub or join is about one frame",
       "followed",
       [{ t: "error", status: 400, code: "unknown_message" }],
@@ -558,6 +570,7 @@ describe("rooms", () => {
       [said(typing("u2", 1)), presence(1, { left: [{ id: "u2" }] })],
       { said: "" },
     ],
+    ["one does not hear oneself", [said(typing("u1", 1), typing("u2", 2))], { said: "u2 typing 2" }],
     ["what is for an unknown room is for nobody", [{ ...said(typing("u2", 1)), room: 9 }], { said: "" }],
     [
       "error ends the room and not the list",
