@@ -159,7 +159,8 @@ class Draft {
     const held = rows[row.id];
     rows[row.id] = row;
     // It points elsewhere now: what it alone included goes.
-    if (held && Object.keys(this.state.included).some((field) => held[field] !== row[field])) this.left = true;
+    if (held && Object.keys(this.state.included).some((field) => held[field] !== row[field]))
+      this.left = true;
     if (held && compareRows(this.order, held, row) === 0) return;
     if (held) ids.splice(ids.indexOf(row.id), 1);
     ids.splice(placeOf(this.order, ids, rows, row), 0, row.id);
