@@ -141,18 +141,18 @@ void live__subscriber_drop(live__engine *engine, live__subscriber *subscriber)
 static void add_facts(live__frame *frame, const live__subscriber *subscriber, const live__facts *facts,
                       int64_t position)
 {
-    char order[1024];
-    tims_arena *arena = tims_arena_new(sizeof order * 4, NULL, NULL);
     live__frame_int(frame, "sub", subscriber->id);
     live__frame_int(frame, "view", subscriber->view != NULL ? (int64_t)subscriber->view->id : 0);
     live__frame_int(frame, "position", position);
-    live__frame_str(frame, "order", live__order_text(arena, &facts->query->query));
+    tims_json_key(&frame->writer, TIMS_STR("order"));
+    tims_json_raw(&frame->writer, TIMS_STR("\""));
+    live__order_write(&frame->text, &facts->query->query);
+    tims_buf_append_char(&frame->text, '"');
     live__frame_int(frame, "limit", (int64_t)facts->limit);
     live__frame_bool(frame, "end", facts->end);
     live__frame_bool(frame, "detail", facts->query->is_detail);
     if (facts->query->is_computed)
         live__frame_bool(frame, "computed", true);
-    tims_arena_free(&arena);
 }
 
 static void deliver_frame(live__step *step, const live__subscriber *subscriber, live__frame *frame,
@@ -414,8 +414,10 @@ static void catch_up(live__step *step, live__client *client, const live__job *jo
          subscriber = subscriber->next) {
         tims_buf ops;
         const char *reason = "too_far";
-        if (subscriber->is_join)
+        if (subscriber->is_join) {
+            live__join_answer(step, subscriber, false); /* it may have missed who came and went */
             continue;
+        }
         live__view *view = subscriber->view;
         tims_buf_init(&ops, step->rq->arena, OPS_BYTES_MAX);
         bool goes_on = view != NULL && !view->is_computed &&

@@ -208,6 +208,14 @@ static inline char *ws_snap(client *c, int id, const char *url)
     return snap;
 }
 
+/* A client that is subscribed to a URL as its number 1. */
+static inline client ws_subscribed(const fixture *f, const char *token, const char *url)
+{
+    client c = ws_hello(f, token);
+    free(ws_snap(&c, 1, url));
+    return c;
+}
+
 static inline int64_t position_of(const char *frame)
 {
     const char *at = strstr(frame, "\"position\":");

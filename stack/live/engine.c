@@ -217,8 +217,12 @@ static void visit_flood(live__step *step)
             }
     }
     cursor = 0;
+    bool logins =
+        live__batch_names(batch, &tims_user_model) || live__batch_names(batch, &tims_auth_session_model);
     while (tims_map_next(step->engine->clients, &cursor, &key, &value)) {
         const live__client *client = value;
+        if (logins && client->is_welcomed)
+            live__login_check_again(step, client);
         for (live__subscriber *one = client->subscribers; one != NULL; one = one->next)
             for (size_t i = 0; i < batch->model_count; i++)
                 if (live__subscriber_depends_on(one, batch->models[i]))

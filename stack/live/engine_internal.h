@@ -93,6 +93,8 @@ void live__gates_open(live__step *step);
 struct live__presence *live__rooms_new(tims_live *live);
 /* Raise. */
 void live__join(live__step *step, live__client *client, const live__job *job);
+/* The room's number and who is there; `answers`: to a job. */
+void live__join_answer(live__step *step, const live__subscriber *subscriber, bool answers);
 void live__publish(live__step *step, const live__client *client, live__subscriber *subscriber,
                    const live__job *job);
 void live__leave(live__subscriber *subscriber);

@@ -25,7 +25,7 @@ live__presence *live__rooms_new(tims_live *live)
     return live__presence_new(tell, live);
 }
 
-static void answer(live__step *step, const live__subscriber *subscriber)
+void live__join_answer(live__step *step, const live__subscriber *subscriber, bool answers)
 {
     enum { ANSWER_BYTES_MAX = 256 * 1024 };
     tims_buf out;
@@ -35,7 +35,7 @@ static void answer(live__step *step, const live__subscriber *subscriber)
     live__item item = { .kind = LIVE__ITEM_FRAME,
                         .session = subscriber->client->session,
                         .event = "presence",
-                        .answers = true,
+                        .answers = answers,
                         .position = step->position,
                         .text = out.data,
                         .text_length = out.length };
@@ -83,7 +83,7 @@ void live__join(live__step *step, live__client *client, const live__job *job)
         live__subscriber_new(client, job->sub, (tims_str){ job->url, job->url_length });
     subscriber->is_join = true;
     if (enter(step, subscriber, job, &err) == TIMS_OK)
-        answer(step, subscriber);
+        live__join_answer(step, subscriber, true);
     else
         live__subscriber_refuse(step->engine, subscriber, &err)->answers = true;
 }

@@ -303,7 +303,8 @@ tims_str live__position_text(tims_arena *arena, const tims_live *live, int64_t p
 
 enum { LIVE__LAG_BUCKETS = 12 };
 typedef struct live__metrics {
-    _Atomic uint64_t steps, changes, floods, touched, frames, bytes, snaps, resumes, resets, loads, behind;
+    _Atomic uint64_t steps, changes, floods, touched, frames, bytes, snaps, resumes, resets, loads, behind,
+        slow;
     _Atomic uint64_t lag_buckets[LIVE__LAG_BUCKETS + 1], lag_count, lag_sum_us;
     _Atomic uint64_t views, subscribers, sessions;
 } live__metrics;

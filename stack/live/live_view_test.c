@@ -8,28 +8,6 @@
 #define PUT(id) "\"op\":\"put\",\"id\":\"" MESSAGE(id) "\""
 #define DEL(id) "\"op\":\"del\",\"id\":\"" MESSAGE(id) "\""
 
-static int64_t metric(const fixture *f, const char *name)
-{
-    tims_buf out;
-    char line[64];
-    tims_buf_init(&out, NULL, 64 * 1024);
-    tims_live_metrics(f->live, &out);
-    tims_buf_append_char(&out, '\0');
-    snprintf(line, sizeof line, "\ntims_live_%s ", name);
-    const char *at = strstr(out.data, line);
-    assert_non_null(at);
-    int64_t value = strtoll(at + strlen(line), NULL, 10);
-    tims_buf_free(&out);
-    return value;
-}
-
-static client subscribe(const fixture *f, const char *token, const char *url)
-{
-    client c = ws_hello(f, token);
-    free(ws_snap(&c, 1, url));
-    return c;
-}
-
 /* The next frame has `text` so many times. */
 static void expect_times(client *c, const char *text, int times)
 {
@@ -51,7 +29,7 @@ static void a_chats_messages_are_one_view_for_all_who_pass_its_gate(void **state
     fixture *f = *state;
     client clients[CLIENTS];
     for (int i = 0; i < CLIENTS; i++)
-        clients[i] = subscribe(f, i % 2 == 0 ? f->token_ann : f->token_bob, CHAT1_MESSAGES);
+        clients[i] = ws_subscribed(f, i % 2 == 0 ? f->token_ann : f->token_bob, CHAT1_MESSAGES);
     assert_int_equal(metric(f, "views"), 1);
     assert_int_equal(metric(f, "subscriptions"), CLIENTS);
     int64_t touched = metric(f, "matched_views_total");
@@ -66,8 +44,9 @@ static void a_chats_messages_are_one_view_for_all_who_pass_its_gate(void **state
 static void a_list_of_my_own_is_a_view_of_its_own(void **state)
 {
     fixture *f = *state;
-    client ann = subscribe(f, f->token_ann, "/api/chats/"), too = subscribe(f, f->token_ann, "/api/chats/");
-    client bob = subscribe(f, f->token_bob, "/api/chats/");
+    client ann = ws_subscribed(f, f->token_ann, "/api/chats/"),
+           too = ws_subscribed(f, f->token_ann, "/api/chats/");
+    client bob = ws_subscribed(f, f->token_bob, "/api/chats/");
     assert_int_equal(metric(f, "views"), 2);
     sql(f, "UPDATE chat SET title = 'Both' WHERE id = '" CHAT1 "'");
     ws_expect(&ann, "Both");
@@ -85,7 +64,7 @@ static void a_list_of_my_own_is_a_view_of_its_own(void **state)
 static void two_subscriptions_of_one_socket_on_one_url_are_told_once(void **state)
 {
     fixture *f = *state;
-    client c = subscribe(f, f->token_ann, CHAT1_MESSAGES);
+    client c = ws_subscribed(f, f->token_ann, CHAT1_MESSAGES);
     free(ws_snap(&c, 2, CHAT1_MESSAGES));
     assert_int_equal(metric(f, "views"), 1);
     sql(f, "UPDATE message SET text = 'once' WHERE number = 1");
@@ -101,8 +80,8 @@ static void two_subscriptions_of_one_socket_on_one_url_are_told_once(void **stat
 static void another_size_of_a_window_is_another_view_in_whole_pages(void **state)
 {
     fixture *f = *state;
-    client a = subscribe(f, f->token_ann, CHAT1_MESSAGES "&limit=1");
-    client b = subscribe(f, f->token_bob, CHAT1_MESSAGES "&limit=1");
+    client a = ws_subscribed(f, f->token_ann, CHAT1_MESSAGES "&limit=1");
+    client b = ws_subscribed(f, f->token_bob, CHAT1_MESSAGES "&limit=1");
     ws_send(&a, "{\"t\":\"more\",\"sub\":1,\"limit\":2}");
     ws_expect(&a, "\"t\":\"window\"", "\"limit\":2", PUT("1"));
     assert_int_equal(metric(f, "views"), 2);
@@ -122,7 +101,8 @@ static void another_size_of_a_window_is_another_view_in_whole_pages(void **state
 static void a_row_visible_for_two_reasons_stays_until_both_are_gone(void **state)
 {
     fixture *f = *state;
-    client ann = subscribe(f, f->token_ann, "/api/notes/"), bob = subscribe(f, f->token_bob, "/api/notes/");
+    client ann = ws_subscribed(f, f->token_ann, "/api/notes/"),
+           bob = ws_subscribed(f, f->token_bob, "/api/notes/");
     sql(f, "INSERT INTO note VALUES ('" ID("61") "','" ANN "','" CHAT1 "','mine'),"
                                                  "('" ID("62") "','" BOB "','" CHAT1 "','ours')");
     ws_expect(&ann, "\"text\":\"mine\"", "\"text\":\"ours\"");
@@ -145,7 +125,8 @@ static void a_row_visible_for_two_reasons_stays_until_both_are_gone(void **state
 static void who_is_revoked_is_told_nothing_of_the_transaction_that_did_it(void **state)
 {
     fixture *f = *state;
-    client ann = subscribe(f, f->token_ann, CHAT1_MESSAGES), bob = subscribe(f, f->token_bob, CHAT1_MESSAGES);
+    client ann = ws_subscribed(f, f->token_ann, CHAT1_MESSAGES),
+           bob = ws_subscribed(f, f->token_bob, CHAT1_MESSAGES);
     free(ws_snap(&ann, 2, "/api/messages/"));
     free(ws_snap(&ann, 3, "/api/messages/" MESSAGE("1") "/"));
     sql(f, INSERT_IN(CHAT1, "4", "4") "UPDATE message SET text = 'secret' WHERE number = 1;"
@@ -168,7 +149,8 @@ static void who_is_revoked_is_told_nothing_of_the_transaction_that_did_it(void *
 static void a_row_that_moves_between_two_chats_reaches_both_in_one_tx(void **state)
 {
     fixture *f = *state;
-    client bob = subscribe(f, f->token_bob, CHAT1_MESSAGES), ann = subscribe(f, f->token_ann, CHAT1_MESSAGES);
+    client bob = ws_subscribed(f, f->token_bob, CHAT1_MESSAGES),
+           ann = ws_subscribed(f, f->token_ann, CHAT1_MESSAGES);
     free(ws_snap(&bob, 2, "/api/messages/?chat=" CHAT2));
     int64_t position = sql(f, "UPDATE message SET chat = '" CHAT2 "' WHERE number = 1");
     ws_expect(&bob, "\"t\":\"tx\"", DEL("1"), PUT("1"));
@@ -263,7 +245,7 @@ static void the_end_and_the_total_are_told_when_they_change(void **state)
 static void a_range_lets_rows_in_and_out(void **state)
 {
     fixture *f = *state;
-    client c = subscribe(f, f->token_bob, "/api/messages/?number__gte=2&total=true");
+    client c = ws_subscribed(f, f->token_bob, "/api/messages/?number__gte=2&total=true");
     sql(f, "UPDATE message SET number = 9 WHERE number = 1");
     ws_expect(&c, PUT("1"), "\"op\":\"total\",\"total\":3");
     sql(f, "UPDATE message SET number = 0 WHERE number = 9");
@@ -276,7 +258,7 @@ static void a_range_lets_rows_in_and_out(void **state)
 static void only_the_fields_that_were_asked_for_come(void **state)
 {
     fixture *f = *state;
-    client c = ws_hello(f, f->token_ann), whole = subscribe(f, f->token_ann, CHAT1_MESSAGES);
+    client c = ws_hello(f, f->token_ann), whole = ws_subscribed(f, f->token_ann, CHAT1_MESSAGES);
     char *snap = ws_snap(&c, 1, CHAT1_MESSAGES "&fields=text");
     assert_null(strstr(snap, "\"sender\""));
     free(snap);
@@ -311,8 +293,8 @@ static void a_search_is_a_result_like_any_other(void **state)
 static void a_view_outlives_who_opened_it(void **state)
 {
     fixture *f = *state;
-    client first = subscribe(f, f->token_ann, CHAT1_MESSAGES "&search=apple");
-    client second = subscribe(f, f->token_bob, CHAT1_MESSAGES "&search=apple");
+    client first = ws_subscribed(f, f->token_ann, CHAT1_MESSAGES "&search=apple");
+    client second = ws_subscribed(f, f->token_bob, CHAT1_MESSAGES "&search=apple");
     ws_send(&first, "{\"t\":\"unsub\",\"sub\":1}");
     ws_expect_nothing(&first, sql(f, "UPDATE message SET text = 'apple' WHERE number = 1"));
     ws_expect(&second, PUT("1"));

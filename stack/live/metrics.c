@@ -56,6 +56,7 @@ void tims_live_metrics(tims_live *live, tims_buf *out)
         { "resets_total", "counter", "Subscriptions that could not.", &m->resets },
         { "loads_total", "counter", "Documents sent because access was granted or revoked.", &m->loads },
         { "behind_total", "counter", "Times a client read too slowly and was left behind.", &m->behind },
+        { "slow_total", "counter", "Clients closed because they went on reading too slowly.", &m->slow },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         tims_buf_print(out, "# HELP tims_live_%s %s\n# TYPE tims_live_%s %s\ntims_live_%s %" PRIu64 "\n",

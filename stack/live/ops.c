@@ -143,8 +143,9 @@ void live__op_load(tims_buf *out, live__address to, const live__facts *facts, ui
     /* `view` may be in it twice: whom it is for, and where they are from here on. They are the same then. */
     if (to.view == 0)
         tims_buf_print(out, ",\"view\":%llu", (unsigned long long)view);
-    tims_buf_print(out, ",\"order\":\"%S\",\"limit\":%zu,\"end\":%s,\"detail\":%s,\"reason\":\"%s\"",
-                   live__order_text(out->arena, &facts->query->query), facts->limit,
+    tims_buf_append_str(out, TIMS_STR(",\"order\":\""));
+    live__order_write(out, &facts->query->query);
+    tims_buf_print(out, "\",\"limit\":%zu,\"end\":%s,\"detail\":%s,\"reason\":\"%s\"", facts->limit,
                    facts->end ? "true" : "false", facts->query->is_detail ? "true" : "false", reason);
     if (facts->query->is_computed)
         tims_buf_append_str(out, TIMS_STR(",\"computed\":true"));

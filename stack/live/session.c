@@ -94,6 +94,8 @@ void live__session_close(live__session *session, int code, const char *reason)
     if (session->state == LIVE__CLOSED)
         return;
     session->state = LIVE__CLOSED;
+    if (code == LIVE__CLOSE_SLOW)
+        atomic_fetch_add(&session->hub->live->metrics.slow, 1);
     session->sink->close(session->sink_ctx, code, reason);
 }
 

@@ -250,6 +250,7 @@ static void load_again(live__step *step, live__view *view)
     }
     write_dels(view, &before, true);
     write_puts(step, view, &before, true);
+    live__view_want_shown(step, view);
     live__view_write_includes(step, view, &view->ops, address_of(view));
     if (view->query.with_total)
         live__op_total(&view->ops, address_of(view), view->total);

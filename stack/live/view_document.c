@@ -132,14 +132,11 @@ void live__view_write_includes(live__step *step, live__view *view, tims_buf *out
 
 /* --- documents -------------------------------------------------------------------------------- */
 
-tims_str live__order_text(tims_arena *arena, const tims_query *query)
+void live__order_write(tims_buf *out, const tims_query *query)
 {
-    tims_buf out;
-    tims_buf_init(&out, arena, 1024);
     for (size_t i = 0; i < query->order_count; i++)
-        tims_buf_print(&out, "%s%s%s", i > 0 ? "," : "", query->orders[i].descending ? "-" : "",
+        tims_buf_print(out, "%s%s%s", i > 0 ? "," : "", query->orders[i].descending ? "-" : "",
                        query->orders[i].field->name);
-    return tims_buf_str(&out);
 }
 
 static void write_by_resolver(live__step *step, tims_str url, tims_caller caller, tims_buf *out)

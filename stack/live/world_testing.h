@@ -433,6 +433,31 @@ static inline int64_t sql(fixture *f, const char *text)
     return position;
 }
 
+/* One of the numbers that the room counts, without "tims_live_". */
+static inline int64_t metric(const fixture *f, const char *name)
+{
+    tims_buf out;
+    char line[64];
+    tims_buf_init(&out, NULL, 64 * 1024);
+    tims_live_metrics(f->live, &out);
+    tims_buf_append_char(&out, '\0');
+    snprintf(line, sizeof line, "\ntims_live_%s ", name);
+    const char *at = strstr(out.data, line);
+    assert_non_null(at);
+    int64_t value = strtoll(at + strlen(line), NULL, 10);
+    tims_buf_free(&out);
+    return value;
+}
+
+static inline void wait_for_metric(const fixture *f, const char *name, int64_t at_least)
+{
+    for (int waited = 0; metric(f, name) < at_least; waited++) {
+        if (waited == TEST_WAIT_MS)
+            fail_msg("%s never was %lld", name, (long long)at_least);
+        poll(NULL, 0, 1);
+    }
+}
+
 /* The sqlite3 program: a writer that knows nothing of us. */
 static inline void foreign_sql(fixture *f, const char *text)
 {
