@@ -182,7 +182,6 @@ class Draft {
   exclude(field: string, id: string): void {
     const { [id]: gone, ...rows } = this.state.included[field] ?? {};
     if (!gone) return;
-    this.left = true;
     this.set({ included: { ...this.state.included, [field]: rows } });
   }
 

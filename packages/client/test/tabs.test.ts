@@ -270,7 +270,7 @@ describe("tabs of one person", () => {
     vi.useFakeTimers();
     const first = openTab();
     first.follow(CHATS);
-    await vi.advanceTimersByTimeAsync(10_000);
+    await vi.advanceTimersByTimeAsync(8_000);
     vi.useRealTimers();
     expect(network.sockets).toHaveLength(1);
     network.last.welcome();
