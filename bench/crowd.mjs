@@ -58,7 +58,8 @@ let copies = 0;
 export async function startFresh({ folder, data }, env = {}) {
   const database = join(folder, `live-${copies++}.sqlite3`);
   copyFileSync(data.file, database);
-  const start = (port) => startOurs({ folder, database, port, env });
+  // Ten thousand sockets of 64 people: more than a person has.
+  const start = (port) => startOurs({ folder, database, port, env: { SOCKETS_PER_USER: "100000", ...env } });
   return { database, start, server: await start() };
 }
 

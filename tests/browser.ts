@@ -6,9 +6,10 @@ import {
   type BrowserContext,
   type BrowserContextOptions,
   chromium,
+  type Locator,
   type Page,
 } from "playwright-core";
-import { password, root, type Server } from "./server.ts";
+import { password, root, type Server, until } from "./server.ts";
 
 export const artefacts = join(root, "tests/artefacts");
 mkdirSync(artefacts, { recursive: true });
@@ -31,25 +32,70 @@ export function launch(): Promise<Browser> {
 export interface Visit {
   context: BrowserContext;
   page: Page;
-  complaints: string[]; // console errors and page errors
-  apiCalls: string[]; // what the page's scripts asked of the API
+  complaints: string[]; // console errors and page errors of all its tabs
+  apiCalls: string[]; // what the pages' scripts asked of the API
 }
 
 export async function visit(browser: Browser, options: BrowserContextOptions = {}): Promise<Visit> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
-  const page = await context.newPage();
   const complaints: string[] = [];
   const apiCalls: string[] = [];
-  page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+  context.on("page", (page) => {
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+    });
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("request", (request) => {
+      const path = new URL(request.url()).pathname;
+      if (path.startsWith("/api/") || path.startsWith("/page-data"))
+        apiCalls.push(`${request.method()} ${path}`);
+    });
   });
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("request", (request) => {
-    const path = new URL(request.url()).pathname;
-    if (path.startsWith("/api/") || path.startsWith("/page-data"))
-      apiCalls.push(`${request.method()} ${path}`);
-  });
-  return { context, page, complaints, apiCalls };
+  return { context, page: await context.newPage(), complaints, apiCalls };
+}
+
+// The render server takes a moment; until then pages are the exported shell, whose forms have no token yet.
+export function rendering(server: Server): Promise<boolean> {
+  return until("the render server", async () =>
+    /name="csrf_token"[^>]*value="[^"]+"/.test(await (await fetch(`${server.url}/login`)).text()),
+  );
+}
+
+// Somebody at a page, in a browser of their own.
+export async function visitAs(
+  browser: Browser,
+  server: Server,
+  username: string,
+  path: string,
+  options: BrowserContextOptions = {},
+): Promise<Visit> {
+  const made = await visit(browser, options);
+  await signIn(made.page, server, username);
+  await made.page.goto(server.url + path);
+  return made;
+}
+
+export function messageOn(page: Page, text: string): Locator {
+  return page.locator("[data-message]").getByText(text, { exact: true });
+}
+
+// All that the browser keeps of the app, as one text.
+export function keptIn(page: Page): Promise<string> {
+  return page.evaluate(
+    () =>
+      new Promise<string>((resolve, reject) => {
+        const opening = indexedDB.open("tims");
+        opening.onerror = () => reject(opening.error);
+        opening.onsuccess = () => {
+          const all = opening.result.transaction("records").objectStore("records").getAll();
+          all.onerror = () => reject(all.error);
+          all.onsuccess = () => {
+            opening.result.close();
+            resolve(all.result.join("\n"));
+          };
+        };
+      }),
+  );
 }
 
 export async function signIn(page: Page, server: Server, username: string): Promise<void> {
@@ -61,5 +107,5 @@ export async function signIn(page: Page, server: Server, username: string): Prom
 }
 
 export function screenshot(page: Page, name: string): Promise<Buffer> {
-  return page.screenshot({ path: join(artefacts, `${name}.png`) });
+  return page.screenshot({ path: join(artefacts, `${name}.png`), animations: "disabled" });
 }

@@ -6,7 +6,7 @@
 
 #include "crowd.h"
 
-enum { DROP_EVERY_S = 10, DROP_S = 2, SETTLE_S = 120, PATIENCE_S = 60, OPEN_CHANGES_MIN = 20 };
+enum { DROP_EVERY_S = 10, DROP_S = 2, SETTLE_S = 120, QUIET_S = 15, PATIENCE_S = 60, OPEN_CHANGES_MIN = 20 };
 
 /* --- changes ------------------------------------------------------------------------------------ */
 
@@ -30,13 +30,19 @@ static void start_counting(publisher *p)
     p->counting = true;
 }
 
-/* Until everything has arrived that was published, for some seconds at most. */
-static void settle(crowd *g, uint64_t seconds)
+/* Until everything has arrived that was published; or everybody is there and nothing comes any more. */
+static void settle(crowd *g)
 {
-    uint64_t until = now_ns() + seconds * SECOND_NS;
-    while ((g->publisher.outstanding > 0 || g->live < g->count) && now_ns() < until) {
+    uint64_t now, until = now_ns() + SETTLE_S * (uint64_t)SECOND_NS, last = 0, last_ns = now_ns();
+    while ((g->publisher.outstanding > 0 || g->live < g->count) && (now = now_ns()) < until) {
         poll_once(g, 10);
         clients_return(g, 0);
+        if (g->publisher.all_deliveries != last || g->live < g->count) {
+            last = g->publisher.all_deliveries;
+            last_ns = now;
+        }
+        if (now - last_ns > QUIET_S * (uint64_t)SECOND_NS)
+            return;
     }
 }
 
@@ -74,9 +80,9 @@ static void run_loop(crowd *g, uint32_t window, uint64_t gap_ns, uint64_t second
     run_changes(g, start + length, p->all_deliveries + 3 * round);
     double elapsed = (double)(now_ns() - start) / SECOND_NS;
     if (gap_ns > 0)
-        settle(g, SETTLE_S); /* the slowest are part of the latency */
+        settle(g); /* the slowest are part of the latency */
     p->counting = false;
-    settle(g, SETTLE_S);
+    settle(g);
     print_changes(p, elapsed, p->all_deliveries - before);
 }
 
@@ -133,7 +139,7 @@ static void drops(crowd *g, uint64_t rate, uint64_t seconds)
         run_changes(g, now_ns() + DROP_S * (uint64_t)SECOND_NS, 0);
         proxy_heal(g);
     }
-    settle(g, SETTLE_S); /* the backoff of some is long by now */
+    settle(g); /* the backoff of some is long by now */
     p->counting = false;
     uint64_t wanted = (uint64_t)p->published * g->count;
     printf(

@@ -149,7 +149,7 @@ static void route_step(bench *b, tims_db_session *db, live__topics *topics, figu
     tims_db_end_snapshot(db);
     TIMS_ASSERT(batch->count == STEP_CHANGES && told == STEP_CHANGES);
     b->position = batch->position;
-    live__batch_unref(&batch);
+    live__batch_free(&batch);
     ret_sum->route_us += end - start;
     ret_sum->lookup_us += end - read;
 }

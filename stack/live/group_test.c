@@ -225,7 +225,7 @@ typedef struct node {
     size_t count;
 } node;
 
-static void note(node *n, char what, tims_str group)
+static void note_line(node *n, char what, tims_str group)
 {
     pthread_mutex_lock(&n->mutex);
     assert_true(n->count < 16);
@@ -238,12 +238,12 @@ static void note(node *n, char what, tims_str group)
 
 static void note_join(void *data, tims_str group)
 {
-    note(data, '+', group);
+    note_line(data, '+', group);
 }
 
 static void note_leave(void *data, tims_str group)
 {
-    note(data, '-', group);
+    note_line(data, '-', group);
 }
 
 static void publish(void *data, tims_str group, tims_str text)

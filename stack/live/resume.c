@@ -56,7 +56,7 @@ static bool access_is_concerned(const live__dependency *dependencies, size_t cou
 static void gather_include(gathering *g, const live__change *change)
 {
     for (uint32_t i = 0; i < g->view->query.include_count; i++)
-        if (g->view->query.includes[i]->to == change->model && change->row != NULL &&
+        if (g->view->query.includes[i]->to == change->model &&
             live__held_has(&g->view->included[i], change->id))
             live__view_want(g->step, g->view, i, change->id);
 }

@@ -28,7 +28,7 @@ void live__view_touch(live__step *step, live__hook *hook, const live__change *ch
     live__view *view = hook->owner;
     TIMS_CHECK_MAGIC(view, LIVE__VIEW_MAGIC);
     if (hook->kind == LIVE__HOOK_INCLUDE) {
-        if (change->row == NULL || !live__held_has(&view->included[hook->index], change->id))
+        if (!live__held_has(&view->included[hook->index], change->id))
             return;
         live__view_want(step, view, hook->index, change->id);
     } else if (hook->kind == LIVE__HOOK_INCLUDE_ACCESS) {
@@ -198,9 +198,10 @@ static void write_dels(live__view *view, const live__ids *before, bool all)
 
 /* --- a step ----------------------------------------------------------------------------------- */
 
+/* Without a row to spare it cannot be told whether there is more. */
 static bool has_run_dry(const live__view *view)
 {
-    return view->window.count < view->window.limit && !view->window.complete;
+    return view->window.count <= view->window.limit && !view->window.complete;
 }
 
 static bool place_all(live__step *step, live__view *view)
@@ -294,5 +295,6 @@ void live__view_apply(live__step *step, live__view *view)
         load_again(step, view);
     else
         bring_on(step, view);
+    live__view_reset_included(view); /* what no row names any more, clients have let go of */
     clear_marks(view);
 }

@@ -306,11 +306,11 @@ static void a_cursor_is_good_for_its_list_only(void **state)
 
 /* --- fields, includes, details ---------------------------------------------------------------- */
 
-static void fields_select_and_the_key_is_always_there(void **state)
+static void fields_select_and_what_a_store_needs_is_always_there(void **state)
 {
     world *w = *state;
     reply r = get(w, "ann", "/api/notes/?fields=text,done&limit=1&order=-at");
-    assert_contains(r.body, "{\"rows\":[{\"id\":\"" NOTE("7") "\",\"text\":\"line\\nbreak\",\"done\":true}]");
+    assert_contains(r.body, "{\"rows\":[{\"id\":\"" NOTE("7") "\",\"text\":\"line\\nbreak\",\"done\":true,\"at\":");
     r = get(w, "ann", "/api/notes/" NOTE("7") "/?fields=text");
     assert_str(r.body, "{\"id\":\"" NOTE("7") "\",\"text\":\"line\\nbreak\"}");
 }
@@ -522,7 +522,7 @@ int main(void)
         cmocka_unit_test(pages_meet_without_gap_or_overlap_both_ways),
         cmocka_unit_test(total_false_answers_null),
         cmocka_unit_test(a_cursor_is_good_for_its_list_only),
-        cmocka_unit_test(fields_select_and_the_key_is_always_there),
+        cmocka_unit_test(fields_select_and_what_a_store_needs_is_always_there),
         cmocka_unit_test(includes_bring_the_rows_pointed_at),
         cmocka_unit_test(details_have_an_etag_of_their_content),
         cmocka_unit_test(event_streams_are_handed_on),

@@ -251,6 +251,21 @@ static void finish_url(reading *r, tims_str path)
         url->query.offset = (url->page - 1) * url->query.limit;
 }
 
+/* A store puts rows in order and finds what they point at: the columns for that are always among the fields.
+ */
+static void show_what_a_store_needs(tims_live_url *url)
+{
+    tims_query *query = &url->query;
+    if (query->fields == 0)
+        return;
+    for (size_t i = 0; i < query->order_count; i++)
+        if (!query->orders[i].field->hidden && !query->orders[i].field->write_only)
+            query->fields |= (tims_field_set)1
+                             << tims_field_index(query->model->fields, query->orders[i].field);
+    for (size_t i = 0; i < url->include_count; i++)
+        query->fields |= (tims_field_set)1 << tims_field_index(query->model->fields, url->includes[i]);
+}
+
 /* At once if the key is known; before anything was read from the database it waits for tims_rest_write. */
 static tims_status use_cursor(reading *r)
 {
@@ -288,6 +303,7 @@ tims_status rest__resolve(const rest__entry *entry, tims_arena *arena, const tim
     if (status != TIMS_OK)
         return status;
     finish_url(&r, path);
+    show_what_a_store_needs(ret_url);
     return use_cursor(&r);
 }
 

@@ -32,6 +32,17 @@ interface Followed {
   leave: () => void;
 }
 
+// TRACE="client 3", or "all": what it was told and what it said, for looking into a divergence.
+function trace(name: string, socket: WebSocket): void {
+  const send = socket.send.bind(socket);
+  socket.send = (data) => {
+    console.log(`# ${name} → ${data}`);
+    send(data);
+  };
+  socket.addEventListener("message", ({ data }) => console.log(`# ${name} ← ${data}`));
+  socket.addEventListener("close", ({ code }) => console.log(`# ${name} closed ${code}`));
+}
+
 export class Actor {
   readonly name: string;
   readonly account: Account;
@@ -75,8 +86,10 @@ export class Actor {
         token: { get: () => token, set: () => undefined },
       },
       cache: id ? this.device : null,
+      tabs: null, // each has its own connection
       socket: (url: string) => {
         this.socket = new WebSocket(url);
+        if (["all", this.name].includes(process.env.TRACE ?? "")) trace(this.name, this.socket);
         return this.socket as unknown as SocketLike;
       },
       random: () => this.random.fraction() * 0.1, // people are patient, tests are not

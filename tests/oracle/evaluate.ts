@@ -253,8 +253,13 @@ export class Moment {
 }
 
 function onlyFields(asked: Asked, row: Row["api"]): Row["api"] {
-  const { fields } = asked;
-  if (!fields) return row;
+  if (!asked.fields) return row;
+  // What a store needs to put rows in order and to find what they point at is always there.
+  const fields = [
+    ...asked.fields,
+    ...asked.order.map((one) => one.field.name),
+    ...asked.includes.map((one) => one.name),
+  ];
   return Object.fromEntries(
     Object.entries(row).filter(([name]) => name === "id" || fields.includes(name)),
   ) as Row["api"];

@@ -57,12 +57,23 @@ function isSameBody(a: DocumentState, b: DocumentState): boolean {
   return Object.entries(body).every(([name, value]) => b[name as keyof DocumentState] === value);
 }
 
+function hasIncludedLeft(before: DocumentState, after: DocumentState): boolean {
+  if (before.included === after.included) return false;
+  return Object.entries(before.included).some(([field, rows]) =>
+    Object.keys(rows).some((id) => !(id in (after.included[field] ?? {}))),
+  );
+}
+
 /** Whether a row has gone for another reason than that a full window let go of its last ones. */
 function hasRowLeft(before: DocumentState, after: DocumentState | undefined): boolean {
   if (!after) return before.ids.length > 0;
+  if (hasIncludedLeft(before, after)) return true;
   if (before.rows === after.rows) return false;
   const last = after.rows[after.ids.at(-1) ?? ""];
-  const isFull = after.limit !== null && after.ids.length >= after.limit;
+  // Rows that others pushed behind the window may wait. In a document that came anew (no row is the same object) it
+  // cannot be told from lost access.
+  const isSame = before.limit === after.limit && after.ids.some((id) => after.rows[id] === before.rows[id]);
+  const isFull = isSame && after.limit !== null && after.ids.length >= after.limit;
   const order = parseOrder(after.order ?? "");
   return Object.values(before.rows).some(
     (row) => !(row.id in after.rows) && !(isFull && last && compareRows(order, row, last) > 0),
@@ -238,8 +249,8 @@ export class Cache {
     const gone: string[] = [];
     const { documents, mutations } = this.options.state();
     for (const [url, document] of Object.entries(documents)) this.put(puts, url, document);
-    for (const url of Object.keys(this.saved))
-      if (!(url in documents)) {
+    for (const [url, before] of Object.entries(this.saved))
+      if (!documents[url] || (isKept(before) && documents[url].position < 0)) {
         gone.push(`d:${url}`, `p:${url}`);
         this.tags.delete(url);
       }

@@ -130,7 +130,33 @@ export class Client {
     const mutations = this.tabsPlatform ? [] : contents.writes.map(({ mutation }) => mutation);
     this.store.dispatch(actions.restored({ user: this.isKnown ? undefined : user, documents, mutations }));
     this.isKnown = true;
-    for (const { url } of documents) if (!this.users.has(url)) this.keep(url);
+    const unseen = documents.map(({ url }) => url).filter((url) => !this.users.has(url));
+    for (const url of unseen) this.keep(url);
+    void this.checkKept(unseen.reverse());
+  }
+
+  /** What was kept and is not shown may be this person's no longer: it is gone on with once, one after the other. */
+  private async checkKept(urls: string[]): Promise<void> {
+    for (const url of [...this.users.keys()]) await this.answered(url); // what is shown comes first
+    for (const url of urls) {
+      if (!this.state.documents[url] || this.users.has(url)) continue;
+      const leave = this.follow(url);
+      await this.answered(url);
+      leave();
+    }
+  }
+
+  private answered(url: string): Promise<void> {
+    return new Promise((resolve) => {
+      const look = () => {
+        const status = this.state.documents[url]?.status ?? "error";
+        if (status !== "live" && status !== "error") return;
+        stop();
+        resolve();
+      };
+      const stop = this.store.subscribe(look);
+      look();
+    });
   }
 
   /** Writes what the cache does not have yet; resolves when it is there. */

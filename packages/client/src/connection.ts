@@ -38,6 +38,8 @@ export interface ConnectionOptions {
 }
 
 const OPEN = 1;
+/** Not greeted by then: a network that swallows everything must not hold us forever. */
+const WELCOME_MS = 10_000;
 
 export class LiveConnection {
   readonly subscriptions: Subscriptions;
@@ -119,10 +121,11 @@ export class LiveConnection {
       return;
     }
     this.socket = socket;
+    clearTimeout(this.heartTimer);
+    this.heartTimer = setTimeout(() => this.giveUp(), WELCOME_MS);
     socket.onopen = () => {
       const token = this.options.token();
       this.send({ t: "hello", protocol: PROTOCOL, ...(token ? { token } : {}) });
-      this.beat();
     };
     socket.onmessage = (event) => {
       if (this.socket === socket) this.receive(event.data);
@@ -131,6 +134,12 @@ export class LiveConnection {
       if (this.socket === socket) this.closed(event.code);
     };
     socket.onerror = () => undefined; // a close follows
+  }
+
+  /** Nobody is there. */
+  private giveUp(): void {
+    this.drop(CLOSE_TIMEOUT);
+    this.retryLater();
   }
 
   /** Leaves the present socket without waiting for its close. */
@@ -173,8 +182,7 @@ export class LiveConnection {
     this.heard = true;
     const tick = () => {
       if (!this.heard) {
-        this.drop(CLOSE_TIMEOUT);
-        this.retryLater();
+        this.giveUp();
         return;
       }
       // Only who stays is met without a pause next time: a peer that greets and drops is not hammered.
@@ -221,8 +229,8 @@ export class LiveConnection {
     else if (frame.t === "bye") {
       this.closing = true;
       this.retryMs = frame.retry_ms ?? null;
-    } else if ("room" in frame && frame.room !== undefined)
-      this.rooms.receive(frame as Frame & { room: number });
+    } else if (frame.t === "presence" || frame.t === "said" || (frame.t === "error" && "join" in frame))
+      this.rooms.receive(frame);
     else if ("sub" in frame && frame.sub !== undefined)
       this.subscriptions.receive(frame as Frame & { sub: number });
     else if (frame.t === "error" && frame.code === "other_user") this.restart(); // greet as that one

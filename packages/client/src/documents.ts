@@ -158,6 +158,9 @@ class Draft {
     const { rows, ids } = this.state;
     const held = rows[row.id];
     rows[row.id] = row;
+    // It points elsewhere now: what it alone included goes.
+    if (held && Object.keys(this.state.included).some((field) => held[field] !== row[field]))
+      this.left = true;
     if (held && compareRows(this.order, held, row) === 0) return;
     if (held) ids.splice(ids.indexOf(row.id), 1);
     ids.splice(placeOf(this.order, ids, rows, row), 0, row.id);
@@ -173,6 +176,12 @@ class Draft {
 
   include(field: string, id: string, row: AnyRow): void {
     const rows = { ...this.state.included[field], [id]: row };
+    this.set({ included: { ...this.state.included, [field]: rows } });
+  }
+
+  exclude(field: string, id: string): void {
+    const { [id]: gone, ...rows } = this.state.included[field] ?? {};
+    if (!gone) return;
     this.set({ included: { ...this.state.included, [field]: rows } });
   }
 
@@ -192,6 +201,7 @@ class Draft {
     else if (operation.op === "total") this.change("total", operation.total);
     else if (operation.op === "end") this.change("end", operation.end);
     else if (operation.op === "include") this.include(operation.field, operation.id, operation.row);
+    else if (operation.op === "exclude") this.exclude(operation.field, operation.id);
     else if (operation.op === "patch") this.set({ value: mergePatch(this.state.value, operation.patch) });
     else this.load({ ...operation, epoch: this.state.epoch, position });
   }

@@ -8,6 +8,9 @@ import type { AnyRow, LiveDocument } from "./types";
 
 export const PROTOCOL = 2;
 
+/** The view of who may see nothing now: no operation comes for it. */
+export const VIEW_OF_NOTHING = 0;
+
 export const CLOSE_PROTOCOL = 4400;
 export const CLOSE_SESSION = 4401;
 export const CLOSE_TIMEOUT = 4408;
@@ -29,6 +32,7 @@ export type Operation =
   | { op: "total"; total: number | null }
   | { op: "end"; end: boolean }
   | { op: "include"; field: string; id: string; row: AnyRow }
+  | { op: "exclude"; field: string; id: string }
   | { op: "patch"; patch: unknown }
   | ({ op: "load"; document: LiveDocument; reason?: string } & WindowFacts);
 
@@ -65,10 +69,19 @@ export type Frame =
       ops: Addressed[];
     }
   | { t: "reset"; sub: number; reason: string }
-  | { t: "error"; sub?: number; room?: number; status: number; code: string; message: string }
+  | { t: "error"; sub?: number; join?: number; status: number; code: string; message: string }
   | { t: "pong"; position: number }
   | { t: "bye"; reason: string; retry_ms?: number }
-  | { t: "presence"; room: number; count: number; users?: Present[]; joined?: Present[]; left?: Present[] }
+  | {
+      t: "presence";
+      /** The answer to it. */
+      join?: number;
+      room: number;
+      count: number;
+      users?: Present[];
+      joined?: Present[];
+      left?: Present[];
+    }
   | { t: "said"; room: number; items: SaidItem[] };
 
 type Shape = Record<string, string>;
@@ -88,10 +101,17 @@ const FRAMES: Record<string, Shape> = {
     ops: "array",
   },
   reset: { sub: "number" },
-  error: { sub: "number?", room: "number?", status: "number", code: "string" },
+  error: { sub: "number?", join: "number?", status: "number", code: "string" },
   pong: { position: "number" },
   bye: { retry_ms: "number?" },
-  presence: { room: "number", count: "number", users: "array?", joined: "array?", left: "array?" },
+  presence: {
+    join: "number?",
+    room: "number",
+    count: "number",
+    users: "array?",
+    joined: "array?",
+    left: "array?",
+  },
   said: { room: "number", items: "array" },
 };
 const WINDOW: Shape = {
@@ -107,8 +127,9 @@ const OPERATIONS: Record<string, Shape> = {
   total: {},
   end: { end: "boolean" },
   include: { field: "string", id: "string", row: "row" },
+  exclude: { field: "string", id: "string" },
   patch: {},
-  load: { sub: "number", view: "number", document: "any", ...WINDOW },
+  load: { sub: "number?", view: "number", document: "any", ...WINDOW },
 };
 
 type Members = Record<string, unknown>;

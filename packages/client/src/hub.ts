@@ -2,7 +2,7 @@
  *
  * Every tab speaks the whole protocol through a socket of its own that is only a passage (tabs.ts); here their frames
  * join. Nothing is rewritten: a tab takes its ids from a range of its own, so an answer says by its id whose it is, and
- * what names nobody (tx, pong, bye, welcome) is for all. The first tab's hello goes to the backend, the others are
+ * what names nobody (tx, pong, bye, welcome, and what is told to a room) is for all. The first tab's hello goes to the backend, the others are
  * answered with the welcome that it got. A number is not given twice in one socket's life, so that a late answer
  * cannot meet another tab's question. */
 
@@ -26,7 +26,7 @@ interface Peeked {
   t?: unknown;
   id?: unknown;
   sub?: unknown;
-  room?: unknown;
+  join?: unknown;
   position?: unknown;
 }
 
@@ -108,7 +108,7 @@ export class Hub {
   up(name: string, text: string): void {
     const tab = this.tabs.get(name);
     if (!tab || !this.socket) return;
-    const { t, id, sub, room } = peek(text);
+    const { t, id, sub, join } = peek(text);
     if (t === "hello") {
       if (this.welcome) this.tell(name, { text: JSON.stringify(this.welcome) });
       if (this.isGreeted) return; // the welcome is on its way
@@ -117,14 +117,14 @@ export class Hub {
     if (t === "sub") tab.open.set(Number(id), "unsub");
     else if (t === "join") tab.open.set(Number(id), "leave");
     else if (t === "unsub") tab.open.delete(Number(sub));
-    else if (t === "leave") tab.open.delete(Number(room));
+    else if (t === "leave") tab.open.delete(Number(join));
     this.socket.send(text);
   }
 
   /** From the backend to whom it concerns. */
   private down(text: string): void {
     const frame = peek(text);
-    const about = frame.sub ?? frame.room;
+    const about = frame.sub ?? frame.join;
     if (typeof about === "number") {
       const number = Math.floor(about / RANGE);
       for (const [name, tab] of this.tabs) {
@@ -150,6 +150,6 @@ export class Hub {
       return;
     }
     for (const [id, t] of tab.open)
-      this.socket?.send(JSON.stringify(t === "unsub" ? { t, sub: id } : { t, room: id }));
+      this.socket?.send(JSON.stringify(t === "unsub" ? { t, sub: id } : { t, join: id }));
   }
 }

@@ -1,7 +1,7 @@
 /* Rooms: who is present at a detail, and what they say in passing. Nothing of it touches the database.
  *
  * The book of rooms on the connection's side, and the pure steps of a room in the store. A room is joined again on
- * every new socket. What is published too fast is held back here already: of one kind the newest counts. */
+ * every new socket; the answer tells the number by which the backend speaks of it from then on. What is published too fast is held back here already: of one kind the newest counts. */
 
 import { type BackoffOptions, backoffMs } from "./backoff";
 import type { Frame, Present, SaidItem } from "./frames";
@@ -12,6 +12,8 @@ import type { Problem } from "./types";
 const PUBLISH_MS = 250;
 /** The same again sooner than that is no news. */
 const RENEW_MS = 2_000;
+/** Refusals of one message (unauthorized, too_large, invalid, throttled): who is in the room stays in it. */
+const OF_A_MESSAGE: ReadonlySet<number> = new Set([401, 413, 422, 429]);
 /** What was said in passing is past by then. */
 export const SAID_MS = 6_000;
 
@@ -61,7 +63,10 @@ interface Room {
   id: number;
   url: string;
   options: JoinOptions;
+  /** Asked for on this socket. */
   joined: boolean;
+  /** The backend's; null until it has answered. */
+  number: number | null;
   spoken: Map<string, Spoken>;
 }
 
@@ -78,8 +83,9 @@ export class Rooms {
   join(url: string, options: JoinOptions = {}): void {
     const held = this.byUrl.get(url);
     if (held && JSON.stringify(held.options) === JSON.stringify(options)) return;
-    if (held?.joined) this.link.send({ t: "leave", room: held.id });
-    const room: Room = { id: 0, url, options, joined: false, spoken: held?.spoken ?? new Map() };
+    if (held?.joined) this.link.send({ t: "leave", join: held.id });
+    const spoken = held?.spoken ?? new Map();
+    const room: Room = { id: 0, url, options, joined: false, number: null, spoken };
     this.byUrl.set(url, room);
     if (this.link.welcomed) this.enter(room);
   }
@@ -89,7 +95,7 @@ export class Rooms {
     if (!room) return;
     this.byUrl.delete(url);
     this.hush(room);
-    if (room.joined) this.link.send({ t: "leave", room: room.id });
+    if (room.joined) this.link.send({ t: "leave", join: room.id });
   }
 
   /**
@@ -98,7 +104,7 @@ export class Rooms {
    */
   publish(url: string, kind: string, data: unknown): void {
     const room = this.byUrl.get(url);
-    if (!room?.joined) return; // what is said in passing is not kept for later
+    if (!room || room.number === null) return; // what is said in passing is not kept for later
     const text = JSON.stringify(data);
     const last = room.spoken.get(kind);
     if (last?.timer !== undefined) {
@@ -106,7 +112,7 @@ export class Rooms {
       return;
     }
     if (last?.text === text && Date.now() - last.at_ms < RENEW_MS) return;
-    this.link.send({ t: "publish", room: room.id, kind, data });
+    this.link.send({ t: "publish", join: room.id, kind, data });
     const spoken: Spoken = { text, at_ms: Date.now(), timer: undefined, waits: undefined };
     spoken.timer = setTimeout(() => {
       spoken.timer = undefined;
@@ -122,6 +128,7 @@ export class Rooms {
   lose(): void {
     for (const room of this.byUrl.values()) {
       room.joined = false;
+      room.number = null;
       this.hush(room);
     }
   }
@@ -134,27 +141,44 @@ export class Rooms {
   private enter(room: Room): void {
     room.id = this.link.nextId();
     room.joined = true;
+    room.number = null;
     this.link.send({ t: "join", id: room.id, url: room.url, ...room.options });
   }
 
-  receive(frame: Frame & { room: number }): void {
-    const room = [...this.byUrl.values()].find(({ id, joined }) => joined && id === frame.room);
-    if (!room) return;
-    const { url } = room;
-    if (frame.t === "presence") {
-      const { count, users, joined, left } = frame;
-      this.events.onPresence({ url, count, users, joined, left });
-    } else if (frame.t === "said") {
-      this.events.onSaid({ url, items: frame.items, at_ms: Date.now() });
-    } else if (frame.t === "error") {
-      if (frame.code === "throttled" || frame.code === "too_large") return; // that message only
-      this.refused(room, problemOfFrame(frame));
+  receive(frame: Frame & { t: "presence" | "said" | "error" }): void {
+    if (frame.t === "error") {
+      const room = this.ofJoin(frame.join);
+      if (room && !(room.number !== null && OF_A_MESSAGE.has(frame.status)))
+        this.refused(room, problemOfFrame(frame));
+      return;
     }
+    if (frame.t === "presence" && frame.join !== undefined) {
+      const room = this.ofJoin(frame.join);
+      if (!room) return; // left while this was on its way
+      room.number = frame.room;
+      this.told(room.url, frame);
+      return;
+    }
+    for (const { url, number } of this.byUrl.values()) if (number === frame.room) this.told(url, frame);
+  }
+
+  private ofJoin(join: number | undefined): Room | undefined {
+    return [...this.byUrl.values()].find(({ id, joined }) => joined && id === join);
+  }
+
+  private told(url: string, frame: Frame & { t: "presence" | "said" }): void {
+    if (frame.t === "said") {
+      this.events.onSaid({ url, items: frame.items, at_ms: Date.now() });
+      return;
+    }
+    const { count, users, joined, left } = frame;
+    this.events.onPresence({ url, count, users, joined, left });
   }
 
   private refused(room: Room, problem: Problem): void {
     const { url } = room;
     room.joined = false;
+    room.number = null;
     this.hush(room);
     if (problem.status === 503) {
       const isStill = () => this.byUrl.get(url) === room && !room.joined && this.link.welcomed;
@@ -175,11 +199,12 @@ export function withPresence(
   facts: { count: number; users?: Present[]; joined?: Present[]; left?: Present[] },
 ): RoomState {
   const { count, users, joined = [], left = [] } = facts;
+  const isCountAlone = !users && !facts.joined && !facts.left;
   const changed = new Set([...joined, ...left].map(({ id }) => id));
   const present = [...(users ?? room.users).filter(({ id }) => !changed.has(id)), ...joined];
   const gone = new Set(left.map(({ id }) => id));
   const said = room.said.filter(({ user }) => !gone.has(user));
-  return { ...room, status: "live", count, users: count < present.length ? [] : present, said };
+  return { ...room, status: "live", count, users: isCountAlone ? [] : present, said };
 }
 
 export function withSaid(room: RoomState, items: SaidItem[], at_ms: number): RoomState {

@@ -58,6 +58,8 @@ const initialState: LiveState = {
   connection: IDLE_CONNECTION,
 };
 
+const NOT_TO_BE_SEEN: ReadonlySet<number> = new Set([401, 403, 404]);
+
 /** Plain objects out of immer's hands: the steps of documents copy what they change themselves. */
 function plain<T extends object>(value: T): T {
   return isDraft(value) ? (current(value as never) as T) : value;
@@ -182,10 +184,12 @@ const slice = createSlice({
       state.documents[url] = loadDocument(url, document, position, "stale");
     },
     documentFailed(state, action: PayloadAction<{ url: string; problem: Problem }>) {
-      const document = state.documents[action.payload.url];
+      const { url, problem } = action.payload;
+      const document = state.documents[url];
       if (!document) return;
-      document.status = "error";
-      document.problem = action.payload.problem;
+      // What is refused as such is not to be shown any longer; what was only too much stays.
+      if (NOT_TO_BE_SEEN.has(problem.status)) state.documents[url] = emptyDocument(url);
+      Object.assign(state.documents[url] ?? document, { status: "error", problem });
     },
     snapReceived(state, action: PayloadAction<{ url: string } & SnapFacts>) {
       state.documents[action.payload.url] = snapDocument(action.payload.url, action.payload);
@@ -244,7 +248,8 @@ const slice = createSlice({
     said(state, action: PayloadAction<Parameters<RoomEvents["onSaid"]>[0]>) {
       const { url, items, at_ms } = action.payload;
       const room = state.rooms[url];
-      if (room) state.rooms[url] = withSaid(plain(room), items, at_ms);
+      const ofOthers = items.filter(({ user }) => user !== state.user?.id); // one hears oneself, too
+      if (room && ofOthers.length > 0) state.rooms[url] = withSaid(plain(room), ofOthers, at_ms);
     },
     saidPassed(state, action: PayloadAction<{ url: string; now_ms: number }>) {
       const room = state.rooms[action.payload.url];

@@ -6,7 +6,7 @@
 
 import { type BackoffOptions, backoffMs } from "./backoff";
 import { ROWS_MAX } from "./documents";
-import type { Addressed, Frame, Operation, WindowFacts } from "./frames";
+import { type Addressed, type Frame, type Operation, VIEW_OF_NOTHING, type WindowFacts } from "./frames";
 import { formatPosition } from "./position";
 import type { LiveDocument, Problem } from "./types";
 
@@ -142,11 +142,12 @@ export class Subscriptions {
     const epoch = this.link.epoch;
     switch (frame.t) {
       case "snap":
-        subscription.view = frame.view;
+        this.moveTo(subscription, frame.view);
         this.events.onSnap({ ...this.window(frame), url, epoch, document: frame.document });
         break;
       case "resumed": {
-        if (this.events.held(url)?.position !== subscription.from) {
+        // Where it was answered before, the backend itself resumes: we had read too slowly.
+        if (subscription.view === null && this.events.held(url)?.position !== subscription.from) {
           // A page or an answer has replaced what was to be continued: once more, from there.
           this.link.send({ t: "unsub", sub: subscription.id });
           this.forget(subscription);
@@ -204,7 +205,7 @@ export class Subscriptions {
       const targets = sub === undefined ? this.ofView(view) : [this.byId.get(sub)];
       for (const target of targets) {
         if (!target || (target.view === null && operation.op !== "load")) continue;
-        if (operation.op === "load" && view !== undefined) target.view = view;
+        if (operation.op === "load" && view !== undefined) this.moveTo(target, view);
         byUrl[target.url] ??= [];
         byUrl[target.url]?.push(operation as Operation);
       }
@@ -212,9 +213,14 @@ export class Subscriptions {
     return byUrl;
   }
 
+  private moveTo(subscription: Subscription, view: number): void {
+    subscription.view = view;
+    // Nothing is there to grow into: who waits for more has all there is.
+    if (view === VIEW_OF_NOTHING) for (const { resolve } of subscription.growing.splice(0)) resolve();
+  }
+
   private ofView(view: number | undefined): Subscription[] {
-    return [...this.byUrl.values()].filter(
-      (subscription) => subscription.view === view && view !== undefined,
-    );
+    if (view === undefined || view === VIEW_OF_NOTHING) return [];
+    return [...this.byUrl.values()].filter((subscription) => subscription.view === view);
   }
 }

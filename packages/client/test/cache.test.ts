@@ -92,6 +92,37 @@ describe("after a restart", () => {
     expect(client.state.documents[URL]?.position).toBe(10);
   });
 
+  test("what is kept and not shown is gone on with once, one after the other", async () => {
+    await startLive();
+    const others = ["/api/chats/1/", "/api/chats/2/"];
+    for (const [i, url] of others.entries()) {
+      client.follow(url);
+      const document = row(`k${i}`, i);
+      const facts = { sub: i + 2, view: i + 8, position: 10, ...WINDOW, limit: 1, detail: true };
+      network.last.receive({ t: "snap", ...facts, document });
+    }
+    await vi.advanceTimersByTimeAsync(600);
+    await restart();
+    network.last.welcome(20);
+    await settle();
+    const asked = () => network.last.of("sub").map(({ url }) => url);
+    const answer = (id: number, more: object) => {
+      network.last.receive({ sub: id, view: 0, position: 20, ...WINDOW, limit: 1, detail: true, ...more });
+      return settle();
+    };
+    expect(asked()).toEqual([URL]);
+    await answer(1, { t: "resumed", ops: [], detail: false, limit: 50 });
+    expect(asked()).toEqual([URL, others[1]]);
+    await answer(2, { t: "reset", reason: "access" });
+    await answer(2, { t: "snap", document: null });
+    expect(asked()).toEqual([URL, others[1], others[0]]);
+    expect(readFileSync(path(), "utf8")).not.toContain('\\"k1\\"');
+    await answer(3, { t: "error", status: 404, code: "not_found" });
+    expect(await records()).toEqual([`d:${others[1]}`, `d:${URL}`, "user"]);
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(network.last.of("unsub").map(({ sub }) => sub)).toEqual([2]);
+  });
+
   test("what the page brings and is newer stays", async () => {
     await startLive();
     await restart({ pageData: page({ [URL]: listOf([row("c", 3)]) }, 20) });
@@ -127,6 +158,17 @@ describe("what is kept", () => {
     await settle();
     expect(readFileSync(path(), "utf8")).not.toContain('\\"id\\":\\"a\\"');
     expect((await kept(`d:${URL}`)).document.ids).toEqual(["b"]);
+  });
+
+  test("loses an included row in the same step too", async () => {
+    await startLive();
+    const sender = { view: 7, field: "sender", id: "u9" };
+    network.last.receive({ t: "tx", position: 11, ops: [{ ...sender, op: "include", row: row("u9", 1) }] });
+    await vi.advanceTimersByTimeAsync(600);
+    expect(readFileSync(path(), "utf8")).toContain("u9");
+    network.last.receive({ t: "tx", position: 12, ops: [{ ...sender, op: "exclude" }] });
+    await settle();
+    expect(readFileSync(path(), "utf8")).not.toContain("u9");
   });
 
   test("is the page's last word", async () => {

@@ -196,6 +196,17 @@ describe("after a drop", () => {
     expect(network.sockets).toHaveLength(2);
   });
 
+  test.each(["opens", "greets"])("gives a peer up that never %s, and tries again", async (never) => {
+    start();
+    client.follow(URL);
+    if (never === "greets") network.last.open();
+    await vi.advanceTimersByTimeAsync(9_900);
+    expect(network.sockets).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(network.sockets[0]?.closedWith).toBe(4408);
+    expect(network.sockets).toHaveLength(2);
+  });
+
   test("finds a dead peer by its silence", async () => {
     startLive();
     await vi.advanceTimersByTimeAsync(15_000);

@@ -32,7 +32,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** How each state is come to. The list is subscription 1 on view 7, the room is 2. */
+/** How each state is come to. The list is subscription 1 on view 7, the join is 2, its room 31. */
 const STATES = {
   opened: () => {
     leave = client.follow(LIST);
@@ -46,7 +46,7 @@ const STATES = {
   followed: () => {
     STATES.asked();
     network.last.receive({ t: "snap", sub: 1, view: 7, position: 10, ...WINDOW, document: listOf(ROWS) });
-    network.last.receive({ t: "presence", room: 2, count: 1, users: [{ id: "u1" }] });
+    network.last.receive({ t: "presence", join: 2, room: 31, count: 1, users: [{ id: "u1" }] });
   },
   grown: () => {
     STATES.followed();
@@ -144,6 +144,44 @@ describe("frames from the server", () => {
       { ids: "b a", position: 10 },
     ],
     [
+      "snap of what may not be seen yet is an empty one, and nothing comes for it",
+      "asked",
+      [
+        { ...snap, view: 0, document: { rows: [] } },
+        tx(13, { ...put("c", 30), view: 0 }),
+        { t: "pong", position: 14 },
+      ],
+      { ids: "", status: "live", position: 14 },
+    ],
+    [
+      "until a load tells its view",
+      "asked",
+      [
+        { ...snap, view: 0, document: { rows: [] } },
+        tx(
+          13,
+          { op: "load", sub: 1, view: 8, ...WINDOW, document: listOf(ROWS), reason: "access" },
+          { ...put("c", 30), view: 8 },
+        ),
+      ],
+      { ids: "c b a", position: 13 },
+    ],
+    [
+      "resumed comes unasked to who has read too slowly",
+      "followed",
+      [
+        {
+          t: "resumed",
+          sub: 1,
+          view: 7,
+          position: 20,
+          ...WINDOW,
+          ops: [{ ...put("c", 30), sub: 1, view: undefined }],
+        },
+      ],
+      { ids: "c b a", position: 20, sent: "hello sub join" },
+    ],
+    [
       "reset and its snap start again",
       "followed",
       [{ t: "reset", sub: 1, reason: "too_far" }, snap],
@@ -157,6 +195,24 @@ describe("frames from the server", () => {
       { position: -1, status: "loading" },
     ],
     ["tx without operations for the list moves its position", "followed", [tx(15)], { position: 15 }],
+    [
+      "window comes unasked behind a snap, when more rows were wanted",
+      "followed",
+      [
+        { ...snap, end: false, limit: 1 },
+        {
+          t: "window",
+          sub: 1,
+          view: 8,
+          position: 12,
+          limit: 2,
+          end: true,
+          ops: [{ ...put("0", 0), view: undefined, sub: 1 }],
+        },
+        tx(13, { ...put("z", 2), view: 8 }),
+      ],
+      { ids: "z 0", limit: 2, end: true, position: 13 },
+    ],
     [
       "window makes it larger and resolves the wait",
       "grown",
@@ -190,7 +246,19 @@ describe("frames from the server", () => {
       { status: "error", code: "not_found", connection: "live" },
     ],
     [
-      "error without sub or room is about one frame",
+      "error of what may not be seen any more leaves nothing",
+      "followed",
+      [{ t: "error", sub: 1, status: 404, code: "not_found", message: "No." }],
+      { ids: "", status: "error", code: "not_found" },
+    ],
+    [
+      "error of what was too much leaves what is held",
+      "followed",
+      [{ t: "error", sub: 1, status: 429, code: "too_many_subscriptions", message: "No." }],
+      { ids: "b a", status: "error", code: "too_many_subscriptions" },
+    ],
+    [
+      "error without sub or join is about one frame",
       "followed",
       [{ t: "error", status: 400, code: "unknown_message" }],
       UNTOUCHED,
@@ -247,11 +315,42 @@ describe("operations", () => {
       { ids: "z y", limit: 2, position: 11, status: "live" },
     ],
     [
-      "load of what may not be seen any more leaves nothing",
-      [{ op: "load", sub: 1, view: 9, ...WINDOW, document: { rows: [] }, reason: "access" }],
+      "load of what may not be seen any more leaves nothing, and nothing comes for it",
+      [
+        { op: "load", sub: 1, view: 0, ...WINDOW, document: { rows: [] }, reason: "access" },
+        { ...put("old", 99), view: 7 },
+        { ...put("none", 99), view: 0 },
+      ],
       { ids: "", position: 11, status: "live" },
     ],
+    [
+      "load of a view is for all who are on it, and they stay there",
+      [{ op: "load", view: 7, ...WINDOW, document: listOf([row("y", 2)]), reason: "lagging" }, put("z", 3)],
+      { ids: "z y", position: 11, status: "live" },
+    ],
+    [
+      "load of a computed document replaces it",
+      [{ op: "load", view: 7, computed: true, document: [1, 2], reason: "changed" }],
+      { value: [1, 2], ids: "", position: 11, status: "live" },
+    ],
   ])("%s", (_name, ops, expected) => check("followed", [tx(11, ...ops)], expected));
+
+  const included = () =>
+    Object.entries(client.state.documents[LIST]?.included ?? {}).map(
+      ([field, rows]) => `${field} ${Object.keys(rows).join(" ")}`,
+    );
+  const include = (id: string) => ({ view: 7, op: "include", field: "sender", id, row: row(id, 1) });
+
+  test("include brings a row that others point at, exclude takes it away", () => {
+    check("followed", [tx(11, include("u2"), include("u3"))], { ids: "b a" });
+    expect(included()).toEqual(["sender u2 u3"]);
+    network.last.receive(tx(12, { view: 7, op: "exclude", field: "sender", id: "u2" }));
+    expect(included()).toEqual(["sender u3"]);
+    const { included: before } = client.state.documents[LIST] ?? {};
+    network.last.receive(tx(13, { view: 7, op: "exclude", field: "sender", id: "u2" }));
+    network.last.receive(tx(14, { view: 7, op: "exclude", field: "chat", id: "u2" }));
+    expect(client.state.documents[LIST]?.included).toBe(before);
+  });
 
   test("of one tx are one step of the store", () => {
     STATES.followed();
@@ -309,6 +408,17 @@ describe("positions", () => {
     expect(network.last.of("sub").at(-1)).toMatchObject({ id: 3, from: `${EPOCH}-24`, limit: 1 });
   });
 
+  test("who waits for more rows of what may not be seen any more waits no longer", async () => {
+    STATES.followed();
+    network.last.receive(tx(10, { view: 7, op: "end", end: false }));
+    const more = client.loadMore(LIST);
+    network.last.receive(
+      tx(11, { op: "load", sub: 1, view: 0, ...WINDOW, document: { rows: [] }, reason: "access" }),
+    );
+    await more;
+    expect(outcome()).toMatchObject({ ids: "", status: "live" });
+  });
+
   test("of pages that were read at several positions nothing is continued", async () => {
     STATES.followed();
     network.last.receive({ ...snap, end: false, document: listOf(ROWS, `${LIST}&cursor=1`) });
@@ -338,14 +448,16 @@ describe("frames that are malformed end the connection, and it comes back", () =
     ["put without a row", tx(11, { view: 7, op: "put", id: "c" })],
     ["put of a row without an id", tx(11, { view: 7, op: "put", id: "c", row: { n: 1 } })],
     ["del without an id", tx(11, { view: 7, op: "del" })],
+    ["exclude without an id", tx(11, { view: 7, op: "exclude", field: "sender" })],
     ["end without a truth", tx(11, { view: 7, op: "end", end: 1 })],
     ["load without a document", tx(11, { op: "load", sub: 1, view: 9 })],
     ["window without operations", { t: "window", sub: 1, view: 7, position: 11, limit: 5, end: true }],
     ["pong without a position", { t: "pong" }],
     ["error without a code", { t: "error", sub: 1, status: 404 }],
-    ["presence without a count", { t: "presence", room: 2 }],
-    ["presence of nobody in particular", { t: "presence", room: 2, count: 1, users: [null] }],
-    ["said without items", { t: "said", room: 2 }],
+    ["presence without a count", { t: "presence", room: 31 }],
+    ["presence without a room", { t: "presence", join: 2, count: 1 }],
+    ["presence of nobody in particular", { t: "presence", room: 31, count: 1, users: [null] }],
+    ["said without items", { t: "said", room: 31 }],
   ])("%s", (_name, frame) => {
     STATES.followed();
     network.last.receive(frame);
@@ -416,9 +528,9 @@ describe("closing", () => {
 });
 
 describe("rooms", () => {
-  const said = (...items: Frame[]) => ({ t: "said", room: 2, items });
+  const said = (...items: Frame[]) => ({ t: "said", room: 31, items });
   const typing = (user: string, data: unknown) => ({ user, kind: "typing", data });
-  const presence = (count: number, more: Frame = {}) => ({ t: "presence", room: 2, count, ...more });
+  const presence = (count: number, more: Frame = {}) => ({ t: "presence", room: 31, count, ...more });
 
   test.each<[string, Frame[], Outcome]>([
     [
@@ -433,7 +545,21 @@ describe("rooms", () => {
       { present: "u2", count: 1 },
     ],
     ["joined twice is present once", [presence(1, { joined: [{ id: "u1" }] })], { present: "u1", count: 1 }],
-    ["too many to be named are counted", [presence(900)], { count: 900, room: "live" }],
+    [
+      "too many to be named are counted, and the names let go of",
+      [presence(900)],
+      { count: 900, present: "", room: "live" },
+    ],
+    [
+      "and named again when they are fewer",
+      [presence(900), presence(2, { users: [{ id: "u1" }, { id: "u2" }] })],
+      { count: 2, present: "u1 u2" },
+    ],
+    [
+      "left of somebody who is not shown does nothing",
+      [presence(1, { left: [{ id: "u9" }] })],
+      { present: "u1", count: 1 },
+    ],
     [
       "of one user and kind the newest is said",
       [said(typing("u2", 1), typing("u3", 1)), said(typing("u2", 2))],
@@ -444,17 +570,20 @@ describe("rooms", () => {
       [said(typing("u2", 1)), presence(1, { left: [{ id: "u2" }] })],
       { said: "" },
     ],
+    ["one does not hear oneself", [said(typing("u1", 1), typing("u2", 2))], { said: "u2 typing 2" }],
     ["what is for an unknown room is for nobody", [{ ...said(typing("u2", 1)), room: 9 }], { said: "" }],
     [
       "error ends the room and not the list",
-      [{ t: "error", room: 2, status: 404, code: "not_found", message: "Gone." }],
+      [{ t: "error", join: 2, status: 404, code: "not_found", message: "Gone." }],
       { room: "error", present: "", ...UNTOUCHED },
     ],
     [
       "a message that was refused ends nothing",
       [
-        { t: "error", room: 2, status: 429, code: "throttled" },
-        { t: "error", room: 2, status: 413, code: "too_large" },
+        { t: "error", join: 2, status: 429, code: "throttled" },
+        { t: "error", join: 2, status: 413, code: "too_large" },
+        { t: "error", join: 2, status: 422, code: "invalid" },
+        { t: "error", join: 2, status: 401, code: "unauthorized" },
       ],
       { room: "live", present: "u1" },
     ],
@@ -479,7 +608,7 @@ describe("rooms", () => {
 
   test("are joined a while later when the server cannot now", () => {
     STATES.followed();
-    network.last.receive({ t: "error", room: 2, status: 503, code: "unavailable" });
+    network.last.receive({ t: "error", join: 2, status: 503, code: "unavailable" });
     vi.advanceTimersByTime(2_000);
     expect(network.last.of("join").map(({ id }) => id)).toEqual([2, 3]);
   });
@@ -494,7 +623,7 @@ describe("rooms", () => {
       state: { mood: "good" },
     });
     const again = client.join("/api/chats/2/", { present: false });
-    expect(network.last.of("leave")).toEqual([{ t: "leave", room: 3 }]);
+    expect(network.last.of("leave")).toEqual([{ t: "leave", join: 3 }]);
     expect(network.last.of("join").at(-1)).toEqual({
       t: "join",
       id: 4,
@@ -508,8 +637,8 @@ describe("rooms", () => {
     again();
     vi.advanceTimersByTime(2_000);
     expect(network.last.of("leave")).toEqual([
-      { t: "leave", room: 3 },
-      { t: "leave", room: 4 },
+      { t: "leave", join: 3 },
+      { t: "leave", join: 4 },
     ]);
     expect(client.state.rooms["/api/chats/2/"]).toBeUndefined();
   });
@@ -533,10 +662,48 @@ describe("rooms", () => {
     expect(spoken().at(-1)).toBe("typing false");
   });
 
-  test("hear nothing that was said before they were joined", () => {
+  test("are named by the number of the answer, which several joins may have in common", () => {
+    STATES.followed();
+    const again = `${ROOM}?fields=id`;
+    client.join(again);
+    const hear = (data: unknown) => network.last.receive(said(typing("u2", data)));
+    const heard = (url: string) => client.state.rooms[url]?.said.map(({ data }) => data);
+    hear(1);
+    expect([heard(ROOM), heard(again)]).toEqual([[1], []]);
+    network.last.receive({ t: "presence", join: 3, room: 31, count: 1, users: [{ id: "u1" }] });
+    hear(2);
+    expect([heard(ROOM), heard(again)]).toEqual([[2], [2]]);
+    network.last.receive({ t: "error", join: 3, status: 404, code: "not_found" });
+    hear(3);
+    expect([heard(ROOM), heard(again)]).toEqual([[3], []]);
+    expect(client.state.rooms[again]?.status).toBe("error");
+  });
+
+  test("of another socket have other numbers", () => {
+    STATES.followed();
+    network.last.cut();
+    vi.advanceTimersByTime(300);
+    network.last.welcome();
+    network.last.receive(said(typing("u2", 1)));
+    expect(outcome()).toMatchObject({ room: "joining", said: "" });
+  });
+
+  test.each([
+    [401, "unauthorized"],
+    [422, "invalid"],
+    [429, "room_full"],
+  ])("are refused with %i %s", (status, code) => {
+    STATES.asked();
+    network.last.receive({ t: "error", join: 2, status, code });
+    expect(outcome().room).toBe("error");
+    expect(client.state.rooms[ROOM]?.problem?.code).toBe(code);
+  });
+
+  test("hear nothing that was said before they had answered", () => {
     STATES.opened();
     client.publish(ROOM, "typing", true);
     network.last.welcome();
+    client.publish(ROOM, "typing", true);
     expect(network.last.of("publish")).toEqual([]);
   });
 });

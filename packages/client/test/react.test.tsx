@@ -134,8 +134,8 @@ test("renders a computed endpoint from the page's data and lets it live on, besi
     network.last.welcome(11);
     const patch = { view: 1, op: "patch", patch: { total: 4 } };
     network.last.receive({ t: "resumed", sub: 1, view: 1, position: 11, ops: [patch] });
-    network.last.receive({ t: "presence", room: 2, count: 2, users: [{ id: "u1" }, { id: "u2" }] });
-    network.last.receive({ t: "said", room: 2, items: [{ user: "u2", kind: "typing", data: true }] });
+    network.last.receive({ t: "presence", join: 2, room: 31, count: 2, users: [{ id: "u1" }, { id: "u2" }] });
+    network.last.receive({ t: "said", room: 31, items: [{ user: "u2", kind: "typing", data: true }] });
   });
   expect(container.textContent).toBe("4 unread, 2 here, 0 writes u2 typing");
   expect(network.last.of("sub")).toEqual([{ t: "sub", id: 1, url: "/api/unread/", from: `${EPOCH}-10` }]);

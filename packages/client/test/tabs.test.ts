@@ -9,6 +9,7 @@ import { TestLocks } from "./locks";
 
 const MESSAGES = "/api/messages/?chat=1";
 const CHATS = "/api/chats/";
+const CHAT = "/api/chats/1/";
 const WINDOW = { order: "-n,id", limit: 50, end: true, detail: false };
 const BEA = { id: "u2", username: "bea", display_name: "Bea", avatar: "", staff: false };
 
@@ -129,6 +130,39 @@ describe("tabs of one person", () => {
     await until(() => expect(idsOf(first, MESSAGES)).toEqual(["a"]));
   });
 
+  test("in one room each have a join of their own, and hear what is told to all there", async () => {
+    const [first, second] = await openTwo();
+    const joins = () => network.last.of("join").map(({ id }) => id);
+    const usersIn = (tab: Client) => tab.state.rooms[CHAT]?.users.map(({ id }) => id);
+    first.join(CHAT);
+    await until(() => expect(joins()).toHaveLength(1));
+    const away = second.join(CHAT);
+    await until(() => expect(joins()).toHaveLength(2));
+    const [one, two] = joins();
+    for (const join of [one, two])
+      network.last.receive({ t: "presence", join, room: 31, count: 1, users: [{ id: "u1" }] });
+    await until(() => expect([usersIn(first), usersIn(second)]).toEqual([["u1"], ["u1"]]));
+    network.last.receive({ t: "presence", room: 31, count: 2, joined: [{ id: "u2" }] });
+    await until(() =>
+      expect([usersIn(first), usersIn(second)]).toEqual([
+        ["u1", "u2"],
+        ["u1", "u2"],
+      ]),
+    );
+    away();
+    await until(() => expect(network.last.of("leave")).toEqual([{ t: "leave", join: two }]));
+    expect(usersIn(first)).toEqual(["u1", "u2"]);
+  });
+
+  test("leave the rooms of a closed tab", async () => {
+    const [, second] = await openTwo();
+    second.join(CHAT);
+    await until(() => expect(network.last.of("join")).toHaveLength(1));
+    second.close();
+    const join = network.last.of("join")[0]?.id;
+    await until(() => expect(network.last.of("leave")).toEqual([{ t: "leave", join }]));
+  });
+
   test("let go of what only a closed tab has followed", async () => {
     const [, second] = await openTwo();
     second.close();
@@ -236,7 +270,7 @@ describe("tabs of one person", () => {
     vi.useFakeTimers();
     const first = openTab();
     first.follow(CHATS);
-    await vi.advanceTimersByTimeAsync(10_000);
+    await vi.advanceTimersByTimeAsync(8_000);
     vi.useRealTimers();
     expect(network.sockets).toHaveLength(1);
     network.last.welcome();

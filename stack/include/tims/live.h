@@ -60,8 +60,8 @@ tims_answer tims_live_endpoint(tims_request *rq);
  * before the client leaves. */
 tims_answer tims_live_sse(tims_request *rq, tims_live *live, tims_str url);
 tims_str tims_live_epoch(const tims_live *live);
-/* For handlers of computed endpoints: how many users have a live connection to this process, and at most 200 of
- * them (in the request's arena). The endpoint runs again when that has changed, at most once a second. */
+/* For handlers of computed endpoints: how many users have a live connection to this process, and at most 200
+ * of them (in the request's arena). The endpoint runs again when that has changed, at most once a second. */
 size_t tims_live_online(tims_request *rq, tims_ids *ret_users);
 /* What the room counts, as lines for Prometheus. From any thread. */
 void tims_live_metrics(tims_live *live, tims_buf *out);
