@@ -113,15 +113,19 @@ bool live__batch_names(const live__batch *batch, const tims_model *model)
     return false;
 }
 
-static void note_model(reader *r, const tims_model *model)
+static void note_model(reader *r, const tims_model *model, tims_change_op op)
 {
     live__batch *batch = r->batch;
-    if (live__batch_names(batch, model))
-        return;
-    if (batch->models == NULL)
-        batch->models =
-            TIMS_NEW_ARRAY(batch->arena, const tims_model *, tims_models_count(r->options->models));
-    batch->models[batch->model_count++] = model;
+    size_t i = 0, count = tims_models_count(r->options->models);
+    if (batch->models == NULL) {
+        batch->models = TIMS_NEW_ARRAY(batch->arena, const tims_model *, count);
+        batch->rewrites = TIMS_NEW_ARRAY(batch->arena, bool, count);
+    }
+    while (i < batch->model_count && batch->models[i] != model)
+        i++;
+    if (i == batch->model_count)
+        batch->models[batch->model_count++] = model;
+    batch->rewrites[i] = batch->rewrites[i] || op != TIMS_INSERTED;
 }
 
 static void take_log_row(reader *r, const tims_db_rows *rows)
@@ -137,7 +141,7 @@ static void take_log_row(reader *r, const tims_db_rows *rows)
     int64_t op = tims_db_get_int(rows, 2);
     if (r->options->on_change != NULL)
         r->options->on_change(r->options->on_change_argument, model, (tims_change_op)op, id);
-    note_model(r, model);
+    note_model(r, model, (tims_change_op)op);
     if (batch->count >= r->options->changes_max) {
         batch->flood = true;
         return;

@@ -212,6 +212,7 @@ static void visit_flood(live__step *step)
         for (size_t i = 0; i < batch->model_count; i++)
             if (live__view_depends_on(view, batch->models[i])) {
                 view->must_load = true;
+                view->is_rewritten = view->is_rewritten || batch->rewrites[i] || view->audience != NULL;
                 view->audience_changed = view->audience != NULL;
                 live__view_mark(step, view);
             }

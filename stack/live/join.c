@@ -12,11 +12,16 @@ static void tell(void *argument, const live__room *room, tims_str text)
         const live__place *place = link->owner;
         const live__subscriber *subscriber = place->socket;
         TIMS_CHECK_MAGIC(subscriber, LIVE__SUBSCRIBER_MAGIC);
+        if (subscriber->client->told == shared)
+            continue; /* a socket hears it once, however many of its joins are here */
+        subscriber->client->told = shared;
         live__item item = { .kind = LIVE__ITEM_SHARED,
                             .session = subscriber->client->session,
                             .ops = live__ops_ref(shared) };
         (void)live__deliver(&live->engine, subscriber->client->hub, item);
     }
+    for (const live__link *link = room->places.first; link != NULL; link = link->next)
+        ((live__subscriber *)((live__place *)link->owner)->socket)->client->told = NULL;
     live__ops_unref(&shared);
 }
 

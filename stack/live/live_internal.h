@@ -98,6 +98,7 @@ typedef struct live__batch {
     size_t count;
     bool flood; /* too many: `changes` is empty, `models` names what is concerned */
     const tims_model **models;
+    bool *rewrites; /* of each model: rows that were there before have changed or gone */
     size_t model_count;
 } live__batch;
 

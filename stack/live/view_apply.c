@@ -222,6 +222,7 @@ static void settle(live__view *view, int64_t total_before, bool end_before)
 static void clear_marks(live__view *view)
 {
     view->touches = view->include_touches = NULL;
+    view->is_rewritten = false;
     view->must_reread = view->must_count = view->must_load = view->audience_changed = view->includes_changed =
         false;
 }
@@ -232,13 +233,28 @@ static void forget_document(live__view *view)
     view->document = NULL;
 }
 
+/* Whether the flood has passed it by: rows have only come, and none of them to here. */
+static bool is_untouched(const live__view *view, const live__ids *before, int64_t total, bool end)
+{
+    live__ids now = { .count = live__window_shown(&view->window) };
+    if (view->is_rewritten || now.count != before->count || view->total != total ||
+        live__view_is_end(view) != end)
+        return false;
+    for (size_t i = 0; i < now.count; i++)
+        if (!live__ids_have(before, view->window.items[i].id))
+            return false;
+    return true;
+}
+
 /* Too much has happened to say what: its readers start again. */
 static void load_again(live__step *step, live__view *view)
 {
+    int64_t total = view->total;
+    bool end = live__view_is_end(view);
     live__ids before = live__window_ids(step->rq->arena, &view->window);
     live__view_read_window(step, view);
     live__view_count(step, view);
-    if (view->subscribers == NULL)
+    if (view->subscribers == NULL || is_untouched(view, &before, total, end))
         return;
     if (live__view_has_document(view)) {
         live__facts facts = live__facts_of(view);

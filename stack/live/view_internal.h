@@ -107,6 +107,7 @@ struct live__view {
     int64_t idle_since_us;
     bool is_idle;
     /* within one step */
+    bool is_rewritten; /* in a flood: rows that were shown may be others now */
     bool is_dirty, must_reread, must_count, must_load, audience_changed, includes_changed;
     live__view *next_dirty;
     struct live__touch *touches;
