@@ -150,6 +150,7 @@ const tims_app chat_app = {
     .resources = resources,
     .computed = computed,
     .endpoints = endpoints,
+    .websockets = chat_websockets,
     .pages = chat_pages,
     .migrations = chat_migrations,
     .demo = chat_demo,

@@ -28,6 +28,7 @@ extern const tims_model chat_model, member_model, message_model;
 extern const tims_model *const chat_models[];
 extern const tims_embedded chat_migrations[];
 extern const tims_page_route chat_pages[];
+extern const tims_websocket_route chat_websockets[];
 extern const tims_app chat_app;
 
 /* A new chat of these people; the caller is one of them. Raises: 422 when somebody does not exist. */

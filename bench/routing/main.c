@@ -137,7 +137,9 @@ static void route_step(bench *b, tims_db_session *db, live__topics *topics, figu
 {
     tims_error err = { 0 };
     live__batch *batch = NULL;
-    live__batch_options options = { .models = b->models, .from = b->position, .changes_max = STEP_CHANGES };
+    live__batch_options options = {
+        .models = b->models, .from = b->position, .changes_max = STEP_CHANGES, .bytes_max = SIZE_MAX
+    };
     size_t told = 0;
     double start = cpu_us();
     check(tims_db_begin_snapshot(db, &err), &err);

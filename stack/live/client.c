@@ -67,6 +67,7 @@ void live__subscriber_attach(live__engine *engine, live__subscriber *subscriber,
     view->subscribers = subscriber;
     view->subscriber_count++;
     view->hub_counts[subscriber->client->hub->index]++;
+    subscriber->client->row_count += view->window.limit;
 }
 
 void live__subscriber_detach(live__engine *engine, live__subscriber *subscriber)
@@ -82,6 +83,7 @@ void live__subscriber_detach(live__engine *engine, live__subscriber *subscriber)
         view->subscribers = subscriber->next_of_view;
     view->subscriber_count--;
     view->hub_counts[subscriber->client->hub->index]--;
+    subscriber->client->row_count -= view->window.limit;
     subscriber->view = NULL;
     if (view->subscribers == NULL)
         live__engine_note_idle(engine, view);
@@ -340,6 +342,12 @@ static void refuse_more(live__engine *engine, const live__client *client, uint32
     refuse(engine, client, NULL, 0, &err)->sub = sub; /* so that its loop takes the next one */
 }
 
+/* Windows stay in memory: what one connection may make of them has an end. */
+static bool has_room_for(const live__client *client, const live__view *view)
+{
+    return client->row_count + view->window.limit <= client->hub->live->limits.rows_max;
+}
+
 /* To a view of more rows; what the client holds is the beginning of it. */
 static void grow(live__step *step, live__client *client, const live__job *job, bool answers)
 {
@@ -357,8 +365,9 @@ static void grow(live__step *step, live__client *client, const live__job *job, b
                live__view_get(step, (tims_str){ subscriber->url, subscriber->url_length }, client->caller,
                               (size_t)job->limit, &view, &err),
                &err);
-    if (view == NULL) {
-        refuse_more(step->engine, client, job->sub);
+    if (view == NULL || !has_room_for(client, view)) {
+        if (answers)
+            refuse_more(step->engine, client, job->sub);
         return;
     }
     if (view != before && view->window.limit > before->window.limit) {
@@ -367,6 +376,18 @@ static void grow(live__step *step, live__client *client, const live__job *job, b
         live__view_put_from(step, view, held, &ops, (live__address){ .sub = subscriber->id });
     }
     send_ops(step, subscriber, "window", &ops, answers);
+}
+
+static tims_status find_view(live__step *step, const live__client *client, const live__job *job,
+                             live__view **ret_view, tims_error *err)
+{
+    size_t held = job->text_length > 0 ? (size_t)job->limit : 0;
+    tims_status status =
+        live__view_get(step, (tims_str){ job->url, job->url_length }, client->caller, held, ret_view, err);
+    if (status == TIMS_OK && *ret_view != NULL && !has_room_for(client, *ret_view))
+        return tims_fail(err, TIMS_THROTTLED, "too_many_subscriptions",
+                         "Too many rows are followed on one connection.");
+    return status;
 }
 
 static void subscribe(live__step *step, live__client *client, const live__job *job)
@@ -386,7 +407,7 @@ static void subscribe(live__step *step, live__client *client, const live__job *j
     live__subscriber *subscriber = live__subscriber_new(client, job->sub, url);
     bool resumes = job->text_length > 0;
     live__view *view = NULL;
-    status = live__view_get(step, url, client->caller, resumes ? (size_t)job->limit : 0, &view, &err);
+    status = find_view(step, client, job, &view, &err);
     if (status != TIMS_OK) {
         live__subscriber_refuse(step->engine, subscriber, &err)->answers = true;
         return;

@@ -19,6 +19,7 @@ static void set_defaults(tims_live_options *options)
 
 static const live__limits default_limits = {
     .jobs_max = 2000,
+    .rows_max = 50000,
     .step_changes_max = 20000,
     .step_bytes_max = 64 << 20,
     .behind_bytes = 256 * 1024,

@@ -55,6 +55,7 @@ enum {
 /* How much and how long. The same for every process; tests, which are in a hurry, change them. */
 typedef struct live__limits {
     size_t jobs_max;         /* of one session, waiting */
+    size_t rows_max;         /* of all windows of one session */
     size_t step_changes_max; /* a larger step makes the views of its models start again */
     size_t step_bytes_max;   /* the same, by the size of the rows */
     size_t behind_bytes;     /* unread: from here on a socket is brought up to date when it has read */

@@ -344,6 +344,32 @@ static void too_many_subscriptions_are_refused(void **state)
     ws_close(&c);
 }
 
+static void allow_few_rows(live__limits *limits)
+{
+    limits->rows_max = 60;
+}
+
+static int start_narrow_world(void **state)
+{
+    adjust_world = allow_few_rows;
+    return start_world(state);
+}
+
+/* Windows of 50 rows each, whatever is in them. */
+static void too_many_rows_on_one_connection_are_refused(void **state)
+{
+    fixture *f = *state;
+    client c = ws_hello(f, f->token_ann);
+    free(ws_snap(&c, 1, CHAT1_MESSAGES));
+    ws_send(&c, "{\"t\":\"sub\",\"id\":2,\"url\":\"/api/chats/\"}");
+    ws_expect(&c, "\"sub\":2", "\"status\":429", "too_many_subscriptions");
+    ws_send(&c, "{\"t\":\"more\",\"sub\":1,\"limit\":100}");
+    ws_expect(&c, "\"t\":\"error\"", "\"status\":404");
+    ws_send(&c, "{\"t\":\"unsub\",\"sub\":1}");
+    free(ws_snap(&c, 2, "/api/chats/"));
+    ws_close(&c);
+}
+
 static void a_frame_that_is_too_long_closes(void **state)
 {
     fixture *f = *state;
@@ -409,6 +435,8 @@ int main(void)
         IN_WORLD(bad_frames_are_answered_and_the_tenth_closes),
         IN_WORLD(wrong_subscriptions_are_refused),
         IN_SMALL_WORLD(too_many_subscriptions_are_refused),
+        cmocka_unit_test_setup_teardown(too_many_rows_on_one_connection_are_refused, start_narrow_world,
+                                        stop_world),
         IN_WORLD(a_frame_that_is_too_long_closes),
         IN_WORLD(a_client_that_vanishes_takes_nothing_with_it),
         IN_WORLD(a_draining_server_says_when_to_return),

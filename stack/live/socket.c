@@ -89,6 +89,7 @@ tims_answer tims_live_endpoint(tims_request *rq)
     tims_socket_options options = { .message_bytes_max = LIVE__MESSAGE_BYTES_MAX,
                                     .queue_bytes_max = live->options.queue_bytes_max,
                                     .check_origin = true,
+                                    .compress = true,
                                     .ping_ms = (uint32_t)live->limits.heartbeat_ms };
     live__session *session = live__session_new(hub, &socket_sink, NULL);
     session->sink_ctx = session;

@@ -330,6 +330,7 @@ static void list_view(live__step *step, holder *held, tims_str key)
     (void)tims_map_set(step->engine->views, view->key, view);
     atomic_fetch_add(&step->live->metrics.views, 1);
     held->view = NULL;
+    live__engine_note_idle(step->engine, view); /* until somebody is attached to it */
 }
 
 void live__view_unlist(live__view *view)

@@ -132,3 +132,15 @@ test("the chat with people in it, as it looks", async () => {
     }
   await end([other]);
 });
+
+test("a die is thrown by the server, and everybody in the chat sees what fell", async () => {
+  const demo = await visitAs(browser, server, "demo", `/chat/${chat}`);
+  const other = await visitAs(browser, server, "testUser0", `/chat/${chat}`);
+  await dots(demo.page).first().waitFor();
+  const die = ({ page }: Visit) => page.getByRole("button", { name: "Throw a die" });
+  await other.page.locator('button[aria-label="Throw a die"]:enabled').waitFor();
+  await die(demo).click();
+  await other.page.getByText(/^demo threw a [1-6]\.$/).waitFor();
+  await demo.page.getByText(/^demo threw a [1-6]\.$/).waitFor();
+  await end([demo, other]);
+});

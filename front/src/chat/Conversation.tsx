@@ -6,6 +6,7 @@ import { type Chat, type Member, type Message, nameOf } from "@/types";
 import { Icon } from "@/ui/Icon";
 import { Composer } from "./Composer";
 import { useUnread } from "./counts";
+import { useDice } from "./dice";
 import { MembersDialog } from "./MembersDialog";
 import { MessageList } from "./MessageList";
 import { TYPING, typingLine, typists } from "./typing";
@@ -26,7 +27,7 @@ function useMarkRead(chat: string, unread: number) {
   }, [client, chat, unread]);
 }
 
-function Head({ chat, members, people, here, onMembers }: HeadProps) {
+function Head({ chat, members, people, here, onThrow, onMembers }: HeadProps) {
   const names = members.map((member) => nameOf(people[member.user])).join(", ");
   return (
     <header className="border-base-content/8 bg-base-100 flex h-16 shrink-0 items-center gap-2 border-b px-3 md:px-5">
@@ -40,6 +41,15 @@ function Head({ chat, members, people, here, onMembers }: HeadProps) {
           {names}
         </p>
       </div>
+      <button
+        type="button"
+        className="btn btn-ghost btn-sm"
+        onClick={onThrow ?? undefined}
+        disabled={!onThrow}
+        aria-label="Throw a die"
+      >
+        <Icon name="die" />
+      </button>
       <button type="button" className="btn btn-ghost btn-sm" onClick={onMembers} disabled={!chat}>
         <Icon name="people" />
         <span className="max-sm:sr-only">Members</span>
@@ -54,14 +64,15 @@ interface HeadProps {
   people: People;
   /** How many look at it now, oneself too. */
   here: number;
+  onThrow: (() => void) | null;
   onMembers: () => void;
 }
 
-/** Its line is always there, so that nothing moves when somebody begins to write. */
-function Typing({ names }: { names: string[] }) {
+/** What happens just now. Its line is always there, so that nothing moves when somebody begins to write. */
+function Passing({ text }: { text: string }) {
   return (
     <p aria-live="polite" className="text-soft mx-auto h-5 w-full max-w-3xl truncate px-1 text-xs">
-      {typingLine(names)}
+      {text}
     </p>
   );
 }
@@ -86,6 +97,9 @@ export function Conversation({ id }: { id: string }) {
   const people = usePeople(members.included.user, messages.rows);
   const send = useMutation("POST", "/api/messages/");
   const room = useRoom(`/api/chats/${id}/`);
+  const dice = useDice(id);
+  const writing = typingLine(typists(room.said).map((user) => nameOf(people[user])));
+  const thrown = dice.last && `${nameOf(people[dice.last.user])} threw a ${dice.last.pips}.`;
   const present = useMemo(() => new Set(room.users.map((user) => user.id)), [room.users]);
   const [showsMembers, setShowsMembers] = useState(false);
   useMarkRead(id, useUnread().counts[id] ?? 0);
@@ -97,11 +111,12 @@ export function Conversation({ id }: { id: string }) {
         members={members.rows}
         people={people}
         here={room.count}
+        onThrow={dice.throwDie}
         onMembers={() => setShowsMembers(true)}
       />
       <MessageList messages={messages} members={members.rows} people={people} present={present} />
       <div className="px-3 md:px-5">
-        <Typing names={typists(room.said).map((user) => nameOf(people[user]))} />
+        <Passing text={thrown ?? writing} />
       </div>
       <Composer
         onTyping={(typing) => room.publish(TYPING, typing)}

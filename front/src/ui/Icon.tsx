@@ -26,6 +26,12 @@ const SHAPES = {
     </>
   ),
   leave: <path d="M13.5 4.5H6v15h7.5M10.5 12h9.5m-3.5-3.5L20 12l-3.5 3.5" />,
+  die: (
+    <>
+      <rect x="4.5" y="4.5" width="15" height="15" rx="3" />
+      <path d="M9 9v.01M15 9v.01M12 12v.01M9 15v.01M15 15v.01" strokeWidth="2.4" />
+    </>
+  ),
   check: <path d="m5 12.5 4.5 4.5L19 7.5" />,
   clock: (
     <>
