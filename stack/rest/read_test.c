@@ -310,7 +310,8 @@ static void fields_select_and_what_a_store_needs_is_always_there(void **state)
 {
     world *w = *state;
     reply r = get(w, "ann", "/api/notes/?fields=text,done&limit=1&order=-at");
-    assert_contains(r.body, "{\"rows\":[{\"id\":\"" NOTE("7") "\",\"text\":\"line\\nbreak\",\"done\":true,\"at\":");
+    assert_contains(r.body,
+                    "{\"rows\":[{\"id\":\"" NOTE("7") "\",\"text\":\"line\\nbreak\",\"done\":true,\"at\":");
     r = get(w, "ann", "/api/notes/" NOTE("7") "/?fields=text");
     assert_str(r.body, "{\"id\":\"" NOTE("7") "\",\"text\":\"line\\nbreak\"}");
 }

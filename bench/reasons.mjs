@@ -1,0 +1,15 @@
+// reasons.mjs: why a goal is missed, where a profile has told it; written beside the goal while it is missed.
+export const reasons = {
+  "live.1000.limit":
+    "each change is a durable commit, then a step of the feed, before its first frame; the limit only sends. What waits for the disk sends nothing meanwhile",
+  "live.1000.limit.cpu":
+    "of our CPU a delivery four fifths are the same system calls as the limit's; the rest is the commit and its log, the step that reads it back, and a reference and a queue slot a socket",
+  "live.1000.half.p50": "the time of a durable commit and of the feed's step stands before the first frame",
+  "live.10000.limit": "as with 1,000 sockets",
+  "live.10000.limit.cpu":
+    "as with 1,000 sockets, and each socket's state is out of the cache when its turn comes",
+  "live.idle.cpu":
+    "a ping every 15 s and its pong are two system calls and a turn of the loop, 15 µs or 1 µs a second; looking after 10,000 sessions each second is most of the rest",
+  "page.next":
+    "a cached page is the next issue's; the render itself is Next's, and its CPU differs by half from round to round on two shared cores",
+};
