@@ -1,8 +1,8 @@
 /* json_patch.c: the difference of two JSON values as a merge patch (RFC 7396).
  *
  * Members that changed are named with their new value, members that are gone with null, members that are
- * objects on both sides are compared in turn; arrays are values. What such a patch cannot say is that a member
- * became null: then there is none, and whoever wanted it sends the whole value. */
+ * objects on both sides are compared in turn; arrays are values. What such a patch cannot say is that a
+ * member became null: then there is none, and whoever wanted it sends the whole value. */
 #include "json/json_internal.h"
 
 enum { PATCH_DEPTH_MAX = 32 };

@@ -36,7 +36,7 @@ struct live__client {
     live__hook user_hook, login_hook;
     live__subscriber *subscribers;
     size_t subscriber_count, row_count; /* rows: of all its windows, when they are full */
-    const live__ops *told; /* of a room, while it is being told */
+    const live__ops *told;              /* of a room, while it is being told */
     live__job *first_job, *last_job;
     live__client *next_ready;
 };
