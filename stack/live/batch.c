@@ -26,24 +26,6 @@ typedef struct reader {
 
 /* --- keys ------------------------------------------------------------------------------------- */
 
-tims_str live__key_text(tims_arena *arena, const tims_db_value *value)
-{
-    if (value->is_id)
-        return tims_copy(arena, (tims_str){ value->id_text, TIMS_ID_TEXT_LENGTH });
-    switch (value->type) {
-    case TIMS_DB_INT:
-        return tims_print(arena, "%" PRId64, value->integer);
-    case TIMS_DB_DOUBLE:
-        return tims_print(arena, "%.17g", value->real);
-    case TIMS_DB_TEXT:
-    case TIMS_DB_BLOB:
-        return tims_copy(arena, value->bytes);
-    case TIMS_DB_NULL:
-        break;
-    }
-    return (tims_str){ NULL, 0 };
-}
-
 tims_id live__row_id(const tims_model *model, const void *row)
 {
     return *(const tims_id *)((const char *)row + tims_model_primary(model)->offset);
@@ -52,7 +34,7 @@ tims_id live__row_id(const tims_model *model, const void *row)
 static tims_str key_of_row(tims_arena *arena, const tims_field *field, const void *row)
 {
     tims_db_value value = tims_model_value(field, row);
-    return live__key_text(arena, &value);
+    return tims_key_text(arena, &value);
 }
 
 static tims_str key_of_json(tims_arena *arena, const tims_json *object, tims_str name)

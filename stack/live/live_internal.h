@@ -117,9 +117,6 @@ tims_status live__batch_read(tims_db_session *db, const live__batch_options *opt
                              tims_error *err);
 void live__batch_free(live__batch **batch);
 bool live__batch_names(const live__batch *batch, const tims_model *model);
-/* The text under which a key value stands in topics: ids and text as they are, numbers in decimal; data ==
- * NULL: null. */
-tims_str live__key_text(tims_arena *arena, const tims_db_value *value);
 tims_id live__row_id(const tims_model *model, const void *row);
 
 /* --- topics.c: from what changed to who cares ------------------------------------------------- */

@@ -97,7 +97,7 @@ static void hang_rows(live__view *view)
     h.at = 0;
     make_row_hooks(view, 1);
     if (condition != NULL)
-        hang_row_hook(&h, condition->field, live__key_text(view->arena, &condition->value));
+        hang_row_hook(&h, condition->field, tims_key_text(view->arena, &condition->value));
     else
         hang_row_hook(&h, NULL, (tims_str){ NULL, 0 });
 }
