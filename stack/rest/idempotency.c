@@ -1,6 +1,6 @@
-/* idempotency.c: a create that is sent twice happens once.
+/* idempotency.c: a write that is sent twice happens once.
  *
- * The key and the answer are stored in the transaction that creates the row: there is no moment in which one
+ * The key and the answer are stored in the transaction that writes the row: there is no moment in which one
  * is there without the other. Keys belong to a user (strangers share one name space) and are kept for a day;
  * each new one sweeps a few old ones away, so the table stays as large as a day's keys. */
 #include "rest/rest_internal.h"
@@ -19,12 +19,12 @@ typedef struct idempotency {
 
 static const tims_model idempotency_model = {
     .name = "tims_idempotency",
-    .doc = "Answers to creates that carried an Idempotency-Key.",
+    .doc = "Answers to writes that carried an Idempotency-Key.",
     .size = sizeof(idempotency),
     .fields = TIMS_FIELDS(
         TIMS_FIELD(idempotency, id, .primary = true),
         TIMS_FIELD(idempotency, key, .unique = true, .doc = "Whose, and what the client chose."),
-        TIMS_FIELD(idempotency, fingerprint, .doc = "Of the path and the body."),
+        TIMS_FIELD(idempotency, fingerprint, .doc = "Of the method, the path and the body."),
         TIMS_FIELD(idempotency, location), TIMS_FIELD(idempotency, etag), TIMS_FIELD(idempotency, answer),
         TIMS_FIELD(idempotency, created_at, .auto_now_add = true, .index = true)),
     .not_live = true,
@@ -66,7 +66,7 @@ tims_str rest__idempotency_key(tims_request *rq)
 static tims_str fingerprint_of(tims_request *rq, tims_str body)
 {
     char *text = tims_alloc_raw(rq->arena, 32);
-    tims_content_hash(tims_print(rq->arena, "%S\n%S", rq->path, body), text);
+    tims_content_hash(tims_print(rq->arena, "%d %S\n%S", (int)rq->method, rq->path, body), text);
     return (tims_str){ text, 32 };
 }
 
@@ -77,10 +77,16 @@ bool rest__idempotency_find(tims_request *rq, tims_str key, tims_str body, tims_
         return false;
     if (!tims_str_equal(known->fingerprint, fingerprint_of(rq, body)))
         tims_raise(rq, 422, "idempotency_key_reused", "This Idempotency-Key was used with another body.");
-    tims_set_header(rq, TIMS_STR("Location"), known->location);
-    tims_set_header(rq, TIMS_STR("ETag"), known->etag);
     tims_set_header(rq, TIMS_STR("Idempotent-Replayed"), TIMS_STR("true"));
-    *ret_answer = tims_answer_json(201, known->answer);
+    if (known->location.length > 0)
+        tims_set_header(rq, TIMS_STR("Location"), known->location);
+    if (known->etag.length > 0)
+        tims_set_header(rq, TIMS_STR("ETag"), known->etag);
+    /* What a create, an update and a delete leave behind differs, so what is kept tells which it was. */
+    if (known->answer.length == 0)
+        *ret_answer = tims_answer_empty(204);
+    else
+        *ret_answer = tims_answer_json(known->location.length > 0 ? 201 : 200, known->answer);
     return true;
 }
 

@@ -242,13 +242,6 @@ static void *find_row(tims_request *rq, const tims_model *model)
     tims_raise(rq, 412, "precondition_failed", "%s", tims_status_text(TIMS_PRECONDITION));
 }
 
-static tims_answer answer_row(tims_request *rq, const tims_model *model, const void *row)
-{
-    tims_str text = rest__row_text(rq, model, row);
-    tims_set_header(rq, TIMS_STR("ETag"), rest__etag(rq->arena, text));
-    return tims_answer_json(200, text);
-}
-
 static void update_row(tims_request *rq, const tims_model *model, void *row, tims_field_set changed)
 {
     tims_error err = { 0 };
@@ -265,7 +258,11 @@ tims_answer rest__update(tims_request *rq)
     throttle(rq, entry);
     const tims_json *body =
         tims_body_json(rq); /* before the transaction: a slow client must not hold the writer */
+    tims_str key = rest__idempotency_key(rq);
     tims_begin(rq);
+    tims_answer answer;
+    if (key.data != NULL && rest__idempotency_find(rq, key, tims_body(rq), &answer))
+        return answer;
     const void *old = find_row(rq, model);
     need_rule(rq, model, rule, old);
     void *row = copy_row(rq, model, old);
@@ -276,11 +273,16 @@ tims_answer rest__update(tims_request *rq)
         resource->before_update(rq, row, changed);
         changed = changed_fields(model, old, row);
     }
-    if (changed == 0)
-        return answer_row(rq, model, row);
-    need_rule(rq, model, rule, row); /* it may not be moved to where the caller may not write */
-    update_row(rq, model, row, changed);
-    return answer_row(rq, model, row);
+    if (changed != 0) {
+        need_rule(rq, model, rule, row); /* it may not be moved to where the caller may not write */
+        update_row(rq, model, row, changed);
+    }
+    tims_str text = rest__row_text(rq, model, row);
+    tims_str etag = rest__etag(rq->arena, text);
+    if (key.data != NULL)
+        rest__idempotency_keep(rq, key, tims_body(rq), TIMS_STR(""), etag, text);
+    tims_set_header(rq, TIMS_STR("ETag"), etag);
+    return tims_answer_json(200, text);
 }
 
 tims_answer rest__delete(tims_request *rq)
@@ -290,11 +292,17 @@ tims_answer rest__delete(tims_request *rq)
     const tims_rule *rule = rest__write_rule(model, model->remove);
     need_chance(rq, model, rule);
     throttle(rq, entry);
+    tims_str key = rest__idempotency_key(rq);
     tims_begin(rq);
+    tims_answer answer;
+    if (key.data != NULL && rest__idempotency_find(rq, key, TIMS_STR(""), &answer))
+        return answer;
     void *row = find_row(rq, model);
     need_rule(rq, model, rule, row);
     if (entry->resource->before_delete != NULL)
         entry->resource->before_delete(rq, row);
     tims_delete(rq, model, tims_path_id(rq, "id"));
+    if (key.data != NULL)
+        rest__idempotency_keep(rq, key, TIMS_STR(""), TIMS_STR(""), TIMS_STR(""), TIMS_STR(""));
     return tims_answer_empty(204);
 }

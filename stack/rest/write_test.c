@@ -278,6 +278,27 @@ static void a_key_creates_once_whatever_happens(void **state)
     assert_contains(get(w, "ann", NOTES "?number=424242").body, "\"total\":1,");
 }
 
+/* An update whose answer was lost is sent again after somebody else has written: it has happened already. */
+static void a_key_updates_and_deletes_once(void **state)
+{
+    world *w = *state;
+    reply made = ask(w, "ann", "POST", TIMS_STR(NOTES), "", IN1 ",\"number\":515151}");
+    tims_str url = tims_copy(w->arena, header(&made, "Location"));
+    reply first = ask(w, "ann", "PATCH", url, "Idempotency-Key: k-up\r\n", "{\"number\":1}");
+    assert_status(first, 200);
+    assert_status(ask(w, "ann", "PATCH", url, "", "{\"number\":2}"), 200);
+    reply again = ask(w, "ann", "PATCH", url, "Idempotency-Key: k-up\r\n", "{\"number\":1}");
+    assert_status(again, 200);
+    assert_str(again.body, tims_copy_c(w->arena, first.body));
+    assert_str(header(&again, "Idempotent-Replayed"), "true");
+    assert_contains(get(w, "ann", tims_copy_c(w->arena, url)).body, "\"number\":2");
+    assert_status(ask(w, "ann", "PATCH", url, "Idempotency-Key: k-up\r\n", "{\"number\":3}"), 422);
+    assert_status(ask(w, "ann", "DELETE", url, "Idempotency-Key: k-up\r\n", ""), 422);
+    assert_status(ask(w, "ann", "DELETE", url, "Idempotency-Key: k-del\r\n", ""), 204);
+    assert_status(ask(w, "ann", "DELETE", url, "Idempotency-Key: k-del\r\n", ""), 204);
+    assert_status(ask(w, "ann", "DELETE", url, "", ""), 404);
+}
+
 /* --- throttle --------------------------------------------------------------------------------- */
 
 static void who_writes_too_fast_is_told_when_to_return(void **state)
@@ -342,6 +363,7 @@ int main(void)
         cmocka_unit_test(if_match_refuses_who_saw_another_row),
         cmocka_unit_test(deletes_remove_what_one_may),
         cmocka_unit_test(a_key_creates_once_whatever_happens),
+        cmocka_unit_test(a_key_updates_and_deletes_once),
         cmocka_unit_test(who_writes_too_fast_is_told_when_to_return),
         cmocka_unit_test(who_reads_too_fast_is_told_when_to_return_and_may_still_write),
         cmocka_unit_test(endpoints_can_throttle_too),

@@ -40,7 +40,7 @@ typedef struct tims_resource {
  * Query: filters, search, order, limit, page (number) or cursor (opaque, signed), fields=a,b,
  * include=chat,sender (adds "included":{"chat":{id:row}}), total=false. Unknown parameters are 400. Details
  * answer the row itself. Each answer names its position in the header Tims-Position; writes name the position
- * at which they are visible. ETag/If-None-Match/If-Match on details; Idempotency-Key on creates: same key and
+ * at which they are visible. ETag/If-None-Match/If-Match on details; Idempotency-Key on writes: same key and
  * body, same answer; other body 422. */
 
 typedef struct tims_rest tims_rest;
