@@ -55,12 +55,17 @@ async function runContender(name, context, size, half) {
   }
 }
 
+// Channels takes minutes to send one change to ten thousand sockets: it is measured with a thousand.
+const CHANNELS_MAX = 1000;
+
 async function runSize(context, size) {
   const all = [];
+  const hasChannels = size <= CHANNELS_MAX;
+  const names = Object.keys(contenders).filter((name) => name !== "channels" || hasChannels);
   for (let round = 0; round < context.rounds; round++) {
     const row = {};
     let half;
-    for (const name of Object.keys(contenders)) {
+    for (const name of names) {
       const { rows, rate } = await runContender(name, context, size, name === "ours" ? half : undefined);
       if (name === "limit") half = rate;
       Object.assign(row, rows);
@@ -91,13 +96,17 @@ async function runSize(context, size) {
       ),
       goal(id("ws"), ">=", 1, over("ours", "ws"), "× ws, deliveries per second"),
       goal(id("socketio"), ">=", 1, over("ours", "socketio"), "× socket.io, deliveries per second"),
-      goal(
-        id("channels"),
-        ">=",
-        15,
-        over("ours_together", "channels_together"),
-        "× Channels, deliveries per second",
-      ),
+      ...(hasChannels
+        ? [
+            goal(
+              id("channels"),
+              ">=",
+              15,
+              over("ours_together", "channels_together"),
+              "× Channels, deliveries per second",
+            ),
+          ]
+        : []),
       goal(
         id("half.p50"),
         "<=",
