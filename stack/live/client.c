@@ -518,8 +518,10 @@ void live__client_free(live__engine *engine, live__client **client)
     live__client *old = *client;
     *client = NULL;
     TIMS_CHECK_MAGIC(old, LIVE__CLIENT_MAGIC);
-    while (old->subscribers != NULL)
-        live__subscriber_drop(engine, old->subscribers);
+    for (live__subscriber *one = old->subscribers, *next; one != NULL; one = next) {
+        next = one->next;
+        live__subscriber_drop(engine, one);
+    }
     live__login_unhook(engine, old);
     while (old->first_job != NULL) {
         live__job *job = old->first_job;

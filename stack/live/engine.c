@@ -116,8 +116,10 @@ static void leave_ready(live__engine *engine, const live__client *client)
     live__client *previous = NULL;
     if (!client->is_ready)
         return;
-    for (live__client *at = engine->first_ready; at != client; at = at->next_ready)
+    for (live__client *at = engine->first_ready; at != client; at = at->next_ready) {
+        TIMS_ASSERT(at != NULL); /* a ready client is in the list */
         previous = at;
+    }
     if (previous != NULL)
         previous->next_ready = client->next_ready;
     else

@@ -100,6 +100,7 @@ static void give_ops(live__hub *hub, live__session *session, live__ops *ops)
         return; /* several of its subscriptions are on the view, which is named once */
     if (session->ops_count == session->ops_capacity) {
         uint32_t capacity = session->ops_capacity * 4;
+        TIMS_ASSERT(capacity > session->ops_count);
         live__ops **items = malloc(capacity * sizeof *items);
         TIMS_ASSERT(items != NULL);
         memcpy(items, session->ops, session->ops_count * sizeof *items);

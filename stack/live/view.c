@@ -119,8 +119,8 @@ static void hang_the_rest(live__view *view)
 /* Whether an included row may be read can change without it. */
 static void hang_include_access(live__view *view)
 {
-    size_t counts[TIMS_LIVE_INCLUDES_MAX], total = 0, at = 0;
-    const live__dependency *lists[TIMS_LIVE_INCLUDES_MAX];
+    size_t counts[TIMS_LIVE_INCLUDES_MAX] = { 0 }, total = 0, at = 0;
+    const live__dependency *lists[TIMS_LIVE_INCLUDES_MAX] = { NULL };
     for (size_t i = 0; i < view->query.include_count; i++) {
         lists[i] = live__dependencies_of(view->live, view->query.includes[i]->to, &counts[i]);
         total += counts[i];
