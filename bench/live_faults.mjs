@@ -6,7 +6,7 @@ import { planHall, startCrowd, startFresh } from "./crowd.mjs";
 import { goal, median, save, summarise } from "./goals.mjs";
 import { growth, readMetrics } from "./metrics.mjs";
 
-const DROPS_RATE = 3; // so that what happens while somebody is away fits into the window
+const DROPS_RATE = 2; // so that what happens while somebody is away, a whole cycle at most, fits into a window of 50
 const DROPS_COUNT = 1000;
 const restartCount = Number((process.env.LIVE_SOCKETS ?? "10000").split(",").at(-1));
 const dropSeconds = Number(process.env.DROP_SECONDS ?? 60);
