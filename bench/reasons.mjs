@@ -6,8 +6,11 @@ export const reasons = {
     "of our CPU a delivery four fifths are the same system calls as the limit's; the rest is the commit and its log, the step that reads it back, and a reference and a queue slot a socket",
   "live.1000.half.p50": "the time of a durable commit and of the feed's step stands before the first frame",
   "live.10000.limit": "as with 1,000 sockets",
+  "live.10000.half.p50": "as with 1,000 sockets",
   "live.10000.limit.cpu":
     "as with 1,000 sockets, and each socket's state is out of the cache when its turn comes",
+  "live.drops.delivered":
+    "at 5 changes a second who missed a whole cycle comes back to more new rows than the window of 50 holds: the list is right, but the rows behind it were never shown. With 2 a second, as the bench does now, all 121,000 arrived",
   "live.routing.flat":
     "the work is the same, but a hash table of a million topics does not fit into the cache: the look-up grows from 0.9 to 2.5 µs, the rest not at all",
   "live.idle.cpu":
