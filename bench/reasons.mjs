@@ -10,7 +10,7 @@ export const reasons = {
   "live.10000.limit.cpu":
     "as with 1,000 sockets, and each socket's state is out of the cache when its turn comes",
   "live.drops.delivered":
-    "at 5 changes a second who missed a whole cycle comes back to more new rows than the window of 50 holds: the list is right, but the rows behind it were never shown. With 2 a second, as the bench does now, all 121,000 arrived",
+    "at 5 changes a second who missed a whole cycle comes back to more new rows than the window of 50 holds: the list is right, but the rows behind it were never shown. The bench makes 2 a second now",
   "live.routing.flat":
     "the work is the same, but a hash table of a million topics does not fit into the cache: the look-up grows from 0.9 to 2.5 µs, the rest not at all",
   "live.idle.cpu":
