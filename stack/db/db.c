@@ -133,6 +133,25 @@ int64_t *tims_db_snapshot_memo(tims_db_session *session)
     return session->driver->snapshot_memo(session);
 }
 
+tims_status tims_db_snapshot_text(tims_db_session *session, tims_str *ret_text, tims_error *err)
+{
+    TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
+    TIMS_ASSERT(session->snapshot_depth > 0 || session->depth > 0);
+    *ret_text = (tims_str){ NULL, 0 };
+    if (session->broken != TIMS_OK)
+        return tims_fail(err, session->broken, NULL, "%s", session->broken_why);
+    if (session->driver->snapshot_text == NULL)
+        return TIMS_OK;
+    return session->driver->snapshot_text(session, ret_text, err);
+}
+
+void tims_db_hint_last(tims_db_session *session)
+{
+    TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
+    if (session->driver->hint_last != NULL && session->depth == 0)
+        session->driver->hint_last(session);
+}
+
 /* --- transactions ------------------------------------------------------------------------------------ */
 
 static tims_status fail_broken(const tims_db_session *session, tims_error *err)
@@ -411,6 +430,11 @@ tims_str tims_db_get_text(const tims_db_rows *rows, int column)
 tims_id tims_db_get_id(const tims_db_rows *rows, int column)
 {
     return rows->driver->get_id(rows, column);
+}
+
+int64_t tims_db_get_decimal(const tims_db_rows *rows, int column, uint8_t scale)
+{
+    return rows->driver->get_decimal(rows, column, scale);
 }
 
 const char *tims_db_column_name(const tims_db_rows *rows, int column)

@@ -61,6 +61,9 @@ struct db__driver {
     tims_status (*snapshot)(tims_db_session *session, tims_error *err); /* the outermost only */
     void (*snapshot_end)(tims_db_session *session);
     int64_t *(*snapshot_memo)(tims_db_session *session); /* in a snapshot, outside of a transaction */
+    /* NULL: positions are no snapshots here */
+    tims_status (*snapshot_text)(tims_db_session *session, tims_str *ret_text, tims_error *err);
+    void (*hint_last)(tims_db_session *session); /* may be NULL */
     /* The outermost transaction. `schema`: alone, foreign keys checked at the commit only. */
     tims_status (*begin)(tims_db_session *session, bool schema, tims_error *err);
     tims_status (*commit)(tims_db_session *session, tims_error *err); /* ends it either way */
@@ -86,6 +89,7 @@ struct db__driver {
     double (*get_double)(const tims_db_rows *rows, int column);
     tims_str (*get_text)(const tims_db_rows *rows, int column);
     tims_id (*get_id)(const tims_db_rows *rows, int column);
+    int64_t (*get_decimal)(const tims_db_rows *rows, int column, uint8_t scale);
     const char *(*column_name)(const tims_db_rows *rows, int column);
 };
 

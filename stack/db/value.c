@@ -29,6 +29,11 @@ tims_db_value tims_db_id(tims_id value)
     return bound;
 }
 
+tims_db_value tims_db_decimal(int64_t units, uint8_t scale)
+{
+    return (tims_db_value){ .type = TIMS_DB_INT, .integer = units, .scale = scale };
+}
+
 tims_db_value tims_db_null(void)
 {
     return (tims_db_value){ .type = TIMS_DB_NULL };

@@ -181,6 +181,13 @@ tims_str sqlite__get_text(const tims_db_rows *rows, int column)
 }
 
 /* Zero when the column holds no id. */
+/* Decimals are kept as their units. */
+int64_t sqlite__get_decimal(const tims_db_rows *rows, int column, uint8_t scale)
+{
+    (void)scale;
+    return sqlite__get_int(rows, column);
+}
+
 tims_id sqlite__get_id(const tims_db_rows *rows, int column)
 {
     tims_id id = { { 0 } };

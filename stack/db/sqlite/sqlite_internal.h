@@ -264,6 +264,7 @@ int64_t sqlite__get_int(const tims_db_rows *rows, int column);
 double sqlite__get_double(const tims_db_rows *rows, int column);
 tims_str sqlite__get_text(const tims_db_rows *rows, int column);
 tims_id sqlite__get_id(const tims_db_rows *rows, int column);
+int64_t sqlite__get_decimal(const tims_db_rows *rows, int column, uint8_t scale);
 const char *sqlite__column_name(const tims_db_rows *rows, int column);
 
 #endif

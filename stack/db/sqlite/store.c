@@ -41,6 +41,7 @@ const db__driver db__sqlite_driver = {
     .get_double = sqlite__get_double,
     .get_text = sqlite__get_text,
     .get_id = sqlite__get_id,
+    .get_decimal = sqlite__get_decimal,
     .column_name = sqlite__column_name,
 };
 

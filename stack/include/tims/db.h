@@ -49,12 +49,14 @@ typedef struct tims_db_value {
     tims_str bytes;
     char id_text[TIMS_ID_TEXT_LENGTH]; /* storage for ids; `bytes` is set when it is bound */
     bool is_id;
+    uint8_t scale; /* a decimal: `integer` counts units of 10^-scale */
 } tims_db_value;
 tims_db_value tims_db_int(int64_t value);
 tims_db_value tims_db_double(double value);
 tims_db_value tims_db_text(tims_str value);
 tims_db_value tims_db_blob(tims_str value);
 tims_db_value tims_db_id(tims_id value);
+tims_db_value tims_db_decimal(int64_t units, uint8_t scale);
 tims_db_value tims_db_null(void);
 
 /* --- sessions --------------------------------------------------------------------------------- */
@@ -77,6 +79,14 @@ void tims_db_unwind(tims_db_session *session, uint32_t mark);
  * as long as nobody commits. NULL outside of a snapshot and inside a transaction. The change log's position
  * lives here. */
 int64_t *tims_db_snapshot_memo(tims_db_session *session);
+
+/* PostgreSQL: what pg_current_snapshot() says of the snapshot, "xmin:xmax:xid,xid"; it travels with the first
+ * statement, so it costs no round trip of its own. Inside a transaction: of a statement of now. In the
+ * session's arena. SQLite: empty. Errors: the database's. */
+tims_status tims_db_snapshot_text(tims_db_session *session, tims_str *ret_text, tims_error *err);
+/* The next statement is the snapshot's last: an answer of one statement then takes one round trip and no
+ * connection of its own. A hint. */
+void tims_db_hint_last(tims_db_session *session);
 
 /* Waits for the writer. Suspends. Nested calls make savepoints. Reads inside see the transaction's own
  * writes. Errors: UNAVAILABLE, TIMEOUT, CANCELLED. */
@@ -112,6 +122,8 @@ int64_t tims_db_get_int(const tims_db_rows *rows, int column);
 double tims_db_get_double(const tims_db_rows *rows, int column);
 tims_str tims_db_get_text(const tims_db_rows *rows, int column);
 tims_id tims_db_get_id(const tims_db_rows *rows, int column);
+/* In units of 10^-scale, rounded half away from zero. */
+int64_t tims_db_get_decimal(const tims_db_rows *rows, int column, uint8_t scale);
 const char *tims_db_column_name(const tims_db_rows *rows, int column);
 
 /* --- for commands, migrations and the feed ---------------------------------------------------- */

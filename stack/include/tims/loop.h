@@ -196,6 +196,15 @@ tims_status tims_process_start(tims_loop *loop, const tims_process_options *opti
 int tims_process_pid(const tims_process *process);
 void tims_process_signal(tims_process *process, int signal_number);
 void tims_process_free(tims_process **process); /* after on_exit, or to stop caring */
+/* A socket that a library owns (libpq, hiredis): calls on the loop when it can be read or written. Both are
+ * said of one that failed: whoever reads learns why. Level-triggered. */
+typedef struct tims_poll tims_poll;
+enum { TIMS_READABLE = 1, TIMS_WRITABLE = 2 };
+tims_status tims_poll_new(tims_loop *loop, int fd, void (*function)(void *argument, int events),
+                          void *argument, tims_poll **ret_poll);
+/* What to wait for from now on, 0: nothing. No reason for the loop to go on. */
+void tims_poll_set(tims_poll *poll, int events);
+void tims_poll_free(tims_poll **poll); /* before the socket is closed; from inside `function` too */
 /* Calls on the loop whenever a file in the folder (not below) changes. */
 typedef struct tims_watch tims_watch;
 tims_status tims_watch_path(tims_loop *loop, const char *path, tims_loop_fn function, void *argument,
