@@ -370,6 +370,24 @@ static void large_columns_are_not_in_the_log(void **state)
     assert_non_null(strstr(f->seen, "one"));
 }
 
+static void a_log_that_came_in_a_dump_is_not_told_for_ever(void **state)
+{
+    fixture *f = *state;
+    tims_str epoch;
+    tims_mark found;
+    tims_error why = { 0 };
+    OK(tims_epoch_begin(f->session, f->arena, 1000, &epoch, err));
+    tims_mark mark = mark_now(f);
+    OK(tims_mark_note(f->session, &mark, 2, 0, err));
+    run(f, "INSERT INTO tims_change (xid, model, op, \"row\") VALUES ('1099511627776', 'shelf', 1, '" ID(
+               "99") "')");
+    mark = mark_now(f);
+    assert_string_equal(changes_since(f, &mark), "shelf1:99 ");
+    OK(tims_epoch_begin(f->session, f->arena, 2000, &epoch, err)); /* another server */
+    assert_string_equal(changes_since(f, &mark), "");
+    assert_int_equal(tims_mark_find(f->session, f->arena, mark.position, &found, &why), TIMS_NOT_FOUND);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -389,6 +407,7 @@ int main(void)
         TEST(a_long_transaction_delays_nobody_and_is_not_lost),
         TEST(subtransactions_and_prepared_ones_are_told_once),
         TEST(a_truncation_is_told_of_every_table),
+        TEST(a_log_that_came_in_a_dump_is_not_told_for_ever),
     };
     int failed = cmocka_run_group_tests_name("change log", tests, NULL, NULL);
     if (testing_on_postgres()) /* SQLite has one writer at a time */
