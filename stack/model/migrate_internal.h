@@ -33,6 +33,8 @@ typedef struct model__table {
     size_t column_count;
     model__index *indexes;
     size_t index_count;
+    tims_str *search; /* text columns that can be searched */
+    size_t search_count;
 } model__table;
 
 typedef struct model__schema {
@@ -46,6 +48,7 @@ tims_status model__schema_parse(tims_arena *arena, tims_str snapshot, model__sch
                                 tims_error *err);
 const model__table *model__schema_find(const model__schema *schema, tims_str name);
 const model__column *model__table_find(const model__table *table, tims_str name);
+const model__column *model__table_primary(const model__table *table);
 const model__index *model__table_find_index(const model__table *table, tims_str name);
 tims_str model__kind_word(tims_kind base_kind);
 
@@ -56,6 +59,10 @@ const char *model__sqlite_on_delete(tims_str on_delete);                        
 void model__add_column_sql(tims_arena *arena, tims_buf *out, const model__column *column);
 void model__add_table_sql(tims_arena *arena, tims_buf *out, const model__table *table, tims_str name);
 void model__add_index_sql(tims_buf *out, const model__table *table, const model__index *index);
+
+/* search.c: the index of a table's search columns; nothing where it has none */
+void model__add_search_sql(tims_buf *out, const model__table *table, tims_db_dialect dialect);
+void model__drop_search_sql(tims_buf *out, const model__table *table, tims_db_dialect dialect);
 
 /* change.c */
 typedef struct model__trigger {

@@ -242,6 +242,16 @@ static tims_status check_new_columns(planner *p, const model__table *table, cons
     return TIMS_OK;
 }
 
+static bool same_search(const model__table *a, const model__table *b)
+{
+    if (a->search_count != b->search_count)
+        return false;
+    for (size_t i = 0; i < a->search_count; i++)
+        if (!tims_str_equal(a->search[i], b->search[i]))
+            return false;
+    return true;
+}
+
 static tims_status plan_table(planner *p, const model__table *before, const model__table *after)
 {
     size_t count = after->column_count;
@@ -253,10 +263,18 @@ static tims_status plan_table(planner *p, const model__table *before, const mode
         return status;
     tell_columns(p, before, after, steps, count);
     tell_indexes(p, before, after);
-    if (needs_rebuild(before, steps, count))
+    if (!same_search(before, after))
+        tims_buf_print(&p->summary, "~ search of %S\n", after->name);
+    bool rebuilds = needs_rebuild(before, steps, count);
+    bool indexes_text = rebuilds || !same_search(before, after);
+    if (indexes_text)
+        model__drop_search_sql(&p->sql, before, TIMS_SQLITE);
+    if (rebuilds)
         rebuild(p, before, after, steps, count);
     else
         alter_in_place(p, before, after, steps, count);
+    if (indexes_text)
+        model__add_search_sql(&p->sql, after, TIMS_SQLITE);
     return TIMS_OK;
 }
 
@@ -269,6 +287,7 @@ static tims_status plan_all(planner *p)
             tims_buf_print(&p->summary, "+ table %S\n", after->name);
             model__add_table_sql(p->arena, &p->sql, after, after->name);
             create_indexes(p, after);
+            model__add_search_sql(&p->sql, after, TIMS_SQLITE);
             continue;
         }
         tims_status status = plan_table(p, before, after);
@@ -281,6 +300,7 @@ static tims_status plan_all(planner *p)
             continue;
         tims_buf_print(&p->summary, "- table %S\n", name);
         tims_buf_print(&p->destructive, "drops table %S with its rows\n", name);
+        model__drop_search_sql(&p->sql, &p->before->tables[i], TIMS_SQLITE);
         tims_buf_print(&p->sql, "DROP TABLE \"%S\";\n", name);
     }
     return TIMS_OK;
