@@ -64,12 +64,18 @@ void model__add_index_sql(tims_buf *out, const model__table *table, const model_
 void model__add_search_sql(tims_buf *out, const model__table *table, tims_db_dialect dialect);
 void model__drop_search_sql(tims_buf *out, const model__table *table, tims_db_dialect dialect);
 
-/* change.c */
+/* migrate_triggers.c: the change log's, after change_sqlite.c and change_postgres.c */
 typedef struct model__trigger {
-    tims_str name, sql; /* as sqlite_schema keeps it */
+    tims_str table, name, sql; /* `sql`: as the database keeps it */
+    size_t kind;
 } model__trigger;
-size_t model__triggers(tims_arena *arena, const tims_models *models, model__trigger **ret_triggers);
-void model__drop_triggers_sql(tims_buf *out, const char *table);
+size_t model__triggers(tims_arena *arena, const tims_models *models, tims_db_dialect dialect,
+                       model__trigger **ret_triggers);
+/* The triggers of the database are those of the models. */
+tims_status model__triggers_current(tims_db_session *session, tims_arena *arena, const tims_models *models,
+                                    bool *ret_current, tims_error *err);
+tims_status model__triggers_refresh(tims_db_session *session, tims_arena *arena, const tims_models *models,
+                                    bool new_epoch, tims_error *err);
 
 /* migrate_apply.c: what is recorded and what is not */
 typedef struct model__applied {
@@ -86,9 +92,7 @@ bool model__is_migration(const tims_embedded *file);
 tims_status model__record_check(const model__record *record, const tims_migration_set *sets, size_t count,
                                 tims_error *err);
 bool model__record_has(const model__record *record, const char *app, const char *name);
-/* The triggers of the database are those of the models. */
-tims_status model__triggers_current(tims_db_session *session, tims_arena *arena, const tims_models *models,
-                                    bool *ret_current, tims_error *err);
+tims_status model__table_exists(tims_db_session *session, tims_str name, bool *ret_exists, tims_error *err);
 
 /* migrate_drift.c: PRECONDITION naming the first difference between the database and a schema */
 tims_status model__drift(tims_db_session *session, tims_arena *arena, const model__schema *schema,
