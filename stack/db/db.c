@@ -82,12 +82,6 @@ void tims_db_unwind(tims_db_session *session, uint32_t mark)
     end_open(session, mark);
 }
 
-tims_db_dialect tims_db_session_dialect(const tims_db_session *session)
-{
-    TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
-    return session->driver->dialect;
-}
-
 void **tims_db_session_slot(tims_db_session *session)
 {
     TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);

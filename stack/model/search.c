@@ -76,7 +76,7 @@ static void append_sqlite_index(tims_buf *out, const model__table *table, tims_s
     append_triggers(out, table, key);
     tims_buf_print(out, "INSERT INTO \"tims_searched_%S\" (id) SELECT \"%S\" FROM \"%S\";\n", name, key,
                    name);
-    tims_buf_print(out, "INSERT INTO \"tims_search_%S\" (rowid, words) SELECT number, substr(", name);
+    tims_buf_print(out, "INSERT INTO \"tims_search_%S\" (rowid, words) SELECT s.number, substr(", name);
     append_text(out, table, "");
     tims_buf_print(out, ", 1, %d) FROM \"%S\" JOIN \"tims_searched_%S\" s ON s.id = \"%S\".\"%S\";\n",
                    MODEL__SEARCHED_CHARACTERS_MAX, name, name, name, key);
@@ -145,8 +145,8 @@ void model__sql_add_search(model__sql *sql, const tims_query *query)
     if (sql->dialect == TIMS_SQLITE) {
         tims_buf_print(&sql->text,
                        " IN (SELECT s.id FROM \"tims_search_%s\" f JOIN \"tims_searched_%s\" s ON s.number = "
-                       "f.rowid WHERE f.words MATCH ",
-                       model->name, model->name);
+                       "f.rowid WHERE f.\"tims_search_%s\" MATCH ",
+                       model->name, model->name, model->name);
         model__sql_add_value(sql, pattern_of(sql, query->search));
         model__sql_add(sql, ")");
         return;

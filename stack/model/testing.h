@@ -56,7 +56,7 @@ static const tims_field member_fields[] = {
 static const tims_field note_fields[] = {
     TIMS_FIELD(note, id, .primary = true),
     TIMS_FIELD(note, room, .to = &room_model),
-    TIMS_FIELD(note, author, .to = &person_model),
+    TIMS_FIELD(note, author, .to = &person_model, .on_delete = TIMS_RESTRICT),
     TIMS_FIELD(note, text, .max_length = 4000),
     TIMS_FIELD(note, secret, .hidden = true),
     TIMS_FIELD(note, subject),

@@ -66,8 +66,6 @@ tims_db_value tims_db_null(void);
  * session, blocking, no fiber. */
 tims_db_session *tims_db_session_new(tims_db *db, tims_loop *loop, tims_arena *arena);
 
-tims_db_dialect tims_db_session_dialect(const tims_db_session *session);
-
 /* A place for the room above; NULL at first. */
 void **tims_db_session_slot(tims_db_session *session);
 
