@@ -142,7 +142,6 @@ int64_t *tims_db_snapshot_memo(tims_db_session *session)
 tims_status tims_db_snapshot_text(tims_db_session *session, tims_str *ret_text, tims_error *err)
 {
     TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
-    TIMS_ASSERT(session->snapshot_depth > 0 || session->depth > 0);
     *ret_text = (tims_str){ NULL, 0 };
     if (session->broken != TIMS_OK)
         return tims_fail(err, session->broken, NULL, "%s", session->broken_why);

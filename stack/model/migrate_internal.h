@@ -94,10 +94,11 @@ typedef struct model__lines {
 
 /* What a database does its own way. */
 typedef struct model__dialect {
-    const char *name;     /* "SQLite" */
+    const char *title;    /* "SQLite" */
     const char *file_end; /* of a migration's file: ".sql", ".postgres.sql" */
     tims_str (*type)(tims_arena *arena, const model__column *column);
     tims_str (*literal)(tims_arena *arena, const model__column *column); /* of its default */
+    tims_str (*name)(tims_arena *arena, tims_str name);                  /* of an index */
     void (*add_changes)(tims_arena *arena, const model__changes *changes, tims_buf *out);
     const char *record_ddl; /* tims_migration, tims_migration_step */
     const char *find_table; /* one row if the table ?1 exists */
@@ -121,6 +122,7 @@ const char *model__on_delete_words(tims_str on_delete);        /* "CASCADE" */
 /* migrate_ddl_sqlite.c */
 tims_str model__sqlite_type(tims_arena *arena, const model__column *column);
 tims_str model__sqlite_literal(tims_arena *arena, const model__column *column);
+tims_str model__sqlite_name(tims_arena *arena, tims_str name);
 void model__sqlite_add_column(tims_arena *arena, tims_buf *out, const model__column *column);
 void model__sqlite_add_table(tims_arena *arena, tims_buf *out, const model__table *table, tims_str name);
 void model__sqlite_add_index(tims_buf *out, const model__table *table, const model__index *index);
@@ -133,22 +135,25 @@ tims_status model__sqlite_read_table(tims_db_session *session, const model__tabl
 /* migrate_ddl_postgres.c */
 tims_str model__postgres_type(tims_arena *arena, const model__column *column);
 tims_str model__postgres_literal(tims_arena *arena, const model__column *column);
+tims_str model__postgres_name(tims_arena *arena, tims_str name);
+tims_str model__postgres_reference_name(tims_arena *arena, tims_str table, tims_str column);
 void model__postgres_add_column(tims_arena *arena, tims_buf *out, const model__column *column);
 void model__postgres_add_reference(tims_buf *out, const model__column *column);
-void model__postgres_add_index(tims_buf *out, const model__table *table, const model__index *index,
-                               bool concurrently);
+void model__postgres_add_index(tims_arena *arena, tims_buf *out, const model__table *table,
+                               const model__index *index, bool concurrently);
 /* migrate_alter_postgres.c */
 void model__postgres_add_changes(tims_arena *arena, const model__changes *changes, tims_buf *out);
 /* migrate_drift_postgres.c */
 tims_status model__postgres_read_table(tims_db_session *session, const model__table *expected,
                                        model__lines *to, tims_error *err);
 
-/* change.c */
+/* migrate_triggers.c: the change log's, after change_sqlite.c and change_postgres.c */
 typedef struct model__trigger {
-    tims_str name, sql; /* as sqlite_schema keeps it */
+    tims_str table, name, sql; /* `sql`: as the database keeps it */
+    size_t kind;
 } model__trigger;
-size_t model__triggers(tims_arena *arena, const tims_models *models, model__trigger **ret_triggers);
-void model__drop_triggers_sql(tims_buf *out, const char *table);
+size_t model__triggers(tims_arena *arena, const tims_models *models, tims_db_dialect dialect,
+                       model__trigger **ret_triggers);
 /* The triggers of the database are those of the models. */
 tims_status model__triggers_current(tims_db_session *session, tims_arena *arena, const tims_models *models,
                                     bool *ret_current, tims_error *err);
