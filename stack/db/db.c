@@ -398,6 +398,15 @@ tims_status tims_db_script(tims_db_session *session, tims_str sql, tims_error *e
     return tims_db_commit(session, err);
 }
 
+tims_status tims_db_script_alone(tims_db_session *session, tims_str sql, tims_error *err)
+{
+    TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
+    TIMS_ASSERT(session->loop == NULL && session->depth == 0 && session->snapshot_depth == 0);
+    if (session->driver->script_alone == NULL)
+        return tims_fail(err, TIMS_UNAVAILABLE, NULL, "This database runs every statement in a transaction.");
+    return session->driver->script_alone(session, sql, err);
+}
+
 tims_status tims_db_foreign_version(tims_db_session *session, int64_t *ret_version, tims_error *err)
 {
     TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);

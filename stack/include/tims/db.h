@@ -132,6 +132,9 @@ const char *tims_db_column_name(const tims_db_rows *rows, int column);
 
 /* Many statements in one text (DDL), inside the session's transaction. */
 tims_status tims_db_script(tims_db_session *session, tims_str sql, tims_error *err);
+/* One statement that no transaction can hold (CREATE INDEX CONCURRENTLY). Blocking sessions only, outside of
+ * transactions. Errors: the database's; UNAVAILABLE (SQLite: it has none). */
+tims_status tims_db_script_alone(tims_db_session *session, tims_str sql, tims_error *err);
 /* As tims_db_begin, for changes of the schema: no other transaction shares its commit, foreign keys are not
  * enforced while it runs but checked as a whole at its commit (CONFLICT). Waits for other processes. Blocking
  * sessions only, outermost only. */
