@@ -34,7 +34,7 @@ class PostgresHand implements Hand {
     this.url = url;
   }
 
-  private async connect(): Promise<pg.Client> {
+  private async connect(): Promise<void> {
     const client = new pg.Client({ connectionString: this.url, connectionTimeoutMillis: 5_000 });
     client.on("error", () => {
       this.client = null;
@@ -42,12 +42,17 @@ class PostgresHand implements Hand {
     await client.connect();
     await client.query("SET lock_timeout = '3s'");
     this.client = client;
-    return client;
   }
 
+  async begin(): Promise<void> {
+    if (!this.client) await this.connect();
+    await this.query("BEGIN");
+  }
+
+  // On the connection that was there at the beginning.
   async query(sql: string, values: (Value | boolean)[] = []): Promise<pg.QueryResult> {
-    const client = this.client ?? (await this.connect());
-    return client.query(sql, values);
+    if (!this.client) throw new Error("the connection is lost");
+    return this.client.query(sql, values);
   }
 
   async run(sql: string, ...parameters: Parameter[]): Promise<void> {
@@ -80,6 +85,7 @@ export class PostgresWriter extends Writer {
   // Transactions by how they ended.
   readonly ends: Record<string, number> = {};
   private readonly hands: PostgresHand[];
+  private readonly url: string;
   private readonly blame: (error: unknown) => void;
   private names = 0;
 
@@ -92,6 +98,7 @@ export class PostgresWriter extends Writer {
     blame: (error: unknown) => void,
   ) {
     super(world, history, pools, random);
+    this.url = url;
     this.hands = Array.from({ length: HANDS }, () => new PostgresHand(url));
     this.blame = blame;
   }
@@ -111,7 +118,7 @@ export class PostgresWriter extends Writer {
     const hand = this.hands[0] as PostgresHand;
     hand.careful = true;
     await this.use(hand, async () => {
-      await hand.query("BEGIN");
+      await hand.begin();
       await work(hand);
       await hand.query("COMMIT");
       return "committed";
@@ -140,7 +147,7 @@ export class PostgresWriter extends Writer {
     hand.careful = random.chance(0.5);
     const isLong = random.chance(0.2);
     const count = random.chance(0.4) ? 1 : random.between(2, 8);
-    await hand.query("BEGIN");
+    await hand.begin();
     if (random.chance(0.03)) await this.bulk(hand);
     for (let i = 0; i < count; i++) {
       if (random.chance(0.15)) await this.takenBack(hand);
@@ -155,13 +162,13 @@ export class PostgresWriter extends Writer {
 
   // Changes that a savepoint takes back, inside of changes that stay.
   private async takenBack(hand: PostgresHand): Promise<void> {
-    await hand.query("SAVEPOINT some");
+    await hand.query("SAVEPOINT taken_back");
     try {
       for (let i = this.random.between(1, 3); i > 0; i--) await this.change(hand);
     } catch (error) {
       if (!isRefused(error)) throw error;
     }
-    await hand.query("ROLLBACK TO some");
+    await hand.query("ROLLBACK TO taken_back");
   }
 
   private async inTwoPhases(hand: PostgresHand): Promise<string> {
@@ -176,10 +183,12 @@ export class PostgresWriter extends Writer {
   // Waits for what is open, and commits what was left prepared when its connection was lost.
   async finish(): Promise<void> {
     while (this.hands.some((hand) => hand.isBusy)) await pause(5);
-    const hand = this.hands[0] as PostgresHand;
-    const { rows } = await hand.query(
+    const client = new pg.Client(this.url);
+    await client.connect();
+    const { rows } = await client.query(
       "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()",
     );
-    for (const { gid } of rows) await hand.query(`COMMIT PREPARED '${gid}'`);
+    for (const { gid } of rows) await client.query(`COMMIT PREPARED '${gid}'`);
+    await client.end();
   }
 }
