@@ -8,8 +8,8 @@ help:
 	@echo "make bench   every measurement                  [NAME=json]"
 	@echo "make lint    silent when all is well"
 	@echo "make fuzz    every parser, fuzzed               [SECONDS=60] [TARGET=url_fuzz]"
-	@echo "make oracle  what live clients hold, held against the database   [SECONDS=60] [SEED=7] [CLIENTS=20]
-	            [DATABASE=postgres] [NODES=3] [PARTITIONS=no]"
+	@echo "make oracle  what live clients hold, held against the database   [SECONDS=60] [SEED=7] [CLIENTS=20]"
+	@echo "              on PostgreSQL, Redis and several nodes, all of which fail   DATABASE=postgres [NODES=3]"
 	@echo "make clean   removes what was built"
 
 start:
