@@ -109,7 +109,7 @@ static void look(void *argument)
 live__bus *live__bus_new(tims_live *live, tims_redis *redis, tims_str prefix)
 {
     live__bus *bus = calloc(1, sizeof *bus);
-    TIMS_ASSERT(bus != NULL);
+    TIMS_ASSERT(bus != NULL && prefix.length > 0);
     *bus = (live__bus){ .magic = LIVE__BUS_MAGIC, .live = live, .redis = redis };
     char token[TIMS_TOKEN_TEXT_LENGTH];
     tims_token_new(token);

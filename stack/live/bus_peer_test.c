@@ -14,7 +14,7 @@ typedef struct voice {
 static void publish(const voice *v, const char *channel, const char *text)
 {
     char name[128], *command = malloc(strlen(text) + 512);
-    snprintf(name, sizeof name, "tims:%.*s:%s", TIMS_PRINT(tims_live_epoch(v->all->node[0].f.live)), channel);
+    snprintf(name, sizeof name, "tims:test:%s", channel);
     snprintf(command, strlen(text) + 512, "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n", strlen(name),
              name, strlen(text), text);
     test_send(v->fd, command);

@@ -103,6 +103,7 @@ static inline void open_live(nodes *all, node *n, const nodes_options *options)
         .on_change = hear_change_at_node,
         .on_change_argument = n,
         .redis = n->redis,
+        .redis_prefix = TIMS_STR("tims:test"),
     };
     OK(tims_live_new(n->f.db, n->f.models, n->f.auth, &live, &n->f.live, err));
     hurry(&n->f.live->limits);
@@ -145,10 +146,9 @@ static inline void open_node(nodes *all, size_t index)
     }
     const fixture *first = &all->node[0].f;
     n->f.models = first->models;
-    memcpy(n->f.path, first->path, sizeof first->path);
     memcpy(n->f.token_ann, first->token_ann, sizeof first->token_ann);
     memcpy(n->f.token_bob, first->token_bob, sizeof first->token_bob);
-    const tims_db_options options = { .url = tims_print(n->f.arena, "sqlite:%s", n->f.path) };
+    const tims_db_options options = { .url = tims_str_from(first->database.url) };
     OK(tims_db_open(&options, &n->f.db, err));
 }
 
@@ -167,9 +167,6 @@ static inline nodes *start_nodes(size_t count, const nodes_options *options)
     assert_int_equal(tims_crypto_setup(), TIMS_OK);
     if (!options->without_redis)
         redis_start(&all->redis, NULL);
-    snprintf(all->node[0].f.directory, sizeof all->node[0].f.directory, "/tmp/tims-nodes-XXXXXX");
-    assert_non_null(mkdtemp(all->node[0].f.directory));
-    snprintf(all->node[0].f.path, sizeof all->node[0].f.path, "%s/db.sqlite3", all->node[0].f.directory);
     for (size_t i = 0; i < count; i++) {
         open_node(all, i);
         start_node(all, &all->node[i], options);
@@ -195,10 +192,7 @@ static inline void stop_nodes(nodes *all)
         stop_node(&all->node[i]);
     for (size_t i = all->count; i-- > 0;)
         tims_arena_free(&all->node[i].f.arena);
-    pid_t child;
-    char *arguments[] = { "rm", "-rf", all->node[0].f.directory, NULL };
-    assert_int_equal(posix_spawnp(&child, "rm", NULL, NULL, arguments, environ), 0);
-    waitpid(child, NULL, 0);
+    testing_database_drop(&all->node[0].f.database);
     redis_kill(&all->redis);
     computed_endpoints = NULL;
     free(all);

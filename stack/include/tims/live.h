@@ -46,9 +46,12 @@ typedef struct tims_live_options {
     /* Told of every change before any client hears of it, on the feed's loop (auth's session cache, page
      * cache). */
     void (*on_change)(void *argument, const tims_model *model, tims_change_op op, tims_id id);
+    /* Told of the epoch that holds from now on, at the start and whenever the database is another; the text
+     * stays. */
+    void (*on_epoch)(void *argument, tims_str epoch);
     void *on_change_argument;
-    /* What makes this node one of many: NULL: it is alone. It listens to it; the composition starts it, on
-     * loop 0 before this room. All channels begin with the prefix; empty: tims:<epoch>. */
+    /* What makes this node one of many; NULL: it is alone. It listens to it; the composition starts it, on
+     * loop 0 before this room. Nodes of one database have one prefix, others another. */
     tims_redis *redis;
     tims_str redis_prefix;
 } tims_live_options;
