@@ -288,7 +288,9 @@ tims_status tims_server_start(tims_db_session *db, int64_t *ret_start_us, tims_e
 
 /* A server that was started again may have been started on an older copy of its data, or have lost what a
  * foreign writer committed with synchronous_commit = off; then its transactions' numbers mean something else
- * than before. Nothing in the database tells, so a restart begins an epoch. */
+ * than before. Or it is another server, and the log came in a dump. Nothing in the database tells, so a
+ * restart begins an epoch: nobody goes on from the notes of the last one, and rows that would be new for ever
+ * go. */
 static tims_status renew_after_restart(tims_db_session *db, tims_arena *arena, int64_t start_us,
                                        tims_error *err)
 {
@@ -301,6 +303,10 @@ static tims_status renew_after_restart(tims_db_session *db, tims_arena *arena, i
                          &start, 1, &changed, err);
     if (status == TIMS_OK && changed > 0)
         status = tims_db_run(db, log_of(db)->renew_epoch, NULL, 0, NULL, err);
+    if (status == TIMS_OK && changed > 0)
+        status = tims_db_run(db, TIMS_STR("DELETE FROM tims_mark"), NULL, 0, NULL, err);
+    if (status == TIMS_OK && changed > 0 && log_of(db)->clear_foreign.length > 0)
+        status = tims_db_run(db, log_of(db)->clear_foreign, NULL, 0, NULL, err);
     if (status == TIMS_OK)
         status = tims_db_run(db,
                              TIMS_STR("INSERT INTO tims_meta (key, value) VALUES ('server', ?1) "

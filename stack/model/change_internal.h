@@ -16,6 +16,7 @@ typedef struct model__log {
     tims_str renew_epoch;      /* a new value under 'epoch' */
     tims_str renew_epoch_from; /* the same, unless somebody else did: ?1 is the old one */
     tims_str server_start;     /* when the server was started; empty: there is none */
+    tims_str clear_foreign;    /* log rows whose transactions are not this server's */
     tims_str tables;           /* the log's own, made if absent */
     tims_str list_triggers;    /* (name, text) of those that are there */
     /* Four of them, in the arena. */

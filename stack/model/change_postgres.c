@@ -131,6 +131,8 @@ const model__log model__postgres_log = {
     .renew_epoch_from = TIMS_STR_INIT(POSTGRES_NEW_EPOCH " AND value = ?1"),
     .server_start =
         TIMS_STR_INIT("SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint"),
+    .clear_foreign =
+        TIMS_STR_INIT("DELETE FROM tims_change WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())"),
     .tables = TIMS_STR_INIT(
         "CREATE TABLE IF NOT EXISTS tims_change (xid xid8 NOT NULL DEFAULT pg_current_xact_id(), "
         "id bigint NOT NULL GENERATED ALWAYS AS IDENTITY, model text COLLATE \"C\" NOT NULL, "
