@@ -17,8 +17,8 @@ static tims_status refuse(const tims_resource *resource, tims_error *err, const 
                      name[0] != '\0' ? ": " : "", name);
 }
 
-static tims_status check_names(const tims_resource *resource, tims_names names, bool strings_only,
-                               const char *table, tims_error *err)
+static tims_status check_names(const tims_resource *resource, tims_names names, const char *table,
+                               tims_error *err)
 {
     for (size_t i = 0; i < names.count; i++) {
         const tims_field *field = tims_field_find(resource->model->fields, tims_str_from(names.items[i]));
@@ -26,8 +26,6 @@ static tims_status check_names(const tims_resource *resource, tims_names names, 
             return tims_fail(err, TIMS_INVALID, "resource",
                              "resource \"%s\": .%s names \"%s\", no field of \"%s\".", resource->path, table,
                              names.items[i], resource->model->name);
-        if (strings_only && field->kind != TIMS_KIND_STR && field->kind != TIMS_KIND_OPT_STR)
-            return refuse(resource, err, "only strings can be searched", names.items[i]);
         if (tims_names_contain(reserved, tims_str_from(names.items[i])))
             return refuse(resource, err, "a field of this name cannot be a filter", names.items[i]);
     }
@@ -54,11 +52,9 @@ static tims_status check_resource(const tims_resource *resource, const tims_mode
         if (rates[i] != NULL && !rest__rate_parse(rates[i], &rate))
             return refuse(resource, err,
                           "a throttle is written like \"20/s\" \"100/m\" \"5000/h\" or \"none\"", rates[i]);
-    tims_status status = check_names(resource, resource->filter, false, "filter", err);
+    tims_status status = check_names(resource, resource->filter, "filter", err);
     if (status == TIMS_OK)
-        status = check_names(resource, resource->search, true, "search", err);
-    if (status == TIMS_OK)
-        status = check_names(resource, resource->order, false, "order", err);
+        status = check_names(resource, resource->order, "order", err);
     return status;
 }
 
@@ -200,13 +196,22 @@ static tims_status load_secrets(tims_rest *rest, tims_db_session *db, tims_arena
     TIMS_ASSERT(epoch.length == REST__EPOCH_LENGTH);
     pthread_mutex_lock(&rest->mutex);
     if (!atomic_load(&rest->has_secrets)) {
-        memcpy(rest->epoch, epoch.data, epoch.length);
+        const char *unset = NULL;
+        memcpy(rest->first_epoch, epoch.data, epoch.length);
+        (void)atomic_compare_exchange_strong(&rest->epoch, &unset, rest->first_epoch);
         memcpy(rest->key, key.data, key.length);
         rest->key_length = key.length;
         atomic_store(&rest->has_secrets, true);
     }
     pthread_mutex_unlock(&rest->mutex);
     return TIMS_OK;
+}
+
+void tims_rest_set_epoch(tims_rest *rest, tims_str epoch)
+{
+    TIMS_CHECK_MAGIC(rest, REST__MAGIC);
+    TIMS_ASSERT(epoch.length == REST__EPOCH_LENGTH);
+    atomic_store(&rest->epoch, epoch.data);
 }
 
 bool rest__known_key(const tims_rest *rest, tims_str *ret_key)
@@ -226,7 +231,7 @@ tims_status rest__secrets(const tims_rest *rest, tims_db_session *db, tims_arena
         if (status != TIMS_OK)
             return status;
     }
-    *ret_epoch = (tims_str){ rest->epoch, REST__EPOCH_LENGTH };
+    *ret_epoch = (tims_str){ atomic_load_explicit(&rest->epoch, memory_order_acquire), REST__EPOCH_LENGTH };
     *ret_key = (tims_str){ rest->key, rest->key_length };
     return TIMS_OK;
 }

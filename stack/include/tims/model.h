@@ -71,6 +71,7 @@ struct tims_model {
     const tims_rule *create, *change, *remove; /* each wins over `write` */
     const char *order; /* default order: "-created_at"; the primary key is always the last tie-break */
     const tims_index *indexes; /* ends with a row without columns; NULL: none */
+    tims_names search;         /* text fields that a search looks through; none: it cannot be searched */
     bool not_live;             /* no triggers, no change log (sessions, keys …) */
 };
 /* clang-format off */
@@ -138,8 +139,7 @@ typedef struct tims_query {
     tims_caller caller;
     tims_condition conditions[TIMS_CONDITIONS_MAX];
     size_t condition_count;
-    tims_str search; /* every word must be in one of `search_fields` */
-    tims_names search_fields;
+    tims_str search; /* each of its words begins a word of the model's search fields; empty: none */
     tims_order orders[TIMS_ORDERS_MAX + 1];
     size_t order_count;
     int64_t limit, offset; /* limit 0: no limit */
@@ -165,8 +165,10 @@ enum {
 tims_status tims_query_where(tims_arena *arena, tims_query *query, tims_str field, tims_operator operator,
                              tims_str text, tims_error *err);
 tims_status tims_query_order(tims_query *query, tims_str text /* "-created_at,text" */, tims_error *err);
-/* Words of at most 200 bytes in all, each to be found in one of `fields`; borrowed. Errors: INVALID. */
-tims_status tims_query_search(tims_query *query, tims_str text, tims_names fields, tims_error *err);
+/* Text of at most 200 bytes and eight words, borrowed. A word is a run of letters, marks and digits, whatever
+ * stands around it; case does not matter. Without a word in it all rows are found.
+ * Errors: INVALID, also when the model has no search fields. */
+tims_status tims_query_search(tims_query *query, tims_str text, tims_error *err);
 /* Conditions (and order, limit) written as in a URL: "chat=…&created_at__lt=…&order=-created_at&limit=10".
  * Errors: INVALID, MALFORMED. */
 tims_status tims_query_filter(tims_arena *arena, tims_query *query, tims_str text, tims_error *err);
@@ -183,9 +185,10 @@ typedef struct tims_sql {
 } tims_sql;
 /* SELECT of the visible columns (or count(*)) with the read rule as a filter. Where an equality condition
  * fixes the column of a LIKE, the rule is asked once for the statement, not once per row. Nobody's rule
- * yields WHERE 0. */
-void tims_query_sql(tims_arena *arena, const tims_query *query, tims_sql *ret_sql);
-void tims_query_count_sql(tims_arena *arena, const tims_query *query, tims_sql *ret_sql);
+ * yields WHERE FALSE. */
+void tims_query_sql(tims_arena *arena, tims_db_dialect dialect, const tims_query *query, tims_sql *ret_sql);
+void tims_query_count_sql(tims_arena *arena, tims_db_dialect dialect, const tims_query *query,
+                          tims_sql *ret_sql);
 /* Reads the rows as JSON objects into a writer (inside an array the caller opened): the hot path, columns
  * straight to text. `ret_last` (may be NULL): the order fields of the last row, for cursors; NULL unless
  * `limit` rows came. */
@@ -361,18 +364,66 @@ void tims_reads_model(tims_request *rq, const tims_model *model);
 
 /* --- changes: what the feed tells ------------------------------------------------------------- */
 
-/* The change log: table tims_change(id INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT, op INTEGER, row TEXT,
- * old TEXT). `old` is a JSON object of the old values of the model's key columns (references, and what rules
- * and indexes name); NULL for inserts. Triggers write it, whoever the writer is. Position = highest id. */
-typedef enum tims_change_op { TIMS_INSERTED = 1, TIMS_UPDATED = 2, TIMS_DELETED = 3 } tims_change_op;
+/* The change log: table tims_change(id, model, op, row, old; PostgreSQL: xid too). `old` is a JSON object of
+ * the old values of the model's key columns (references, and what rules and indexes name); null for inserts.
+ * Triggers write it, whoever the writer is. See change.c for what a position is. */
+typedef enum tims_change_op {
+    TIMS_INSERTED = 1,
+    TIMS_UPDATED = 2,
+    TIMS_DELETED = 3,
+    TIMS_TRUNCATED = 4 /* all rows of the model went at once; `row` is empty */
+} tims_change_op;
 /* The DDL of the log and of all models' triggers (idempotent: drops and makes the triggers anew). */
 tims_str tims_change_ddl(tims_arena *arena, const tims_models *models, tims_db_dialect dialect);
 /* Whether a column is among the key columns that `old` carries. */
 bool tims_change_is_key(const tims_model *model, const tims_field *field);
-/* The position of the session's current snapshot or transaction. */
+/* The position of the session's current snapshot or transaction: a number that grows with what is visible. */
 tims_status tims_position(tims_db_session *db, int64_t *ret_position, tims_error *err);
+/* Commits the outermost transaction; from the position on, what it wrote is visible. Errors:
+ * tims_db_commit's; when only the position cannot be had, the transaction is committed all the same and
+ * `ret_position` 0. */
+tims_status tims_commit_position(tims_db_session *db, int64_t *ret_position, tims_error *err);
+/* Where a reader of the log stands: it has seen what this snapshot shows. */
+typedef struct tims_mark {
+    int64_t position;
+    tims_str snapshot; /* SQLite: empty, the position says it all */
+} tims_mark;
+tims_status tims_mark_now(tims_db_session *db, tims_mark *ret_mark,
+                          tims_error *err); /* in the session's arena */
+/* A mark at this position or somewhat before it. NOT_FOUND: the log does not reach back to one. */
+tims_status tims_mark_find(tims_db_session *db, tims_arena *arena, int64_t position, tims_mark *ret_mark,
+                           tims_error *err);
+/* Keeps the mark for those who will come from there, unless one was noted in the last `every_us`. `log_id`:
+ * of the last log row that was read. Outside of snapshots. */
+tims_status tims_mark_note(tims_db_session *db, const tims_mark *mark, int64_t log_id, int64_t every_us,
+                           tims_error *err);
+typedef struct tims_change {
+    int64_t id;
+    tims_str model, row, old;
+    tims_change_op op;
+} tims_change;
+/* Calls for what the log says after one mark, up to another (NULL: up to the session's snapshot), in order,
+ * for at most `limit` rows. Do not use the session in the call. */
+tims_status tims_change_read(tims_db_session *db, const tims_mark *from, const tims_mark *to, int64_t limit,
+                             void (*function)(void *argument, const tims_change *change), void *argument,
+                             tims_error *err);
+/* Removes log rows that are older than `seconds`, or more than `rows`, as far as marks tell; some in one
+ * call. `log_id` as above. Outside of snapshots. */
+typedef struct tims_retention {
+    int64_t seconds, rows;
+} tims_retention;
+tims_status tims_change_prune(tims_db_session *db, tims_arena *arena, const tims_retention *keep,
+                              const tims_mark *mark, int64_t log_id, tims_error *err);
 /* Identity of this database and log incarnation, 16 hex characters; kept in table tims_meta. */
 tims_status tims_epoch(tims_db_session *db, tims_arena *arena, tims_str *ret_epoch, tims_error *err);
+/* The same, made anew if the server has been started since anybody asked so (`server_start_us` 0: it has no
+ * server). Outside of snapshots. */
+tims_status tims_epoch_begin(tims_db_session *db, tims_arena *arena, int64_t server_start_us,
+                             tims_str *ret_epoch, tims_error *err);
+/* Another one in place of `old`; nothing if it is another already. */
+tims_status tims_epoch_renew(tims_db_session *db, tims_str old, tims_error *err);
+/* When the database server was started, in microseconds; SQLite: 0. */
+tims_status tims_server_start(tims_db_session *db, int64_t *ret_start_us, tims_error *err);
 
 /* --- migrations ------------------------------------------------------------------------------- */
 
