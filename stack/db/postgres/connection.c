@@ -102,6 +102,10 @@ static bool try_again(postgres__call *call)
 static void finish_lost(postgres__call *call)
 {
     enum { LOST_MAX = 2 };
+    if (call->result != NULL) { /* a commit whose position is missing */
+        finish(call);
+        return;
+    }
     call->lost_count++;
     if (call->lost_count < LOST_MAX && try_again(call))
         return;
@@ -231,7 +235,7 @@ bool postgres__send_call(postgres__connection *connection, postgres__call *call)
            push(connection, POSTGRES_EXECUTE, call, statement);
 }
 
-bool postgres__send_position(postgres__connection *connection)
+bool postgres__send_position(postgres__connection *connection, postgres__call *call)
 {
     if (!is_ready(connection))
         return false;
@@ -239,7 +243,7 @@ bool postgres__send_position(postgres__connection *connection)
         postgres__statement_get(connection->statements, TIMS_STR(POSTGRES_POSITION_SQL));
     statement->described = true; /* it has no parameters */
     bool ok = send_prepare(connection, statement, NULL) && send_execute(connection, statement, 0) &&
-              push(connection, POSTGRES_POSITION, NULL, statement);
+              push(connection, POSTGRES_POSITION, call, statement);
     postgres__statement_release(statement);
     return ok;
 }
@@ -340,6 +344,11 @@ static void failed(postgres__connection *connection, postgres__entry *entry, PGr
         keep_culprit(connection, result);
         return;
     }
+    if (call->result != NULL) { /* what it asked for has been done; there is just no position */
+        PQclear(result);
+        finish(call);
+        return;
+    }
     if (postgres__is_stale(result) && call->plain && call->attempts < 2) {
         PQclear(result);
         postgres__statement_release(call->statement);
@@ -350,25 +359,38 @@ static void failed(postgres__connection *connection, postgres__entry *entry, PGr
     finish_with(call, result);
 }
 
-static void executed(postgres__connection *connection, postgres__call *call, PGresult *result)
+static void share_position(const postgres__connection *connection, postgres__call *call)
 {
+    call->position = connection->position;
+    call->position->users++;
+}
+
+/* The answer to a COMMIT is kept until the position behind it has come. */
+static void executed(postgres__connection *connection, const postgres__entry *entry, PGresult *result)
+{
+    postgres__call *call = entry->call;
     if (call == NULL) {
         PQclear(result);
         return;
     }
-    if (call->wants_position && connection->position != NULL) {
-        call->position = connection->position;
-        call->position->users++;
-    }
-    finish_with(call, result);
+    call->result = result;
+    if (call->wants_position && entry->kind == POSTGRES_CONTROL)
+        return;
+    if (call->wants_position && connection->position != NULL)
+        share_position(connection, call);
+    finish(call);
 }
 
-static void noted_position(postgres__connection *connection, PGresult *result)
+static void noted_position(postgres__connection *connection, postgres__call *call, PGresult *result)
 {
     postgres__position_release(&connection->position);
     connection->position = malloc(sizeof *connection->position);
     TIMS_ASSERT(connection->position != NULL);
     *connection->position = (postgres__position){ 1, result };
+    if (call == NULL)
+        return;
+    share_position(connection, call);
+    finish(call);
 }
 
 /* Its results up to the first error are of no interest. */
@@ -424,13 +446,13 @@ static void take_result(postgres__connection *connection, postgres__entry *entry
         }
         return;
     case POSTGRES_POSITION:
-        noted_position(connection, result);
+        noted_position(connection, call, result);
         return;
     case POSTGRES_PREPARE:
         PQclear(result);
         return;
     default:
-        executed(connection, call, result);
+        executed(connection, entry, result);
         return;
     }
 }

@@ -99,7 +99,7 @@ static void send_chunk(postgres__connection *connection, postgres__call **calls,
     if (explicit)
         ok = ok && postgres__send_control(connection, POSTGRES_BEGIN_READ_SQL, NULL);
     if (wants_position)
-        ok = ok && postgres__send_position(connection);
+        ok = ok && postgres__send_position(connection, NULL);
     size_t at = 0;
     for (; at < count && ok; at++)
         ok = postgres__send_call(connection, calls[at]);

@@ -255,7 +255,8 @@ struct postgres__connection {
 
 /* Sending: into libpq's buffer, until flush or sync. False: the connection is lost. */
 bool postgres__send_control(postgres__connection *connection, const char *sql, postgres__call *call);
-bool postgres__send_position(postgres__connection *connection);
+/* `call`, if any, has had its answer before and is done with this one. */
+bool postgres__send_position(postgres__connection *connection, postgres__call *call);
 /* What an eviction left to be done; only outside of transactions. */
 bool postgres__send_housekeeping(postgres__connection *connection);
 /* The call's next step: to prepare and describe its statement, or to run it. A value that cannot be sent ends
@@ -379,6 +380,7 @@ typedef struct postgres__session {
     bool snapshot_done; /* that statement has been run */
     bool snapshot_failed;
     int64_t memo;
+    postgres__position *committed; /* just now, with nothing done since: a position that contains it */
     /* the transaction */
     postgres__connection *transaction;
     bool begun;  /* BEGIN has been sent */
@@ -429,6 +431,7 @@ tims_status postgres__savepoint(tims_db_session *session, tims_error *err);
 tims_status postgres__savepoint_release(tims_db_session *session, tims_error *err);
 void postgres__savepoint_rollback(tims_db_session *session);
 tims_status postgres__script(tims_db_session *session, tims_str sql, tims_error *err);
+tims_status postgres__script_alone(tims_db_session *session, tims_str sql, tims_error *err);
 /* Runs the session's call in its transaction. Suspends. */
 tims_status postgres__transaction_run(postgres__session *session, PGresult **ret_result, tims_error *err);
 

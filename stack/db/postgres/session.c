@@ -20,6 +20,7 @@ void postgres__session_end(tims_db_session *base)
     tims_timer_clear(&session->held_timer);
     postgres__call_reset(&session->call);
     postgres__position_release(&session->position);
+    postgres__position_release(&session->committed);
 }
 
 /* --- one statement ----------------------------------------------------------------------------------- */
@@ -29,6 +30,7 @@ postgres__call *postgres__session_call(postgres__session *session, tims_str sql,
 {
     postgres__call *call = &session->call;
     postgres__call_reset(call);
+    postgres__position_release(&session->committed);
     call->sql = sql;
     call->values = values;
     call->value_count = count;
@@ -130,7 +132,7 @@ static tims_status start_snapshot(postgres__session *session, tims_error *err)
     bool ok = postgres__send_housekeeping(connection);
     if (!connection->statements->named)
         ok = ok && postgres__send_control(connection, POSTGRES_BEGIN_READ_SQL, NULL);
-    (void)(ok && postgres__send_position(connection)); /* what follows finds a lost connection */
+    (void)(ok && postgres__send_position(connection, NULL)); /* what follows finds a lost connection */
     return TIMS_OK;
 }
 
@@ -187,14 +189,8 @@ static tims_status run_single(postgres__session *session, PGresult **ret_result,
     return status;
 }
 
-tims_status postgres__session_run(postgres__session *session, tims_str sql, const tims_db_value *values,
-                                  size_t count, PGresult **ret_result, tims_error *err)
+static tims_status run_open(postgres__session *session, PGresult **ret_result, tims_error *err)
 {
-    (void)postgres__session_call(session, sql, values, count, err);
-    if (session->transaction != NULL)
-        return postgres__transaction_run(session, ret_result, err);
-    if (session->base.snapshot_depth == 0)
-        return run_plain(session, ret_result, err);
     if (session->snapshot_done || session->snapshot_failed)
         return fail_snapshot(session, err);
     bool single = session->last && session->snapshot == NULL;
@@ -204,21 +200,51 @@ tims_status postgres__session_run(postgres__session *session, tims_str sql, cons
     return status;
 }
 
+tims_status postgres__session_run(postgres__session *session, tims_str sql, const tims_db_value *values,
+                                  size_t count, PGresult **ret_result, tims_error *err)
+{
+    (void)postgres__session_call(session, sql, values, count, err);
+    if (session->transaction != NULL)
+        return postgres__transaction_run(session, ret_result, err);
+    if (session->base.snapshot_depth > 0)
+        return run_open(session, ret_result, err);
+    return run_plain(session, ret_result, err);
+}
+
 /* --- positions --------------------------------------------------------------------------------------- */
+
+/* A statement of its own: the snapshot's first, where there is one, otherwise of the moment. */
+static tims_status ask_position(postgres__session *session, tims_error *err)
+{
+    PGresult *result = NULL;
+    tims_status status;
+    if (session->base.snapshot_depth > 0) {
+        bool last = session->last;
+        session->last = false; /* others follow */
+        (void)postgres__session_call(session, TIMS_STR(POSTGRES_POSITION_SQL), NULL, 0, err);
+        status = run_open(session, &result, err);
+        session->last = last;
+    } else {
+        status = postgres__session_run(session, TIMS_STR(POSTGRES_POSITION_SQL), NULL, 0, &result, err);
+    }
+    session->call.result = result; /* whoever ends the session frees it, should the arena be full */
+    return status;
+}
 
 tims_status postgres__snapshot_text(tims_db_session *base, tims_str *ret_text, tims_error *err)
 {
     postgres__session *session = (postgres__session *)base;
-    if (session->transaction == NULL && session->position != NULL) {
-        *ret_text = tims_copy(base->arena, postgres__position_text(session->position));
+    const postgres__position *known = base->snapshot_depth > 0 ? session->position
+                                      : base->depth > 0        ? NULL
+                                                               : session->committed;
+    if (known != NULL) {
+        *ret_text = tims_copy(base->arena, postgres__position_text(known));
         return TIMS_OK;
     }
-    PGresult *result;
-    tims_status status =
-        postgres__session_run(session, TIMS_STR(POSTGRES_POSITION_SQL), NULL, 0, &result, err);
+    tims_status status = ask_position(session, err);
     if (status != TIMS_OK)
         return status;
-    session->call.result = result; /* for who ends the session, should the arena be full */
+    const PGresult *result = session->call.result;
     *ret_text =
         tims_copy(base->arena, (tims_str){ PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0) });
     return TIMS_OK;

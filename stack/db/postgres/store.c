@@ -29,6 +29,7 @@ const db__driver db__postgres_driver = {
     .rows_end = postgres__rows_end,
     .run = postgres__run,
     .script = postgres__script,
+    .script_alone = postgres__script_alone,
     .foreign_version = postgres__foreign_version,
     .column_count = postgres__column_count,
     .is_null = postgres__is_null,

@@ -142,7 +142,9 @@ tims_status postgres__commit(tims_db_session *base, tims_error *err)
     bool begun = session->begun;
     if (begun) {
         postgres__call *call = postgres__session_call(session, TIMS_STR("COMMIT"), NULL, 0, err);
-        if (postgres__send_control(connection, "COMMIT", call) && postgres__send_sync(connection, NULL))
+        call->wants_position = true;
+        if (postgres__send_control(connection, "COMMIT", call) && postgres__send_position(connection, call) &&
+            postgres__send_sync(connection, NULL))
             status = wait_shielded(session, connection, err);
         else
             call->status = TIMS_UNAVAILABLE;
@@ -150,8 +152,11 @@ tims_status postgres__commit(tims_db_session *base, tims_error *err)
             status = commit_outcome(session, err);
     }
     postgres__pool_give(session->pool, connection);
-    if (status == TIMS_OK && begun)
+    if (status == TIMS_OK && begun) {
+        session->committed = session->call.position;
+        session->call.position = NULL;
         postgres__tell_commit(session->store);
+    }
     return status;
 }
 
@@ -294,4 +299,39 @@ tims_status postgres__script(tims_db_session *base, tims_str sql, tims_error *er
     session->failed = true;
     PGresult *ignored = NULL;
     return postgres__session_outcome(session, &ignored, err);
+}
+
+/* --- what no transaction can hold -------------------------------------------------------------------- */
+
+static tims_status run_alone(postgres__session *session, postgres__connection *connection, const char *sql,
+                             tims_error *err)
+{
+    postgres__call *call = postgres__session_call(session, tims_str_from(sql), NULL, 0, err);
+    if (!postgres__send_script(connection, sql, call) && call->state != POSTGRES_CALL_DONE)
+        return postgres__fail_lost(err);
+    tims_status status = postgres__session_wait(session, connection, err);
+    if (status != TIMS_OK || (call->status == TIMS_OK && call->result == NULL))
+        return status;
+    PGresult *ignored = NULL;
+    return postgres__session_outcome(session, &ignored, err);
+}
+
+/* On a connection that is closed afterwards, for it may write by itself. */
+tims_status postgres__script_alone(tims_db_session *base, tims_str sql, tims_error *err)
+{
+    postgres__session *session = (postgres__session *)base;
+    const char *text = tims_copy_c(base->arena, sql);
+    postgres__connection *connection;
+    tims_status status = postgres__pool_take(session->pool, &connection, err);
+    if (status != TIMS_OK)
+        return status;
+    status = run_alone(session, connection,
+                       "SET default_transaction_read_only = off;"
+                       "SET default_transaction_isolation = 'read committed'",
+                       err);
+    if (status == TIMS_OK)
+        status = run_alone(session, connection, text, err);
+    postgres__connection_lose(connection);
+    postgres__pool_give(session->pool, connection);
+    return status;
 }
