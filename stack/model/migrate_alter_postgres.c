@@ -5,7 +5,7 @@
  * there are rows comes in steps of its own that let others read and write: nulls are filled, constraints
  * validated, and then NOT NULL is set, which believes the validated check. Indexes of tables that exist
  * already are made CONCURRENTLY, which no transaction can hold. What rewrites a table is only a column of
- * another type.
+ * another type, and the words of a search, which are a column too.
  *
  * A value becomes one of another type as it would in SQLite: by way of what SQLite keeps of it. What cannot
  * be converted fails the migration. */
@@ -114,6 +114,8 @@ static void add_table(writer *w, const model__table_change *change)
     tims_buf_print(&w->change, ");\n");
     for (size_t i = 0; i < table->index_count; i++)
         model__postgres_add_index(w->arena, &w->change, table, &table->indexes[i], false);
+    model__postgres_add_search(&w->change, table);
+    model__postgres_add_search_index(&w->change, table, false);
 }
 
 /* References to tables that came after. */
@@ -267,6 +269,8 @@ static void prepare_table(table_writer *t)
 {
     const model__table *before = t->change->before, *after = t->change->after;
     tims_buf *out = &t->w->change;
+    if (!model__same_search(before, after))
+        model__postgres_drop_search(out, before);
     for (size_t i = 0; i < before->index_count; i++)
         if (!keeps_index(t->change, &before->indexes[i]))
             tims_buf_print(out, "DROP INDEX \"%S\";\n",
@@ -308,6 +312,11 @@ static void alter_table(writer *w, const model__table_change *change)
             tims_buf_print(&w->concurrent, "\n%s\n", MODEL__STEP_ALONE);
             model__postgres_add_index(w->arena, &w->concurrent, after, &after->indexes[i], true);
         }
+    if (model__same_search(before, after) || after->search_count == 0)
+        return;
+    model__postgres_add_search(&w->change, after);
+    tims_buf_print(&w->concurrent, "\n%s\n", MODEL__STEP_ALONE);
+    model__postgres_add_search_index(&w->concurrent, after, true);
 }
 
 /* --- the file ---------------------------------------------------------------------------------------- */
@@ -337,12 +346,26 @@ static void add_step(tims_buf *out, const tims_buf *statements)
     tims_buf_append_str(out, tims_buf_str(statements));
 }
 
+/* Once, however many tables need it. */
+static void add_words_function(writer *w)
+{
+    for (size_t i = 0; i < w->changes->count; i++) {
+        const model__table *before = w->changes->items[i].before, *after = w->changes->items[i].after;
+        if (after == NULL || after->search_count == 0 ||
+            (before != NULL && model__same_search(before, after)))
+            continue;
+        model__append_words_function(&w->change);
+        return;
+    }
+}
+
 void model__postgres_add_changes(tims_arena *arena, const model__changes *changes, tims_buf *out)
 {
     writer w = { .arena = arena, .changes = changes };
     tims_buf *parts[] = { &w.change, &w.fill, &w.validate, &w.settle, &w.concurrent };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         tims_buf_init(parts[i], arena, PART_BYTES_MAX);
+    add_words_function(&w);
     for (size_t i = 0; i < changes->count; i++)
         if (changes->items[i].before == NULL)
             add_table(&w, &changes->items[i]);

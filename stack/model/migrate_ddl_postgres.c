@@ -1,8 +1,8 @@
 /* migrate_ddl_postgres.c: tables, columns and indexes in PostgreSQL's words.
  *
  * Text compares by its bytes (COLLATE "C"), as it does in SQLite and in memory, so that lists and cursors are
- * the same wherever the rows are. JSON is `json`, which keeps it as it was written. Constraints have the names
- * that PostgreSQL gives them by itself. */
+ * the same wherever the rows are. JSON is `json`, which keeps it as it was written. Constraints have the
+ * names that PostgreSQL gives them by itself. */
 #include "model/migrate_internal.h"
 
 enum { NAME_BYTES_MAX = 63 }; /* longer ones are cut, and then two may be the same */

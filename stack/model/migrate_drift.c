@@ -64,6 +64,8 @@ static void describe_table(model__lines *to, const model__dialect *dialect, cons
     }
     for (size_t i = 0; i < table->index_count; i++)
         describe_index(to, dialect, &table->indexes[i]);
+    if (table->search_count > 0)
+        model__add_line(to, TIMS_STR("search"));
 }
 
 /* --- what the database says -------------------------------------------------------------------------- */
