@@ -60,6 +60,20 @@ tims_str model__quoted_text(tims_arena *arena, tims_str text)
     return tims_buf_str(&out);
 }
 
+tims_str model__bytes_literal(tims_arena *arena, const model__column *column, const char *before)
+{
+    tims_str bytes = { NULL, 0 };
+    bool decoded = tims_base64_decode(arena, column->default_text, &bytes);
+    TIMS_ASSERT(decoded); /* tims_models_new has checked it */
+    tims_buf out;
+    tims_buf_init(&out, arena, bytes.length * 2 + 8);
+    tims_buf_print(&out, "%s", before);
+    for (size_t i = 0; i < bytes.length; i++)
+        tims_buf_print(&out, "%02X", (unsigned)(unsigned char)bytes.data[i]);
+    tims_buf_append_char(&out, '\'');
+    return tims_buf_str(&out);
+}
+
 const char *model__on_delete_words(tims_str on_delete)
 {
     if (tims_str_equal(on_delete, TIMS_STR("restrict")))

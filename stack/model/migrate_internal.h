@@ -9,6 +9,7 @@
 typedef struct model__column {
     tims_str name;
     tims_kind kind; /* the base kind: see model__base_kind */
+    uint8_t scale;  /* of a decimal */
     bool not_null, primary;
     bool has_default;
     tims_str default_text;
@@ -122,11 +123,14 @@ extern const model__dialect model__sqlite, model__postgres;
 /* migrate_ddl.c: the words that all share */
 tims_str model__quoted_text(tims_arena *arena, tims_str text); /* 'it''s' */
 const char *model__on_delete_words(tims_str on_delete);        /* "CASCADE" */
+/* A default of bytes: X'00FF' or '\x00FF', by its beginning. */
+tims_str model__bytes_literal(tims_arena *arena, const model__column *column, const char *before);
 
 /* migrate_ddl_sqlite.c */
 tims_str model__sqlite_type(tims_arena *arena, const model__column *column);
 tims_str model__sqlite_literal(tims_arena *arena, const model__column *column);
 tims_str model__sqlite_name(tims_arena *arena, tims_str name);
+bool model__sqlite_is_checked(const model__column *column); /* by a constraint that is named like it */
 void model__sqlite_add_column(tims_arena *arena, tims_buf *out, const model__column *column);
 void model__sqlite_add_table(tims_arena *arena, tims_buf *out, const model__table *table, tims_str name);
 void model__sqlite_add_index(tims_buf *out, const model__table *table, const model__index *index);
