@@ -35,7 +35,7 @@ const model__dialect model__postgres = {
     .find_invalid_indexes = "SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
                             "WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace "
                             "AND position('\"' || c.relname || '\"' IN ?1::text) > 0",
-    .lock_start = "SET LOCAL idle_in_transaction_session_timeout = 0;",
+    .lock_kept = "SET LOCAL idle_in_transaction_session_timeout = 0;",
     .try_lock = "SELECT pg_try_advisory_xact_lock(hashtext('tims_migration ' || current_schema()))",
     .read_table = model__postgres_read_table,
 };
