@@ -349,11 +349,10 @@ static void failed(postgres__connection *connection, postgres__entry *entry, PGr
         finish(call);
         return;
     }
-    if (postgres__is_stale(result) && call->plain && call->attempts < 2) {
+    if (postgres__is_stale(result) && try_again(call)) {
         PQclear(result);
         postgres__statement_release(call->statement);
         call->statement = NULL;
-        (void)try_again(call);
         return;
     }
     finish_with(call, result);
