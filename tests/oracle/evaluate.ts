@@ -1,6 +1,6 @@
 // evaluate.ts: what a URL answers, worked out from rows in memory: a second reading of rules, filters, search, order,
 // windows and includes, which shares no line with the server's. It is slow and plain on purpose.
-import type { History, Row } from "./history.ts";
+import type { History, Row, State } from "./history.ts";
 import { fromFilter, type Value } from "./values.ts";
 import {
   baseKind,
@@ -55,7 +55,7 @@ export function readUrl(world: World, url: string): Asked {
   const tests = [...parameters]
     .filter(([name]) => !special.has(name))
     .map(([name, text]) => readFilter(model, name, text));
-  if (parameters.has("search")) tests.push(readSearch(resource, parameters.get("search") ?? ""));
+  if (parameters.has("search")) tests.push(readSearch(model, parameters.get("search") ?? ""));
   return {
     url,
     resource,
@@ -83,15 +83,17 @@ function readOrder(model: Model, text: string): Asked["order"] {
 
 const small = (text: string): string => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
-function readSearch(resource: Resource, text: string): (row: Row) => boolean {
-  const words = text.split(/[ \t\n\r]+/).filter((word) => word !== "");
-  return (row) =>
-    words.every((word) =>
-      resource.search.some((name) => {
-        const value = row.raw[name];
-        return typeof value === "string" && small(value).includes(small(word));
-      }),
-    );
+const wordsOf = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+
+function readSearch(model: Model, text: string): (row: Row) => boolean {
+  const beginnings = wordsOf(text);
+  return (row) => {
+    const texts = (model.search ?? [])
+      .map((name) => row.raw[name])
+      .filter((value) => typeof value === "string");
+    const words = texts.flatMap(wordsOf);
+    return beginnings.every((beginning) => words.some((word) => word.startsWith(beginning)));
+  };
 }
 
 function readFilter(model: Model, name: string, text: string): (row: Row) => boolean {
@@ -136,23 +138,23 @@ export function compare(a: Value, b: Value): number {
 
 // --- one moment ---------------------------------------------------------------------------------------------------
 
-// The database as it was at one position, seen by whoever asks.
+// The database as it was in one state, seen by whoever asks.
 export class Moment {
-  readonly position: number;
+  readonly state: State;
   private readonly world: World;
   private readonly history: History;
   private readonly rows = new Map<string, Row[]>();
   private readonly seen = new Map<string, boolean>();
   private readonly granted = new Map<string, Set<Value>>();
 
-  constructor(world: World, history: History, position: number) {
+  constructor(world: World, history: History, state: State) {
     this.world = world;
     this.history = history;
-    this.position = position;
+    this.state = state;
   }
 
   all(model: string): Row[] {
-    const known = this.rows.get(model) ?? this.history.rowsAt(model, this.position);
+    const known = this.rows.get(model) ?? this.history.rowsAt(model, this.state);
     this.rows.set(model, known);
     return known;
   }
@@ -193,7 +195,7 @@ export class Moment {
 
   private readsParent(column: string, caller: Caller, model: Model, row: Row): boolean {
     const parentModel = modelOf(this.world, fieldOf(model, column).to ?? "");
-    const parent = this.history.rowAt(parentModel.name, String(row.raw[column]), this.position);
+    const parent = this.history.rowAt(parentModel.name, String(row.raw[column]), this.state);
     return parent !== null && this.reads(caller, parentModel, parent);
   }
 
@@ -229,7 +231,7 @@ export class Moment {
     const model = field.to === "user" ? userModel : modelOf(this.world, field.to ?? "");
     const found: Record<string, Row["api"]> = {};
     for (const row of window) {
-      const target = this.history.rowAt(model.name, String(row.raw[field.name]), this.position);
+      const target = this.history.rowAt(model.name, String(row.raw[field.name]), this.state);
       if (target && this.reads(caller, model, target)) found[target.id] = target.api;
     }
     return found;
@@ -238,7 +240,7 @@ export class Moment {
   // A row of any model, by its id.
   find(id: string): { model: Model; row: Row } | null {
     for (const model of [...this.world.models, userModel]) {
-      const row = this.history.rowAt(model.name, id, this.position);
+      const row = this.history.rowAt(model.name, id, this.state);
       if (row) return { model, row };
     }
     return null;
@@ -247,7 +249,7 @@ export class Moment {
   // Whether an included row may be held at all.
   mayHold(field: Field, id: string, caller: Caller): boolean {
     const model = field.to === "user" ? userModel : modelOf(this.world, field.to ?? "");
-    const target = this.history.rowAt(model.name, id, this.position);
+    const target = this.history.rowAt(model.name, id, this.state);
     return target !== null && this.reads(caller, model, target);
   }
 }
