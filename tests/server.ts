@@ -1,8 +1,10 @@
 // server.ts: the real program in a folder of its own: migrated, filled with the demo's users, on a free port.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createDatabase, databaseUrl, dropDatabase, runSql } from "./database.ts";
 
 export const root = join(import.meta.dirname, "..");
 export const program = process.env.TIMS_PROGRAM ?? join(root, "build/release/chat");
@@ -15,13 +17,14 @@ export interface ServerOptions {
   folder?: string; // reuse a folder (and its database)
   fresh?: boolean; // migrate and fill in; default true unless `folder` is given
   front?: boolean; // start the render server too
+  namespace?: string; // the network namespace it runs in, where it listens on HOST
 }
 
 export interface Server {
   url: string;
   port: number;
   folder: string;
-  database: string;
+  database: string; // its URL
   process: ChildProcess;
   output: () => string;
   exited: Promise<{ code: number | null; signal: string | null }>;
@@ -30,8 +33,25 @@ export interface Server {
   remove: () => void;
 }
 
+// A folder with a database of its own.
 export function makeFolder(): string {
-  return mkdtempSync(join(tmpdir(), "tims-test-"));
+  const folder = mkdtempSync(join(tmpdir(), "tims-test-"));
+  createDatabase(folder);
+  return folder;
+}
+
+export function removeFolder(folder: string): void {
+  dropDatabase(folder);
+  rmSync(folder, { recursive: true, force: true });
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const listener = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = listener.address() as { port: number };
+      listener.close(() => resolve(port));
+    });
+  });
 }
 
 export function environment(folder: string, extra: Environment = {}): Environment {
@@ -41,7 +61,7 @@ export function environment(folder: string, extra: Environment = {}): Environmen
     HOST: "127.0.0.1",
     PORT: "0",
     LOOPS: "2",
-    DATABASE_URL: `sqlite:${join(folder, "app.sqlite3")}`,
+    DATABASE_URL: extra.DATABASE_URL ?? databaseUrl(folder),
     FRONT_DIRECTORY: join(root, "front"),
     CHEAP_PASSWORDS: "true",
     LOGIN_FAILURES_MAX: "1000",
@@ -77,8 +97,14 @@ export async function until<T>(
   }
 }
 
-function spawnServer(folder: string, env: Environment): { child: ChildProcess; output: () => string } {
-  const child = spawn(program, ["serve"], { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+function spawnServer(
+  folder: string,
+  env: Environment,
+  namespace?: string,
+): { child: ChildProcess; output: () => string } {
+  const inside = namespace ? ["ip", "netns", "exec", namespace] : [];
+  const [command = program, ...args] = [...inside, program, "serve"];
+  const child = spawn(command, args, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
   let text = "";
   child.stdout?.on("data", (bytes) => {
     text += bytes;
@@ -99,7 +125,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     run(folder, ["migrate"], options.env);
     run(folder, ["demo"], options.env);
   }
-  const { child, output } = spawnServer(folder, env);
+  const { child, output } = spawnServer(folder, env, options.namespace);
   const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
     child.on("exit", (code, signal) => resolve({ code, signal })),
   );
@@ -109,10 +135,10 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   });
   const port = Number(ready[2]);
   return {
-    url: `${ready[1]}://127.0.0.1:${port}`,
+    url: `${ready[1]}://${env.HOST}:${port}`,
     port,
     folder,
-    database: join(folder, "app.sqlite3"),
+    database: env.DATABASE_URL ?? "",
     process: child,
     output,
     exited,
@@ -124,7 +150,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       child.kill("SIGKILL");
       await exited;
     },
-    remove: () => rmSync(folder, { recursive: true, force: true }),
+    remove: () => removeFolder(folder),
   };
 }
 
@@ -140,9 +166,7 @@ export async function startInVain(
   return { code, output: output() };
 }
 
-// The sqlite3 program as a foreign writer or reader.
+// The database's own program as a foreign writer or reader.
 export function sql(server: Server, statement: string): string {
-  return execFileSync("sqlite3", ["-cmd", ".timeout 5000", server.database, statement], {
-    encoding: "utf8",
-  }).trim();
+  return runSql(server.database, statement);
 }

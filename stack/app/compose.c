@@ -162,6 +162,12 @@ static void hear_change(void *argument, const tims_model *model, tims_change_op 
     tims_websockets_forget(stack->websockets, model, op, id);
 }
 
+static void hear_epoch(void *argument, tims_str epoch)
+{
+    const app__stack *stack = argument;
+    tims_rest_set_epoch(stack->rest, epoch);
+}
+
 /* --- the server's parts ----------------------------------------------------------------------- */
 
 static tims_status compose_auth(app__stack *stack, tims_error *err)
@@ -207,6 +213,7 @@ static tims_status compose_live(app__stack *stack, tims_error *err)
         .log_keep_s = stack->settings.live_log_keep_ms / 1000,
         .sockets_per_user_max = (size_t)stack->settings.sockets_per_user,
         .on_change = hear_change,
+        .on_epoch = hear_epoch,
         .on_change_argument = stack,
     };
     return tims_live_new(stack->db, stack->models, stack->auth, &options, &stack->live, err);
@@ -389,10 +396,8 @@ static tims_status commit(tims_request *rq, const app__stack *stack, tims_error 
 {
     tims_db_session *db = tims_session_db(rq);
     int64_t position;
-    tims_status status = tims_position(db, &position, err);
-    if (status == TIMS_OK)
-        status = tims_db_commit(db, err);
-    if (status == TIMS_OK && rq->exchange != NULL)
+    tims_status status = tims_commit_position(db, &position, err);
+    if (status == TIMS_OK && position > 0 && rq->exchange != NULL)
         tims_set_header(rq, TIMS_STR("Tims-Position"),
                         tims_print(rq->arena, "%S-%lld", tims_live_epoch(stack->live), (long long)position));
     return status;

@@ -80,25 +80,72 @@ static int count_migrations(const tims_migration_set *set)
     return highest;
 }
 
-static bool write_migration(app__stack *stack, const tims_migration_set *set, const char *folder,
-                            const tims_migration_plan *plan, const char *name)
+typedef struct make_plans {
+    tims_migration_plan sqlite, postgres;
+} make_plans;
+
+static bool write_told(app__stack *stack, const char *path, tims_str text)
 {
-    tims_arena *arena = stack->arena;
-    int number = count_migrations(set) + 1;
-    const char *path = tims_print(arena, "%s/%04d_%s.sql", folder, number,
-                                  name != NULL  ? name
-                                  : number == 1 ? "initial"
-                                                : "change")
-                           .data;
-    const char *snapshot_path = tims_print(arena, "%s/snapshot.json", folder).data;
-    (void)mkdir(folder, 0777);
-    if (!write_file(arena, path, plan->sql) ||
-        !write_file(arena, snapshot_path, tims_migrate_snapshot(arena, set->models))) {
+    if (!write_file(stack->arena, path, text)) {
         (void)fprintf(stderr, "%s: cannot be written: %s\n", path, strerror(errno));
         return false;
     }
-    (void)printf("Wrote %s. Build again, then run `%s migrate`.\n", path, stack->project->name);
+    (void)printf("Wrote %s.\n", path);
     return true;
+}
+
+/* A file for each database, and the snapshot behind them. */
+static bool write_migration(app__stack *stack, const tims_migration_set *set, const char *folder,
+                            const make_plans *plans, const char *name)
+{
+    tims_arena *arena = stack->arena;
+    int number = count_migrations(set) + 1;
+    if (name == NULL)
+        name = number == 1 ? "initial" : "change";
+    const char *sqlite = tims_print(arena, "%s/%04d_%s.sql", folder, number, name).data;
+    const char *postgres = tims_print(arena, "%s/%04d_%s.postgres.sql", folder, number, name).data;
+    const char *snapshot = tims_print(arena, "%s/snapshot.json", folder).data;
+    (void)mkdir(folder, 0777);
+    return write_told(stack, sqlite, plans->sqlite.sql) && write_told(stack, postgres, plans->postgres.sql) &&
+           write_told(stack, snapshot, tims_migrate_snapshot(arena, set->models));
+}
+
+static bool has_file(const tims_migration_set *set, tims_str name)
+{
+    for (const tims_embedded *file = set->files; file != NULL && file->name != NULL; file++)
+        if (tims_str_equal(tims_str_from(file->name), name))
+            return true;
+    return false;
+}
+
+/* An app that has only been on SQLite: no PostgreSQL database has had any of it, so its first migration there
+ * makes everything, and the others have nothing left to do. */
+static int adopt_postgres(app__stack *stack, const tims_migration_set *set, const char *folder)
+{
+    tims_error err = { 0 };
+    tims_migration_plan whole;
+    bool first = true;
+    if (tims_migrate_plan(stack->arena, (tims_str){ NULL, 0 }, set->models, TIMS_POSTGRES, &whole, &err) !=
+        TIMS_OK)
+        return app__complain(stack, &err);
+    for (const tims_embedded *file = set->files; file != NULL && file->name != NULL; file++) {
+        tims_str name = tims_str_from(file->name);
+        if (!tims_str_ends_with(name, TIMS_STR(".sql")) ||
+            tims_str_ends_with(name, TIMS_STR(".postgres.sql")))
+            continue;
+        tims_str ours = tims_print(stack->arena, "%S.postgres.sql",
+                                   tims_str_slice(name, 0, name.length - strlen(".sql")));
+        if (has_file(set, ours))
+            return 0;
+        const char *path = tims_print(stack->arena, "%s/%S", folder, ours).data;
+        tims_str later =
+            TIMS_STR("-- The schema is in the first migration. Rows that this one writes on SQLite "
+                     "are to be written here too.\n");
+        if (!write_told(stack, path, first ? whole.sql : later))
+            return 1;
+        first = false;
+    }
+    return 0;
 }
 
 typedef struct make_options {
@@ -113,23 +160,31 @@ static int make_for_set(app__stack *stack, const tims_migration_set *set, const 
     if (folder == NULL || set->models == NULL)
         return 0;
     tims_error err = { 0 };
-    tims_migration_plan plan;
+    make_plans plans;
     tims_str old = read_snapshot(stack->arena, tims_print(stack->arena, "%s/snapshot.json", folder).data);
-    if (tims_migrate_plan(stack->arena, old, set->models, TIMS_SQLITE, &plan, &err) != TIMS_OK)
+    if (tims_migrate_plan(stack->arena, old, set->models, TIMS_SQLITE, &plans.sqlite, &err) != TIMS_OK ||
+        tims_migrate_plan(stack->arena, old, set->models, TIMS_POSTGRES, &plans.postgres, &err) != TIMS_OK)
         return app__complain(stack, &err);
-    if (plan.empty) {
+    const tims_migration_plan *plan = &plans.sqlite;
+    if (plan->empty) {
         (void)printf("%s: no changes\n", set->app);
-        return 0;
+        return options->dry_run ? 0 : adopt_postgres(stack, set, folder);
     }
-    (void)printf("%s:\n%.*s\n%.*s\n", set->app, TIMS_PRINT(plan.summary), TIMS_PRINT(plan.sql));
-    if (plan.destructive && !options->allow_destructive) {
+    (void)printf("%s:\n%.*s\nSQLite:\n%.*s\nPostgreSQL:\n%.*s\n", set->app, TIMS_PRINT(plan->summary),
+                 TIMS_PRINT(plan->sql), TIMS_PRINT(plans.postgres.sql));
+    if (plan->destructive && !options->allow_destructive) {
         (void)fprintf(
             stderr,
             "%s: these steps lose data:\n%.*s\nRun it again with --allow-destructive if that is meant.\n",
-            set->app, TIMS_PRINT(plan.destructive_list));
+            set->app, TIMS_PRINT(plan->destructive_list));
         return 1;
     }
-    return options->dry_run || write_migration(stack, set, folder, &plan, options->name) ? 0 : 1;
+    if (options->dry_run)
+        return 0;
+    if (!write_migration(stack, set, folder, &plans, options->name))
+        return 1;
+    (void)printf("Build again, then run `%s migrate`.\n", stack->project->name);
+    return 0;
 }
 
 int app__makemigrations(app__stack *stack, int argc, char **argv)

@@ -35,6 +35,12 @@ void tims_db_close(tims_db **db)
     *db = NULL;
 }
 
+tims_db_dialect tims_db_session_dialect(const tims_db_session *session)
+{
+    TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
+    return session->driver->dialect;
+}
+
 tims_db_dialect tims_db_dialect_of(const tims_db *db)
 {
     TIMS_CHECK_MAGIC(db, DB_MAGIC);
@@ -136,7 +142,6 @@ int64_t *tims_db_snapshot_memo(tims_db_session *session)
 tims_status tims_db_snapshot_text(tims_db_session *session, tims_str *ret_text, tims_error *err)
 {
     TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
-    TIMS_ASSERT(session->snapshot_depth > 0 || session->depth > 0);
     *ret_text = (tims_str){ NULL, 0 };
     if (session->broken != TIMS_OK)
         return tims_fail(err, session->broken, NULL, "%s", session->broken_why);
@@ -391,6 +396,15 @@ tims_status tims_db_script(tims_db_session *session, tims_str sql, tims_error *e
         return status;
     }
     return tims_db_commit(session, err);
+}
+
+tims_status tims_db_script_alone(tims_db_session *session, tims_str sql, tims_error *err)
+{
+    TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
+    TIMS_ASSERT(session->loop == NULL && session->depth == 0 && session->snapshot_depth == 0);
+    if (session->driver->script_alone == NULL)
+        return tims_fail(err, TIMS_UNAVAILABLE, NULL, "This database runs every statement in a transaction.");
+    return session->driver->script_alone(session, sql, err);
 }
 
 tims_status tims_db_foreign_version(tims_db_session *session, int64_t *ret_version, tims_error *err)

@@ -81,6 +81,7 @@ struct db__driver {
     tims_status (*run)(tims_db_session *session, tims_str sql, const tims_db_value *values, size_t count,
                        int64_t *ret_changed, tims_error *err);
     tims_status (*script)(tims_db_session *session, tims_str sql, tims_error *err);
+    tims_status (*script_alone)(tims_db_session *session, tims_str sql, tims_error *err); /* may be NULL */
     tims_status (*foreign_version)(tims_db_session *session, int64_t *ret_version, tims_error *err);
 
     int (*column_count)(const tims_db_rows *rows);

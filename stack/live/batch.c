@@ -21,6 +21,7 @@ typedef struct reader {
     const live__batch_options *options;
     live__batch *batch;
     tims_map *by_key; /* model and id to pending */
+    int64_t log_rows;
     pending first, *last;
 } reader;
 
@@ -110,27 +111,41 @@ static void note_model(reader *r, const tims_model *model, tims_change_op op)
     batch->rewrites[i] = batch->rewrites[i] || op != TIMS_INSERTED;
 }
 
-static void take_log_row(reader *r, const tims_db_rows *rows)
+/* Nothing names the rows that went: whoever saw the model starts again. */
+static void take_truncation(reader *r, const tims_model *model)
 {
+    note_model(r, model, TIMS_TRUNCATED);
+    r->batch->flood = true;
+    if (r->options->on_change != NULL)
+        r->options->on_change(r->options->on_change_argument, model, TIMS_TRUNCATED, (tims_id){ { 0 } });
+}
+
+static void take_log_row(void *argument, const tims_change *row)
+{
+    reader *r = argument;
     live__batch *batch = r->batch;
-    batch->position = tims_db_get_int(rows, 0);
-    const tims_model *model = tims_models_find(r->options->models, tims_db_get_text(rows, 1));
+    batch->log_id = row->id > batch->log_id ? row->id : batch->log_id;
+    const tims_model *model = tims_models_find(r->options->models, row->model);
+    r->log_rows++;
     if (model == NULL)
         return;
+    if (row->op == TIMS_TRUNCATED) {
+        take_truncation(r, model);
+        return;
+    }
     tims_id id;
-    if (!tims_id_parse(tims_db_get_text(rows, 3), &id))
+    if (!tims_id_parse(row->row, &id))
         return; /* a foreign writer's row without a proper id is nobody's to see */
-    int64_t op = tims_db_get_int(rows, 2);
     if (r->options->on_change != NULL)
-        r->options->on_change(r->options->on_change_argument, model, (tims_change_op)op, id);
-    note_model(r, model, (tims_change_op)op);
+        r->options->on_change(r->options->on_change_argument, model, row->op, id);
+    note_model(r, model, row->op);
     if (batch->count >= r->options->changes_max) {
         batch->flood = true;
         return;
     }
     live__change *change = find_change(r, model, id);
-    live__old *old = op == TIMS_INSERTED ? NULL : read_old(batch->arena, model, tims_db_get_text(rows, 4));
-    if (op == TIMS_INSERTED && change->olds == NULL)
+    live__old *old = row->op == TIMS_INSERTED ? NULL : read_old(batch->arena, model, row->old);
+    if (row->op == TIMS_INSERTED && change->olds == NULL)
         change->inserted = true;
     if (old != NULL) {
         old->next = change->olds;
@@ -138,20 +153,16 @@ static void take_log_row(reader *r, const tims_db_rows *rows)
     }
 }
 
+/* Of the past only as much is read as may be kept. */
 static tims_status read_log(reader *r, tims_error *err)
 {
-    tims_db_rows *rows;
-    int64_t to = r->options->to > 0 ? r->options->to : INT64_MAX;
-    const tims_db_value range[] = { tims_db_int(r->options->from), tims_db_int(to) };
-    tims_status status = tims_db_query(r->db,
-                                       TIMS_STR("SELECT id, model, op, \"row\", old FROM tims_change "
-                                                "WHERE id > ?1 AND id <= ?2 ORDER BY id"),
-                                       range, 2, &rows, err);
-    if (status != TIMS_OK)
-        return status;
-    while (tims_db_next(rows))
-        take_log_row(r, rows);
-    return tims_db_rows_end(&rows, err);
+    const live__batch_options *options = r->options;
+    int64_t limit = options->is_past ? (int64_t)options->changes_max + 1 : INT64_MAX;
+    tims_status status = tims_change_read(r->db, &options->from, options->is_past ? &options->to : NULL,
+                                          limit, take_log_row, r, err);
+    if (r->log_rows == limit)
+        r->batch->flood = true;
+    return status;
 }
 
 static void lay_out(reader *r)
@@ -266,16 +277,16 @@ tims_status live__batch_read(tims_db_session *db, const live__batch_options *opt
     TIMS_ASSERT(batch != NULL);
     batch->magic = LIVE__BATCH_MAGIC;
     batch->arena = tims_arena_new(BATCH_BYTES_MAX, NULL, NULL);
-    batch->from = batch->position = options->from;
+    batch->from = options->from.position;
+    batch->position = options->to.position;
+    batch->snapshot = tims_copy(batch->arena, options->to.snapshot);
     reader r = { .db = db, .options = options, .batch = batch, .by_key = tims_map_new() };
     r.last = &r.first;
     tims_status status = read_all(&r, err);
     tims_map_free(&r.by_key);
-    bool nothing = batch->position == batch->from;
-    if (status != TIMS_OK || nothing)
+    if (status != TIMS_OK || r.log_rows == 0)
         live__batch_free(&batch);
-    if (status == TIMS_OK)
-        *ret_batch = batch;
+    *ret_batch = batch;
     return status;
 }
 

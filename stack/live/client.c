@@ -308,8 +308,9 @@ static void go_on(live__step *step, live__subscriber *subscriber, const live__jo
         start_again(step, subscriber, NULL, true);
         return;
     }
-    if (!live__position_parse(from, &epoch, &position) || !tims_str_equal(epoch, step->live->epoch) ||
-        position > step->position || !live__resume(step, subscriber, position, held, &ops, &reason)) {
+    if (!live__position_parse(from, &epoch, &position) ||
+        !tims_str_equal(epoch, tims_live_epoch(step->live)) || position > step->position ||
+        !live__resume(step, subscriber, position, held, &ops, &reason)) {
         start_again(step, subscriber, reason, true);
         return;
     }

@@ -287,7 +287,8 @@ static void read_changes(live__step *step)
     live__engine *engine = step->engine;
     tims_live *live = step->live;
     live__batch_options options = { .models = live->models,
-                                    .from = engine->position,
+                                    .from = live__engine_mark(engine),
+                                    .to = step->mark,
                                     .changes_max = live->limits.step_changes_max,
                                     .bytes_max = live->limits.step_bytes_max,
                                     .on_change = live->options.on_change,
@@ -297,9 +298,12 @@ static void read_changes(live__step *step)
     if (step->position == engine->position)
         return;
     tims_check(step->rq, live__batch_read(step->db, &options, &batch, &err), &err);
-    if (batch == NULL)
+    if (batch == NULL) {
+        live__history_pass(&engine->history, step->position);
         return;
+    }
     step->batch = batch;
+    engine->log_id = batch->log_id > engine->log_id ? batch->log_id : engine->log_id;
     live__history_add(&engine->history, batch, (size_t)live->options.resume_changes_max);
     atomic_fetch_add(&live->metrics.changes, batch->count);
 }
@@ -335,8 +339,20 @@ typedef struct run {
     live__step step;
     live__client *client; /* whose job it is */
     live__job *job;
-    bool brought_on;
+    bool reading, brought_on;
+    bool is_another; /* the database is not the one that was read so far */
 } run;
+
+/* A database that shows less than it did, or whose server was started anew: see tims_epoch. */
+static bool is_another_database(live__step *step)
+{
+    int64_t start_us = 0;
+    tims_error err = { 0 };
+    tims_check(step->rq, tims_server_start(step->db, &start_us, &err), &err);
+    return step->position < step->engine->position || start_us != step->live->server_start_us;
+}
+
+static void set_mark(live__engine *engine, const tims_mark *mark);
 
 static void run_step(tims_request *rq, void *argument)
 {
@@ -348,10 +364,16 @@ static void run_step(tims_request *rq, void *argument)
     tims_request_set_db(rq, engine->live->db);
     step->db = tims_session_db(rq);
     tims_check(rq, tims_db_begin_snapshot(step->db, &err), &err);
-    tims_check(rq, tims_position(step->db, &step->position, &err), &err);
+    r->reading = true;
+    tims_check(rq, tims_mark_now(step->db, &step->mark, &err), &err);
+    step->position = step->mark.position;
+    r->is_another = is_another_database(step);
+    if (r->is_another)
+        return;
     read_changes(step);
+    r->reading = false;
     bring_on(step);
-    engine->position = step->position;
+    set_mark(engine, &step->mark);
     r->brought_on = true;
     serve(step, &r->client, &r->job);
     tims_db_end_snapshot(step->db);
@@ -363,14 +385,15 @@ static void drop_outboxes(live__engine *engine)
         live__delivery_free(&engine->outboxes[i]);
 }
 
-/* Nobody may go on believing that it is up to date. */
-static void close_everybody(live__engine *engine)
+static void clear(live__engine *engine);
+
+/* Nobody may go on believing that it is up to date. The engine begins again at the mark. */
+static void close_everybody(live__engine *engine, const tims_mark *mark)
 {
-    int64_t position = engine->position;
     tims_live *live = engine->live;
     drop_outboxes(engine);
-    live__engine_clear(engine);
-    live__engine_start(engine, live, position);
+    clear(engine);
+    live__engine_start(engine, live, mark);
     for (int i = 0; i < LIVE__LOOPS_MAX; i++) {
         live__hub *hub = live__hub_at(live, i);
         if (hub != NULL)
@@ -380,6 +403,36 @@ static void close_everybody(live__engine *engine)
     }
 }
 
+static void close_where_it_stands(live__engine *engine)
+{
+    char *snapshot = strdup(engine->snapshot);
+    TIMS_ASSERT(snapshot != NULL);
+    const tims_mark mark = { engine->position, tims_str_from(snapshot) };
+    close_everybody(engine, &mark);
+    free(snapshot);
+}
+
+/* --- another database ------------------------------------------------------------------------- */
+
+/* Outside of snapshots, for the epoch may have to be written. */
+static void begin_epoch(tims_request *rq, void *argument)
+{
+    live__engine *engine = argument;
+    tims_live *live = engine->live;
+    tims_mark mark;
+    tims_error err = { 0 };
+    tims_request_set_db(rq, live->db);
+    tims_db_session *db = tims_session_db(rq);
+    tims_check(rq, tims_mark_now(db, &mark, &err), &err);
+    if (mark.position < engine->position)
+        tims_check(rq, tims_epoch_renew(db, tims_live_epoch(live), &err), &err);
+    tims_check(rq, live__epoch_read(live, db, &err), &err);
+    tims_check(rq, tims_mark_now(db, &mark, &err), &err);
+    tims_log(TIMS_LOG_WARN, "live", "event=epoch_began epoch=%.16s position=%lld before=%lld",
+             atomic_load(&live->epoch), (long long)mark.position, (long long)engine->position);
+    close_everybody(engine, &mark);
+}
+
 tims_status live__engine_step(live__engine *engine, tims_loop *loop, tims_error *err)
 {
     tims_live *live = engine->live;
@@ -387,8 +440,11 @@ tims_status live__engine_step(live__engine *engine, tims_loop *loop, tims_error 
     int64_t heard_us = atomic_exchange(&live->feed.heard_us, 0);
     take_received(engine);
     tims_status status = tims_request_run(loop, live, run_step, &r, NULL, err);
-    if (status != TIMS_OK && !r.brought_on) {
-        close_everybody(engine);
+    if (r.is_another) {
+        status = tims_request_run(loop, live, begin_epoch, engine, NULL, err);
+    } else if (status != TIMS_OK && !r.brought_on) {
+        if (!r.reading) /* else nothing has moved: the next step reads the same and more */
+            close_where_it_stands(engine);
     } else if (status != TIMS_OK) {
         if (r.client != NULL)
             live__client_fail(engine, r.client, r.job);
@@ -406,18 +462,36 @@ tims_status live__engine_step(live__engine *engine, tims_loop *loop, tims_error 
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-void live__engine_start(live__engine *engine, tims_live *live, int64_t position)
+tims_mark live__engine_mark(const live__engine *engine)
+{
+    return (tims_mark){ engine->position, tims_str_from(engine->snapshot) };
+}
+
+static void set_mark(live__engine *engine, const tims_mark *mark)
+{
+    if (engine->snapshot != NULL && mark->position == engine->position)
+        return;
+    char *snapshot = strndup(mark->snapshot.data != NULL ? mark->snapshot.data : "", mark->snapshot.length);
+    TIMS_ASSERT(snapshot != NULL);
+    free(engine->snapshot);
+    engine->snapshot = snapshot;
+    engine->position = mark->position;
+}
+
+/* What came meanwhile from clients is kept: they are told that they were closed when it is taken. */
+void live__engine_start(live__engine *engine, tims_live *live, const tims_mark *mark)
 {
     live__job *first = engine->first_received, *last = engine->last_received;
     *engine = (live__engine){ .live = live,
-                              .position = position,
                               .last_view_id = engine->last_view_id,
+                              .log_id = engine->log_id,
                               .first_received = first,
                               .last_received = last };
     engine->topics = live__topics_new();
     engine->views = tims_map_new();
     engine->clients = tims_map_new();
-    engine->history = (live__history){ .from = position, .to = position };
+    set_mark(engine, mark);
+    live__history_start(&engine->history, mark);
 }
 
 static void free_views(live__engine *engine)
@@ -432,7 +506,8 @@ static void free_views(live__engine *engine)
     }
 }
 
-void live__engine_clear(live__engine *engine)
+/* All but where it stands, and what was received. */
+static void clear(live__engine *engine)
 {
     size_t cursor = 0;
     tims_str key;
@@ -448,9 +523,16 @@ void live__engine_clear(live__engine *engine)
     }
     engine->first_ready = engine->last_ready = NULL;
     free_views(engine);
-    live__history_clear(&engine->history, engine->position);
+    live__history_free(&engine->history);
     drop_outboxes(engine);
     tims_map_free(&engine->clients);
     tims_map_free(&engine->views);
     live__topics_free(&engine->topics);
+}
+
+void live__engine_free(live__engine *engine)
+{
+    clear(engine);
+    free(engine->snapshot);
+    engine->snapshot = NULL;
 }

@@ -121,6 +121,8 @@ struct live__engine {
     uint64_t last_view_id;
     live__history history;
     int64_t position;
+    char *snapshot; /* of `position`: see tims_mark */
+    int64_t log_id; /* of the last log row that was read */
     live__client *first_ready, *last_ready;
     size_t ready_count;
     live__job *first_received, *last_received; /* taken at the next step's beginning */
@@ -128,9 +130,11 @@ struct live__engine {
     int64_t told[LIVE__LOOPS_MAX]; /* the position each hub was told last */
 };
 
-void live__engine_start(live__engine *engine, tims_live *live, int64_t position);
-void live__engine_clear(live__engine *engine);
-/* One step. Errors: the database's; then every client was closed and the engine stands where it stood. */
+void live__engine_start(live__engine *engine, tims_live *live, const tims_mark *mark);
+void live__engine_free(live__engine *engine);
+tims_mark live__engine_mark(const live__engine *engine); /* where it stands; borrowed */
+/* One step. Errors: the database's. Where it failed before it touched a view, the next one reads on;
+ * otherwise every client was closed and the engine stands where it stood. */
 tims_status live__engine_step(live__engine *engine, tims_loop *loop, tims_error *err);
 /* When it wants a step though nothing has come; INT64_MAX: never. */
 int64_t live__engine_due_us(const live__engine *engine);

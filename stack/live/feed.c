@@ -53,22 +53,12 @@ static void say_failure(bool failed, bool *failing, tims_status status, const ti
     *failing = failed;
 }
 
-static void prune(tims_request *rq, void *argument)
+static void keep_retention(live__feed *feed, bool *failing)
 {
-    live__feed *feed = argument;
     tims_error err = { 0 };
-    tims_request_set_db(rq, feed->live->db);
-    tims_check(rq, live__prune(feed, tims_session_db(rq), feed->live->engine.position, &err), &err);
-}
-
-static void prune_now_and_then(live__feed *feed, bool *failing)
-{
-    int64_t now_us = tims_monotonic_us();
-    tims_error err = { 0 };
-    if (now_us - feed->pruned_us < LIVE__PRUNE_MS * INT64_C(1000))
+    if (!live__retention_is_due(feed))
         return;
-    feed->pruned_us = now_us;
-    tims_status status = tims_request_run(feed->loop, feed->live, prune, feed, NULL, &err);
+    tims_status status = tims_request_run(feed->loop, feed->live, live__retention_keep, feed, NULL, &err);
     say_failure(status != TIMS_OK, failing, status, &err);
 }
 
@@ -92,13 +82,14 @@ static void run_feed(void *argument)
 {
     live__feed *feed = argument;
     live__engine *engine = &feed->live->engine;
-    bool failing = false, prune_failing = false;
+    bool failing = false, retention_failing = false;
     while (!feed->stopping) {
         tims_error err = { 0 };
         feed->poked = false;
         tims_status status = live__engine_step(engine, feed->loop, &err);
         say_failure(status != TIMS_OK, &failing, status, &err);
-        prune_now_and_then(feed, &prune_failing);
+        if (status == TIMS_OK)
+            keep_retention(feed, &retention_failing);
         /* A failed step is tried again at the next look. */
         bool goes_on = !failing && (feed->poked || live__engine_has_work(engine) || is_due_now(feed));
         if (feed->stopping || (!goes_on && tims_fiber_suspend() == TIMS_CANCELLED))
@@ -118,6 +109,7 @@ tims_status live__feed_start(live__feed *feed, tims_loop *loop, tims_error *err)
 {
     feed->stopping = false;
     feed->pruned_us = tims_monotonic_us();
+    feed->noted_log_id = -1;
     pthread_mutex_lock(&feed->live->mutex);
     feed->loop = loop;
     pthread_mutex_unlock(&feed->live->mutex);
@@ -145,6 +137,4 @@ void live__feed_stop(live__feed *feed)
 void live__feed_free(live__feed *feed)
 {
     TIMS_ASSERT(feed->fiber == NULL);
-    free(feed->samples);
-    feed->samples = NULL;
 }

@@ -5,10 +5,18 @@
  * from there. Bounded by changes and bytes: who was away for longer than that starts again. */
 #include "live/live_internal.h"
 
+static void set_from(live__history *history, int64_t position, tims_str snapshot)
+{
+    free(history->from_snapshot);
+    history->from = position;
+    history->from_snapshot = strndup(snapshot.data != NULL ? snapshot.data : "", snapshot.length);
+    TIMS_ASSERT(history->from_snapshot != NULL);
+}
+
 static void drop_oldest(live__history *history)
 {
     live__batch *batch = history->items[0];
-    history->from = batch->position;
+    set_from(history, batch->position, batch->snapshot);
     history->change_count -= batch->count;
     history->byte_count -= tims_arena_used(batch->arena);
     history->count--;
@@ -47,49 +55,65 @@ void live__history_add(live__history *history, live__batch *batch, size_t change
 
 /* --- back into the log ------------------------------------------------------------------------ */
 
-static int64_t oldest_of_log(live__step *step)
+static bool find_mark(live__step *step, int64_t from, tims_mark *ret_mark)
 {
-    tims_db_rows *rows;
     tims_error err = { 0 };
-    tims_check(step->rq,
-               tims_db_query(step->db, TIMS_STR("SELECT min(id) FROM tims_change"), NULL, 0, &rows, &err),
-               &err);
-    int64_t oldest = tims_db_next(rows) && !tims_db_is_null(rows, 0) ? tims_db_get_int(rows, 0) : INT64_MAX;
-    tims_check(step->rq, tims_db_rows_end(&rows, &err), &err);
-    return oldest;
+    tims_status status = tims_mark_find(step->db, step->rq->arena, from, ret_mark, &err);
+    if (status == TIMS_NOT_FOUND)
+        return false;
+    tims_check(step->rq, status, &err);
+    return true;
 }
 
+/* The mark may stand a little before the position: a change told again is the row as it is. */
 bool live__history_reach(live__step *step, int64_t from)
 {
     live__history *history = &step->engine->history;
     size_t changes_max = (size_t)step->live->options.resume_changes_max;
+    tims_mark mark;
     if (from >= history->from)
         return true;
-    if (step->position - from > step->live->options.resume_changes_max || oldest_of_log(step) > from + 1)
+    if (!find_mark(step, from, &mark))
         return false;
     live__batch_options options = { .models = step->live->models,
-                                    .from = from,
-                                    .to = history->from,
+                                    .from = mark,
+                                    .to = { history->from, tims_str_from(history->from_snapshot) },
+                                    .is_past = true,
                                     .changes_max = changes_max,
                                     .bytes_max = step->live->limits.step_bytes_max };
     live__batch *batch = NULL;
     tims_error err = { 0 };
     tims_check(step->rq, live__batch_read(step->db, &options, &batch, &err), &err);
-    if (batch == NULL)
-        return false; /* the log has nothing there, although it should */
-    if (batch->flood || history->change_count + batch->count > changes_max) {
+    if (batch != NULL && (batch->flood || history->change_count + batch->count > changes_max)) {
         live__batch_free(&batch);
         return false;
     }
-    insert(history, 0, batch);
-    history->from = from;
+    if (batch != NULL)
+        insert(history, 0, batch);
+    set_from(history, mark.position, mark.snapshot);
     return true;
 }
 
-void live__history_clear(live__history *history, int64_t position)
+void live__history_pass(live__history *history, int64_t position)
+{
+    TIMS_ASSERT(position >= history->to);
+    history->to = position;
+}
+
+void live__history_start(live__history *history, const tims_mark *mark)
 {
     for (size_t i = 0; i < history->count; i++)
         live__batch_free(&history->items[i]);
     free(history->items);
-    *history = (live__history){ .from = position, .to = position };
+    free(history->from_snapshot);
+    *history = (live__history){ .to = mark->position };
+    set_from(history, mark->position, mark->snapshot);
+}
+
+void live__history_free(live__history *history)
+{
+    const tims_mark nowhere = { 0 };
+    live__history_start(history, &nowhere);
+    free(history->from_snapshot);
+    history->from_snapshot = NULL;
 }

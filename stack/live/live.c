@@ -27,22 +27,37 @@ static const live__limits default_limits = {
     .hello_ms = 10 * 1000,
     .heartbeat_ms = 15 * 1000,
     .watch_ms = 1000,
+    .prune_ms = 60 * 1000,
 };
+
+/* The text stays for as long as the process: other loops read it meanwhile. */
+tims_status live__epoch_read(tims_live *live, tims_db_session *db, tims_error *err)
+{
+    tims_str epoch;
+    tims_status status = tims_server_start(db, &live->server_start_us, err);
+    if (status == TIMS_OK)
+        status = tims_epoch_begin(db, live->arena, live->server_start_us, &epoch, err);
+    if (status != TIMS_OK)
+        return status;
+    TIMS_ASSERT(epoch.length == LIVE__EPOCH_LENGTH);
+    if (atomic_load(&live->epoch) == NULL || !tims_str_equal(epoch, tims_live_epoch(live)))
+        atomic_store(&live->epoch, epoch.data);
+    if (live->options.on_epoch != NULL)
+        live->options.on_epoch(live->options.on_change_argument, epoch);
+    return TIMS_OK;
+}
 
 /* Where the database stands as the process starts. */
 static tims_status read_start(tims_live *live, tims_error *err)
 {
-    int64_t position;
+    tims_mark mark;
     tims_arena *arena = tims_arena_new(1024 * 1024, NULL, NULL);
     tims_db_session *db = tims_db_session_new(live->db, NULL, arena);
-    tims_str epoch;
-    tims_status status = tims_epoch(db, live->arena, &epoch, err);
+    tims_status status = live__epoch_read(live, db, err);
     if (status == TIMS_OK)
-        status = tims_position(db, &position, err);
-    if (status == TIMS_OK) {
-        live->epoch = tims_copy(live->arena, epoch);
-        live__engine_start(&live->engine, live, position);
-    }
+        status = tims_mark_now(db, &mark, err);
+    if (status == TIMS_OK)
+        live__engine_start(&live->engine, live, &mark);
     tims_arena_free(&arena);
     return status;
 }
@@ -79,7 +94,8 @@ void tims_live_free(tims_live **live)
     if (old == NULL)
         return;
     TIMS_CHECK_MAGIC(old, LIVE__MAGIC);
-    live__engine_clear(&old->engine);
+    if (old->db != NULL)
+        live__engine_free(&old->engine);
     for (int i = 0; i < LIVE__LOOPS_MAX; i++)
         if (old->hubs[i] != NULL)
             live__hub_free(&old->hubs[i]);
@@ -139,5 +155,5 @@ live__hub *live__hub_of(tims_live *live, tims_loop *loop)
 tims_str tims_live_epoch(const tims_live *live)
 {
     TIMS_CHECK_MAGIC(live, LIVE__MAGIC);
-    return live->epoch;
+    return (tims_str){ atomic_load(&live->epoch), LIVE__EPOCH_LENGTH };
 }

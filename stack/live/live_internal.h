@@ -42,7 +42,7 @@ enum {
     LIVE__IDLE_VIEW_MS = 120 * 1000,
     LIVE__PROTOCOL = 2,
     LIVE__PUBLISHES_A_SECOND = 20,
-    LIVE__PRUNE_MS = 60000,
+    LIVE__EPOCH_LENGTH = 16,
     LIVE__LOG_ROWS_MAX = 1000000,
     LIVE__CLOSE_DRAINING = 1001,
     LIVE__CLOSE_SLOW = 1013,
@@ -62,6 +62,7 @@ typedef struct live__limits {
     int64_t behind_ms;
     int64_t hello_ms, heartbeat_ms; /* a ping left unanswered for as long ends the socket */
     int64_t watch_ms;               /* between two looks at these times */
+    int64_t prune_ms;               /* between two looks at what is older than the retention */
 } live__limits;
 
 typedef struct live__hub live__hub;
@@ -95,6 +96,8 @@ typedef struct live__batch {
     uint32_t magic;
     tims_arena *arena;
     int64_t from, position; /* the step covers (from, position] */
+    tims_str snapshot;      /* of `position`: see tims_mark */
+    int64_t log_id;         /* of the last log row in it */
     live__change *changes;
     size_t count;
     bool flood; /* too many: `changes` is empty, `models` names what is concerned */
@@ -105,14 +108,15 @@ typedef struct live__batch {
 
 typedef struct live__batch_options {
     const tims_models *models;
-    int64_t from, to; /* `to` 0: the end of the log */
+    tims_mark from, to; /* of the log */
+    bool is_past;       /* `to` is not where the session's snapshot stands, but earlier */
     size_t changes_max, bytes_max;
     void (*on_change)(void *argument, const tims_model *model, tims_change_op op, tims_id id);
     void *on_change_argument;
 } live__batch_options;
 
-/* Reads what the log says after `from`, and the rows it names, in the session's snapshot. `ret_batch` NULL:
- * nothing; else free it. */
+/* Reads what the log says between the marks, and the rows it names, in the session's snapshot. `ret_batch`
+ * NULL: nothing; else free it. */
 tims_status live__batch_read(tims_db_session *db, const live__batch_options *options, live__batch **ret_batch,
                              tims_error *err);
 void live__batch_free(live__batch **batch);
@@ -326,18 +330,17 @@ typedef struct live__feed {
     bool stopping, poked, tried_again;
     atomic_bool poke_posted;
     _Atomic int64_t heard_us; /* the oldest commit that was heard of and not yet read */
-    int64_t foreign_version;
     int64_t pruned_us;
-    struct live__sample *samples; /* where the log stood, once a minute */
-    size_t sample_count;
+    int64_t noted_log_id, noted_us; /* where and when a mark was noted last */
 } live__feed;
 
 tims_status live__feed_start(live__feed *feed, tims_loop *loop, tims_error *err);
 void live__feed_stop(live__feed *feed);
 void live__feed_free(live__feed *feed);
 void live__feed_wake(live__feed *feed);
-/* prune.c */
-tims_status live__prune(live__feed *feed, tims_db_session *db, int64_t position, tims_error *err);
+/* retention.c: notes where the log stands, and lets go of what is old. Raises. */
+bool live__retention_is_due(const live__feed *feed);
+void live__retention_keep(tims_request *rq, void *feed);
 
 /* --- live.c ------------------------------------------------------------------------------------- */
 
@@ -349,7 +352,8 @@ struct tims_live {
     tims_live_options options;
     live__limits limits;
     tims_arena *arena;
-    tims_str epoch;
+    _Atomic(const char *) epoch;                /* LIVE__EPOCH_LENGTH characters; see tims_live_epoch */
+    int64_t server_start_us;                    /* of the database's server, when the epoch was read */
     struct live__dependency_list *dependencies; /* of the models asked for so far */
     pthread_mutex_t mutex;                      /* guards `hubs` and feed.loop */
     live__hub *hubs[LIVE__LOOPS_MAX];
@@ -363,5 +367,8 @@ struct tims_live {
     } online;
     live__metrics metrics;
 };
+
+/* Reads the database's epoch, which begins anew if it has to; outside of snapshots. */
+tims_status live__epoch_read(tims_live *live, tims_db_session *db, tims_error *err);
 
 #endif

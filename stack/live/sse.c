@@ -20,8 +20,8 @@ static void send_to_stream(void *ctx, const char *event, int64_t position, tims_
     event_stream *stream = ctx;
     (void)frame;
     TIMS_CHECK_MAGIC(stream, STREAM_MAGIC);
-    tims_buf_print(&stream->waiting, "event: %s\nid: %S-%lld\ndata: %S\n\n", event, stream->live->epoch,
-                   (long long)position, text);
+    tims_buf_print(&stream->waiting, "event: %s\nid: %S-%lld\ndata: %S\n\n", event,
+                   tims_live_epoch(stream->live), (long long)position, text);
     stream->closed = stream->closed || stream->waiting.overflow;
     tims_fiber_wake(stream->fiber);
 }

@@ -121,7 +121,8 @@ struct live__step {
     live__engine *engine;
     tims_request *rq;
     tims_db_session *db;
-    int64_t position; /* of its snapshot */
+    tims_mark mark;   /* of its snapshot */
+    int64_t position; /* of `mark` */
     const live__batch *batch;
     live__view *dirty;
     live__subscriber *gates;  /* to be asked again */
@@ -188,13 +189,18 @@ typedef struct live__history {
     live__batch **items; /* oldest first, without a gap */
     size_t count, capacity;
     size_t change_count, byte_count;
-    int64_t from, to; /* it covers (from, to] */
+    int64_t from, to;    /* it covers (from, to] */
+    char *from_snapshot; /* of `from`: see tims_mark */
 } live__history;
 /* Takes the batch. Drops what is old when it grows past its bounds. */
 void live__history_add(live__history *history, live__batch *batch, size_t changes_max);
 /* Reads the log back to `from`, once for all who come from there. False: the log does not reach, or it is
  * too much. Raises. */
 bool live__history_reach(live__step *step, int64_t from);
-void live__history_clear(live__history *history, int64_t position);
+/* Nothing has changed up to the mark. */
+void live__history_pass(live__history *history, int64_t position);
+/* Empties it; it goes on from the mark. */
+void live__history_start(live__history *history, const tims_mark *mark);
+void live__history_free(live__history *history);
 
 #endif

@@ -93,9 +93,6 @@ static inline fixture *start_socket_world(const socket_options *options)
     world = f;
     assert_int_equal(tims_crypto_setup(), TIMS_OK);
     f->arena = tims_arena_new(64 << 20, NULL, NULL);
-    snprintf(f->directory, sizeof f->directory, "/tmp/tims-socket-XXXXXX");
-    assert_non_null(mkdtemp(f->directory));
-    snprintf(f->path, sizeof f->path, "%s/db.sqlite3", f->directory);
     make_database(f);
     const tims_auth_options auth_options = { .password_cost = tims_password_cost_for_tests };
     OK(tims_auth_new(f->arena, f->db, &auth_options, &f->auth, err));
@@ -128,10 +125,7 @@ static inline void end_socket_world(fixture *f)
     tims_arena_free(&f->arena);
     tims_db_close(&f->db);
     websockets = NULL;
-    pid_t child;
-    char *arguments[] = { "rm", "-rf", f->directory, NULL };
-    assert_int_equal(posix_spawnp(&child, "rm", NULL, NULL, arguments, environ), 0);
-    waitpid(child, NULL, 0);
+    testing_database_drop(&f->database);
     free(f);
 }
 

@@ -56,7 +56,7 @@ static void send_frame(live__frame *frame, live__session *session, const char *e
 
 tims_str live__position_text(tims_arena *arena, const tims_live *live, int64_t position)
 {
-    return tims_print(arena, "%S-%" PRId64, live->epoch, position);
+    return tims_print(arena, "%S-%" PRId64, tims_live_epoch(live), position);
 }
 
 void live__send_welcome(live__session *session)
@@ -64,7 +64,7 @@ void live__send_welcome(live__session *session)
     live__frame frame;
     live__frame_begin(&frame, "welcome");
     live__frame_int(&frame, "protocol", LIVE__PROTOCOL);
-    live__frame_str(&frame, "epoch", session->hub->live->epoch);
+    live__frame_str(&frame, "epoch", tims_live_epoch(session->hub->live));
     live__frame_int(&frame, "position", live__session_position(session));
     tims_json_key(&frame.writer, TIMS_STR("user"));
     if (session->caller.signed_in)

@@ -5,13 +5,9 @@
 
 #include "http/testing.h"
 
-#include <spawn.h>
-#include <sys/wait.h>
-
+#include "db/database_testing.h"
 #include "live/live_internal.h"
 #include "tims/crypto.h"
-
-extern char **environ;
 
 /* --- the world -------------------------------------------------------------------------------- */
 
@@ -103,7 +99,7 @@ static const char world_rows[] =
 typedef struct fixture {
     test_server server;
     tims_arena *arena;
-    char directory[64], path[96];
+    testing_database database;
     tims_db *db;
     tims_models *models;
     tims_auth *auth;
@@ -289,8 +285,7 @@ static inline tims_answer run_sql(tims_request *rq)
     tims_db_session *db = tims_session_db(rq);
     tims_check(rq, tims_db_begin(db, &err), &err);
     tims_check(rq, tims_db_script(db, sql, &err), &err);
-    tims_check(rq, tims_position(db, &position, &err), &err);
-    tims_check(rq, tims_db_commit(db, &err), &err);
+    tims_check(rq, tims_commit_position(db, &position, &err), &err);
     return tims_answer_text(rq, 200, "%lld", (long long)position);
 }
 
@@ -350,14 +345,17 @@ static inline void make_database(fixture *f)
     for (size_t i = 0; own[i] != NULL; i++)
         all[count++] = own[i];
     tims_migration_plan plan;
+    testing_database_new(&f->database, "live");
+    testing_database_loosen(&f->database);
     OK(tims_models_new(f->arena, all, count, &f->models, err));
-    OK(tims_migrate_plan(f->arena, TIMS_STR(""), all, TIMS_SQLITE, &plan, err));
-    tims_db_options options = { .url = tims_print(f->arena, "sqlite:%s", f->path) };
+    tims_db_options options = { .url = tims_str_from(f->database.url) };
     OK(tims_db_open(&options, &f->db, err));
+    tims_db_dialect dialect = tims_db_dialect_of(f->db);
+    OK(tims_migrate_plan(f->arena, TIMS_STR(""), all, dialect, &plan, err));
     tims_db_session *db = tims_db_session_new(f->db, NULL, f->arena);
     OK(tims_db_begin(db, err));
     OK(tims_db_script(db, plan.sql, err));
-    OK(tims_db_script(db, tims_change_ddl(f->arena, f->models, TIMS_SQLITE), err));
+    OK(tims_db_script(db, tims_change_ddl(f->arena, f->models, dialect), err));
     OK(tims_db_script(db, tims_str_from(world_rows), err));
     add_login(f, db, LOGIN_ANN, ANN, f->token_ann);
     add_login(f, db, LOGIN_BOB, BOB, f->token_bob);
@@ -370,9 +368,6 @@ static inline int start_world(void **state)
     world = f;
     assert_int_equal(tims_crypto_setup(), TIMS_OK);
     f->arena = tims_arena_new(64 << 20, NULL, NULL);
-    snprintf(f->directory, sizeof f->directory, "/tmp/tims-live-XXXXXX");
-    assert_non_null(mkdtemp(f->directory));
-    snprintf(f->path, sizeof f->path, "%s/db.sqlite3", f->directory);
     make_database(f);
     tims_auth_options auth_options = { .session_idle_s = 3600,
                                        .session_max_s = 3600,
@@ -407,10 +402,7 @@ static inline int stop_world(void **state)
     tims_live_free(&f->live);
     tims_arena_free(&f->arena);
     tims_db_close(&f->db);
-    pid_t child;
-    char *arguments[] = { "rm", "-rf", f->directory, NULL };
-    assert_int_equal(posix_spawnp(&child, "rm", NULL, NULL, arguments, environ), 0);
-    waitpid(child, NULL, 0);
+    testing_database_drop(&f->database);
     free(f);
     memset(&world_options, 0, sizeof world_options);
     adjust_world = NULL;
@@ -458,16 +450,10 @@ static inline void wait_for_metric(const fixture *f, const char *name, int64_t a
     }
 }
 
-/* The sqlite3 program: a writer that knows nothing of us. */
-static inline void foreign_sql(fixture *f, const char *text)
+/* The database's own program: a writer that knows nothing of us. */
+static inline void foreign_sql(const fixture *f, const char *text)
 {
-    pid_t child;
-    int status = -1;
-    char *arguments[] = { "sqlite3", f->path, (char *)(uintptr_t)text, NULL };
-    if (posix_spawnp(&child, "sqlite3", NULL, NULL, arguments, environ) != 0)
-        fail_msg("the sqlite3 program is missing: apt-get install sqlite3");
-    waitpid(child, &status, 0);
-    assert_int_equal(status, 0);
+    assert_int_equal(testing_database_shell(&f->database, text), 0);
 }
 
 #endif

@@ -1,259 +1,115 @@
-/* migrate_apply.c: applying migrations, and knowing which have been.
+/* migrate_apply.c: applying what is pending.
  *
- * Each file is one transaction with its row in tims_migration, so that a failure or a crash leaves a database
- * that is exactly at one file or the next. What was applied is looked up again inside that transaction: of
- * two processes that migrate at once, the second waits and then finds it done. An applied file may not be
- * edited, because other databases have run it as it was: its BLAKE2b checksum is kept. When something was
- * applied the epoch of the change log is made anew, for no client can apply the difference between two
- * schemas. */
+ * When something was applied the epoch of the change log is made anew, for no client can apply the difference
+ * between two schemas. On PostgreSQL one process migrates at a time: it holds an advisory lock, in a
+ * transaction of its own that is idle meanwhile. The others ask for it now and then and do not wait in the
+ * statement: a waiting statement has a snapshot, and CREATE INDEX CONCURRENTLY waits until every older
+ * snapshot is gone. */
+#include <time.h>
+
 #include "model/migrate_internal.h"
 
-#include "tims/crypto.h"
+enum { LOCK_PAUSE_NS = 100 * 1000 * 1000 };
 
-static const char record_ddl[] =
-    "CREATE TABLE IF NOT EXISTS tims_migration (app TEXT NOT NULL, name TEXT NOT NULL, "
-    "checksum TEXT NOT NULL, applied_at INTEGER NOT NULL, PRIMARY KEY (app, name)) "
-    "STRICT;\n";
+/* --- one at a time ----------------------------------------------------------------------------------- */
 
-/* --- what is recorded -------------------------------------------------------------------------------- */
-
-bool model__is_migration(const tims_embedded *file)
-{
-    return tims_str_ends_with(tims_str_from(file->name), TIMS_STR(".sql"));
-}
-
-static tims_status table_exists(tims_db_session *session, tims_str name, bool *ret_exists, tims_error *err)
+static tims_status ask_for_lock(tims_db_session *session, tims_str sql, bool *ret_locked, tims_error *err)
 {
     tims_db_rows *rows = NULL;
-    tims_db_value value = tims_db_text(name);
-    tims_str sql = TIMS_STR("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1");
-    tims_status status = tims_db_query(session, sql, &value, 1, &rows, err);
-    if (status != TIMS_OK)
-        return status;
-    bool exists = tims_db_next(rows);
-    status = tims_db_rows_end(&rows, err);
-    if (status == TIMS_OK)
-        *ret_exists = exists;
-    return status;
-}
-
-static void add_applied(tims_arena *arena, model__record *record, size_t *capacity, const tims_db_rows *rows)
-{
-    if (record->count == *capacity) {
-        *capacity = *capacity == 0 ? 64 : *capacity * 2;
-        model__applied *more = TIMS_NEW_ARRAY(arena, model__applied, *capacity);
-        if (record->count > 0)
-            memcpy(more, record->items, record->count * sizeof *more);
-        record->items = more;
-    }
-    record->items[record->count++] = (model__applied){ tims_copy(arena, tims_db_get_text(rows, 0)),
-                                                       tims_copy(arena, tims_db_get_text(rows, 1)),
-                                                       tims_copy(arena, tims_db_get_text(rows, 2)) };
-}
-
-tims_status model__record_read(tims_db_session *session, tims_arena *arena, model__record *ret_record,
-                               tims_error *err)
-{
-    *ret_record = (model__record){ 0 };
-    bool exists = false;
-    tims_status status = table_exists(session, TIMS_STR("tims_migration"), &exists, err);
-    if (status != TIMS_OK || !exists)
-        return status;
-    tims_db_rows *rows = NULL;
-    tims_str sql = TIMS_STR("SELECT app, name, checksum FROM tims_migration ORDER BY app, name");
-    status = tims_db_query(session, sql, NULL, 0, &rows, err);
-    if (status != TIMS_OK)
-        return status;
-    size_t capacity = 0;
-    while (tims_db_next(rows))
-        add_applied(arena, ret_record, &capacity, rows);
-    return tims_db_rows_end(&rows, err);
-}
-
-bool model__record_has(const model__record *record, const char *app, const char *name)
-{
-    for (size_t i = 0; i < record->count; i++)
-        if (tims_str_equal(record->items[i].app, tims_str_from(app)) &&
-            tims_str_equal(record->items[i].name, tims_str_from(name)))
-            return true;
-    return false;
-}
-
-static const tims_embedded *find_file(const tims_migration_set *set, tims_str name)
-{
-    for (const tims_embedded *file = set->files; file != NULL && file->name != NULL; file++)
-        if (tims_str_equal(tims_str_from(file->name), name))
-            return file;
-    return NULL;
-}
-
-static tims_str checksum(const tims_embedded *file, char text[TIMS_TOKEN_HASH_TEXT_LENGTH])
-{
-    tims_token_hash((tims_str){ file->data, file->length }, text);
-    return (tims_str){ text, TIMS_TOKEN_HASH_TEXT_LENGTH };
-}
-
-static tims_status check_applied(const model__applied *applied, const tims_migration_set *set,
-                                 tims_error *err)
-{
-    const tims_embedded *file = find_file(set, applied->name);
-    if (file == NULL)
-        return tims_fail(
-            err, TIMS_CONFLICT, "migration_missing",
-            "The database has had the migration %.*s/%.*s, which this program does not have: the "
-            "program is older than the database.",
-            TIMS_PRINT(applied->app), TIMS_PRINT(applied->name));
-    char text[TIMS_TOKEN_HASH_TEXT_LENGTH];
-    if (!tims_str_equal(checksum(file, text), applied->checksum))
-        return tims_fail(
-            err, TIMS_CONFLICT, "migration_edited",
-            "The migration %.*s/%.*s was edited after it had been applied. Restore the file and put the "
-            "change into a new one (`makemigrations`).",
-            TIMS_PRINT(applied->app), TIMS_PRINT(applied->name));
-    return TIMS_OK;
-}
-
-/* Rows of apps that are not among the sets are left alone: an app may have been taken out. */
-tims_status model__record_check(const model__record *record, const tims_migration_set *sets, size_t count,
-                                tims_error *err)
-{
-    for (size_t i = 0; i < record->count; i++)
-        for (size_t s = 0; s < count; s++) {
-            if (!tims_str_equal(record->items[i].app, tims_str_from(sets[s].app)))
-                continue;
-            tims_status status = check_applied(&record->items[i], &sets[s], err);
-            if (status != TIMS_OK)
-                return status;
-        }
-    return TIMS_OK;
-}
-
-/* --- triggers ---------------------------------------------------------------------------------------- */
-
-static bool is_expected(const model__trigger *triggers, size_t count, tims_str name, tims_str sql)
-{
-    for (size_t i = 0; i < count; i++)
-        if (tims_str_equal(triggers[i].name, name))
-            return tims_str_equal(triggers[i].sql, sql);
-    return false;
-}
-
-tims_status model__triggers_current(tims_db_session *session, tims_arena *arena, const tims_models *models,
-                                    bool *ret_current, tims_error *err)
-{
-    bool log_exists = false;
-    tims_status status = table_exists(session, TIMS_STR("tims_change"), &log_exists, err);
-    if (status != TIMS_OK)
-        return status;
-    model__trigger *triggers;
-    size_t count = model__triggers(arena, models, &triggers), found = 0;
-    tims_db_rows *rows = NULL;
-    tims_str sql =
-        TIMS_STR("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'tims_change_*'");
-    status = tims_db_query(session, sql, NULL, 0, &rows, err);
-    if (status != TIMS_OK)
-        return status;
-    bool all_expected = true;
-    while (tims_db_next(rows)) {
-        found++;
-        all_expected &= is_expected(triggers, count, tims_db_get_text(rows, 0), tims_db_get_text(rows, 1));
-    }
-    status = tims_db_rows_end(&rows, err);
-    if (status == TIMS_OK)
-        *ret_current = log_exists && all_expected && found == count;
-    return status;
-}
-
-/* Triggers of models that are no more, or no more live. */
-static tims_status add_drops(tims_db_session *session, tims_buf *out, tims_error *err)
-{
-    tims_db_rows *rows = NULL;
-    tims_str sql =
-        TIMS_STR("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'tims_change_*'");
     tims_status status = tims_db_query(session, sql, NULL, 0, &rows, err);
     if (status != TIMS_OK)
         return status;
-    while (tims_db_next(rows))
-        tims_buf_print(out, "DROP TRIGGER \"%S\";\n", tims_db_get_text(rows, 0));
-    return tims_db_rows_end(&rows, err);
+    bool locked = tims_db_next(rows) && tims_db_get_int(rows, 0) != 0;
+    status = tims_db_rows_end(&rows, err);
+    if (status == TIMS_OK)
+        *ret_locked = locked;
+    return status;
 }
 
-static tims_status refresh_triggers(tims_db_session *session, tims_arena *arena, const tims_models *models,
-                                    bool new_epoch, tims_error *err)
+/* Held until `guard` ends its transaction. */
+static tims_status lock(tims_db_session *guard, tims_error *err)
 {
-    bool current = false;
-    tims_status status = model__triggers_current(session, arena, models, &current, err);
-    if (status != TIMS_OK || (current && !new_epoch))
-        return status;
-    status = tims_db_begin_schema(session, err);
-    if (status != TIMS_OK)
-        return status;
-    tims_buf drops;
-    tims_buf_init(&drops, arena, 1 << 20);
-    status = add_drops(session, &drops, err);
-    if (status == TIMS_OK && drops.length > 0)
-        status = tims_db_script(session, tims_buf_str(&drops), err);
+    const model__dialect *dialect = model__dialect_of(tims_db_session_dialect(guard));
+    if (dialect->try_lock == NULL)
+        return TIMS_OK;
+    tims_status status = tims_db_begin(guard, err);
     if (status == TIMS_OK)
-        status = tims_db_script(session, tims_change_ddl(arena, models, TIMS_SQLITE), err);
-    if (status == TIMS_OK && new_epoch)
-        status = tims_db_run(
-            session, TIMS_STR("UPDATE tims_meta SET value = lower(hex(randomblob(8))) WHERE key = 'epoch'"),
-            NULL, 0, NULL, err);
-    if (status != TIMS_OK) {
-        tims_db_rollback(session);
-        return status;
+        status = tims_db_script(guard, tims_str_from(dialect->lock_start), err);
+    bool locked = false, told = false;
+    while (status == TIMS_OK && !locked) {
+        status = ask_for_lock(guard, tims_str_from(dialect->try_lock), &locked, err);
+        if (status != TIMS_OK || locked)
+            break;
+        if (!told)
+            tims_log(TIMS_LOG_INFO, "migrate", "another process migrates this database; waiting for it");
+        told = true;
+        (void)nanosleep(&(struct timespec){ .tv_nsec = LOCK_PAUSE_NS }, NULL);
     }
-    return tims_db_commit(session, err);
+    if (status != TIMS_OK && tims_db_in_transaction(guard))
+        tims_db_rollback(guard);
+    return status;
+}
+
+static void unlock(tims_db_session *guard)
+{
+    if (tims_db_in_transaction(guard))
+        tims_db_rollback(guard);
 }
 
 /* --- applying ---------------------------------------------------------------------------------------- */
 
-static tims_status name_the_file(const char *app, const tims_embedded *file, tims_status status,
-                                 const tims_error *why, tims_error *err)
+static tims_status make_record(tims_db_session *session, tims_error *err)
 {
-    tims_status named =
-        tims_fail(err, status, why->code, "The migration %.60s/%.60s cannot be applied: %.110s", app,
-                  file->name, why->detail[0] != '\0' ? why->detail : why->message);
-    tims_error_detail(err, "%s", why->detail);
-    return named;
-}
-
-static tims_status run_file(tims_db_session *session, const char *app, const tims_embedded *file,
-                            tims_error *err)
-{
-    tims_status status = tims_db_script(session, (tims_str){ file->data, file->length }, err);
-    if (status != TIMS_OK)
+    bool exists = false;
+    tims_status status = model__table_exists(session, TIMS_STR("tims_migration_step"), &exists, err);
+    if (status != TIMS_OK || exists)
         return status;
-    char text[TIMS_TOKEN_HASH_TEXT_LENGTH];
-    tims_db_value values[] = { tims_db_text(tims_str_from(app)), tims_db_text(tims_str_from(file->name)),
-                               tims_db_text(checksum(file, text)), tims_db_int(tims_now().us) };
-    return tims_db_run(
-        session,
-        TIMS_STR("INSERT INTO tims_migration (app, name, checksum, applied_at) VALUES (?1, ?2, ?3, ?4)"),
-        values, 4, NULL, err);
+    const model__dialect *dialect = model__dialect_of(tims_db_session_dialect(session));
+    return tims_db_script(session, tims_str_from(dialect->record_ddl), err);
 }
 
-/* In one transaction, unless another process has done it meanwhile. */
-static tims_status apply_file(tims_db_session *session, tims_arena *arena, const char *app,
-                              const tims_embedded *file, tims_buf *applied, tims_error *err)
+/* Before anything is done: a migration that cannot be applied here stops all. */
+static tims_status check_written(tims_db_session *session, const char *app, const model__migration *migration,
+                                 tims_error *err)
 {
-    tims_error why = { 0 };
-    tims_status status = tims_db_begin_schema(session, &why);
-    if (status != TIMS_OK)
-        return name_the_file(app, file, status, &why, err);
-    model__record record;
-    status = model__record_read(session, arena, &record, &why);
-    bool pending = status == TIMS_OK && !model__record_has(&record, app, file->name);
-    if (pending)
-        status = run_file(session, app, file, &why);
-    if (status != TIMS_OK || !pending)
-        tims_db_rollback(session);
-    else
-        status = tims_db_commit(session, &why);
-    if (status != TIMS_OK)
-        return name_the_file(app, file, status, &why, err);
-    if (pending)
-        tims_buf_print(applied, "%s/%s\n", app, file->name);
+    const model__dialect *dialect = model__dialect_of(tims_db_session_dialect(session));
+    if (migration->file != NULL)
+        return TIMS_OK;
+    tims_str stem = tims_str_slice(migration->name, 0, migration->name.length - strlen(".sql"));
+    return tims_fail(err, TIMS_PRECONDITION, "migration_dialect",
+                     "The migration %.60s/%.*s is not written for %s: put %.*s%s beside it "
+                     "(`makemigrations` writes both).",
+                     app, TIMS_PRINT(stem), dialect->name, TIMS_PRINT(stem), dialect->file_end);
+}
+
+static tims_status apply_set(tims_db_session *session, tims_arena *arena, const tims_migration_set *set,
+                             const model__record *record, tims_buf *applied, tims_error *err)
+{
+    model__migrations list = model__migrations_of(arena, set, tims_db_session_dialect(session));
+    for (size_t i = 0; i < list.count; i++) {
+        if (model__record_has(record, set->app, list.items[i].name))
+            continue;
+        bool ours = false;
+        tims_status status = model__run_migration(session, arena, set->app, &list.items[i], &ours, err);
+        if (status != TIMS_OK)
+            return status;
+        if (ours)
+            tims_buf_print(applied, "%s/%S\n", set->app, list.items[i].name);
+    }
+    return TIMS_OK;
+}
+
+static tims_status check_set(tims_db_session *session, tims_arena *arena, const tims_migration_set *set,
+                             const model__record *record, tims_error *err)
+{
+    model__migrations list = model__migrations_of(arena, set, tims_db_session_dialect(session));
+    for (size_t i = 0; i < list.count; i++) {
+        tims_status status = TIMS_OK;
+        if (!model__record_has(record, set->app, list.items[i].name))
+            status = check_written(session, set->app, &list.items[i], err);
+        if (status != TIMS_OK)
+            return status;
+    }
     return TIMS_OK;
 }
 
@@ -263,36 +119,28 @@ static tims_status apply_sets(tims_db_session *session, tims_arena *arena, const
     model__record record;
     tims_status status = model__record_read(session, arena, &record, err);
     if (status == TIMS_OK)
-        status = model__record_check(&record, sets, count, err);
+        status = model__record_check(session, arena, &record, sets, count, err);
     for (size_t s = 0; s < count && status == TIMS_OK; s++)
-        for (const tims_embedded *file = sets[s].files; file != NULL && file->name != NULL; file++) {
-            if (!model__is_migration(file) || model__record_has(&record, sets[s].app, file->name))
-                continue;
-            status = apply_file(session, arena, sets[s].app, file, applied, err);
-            if (status != TIMS_OK)
-                return status;
-        }
+        status = check_set(session, arena, &sets[s], &record, err);
+    for (size_t s = 0; s < count && status == TIMS_OK; s++)
+        status = apply_set(session, arena, &sets[s], &record, applied, err);
     return status;
-}
-
-static tims_status make_record(tims_db_session *session, tims_error *err)
-{
-    bool exists = false;
-    tims_status status = table_exists(session, TIMS_STR("tims_migration"), &exists, err);
-    if (status != TIMS_OK || exists)
-        return status;
-    return tims_db_script(session, tims_str_from(record_ddl), err);
 }
 
 tims_status tims_migrate_apply(tims_db *db, tims_arena *arena, const tims_migration_set *sets, size_t count,
                                const tims_models *models, tims_buf *ret_applied, tims_error *err)
 {
+    tims_db_session *guard = tims_db_session_new(db, NULL, arena);
     tims_db_session *session = tims_db_session_new(db, NULL, arena);
     size_t before = ret_applied->length;
-    tims_status status = make_record(session, err);
+    tims_status status = lock(guard, err);
+    if (status != TIMS_OK)
+        return status;
+    status = make_record(session, err);
     if (status == TIMS_OK)
         status = apply_sets(session, arena, sets, count, ret_applied, err);
     if (status == TIMS_OK)
-        status = refresh_triggers(session, arena, models, ret_applied->length > before, err);
+        status = model__triggers_refresh(session, arena, models, ret_applied->length > before, err);
+    unlock(guard);
     return status;
 }

@@ -28,25 +28,29 @@ static tims_status check_models(tims_arena *arena, const tims_migration_set *set
                      set->app, (int)(first.length < 80 ? first.length : 80), first.data);
 }
 
-static tims_status check_pending(const model__record *record, const tims_migration_set *sets, size_t count,
-                                 tims_error *err)
+static tims_status check_pending(tims_db_session *session, tims_arena *arena, const model__record *record,
+                                 const tims_migration_set *sets, size_t count, tims_error *err)
 {
     size_t pending = 0;
-    const char *app = NULL, *name = NULL;
-    for (size_t s = 0; s < count; s++)
-        for (const tims_embedded *file = sets[s].files; file != NULL && file->name != NULL; file++) {
-            if (!model__is_migration(file) || model__record_has(record, sets[s].app, file->name))
+    const char *app = NULL;
+    tims_str name = { NULL, 0 };
+    for (size_t s = 0; s < count; s++) {
+        model__migrations list = model__migrations_of(arena, &sets[s], tims_db_session_dialect(session));
+        for (size_t i = 0; i < list.count; i++) {
+            if (model__record_has(record, sets[s].app, list.items[i].name))
                 continue;
             if (pending++ == 0) {
                 app = sets[s].app;
-                name = file->name;
+                name = list.items[i].name;
             }
         }
+    }
     if (pending == 0)
         return TIMS_OK;
     return tims_fail(err, TIMS_PRECONDITION, "migrations_pending",
-                     "%zu migration%s not been applied to this database (first: %.60s/%.60s): run `migrate`.",
-                     pending, pending == 1 ? " has" : "s have", app, name);
+                     "%zu migration%s not been applied to this database (first: %.60s/%.*s): run `migrate`.",
+                     pending, pending == 1 ? " has" : "s have", app,
+                     (int)(name.length < 60 ? name.length : 60), name.data);
 }
 
 static tims_status check_database(tims_db_session *session, tims_arena *arena, const tims_migration_set *sets,
@@ -56,13 +60,13 @@ static tims_status check_database(tims_db_session *session, tims_arena *arena, c
     tims_status status = model__record_read(session, arena, &record, err);
     if (status != TIMS_OK)
         return status;
-    status = model__record_check(&record, sets, count, err);
+    status = model__record_check(session, arena, &record, sets, count, err);
     if (status != TIMS_OK) {
         if (err != NULL)
             err->status = TIMS_PRECONDITION;
         return TIMS_PRECONDITION;
     }
-    status = check_pending(&record, sets, count, err);
+    status = check_pending(session, arena, &record, sets, count, err);
     for (size_t s = 0; s < count && status == TIMS_OK; s++) {
         model__schema schema;
         status = model__schema_parse(arena, snapshot_of(&sets[s]), &schema, err);

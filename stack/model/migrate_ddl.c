@@ -1,27 +1,49 @@
-/* migrate_ddl.c: tables, columns and indexes in SQLite's words.
- *
- * Ids are their 36-character text, times integer microseconds, booleans 0 or 1, JSON text. Tables are STRICT:
- * what is not of the column's type is refused, whoever writes it. They keep SQLite's own row numbers:
- * measured with 200,000 messages keyed by UUIDv7, a list of 50 by (chat, created_at) costs 86 µs, and 114
- * WITHOUT ROWID, where every index entry carries the 36 characters and leads to a search by text; a row by
- * key costs 9.6 against 7.0; inserts cost the same. Lists are read more than single rows. */
+/* migrate_ddl.c: the databases that migrations are written for, and the words that they share. */
 #include "model/migrate_internal.h"
 
-tims_str model__sqlite_type(tims_kind base_kind)
+const model__dialect model__sqlite = {
+    .name = "SQLite",
+    .file_end = ".sql",
+    .type = model__sqlite_type,
+    .literal = model__sqlite_literal,
+    .add_changes = model__sqlite_add_changes,
+    .record_ddl = "CREATE TABLE IF NOT EXISTS tims_migration (app TEXT NOT NULL, name TEXT NOT NULL, "
+                  "checksum TEXT NOT NULL, applied_at INTEGER NOT NULL, PRIMARY KEY (app, name)) STRICT;\n"
+                  "CREATE TABLE IF NOT EXISTS tims_migration_step (app TEXT NOT NULL, name TEXT NOT NULL, "
+                  "checksum TEXT NOT NULL, done INTEGER NOT NULL, PRIMARY KEY (app, name)) STRICT;\n",
+    .find_table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1",
+    .read_table = model__sqlite_read_table,
+};
+
+const model__dialect model__postgres = {
+    .name = "PostgreSQL",
+    .file_end = ".postgres.sql",
+    .type = model__postgres_type,
+    .literal = model__postgres_literal,
+    .add_changes = model__postgres_add_changes,
+    .record_ddl = "CREATE TABLE IF NOT EXISTS tims_migration (app text NOT NULL, name text NOT NULL, "
+                  "checksum text NOT NULL, applied_at timestamptz NOT NULL, PRIMARY KEY (app, name));\n"
+                  "CREATE TABLE IF NOT EXISTS tims_migration_step (app text NOT NULL, name text NOT NULL, "
+                  "checksum text NOT NULL, done bigint NOT NULL, PRIMARY KEY (app, name));\n",
+    .find_table = "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = current_schema() "
+                  "AND tablename::text = ?1",
+    /* A step that has to wait for a lock makes everybody wait who comes after it, so it gives up soon and
+     * tries again; a step that works may take its time. */
+    .step_start = "SET LOCAL lock_timeout = '3s'; SET LOCAL statement_timeout = 0;",
+    .find_invalid_indexes = "SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
+                            "WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace "
+                            "AND position('\"' || c.relname || '\"' IN ?1::text) > 0",
+    .lock_start = "SET LOCAL idle_in_transaction_session_timeout = 0;",
+    .try_lock = "SELECT pg_try_advisory_xact_lock(hashtext('tims_migration ' || current_schema()))",
+    .read_table = model__postgres_read_table,
+};
+
+const model__dialect *model__dialect_of(tims_db_dialect dialect)
 {
-    switch (base_kind) {
-    case TIMS_KIND_BOOL:
-    case TIMS_KIND_INT:
-    case TIMS_KIND_TIME:
-        return TIMS_STR("INTEGER");
-    case TIMS_KIND_DOUBLE:
-        return TIMS_STR("REAL");
-    default:
-        return TIMS_STR("TEXT");
-    }
+    return dialect == TIMS_POSTGRES ? &model__postgres : &model__sqlite;
 }
 
-static tims_str quoted_text(tims_arena *arena, tims_str text)
+tims_str model__quoted_text(tims_arena *arena, tims_str text)
 {
     tims_buf out;
     tims_buf_init(&out, arena, 1 << 20);
@@ -36,76 +58,9 @@ static tims_str quoted_text(tims_arena *arena, tims_str text)
     return tims_buf_str(&out);
 }
 
-/* A real must not look like an integer, or the schema would not read back as it was written. */
-static tims_str real_literal(tims_arena *arena, tims_str text)
-{
-    bool plain = true;
-    for (size_t i = 0; i < text.length && plain; i++)
-        plain = text.data[i] != '.' && text.data[i] != 'e' && text.data[i] != 'E';
-    return plain ? tims_print(arena, "%S.0", text) : tims_copy(arena, text);
-}
-
-tims_str model__sqlite_literal(tims_arena *arena, const model__column *column)
-{
-    tims_str text = column->default_text;
-    tims_time time;
-    switch (column->kind) {
-    case TIMS_KIND_BOOL:
-        return tims_str_equal(text, TIMS_STR("true")) ? TIMS_STR("1") : TIMS_STR("0");
-    case TIMS_KIND_INT:
-        return text;
-    case TIMS_KIND_DOUBLE:
-        return real_literal(arena, text);
-    case TIMS_KIND_TIME:
-        return tims_time_parse(text, &time) ? tims_print(arena, "%lld", (long long)time.us) : TIMS_STR("0");
-    default:
-        return quoted_text(arena, text);
-    }
-}
-
-const char *model__sqlite_on_delete(tims_str on_delete)
+const char *model__on_delete_words(tims_str on_delete)
 {
     if (tims_str_equal(on_delete, TIMS_STR("restrict")))
         return "RESTRICT";
     return tims_str_equal(on_delete, TIMS_STR("set_null")) ? "SET NULL" : "CASCADE";
-}
-
-void model__add_column_sql(tims_arena *arena, tims_buf *out, const model__column *column)
-{
-    tims_buf_print(out, "\"%S\" %S", column->name, model__sqlite_type(column->kind));
-    if (column->primary)
-        tims_buf_print(out, " PRIMARY KEY");
-    if (column->not_null)
-        tims_buf_print(out, " NOT NULL");
-    if (column->has_default)
-        tims_buf_print(out, " DEFAULT %S", model__sqlite_literal(arena, column));
-    if (column->kind == TIMS_KIND_BOOL) /* named like the column: the name is all that an error tells */
-        tims_buf_print(out, " CONSTRAINT \"%S\" CHECK (\"%S\" IN (0, 1))", column->name, column->name);
-    if (column->to.length > 0)
-        tims_buf_print(out, " REFERENCES \"%S\" (\"%S\") ON DELETE %s", column->to, column->to_key,
-                       model__sqlite_on_delete(column->on_delete));
-}
-
-void model__add_table_sql(tims_arena *arena, tims_buf *out, const model__table *table, tims_str name)
-{
-    tims_buf_print(out, "CREATE TABLE \"%S\" (\n", name);
-    for (size_t i = 0; i < table->column_count; i++) {
-        tims_buf_print(out, "    ");
-        model__add_column_sql(arena, out, &table->columns[i]);
-        tims_buf_print(out, i + 1 < table->column_count ? ",\n" : "\n");
-    }
-    tims_buf_print(out, ") STRICT;\n");
-}
-
-void model__add_index_sql(tims_buf *out, const model__table *table, const model__index *index)
-{
-    tims_buf_print(out, "CREATE %sINDEX \"%S\" ON \"%S\" (", index->unique ? "UNIQUE " : "", index->name,
-                   table->name);
-    for (size_t i = 0; i < index->column_count; i++) {
-        tims_str column = index->columns[i];
-        bool descending = tims_str_starts_with(column, TIMS_STR("-"));
-        tims_buf_print(out, "%s\"%S\"%s", i == 0 ? "" : ", ",
-                       tims_str_slice(column, descending, column.length), descending ? " DESC" : "");
-    }
-    tims_buf_print(out, ");\n");
 }

@@ -1,16 +1,11 @@
 /* migrate_drift.c: whether the database is what its migrations made it.
  *
- * Both sides are written down a line per column and index, in the same words, and compared: the schema's from
- * the snapshot, the database's from SQLite's own tables. CHECK constraints are not looked at. */
+ * Both sides are written down a line per column, reference and index, in the same words, and compared: the
+ * schema's from the snapshot, the database's from its own catalog (migrate_drift_*.c). CHECK constraints are
+ * not looked at. */
 #include "model/migrate_internal.h"
 
-typedef struct lines {
-    tims_str *items;
-    size_t count, capacity;
-    tims_arena *arena;
-} lines;
-
-static void add_line(lines *to, tims_str line)
+void model__add_line(model__lines *to, tims_str line)
 {
     if (to->count == to->capacity) {
         to->capacity = to->capacity == 0 ? 64 : to->capacity * 2;
@@ -22,7 +17,7 @@ static void add_line(lines *to, tims_str line)
     to->items[to->count++] = line;
 }
 
-static bool has_line(const lines *in, tims_str line)
+static bool has_line(const model__lines *in, tims_str line)
 {
     for (size_t i = 0; i < in->count; i++)
         if (tims_str_equal(in->items[i], line))
@@ -30,9 +25,17 @@ static bool has_line(const lines *in, tims_str line)
     return false;
 }
 
+void model__add_column_line(model__lines *to, const model__column_line *column)
+{
+    tims_str value = column->has_default ? column->default_sql : TIMS_STR("none");
+    model__add_line(to, tims_print(to->arena, "column %S %S%s%s default %S", column->name, column->type,
+                                   column->not_null ? " not null" : "", column->primary ? " primary key" : "",
+                                   value));
+}
+
 /* --- what the schema says ---------------------------------------------------------------------------- */
 
-static void describe_index(lines *to, const model__index *index)
+static void describe_index(model__lines *to, const model__index *index)
 {
     tims_buf line;
     tims_buf_init(&line, to->arena, 65536);
@@ -40,20 +43,23 @@ static void describe_index(lines *to, const model__index *index)
     for (size_t i = 0; i < index->column_count; i++)
         tims_buf_print(&line, "%s%S", i == 0 ? "" : ", ", index->columns[i]);
     tims_buf_print(&line, ")");
-    add_line(to, tims_buf_str(&line));
+    model__add_line(to, tims_buf_str(&line));
 }
 
-static void describe_table(lines *to, const model__table *table)
+static void describe_table(model__lines *to, const model__dialect *dialect, const model__table *table)
 {
     for (size_t i = 0; i < table->column_count; i++) {
         const model__column *column = &table->columns[i];
-        tims_str value = column->has_default ? model__sqlite_literal(to->arena, column) : TIMS_STR("none");
-        add_line(to, tims_print(to->arena, "column %S %S%s%s default %S", column->name,
-                                model__sqlite_type(column->kind), column->not_null ? " not null" : "",
-                                column->primary ? " primary key" : "", value));
+        model__column_line line = { column->name,        dialect->type(to->arena, column),
+                                    column->not_null,    column->primary,
+                                    column->has_default, { NULL, 0 } };
+        if (column->has_default)
+            line.default_sql = dialect->literal(to->arena, column);
+        model__add_column_line(to, &line);
         if (column->to.length > 0)
-            add_line(to, tims_print(to->arena, "reference %S to %S (%S) on delete %s", column->name,
-                                    column->to, column->to_key, model__sqlite_on_delete(column->on_delete)));
+            model__add_line(to, tims_print(to->arena, "reference %S to %S (%S) on delete %s", column->name,
+                                           column->to, column->to_key,
+                                           model__on_delete_words(column->on_delete)));
     }
     for (size_t i = 0; i < table->index_count; i++)
         describe_index(to, &table->indexes[i]);
@@ -61,56 +67,32 @@ static void describe_table(lines *to, const model__table *table)
 
 /* --- what the database says -------------------------------------------------------------------------- */
 
-typedef void (*read_row_fn)(lines *to, const tims_db_rows *rows);
-
-static tims_status read_rows(tims_db_session *session, tims_str sql, tims_str name, read_row_fn read,
-                             lines *to, tims_error *err)
+tims_status model__read_lines(tims_db_session *session, tims_str sql, tims_str table,
+                              void (*add)(model__lines *to, const tims_db_rows *rows), model__lines *to,
+                              tims_error *err)
 {
     tims_db_rows *rows = NULL;
-    tims_db_value value = tims_db_text(name);
+    tims_db_value value = tims_db_text(table);
     tims_status status = tims_db_query(session, sql, &value, 1, &rows, err);
     if (status != TIMS_OK)
         return status;
     while (tims_db_next(rows))
-        read(to, rows);
+        add(to, rows);
     return tims_db_rows_end(&rows, err);
 }
 
-static void read_column(lines *to, const tims_db_rows *rows)
+void model__add_reference_line(model__lines *to, const tims_db_rows *rows)
 {
-    tims_str value = tims_db_is_null(rows, 3) ? TIMS_STR("none") : tims_db_get_text(rows, 3);
-    add_line(to, tims_print(to->arena, "column %S %S%s%s default %S", tims_db_get_text(rows, 0),
-                            tims_db_get_text(rows, 1), tims_db_get_int(rows, 2) != 0 ? " not null" : "",
-                            tims_db_get_int(rows, 4) != 0 ? " primary key" : "", value));
+    model__add_line(to, tims_print(to->arena, "reference %S to %S (%S) on delete %S",
+                                   tims_db_get_text(rows, 0), tims_db_get_text(rows, 1),
+                                   tims_db_get_text(rows, 2), tims_db_get_text(rows, 3)));
 }
 
-static void read_reference(lines *to, const tims_db_rows *rows)
+void model__add_index_line(model__lines *to, const tims_db_rows *rows)
 {
-    add_line(to, tims_print(to->arena, "reference %S to %S (%S) on delete %S", tims_db_get_text(rows, 0),
-                            tims_db_get_text(rows, 1), tims_db_get_text(rows, 2), tims_db_get_text(rows, 3)));
-}
-
-static void read_index(lines *to, const tims_db_rows *rows)
-{
-    add_line(to, tims_print(to->arena, "%s %S (%S)", tims_db_get_int(rows, 1) != 0 ? "unique index" : "index",
-                            tims_db_get_text(rows, 0), tims_db_get_text(rows, 2)));
-}
-
-static tims_status read_table(tims_db_session *session, tims_str table, lines *to, tims_error *err)
-{
-    tims_str columns = TIMS_STR("SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info(?1)");
-    tims_str references =
-        TIMS_STR("SELECT \"from\", \"table\", \"to\", on_delete FROM pragma_foreign_key_list(?1)");
-    tims_str indexes = TIMS_STR("SELECT i.name, i.\"unique\", (SELECT group_concat(word, ', ') FROM (SELECT "
-                                "iif(x.\"desc\", '-', '') || x.name "
-                                "AS word FROM pragma_index_xinfo(i.name) x WHERE x.key ORDER BY x.seqno)) "
-                                "FROM pragma_index_list(?1) i WHERE i.origin = 'c'");
-    tims_status status = read_rows(session, columns, table, read_column, to, err);
-    if (status == TIMS_OK)
-        status = read_rows(session, references, table, read_reference, to, err);
-    if (status == TIMS_OK)
-        status = read_rows(session, indexes, table, read_index, to, err);
-    return status;
+    model__add_line(to, tims_print(to->arena, "%s %S (%S)",
+                                   tims_db_get_int(rows, 1) != 0 ? "unique index" : "index",
+                                   tims_db_get_text(rows, 0), tims_db_get_text(rows, 2)));
 }
 
 /* --- comparing --------------------------------------------------------------------------------------- */
@@ -123,8 +105,8 @@ static tims_status fail_with(tims_str table, const char *what, tims_str line, ti
         table.data, what, line.data);
 }
 
-static tims_status compare(const model__table *table, const lines *expected, const lines *actual,
-                           tims_arena *arena, tims_error *err)
+static tims_status compare(const model__table *table, const model__lines *expected,
+                           const model__lines *actual, tims_arena *arena, tims_error *err)
 {
     tims_str name = tims_copy(arena, table->name);
     if (actual->count == 0)
@@ -141,10 +123,11 @@ static tims_status compare(const model__table *table, const lines *expected, con
 tims_status model__drift(tims_db_session *session, tims_arena *arena, const model__schema *schema,
                          tims_error *err)
 {
+    const model__dialect *dialect = model__dialect_of(tims_db_session_dialect(session));
     for (size_t i = 0; i < schema->count; i++) {
-        lines expected = { .arena = arena }, actual = { .arena = arena };
-        describe_table(&expected, &schema->tables[i]);
-        tims_status status = read_table(session, schema->tables[i].name, &actual, err);
+        model__lines expected = { .arena = arena }, actual = { .arena = arena };
+        describe_table(&expected, dialect, &schema->tables[i]);
+        tims_status status = dialect->read_table(session, &schema->tables[i], &actual, err);
         if (status == TIMS_OK)
             status = compare(&schema->tables[i], &expected, &actual, arena, err);
         if (status != TIMS_OK)

@@ -47,24 +47,127 @@ tims_status model__schema_parse(tims_arena *arena, tims_str snapshot, model__sch
 const model__table *model__schema_find(const model__schema *schema, tims_str name);
 const model__column *model__table_find(const model__table *table, tims_str name);
 const model__index *model__table_find_index(const model__table *table, tims_str name);
+tims_str model__index_column(const model__index *index, size_t at); /* its name, without "-" */
 tims_str model__kind_word(tims_kind base_kind);
 
-/* migrate_ddl.c: SQLite's words for it */
-tims_str model__sqlite_type(tims_kind base_kind);
-tims_str model__sqlite_literal(tims_arena *arena, const model__column *column); /* of its default */
-const char *model__sqlite_on_delete(tims_str on_delete);                        /* "CASCADE" */
-void model__add_column_sql(tims_arena *arena, tims_buf *out, const model__column *column);
-void model__add_table_sql(tims_arena *arena, tims_buf *out, const model__table *table, tims_str name);
-void model__add_index_sql(tims_buf *out, const model__table *table, const model__index *index);
+/* --- from one schema to the next ---------------------------------------------------------------------- */
 
-/* change.c */
+/* A column of the new table and where its values come from. */
+typedef struct model__source {
+    const model__column *column, *from; /* from NULL: new */
+    bool renamed;
+} model__source;
+
+typedef struct model__table_change {
+    const model__table *before, *after; /* before NULL: new; after NULL: gone */
+    const model__source *sources;       /* of the columns of `after`, when there is a `before` */
+} model__table_change;
+
+typedef struct model__changes {
+    const model__schema *before, *after;
+    model__table_change *items; /* the new and changed ones as the models stand, then those that went */
+    size_t count;
+} model__changes;
+
+/* migrate_plan.c */
+bool model__same_column(const model__column *a, const model__column *b);
+bool model__same_reference(const model__column *a, const model__column *b);
+bool model__same_default(const model__column *a, const model__column *b);
+/* The index is in `table` too, and the same. */
+bool model__has_index(const model__table *table, const model__index *index);
+/* The column of `before` gives its values to none. */
+bool model__is_dropped(const model__table_change *change, const model__column *before);
+
+/* What stands before a file's second and further steps: of one that is a transaction; of one that no
+ * transaction can hold, a single statement that may run twice. */
+#define MODEL__STEP_TRANSACTION "-- step: in a transaction"
+#define MODEL__STEP_ALONE "-- step: outside of a transaction"
+
+/* --- databases ----------------------------------------------------------------------------------------- */
+
+/* A table written down, a line per column, reference and index. */
+typedef struct model__lines {
+    tims_str *items;
+    size_t count, capacity;
+    tims_arena *arena;
+} model__lines;
+
+/* What a database does its own way. */
+typedef struct model__dialect {
+    const char *name;     /* "SQLite" */
+    const char *file_end; /* of a migration's file: ".sql", ".postgres.sql" */
+    tims_str (*type)(tims_arena *arena, const model__column *column);
+    tims_str (*literal)(tims_arena *arena, const model__column *column); /* of its default */
+    void (*add_changes)(tims_arena *arena, const model__changes *changes, tims_buf *out);
+    const char *record_ddl; /* tims_migration, tims_migration_step */
+    const char *find_table; /* one row if the table ?1 exists */
+    const char *step_start; /* before a step's statements, in its transaction; NULL: nothing */
+    /* names of those that the statement ?1 names; NULL: a step is always in a transaction */
+    const char *find_invalid_indexes;
+    /* One process migrates at a time: before the lock is asked for, and asking for it, in a transaction.
+     * NULL: its transactions take turns anyway. */
+    const char *lock_start, *try_lock;
+    /* Writes a table of the database down; `expected` says which. */
+    tims_status (*read_table)(tims_db_session *session, const model__table *expected, model__lines *to,
+                              tims_error *err);
+} model__dialect;
+const model__dialect *model__dialect_of(tims_db_dialect dialect);
+extern const model__dialect model__sqlite, model__postgres;
+
+/* migrate_ddl.c: the words that all share */
+tims_str model__quoted_text(tims_arena *arena, tims_str text); /* 'it''s' */
+const char *model__on_delete_words(tims_str on_delete);        /* "CASCADE" */
+
+/* migrate_ddl_sqlite.c */
+tims_str model__sqlite_type(tims_arena *arena, const model__column *column);
+tims_str model__sqlite_literal(tims_arena *arena, const model__column *column);
+void model__sqlite_add_column(tims_arena *arena, tims_buf *out, const model__column *column);
+void model__sqlite_add_table(tims_arena *arena, tims_buf *out, const model__table *table, tims_str name);
+void model__sqlite_add_index(tims_buf *out, const model__table *table, const model__index *index);
+/* migrate_alter_sqlite.c */
+void model__sqlite_add_changes(tims_arena *arena, const model__changes *changes, tims_buf *out);
+/* migrate_drift_sqlite.c */
+tims_status model__sqlite_read_table(tims_db_session *session, const model__table *expected, model__lines *to,
+                                     tims_error *err);
+
+/* migrate_ddl_postgres.c */
+tims_str model__postgres_type(tims_arena *arena, const model__column *column);
+tims_str model__postgres_literal(tims_arena *arena, const model__column *column);
+void model__postgres_add_column(tims_arena *arena, tims_buf *out, const model__column *column);
+void model__postgres_add_reference(tims_buf *out, const model__column *column);
+void model__postgres_add_index(tims_buf *out, const model__table *table, const model__index *index,
+                               bool concurrently);
+/* migrate_alter_postgres.c */
+void model__postgres_add_changes(tims_arena *arena, const model__changes *changes, tims_buf *out);
+/* migrate_drift_postgres.c */
+tims_status model__postgres_read_table(tims_db_session *session, const model__table *expected,
+                                       model__lines *to, tims_error *err);
+
+/* migrate_triggers.c: the change log's, after change_sqlite.c and change_postgres.c */
 typedef struct model__trigger {
-    tims_str name, sql; /* as sqlite_schema keeps it */
+    tims_str table, name, sql; /* `sql`: as the database keeps it */
+    size_t kind;
 } model__trigger;
-size_t model__triggers(tims_arena *arena, const tims_models *models, model__trigger **ret_triggers);
-void model__drop_triggers_sql(tims_buf *out, const char *table);
+size_t model__triggers(tims_arena *arena, const tims_models *models, tims_db_dialect dialect,
+                       model__trigger **ret_triggers);
+/* The triggers of the database are those of the models. */
+tims_status model__triggers_current(tims_db_session *session, tims_arena *arena, const tims_models *models,
+                                    bool *ret_current, tims_error *err);
+tims_status model__triggers_refresh(tims_db_session *session, tims_arena *arena, const tims_models *models,
+                                    bool new_epoch, tims_error *err);
 
-/* migrate_apply.c: what is recorded and what is not */
+/* --- one database -------------------------------------------------------------------------------------- */
+
+/* A migration of a set, in the order of their names. */
+typedef struct model__migration {
+    tims_str name;             /* as it is recorded, the same on every database: "0001_initial.sql" */
+    const tims_embedded *file; /* NULL: it is not written for this database */
+} model__migration;
+typedef struct model__migrations {
+    model__migration *items;
+    size_t count;
+} model__migrations;
+
 typedef struct model__applied {
     tims_str app, name, checksum;
 } model__applied;
@@ -72,19 +175,39 @@ typedef struct model__record {
     model__applied *items;
     size_t count;
 } model__record;
+
+/* migrate_record.c: what there is, what is recorded, and what is not */
+model__migrations model__migrations_of(tims_arena *arena, const tims_migration_set *set,
+                                       tims_db_dialect dialect);
+tims_str model__checksum(tims_arena *arena, const tims_embedded *file);
+tims_status model__table_exists(tims_db_session *session, tims_str name, bool *ret_exists, tims_error *err);
 tims_status model__record_read(tims_db_session *session, tims_arena *arena, model__record *ret_record,
                                tims_error *err);
-bool model__is_migration(const tims_embedded *file);
 /* CONFLICT when a recorded file is edited or gone. */
-tims_status model__record_check(const model__record *record, const tims_migration_set *sets, size_t count,
-                                tims_error *err);
-bool model__record_has(const model__record *record, const char *app, const char *name);
-/* The triggers of the database are those of the models. */
-tims_status model__triggers_current(tims_db_session *session, tims_arena *arena, const tims_models *models,
-                                    bool *ret_current, tims_error *err);
+tims_status model__record_check(tims_db_session *session, tims_arena *arena, const model__record *record,
+                                const tims_migration_set *sets, size_t count, tims_error *err);
+bool model__record_has(const model__record *record, const char *app, tims_str name);
+
+/* migrate_steps.c: runs and records a migration, from where it was left. `ret_applied`: it was this call and
+ * no other process. */
+tims_status model__run_migration(tims_db_session *session, tims_arena *arena, const char *app,
+                                 const model__migration *migration, bool *ret_applied, tims_error *err);
 
 /* migrate_drift.c: PRECONDITION naming the first difference between the database and a schema */
 tims_status model__drift(tims_db_session *session, tims_arena *arena, const model__schema *schema,
                          tims_error *err);
+/* What the dialects write down with. */
+typedef struct model__column_line {
+    tims_str name, type;
+    bool not_null, primary, has_default;
+    tims_str default_sql;
+} model__column_line;
+void model__add_line(model__lines *to, tims_str line);
+void model__add_column_line(model__lines *to, const model__column_line *column);
+void model__add_reference_line(model__lines *to, const tims_db_rows *rows); /* from, table, key, words */
+void model__add_index_line(model__lines *to, const tims_db_rows *rows);     /* name, unique, columns */
+tims_status model__read_lines(tims_db_session *session, tims_str sql, tims_str table,
+                              void (*add)(model__lines *to, const tims_db_rows *rows), model__lines *to,
+                              tims_error *err);
 
 #endif

@@ -58,6 +58,12 @@ const model__index *model__table_find_index(const model__table *table, tims_str 
     return NULL;
 }
 
+tims_str model__index_column(const model__index *index, size_t at)
+{
+    tims_str column = index->columns[at];
+    return tims_str_slice(column, tims_str_starts_with(column, TIMS_STR("-")), column.length);
+}
+
 /* --- from descriptors -------------------------------------------------------------------------------- */
 
 static tims_str on_delete_word(const tims_field *field)

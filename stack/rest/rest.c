@@ -200,13 +200,22 @@ static tims_status load_secrets(tims_rest *rest, tims_db_session *db, tims_arena
     TIMS_ASSERT(epoch.length == REST__EPOCH_LENGTH);
     pthread_mutex_lock(&rest->mutex);
     if (!atomic_load(&rest->has_secrets)) {
-        memcpy(rest->epoch, epoch.data, epoch.length);
+        const char *unset = NULL;
+        memcpy(rest->first_epoch, epoch.data, epoch.length);
+        (void)atomic_compare_exchange_strong(&rest->epoch, &unset, rest->first_epoch);
         memcpy(rest->key, key.data, key.length);
         rest->key_length = key.length;
         atomic_store(&rest->has_secrets, true);
     }
     pthread_mutex_unlock(&rest->mutex);
     return TIMS_OK;
+}
+
+void tims_rest_set_epoch(tims_rest *rest, tims_str epoch)
+{
+    TIMS_CHECK_MAGIC(rest, REST__MAGIC);
+    TIMS_ASSERT(epoch.length == REST__EPOCH_LENGTH);
+    atomic_store(&rest->epoch, epoch.data);
 }
 
 bool rest__known_key(const tims_rest *rest, tims_str *ret_key)
@@ -226,7 +235,7 @@ tims_status rest__secrets(const tims_rest *rest, tims_db_session *db, tims_arena
         if (status != TIMS_OK)
             return status;
     }
-    *ret_epoch = (tims_str){ rest->epoch, REST__EPOCH_LENGTH };
+    *ret_epoch = (tims_str){ atomic_load_explicit(&rest->epoch, memory_order_acquire), REST__EPOCH_LENGTH };
     *ret_key = (tims_str){ rest->key, rest->key_length };
     return TIMS_OK;
 }

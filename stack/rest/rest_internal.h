@@ -55,7 +55,8 @@ struct tims_rest {
     rest__throttle *throttle;
     pthread_mutex_t mutex;
     atomic_bool has_secrets;
-    char epoch[REST__EPOCH_LENGTH];
+    _Atomic(const char *) epoch; /* at first what is in `first_epoch` */
+    char first_epoch[REST__EPOCH_LENGTH];
     char key[REST__KEY_BYTES_MAX];
     size_t key_length;
 };

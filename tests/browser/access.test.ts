@@ -25,17 +25,15 @@ after(async () => {
   server?.remove();
 });
 
-const MEMBER = "user = (select id from user where username = 'testUser1')";
+const MEMBER = `"user" = (select id from "user" where username = 'testUser1')`;
 
 // The rest of the tests finds the member again.
 async function withMembership(work: () => Promise<void>): Promise<void> {
-  const columns = ["id", "chat", "user", "joined_at", "last_read_at", "unread"];
-  const values = columns.map((name) => `quote(${name})`).join(" || ',' || ");
-  const row = sql(server, `select ${values} from member where chat = '${chat}' and ${MEMBER}`);
+  sql(server, `create table kept as select * from member where chat = '${chat}' and ${MEMBER}`);
   try {
     await work();
   } finally {
-    sql(server, `insert or ignore into member (${columns}) values (${row})`);
+    sql(server, "insert into member select * from kept where true on conflict do nothing; drop table kept");
   }
 }
 const revoke = () => sql(server, `delete from member where chat = '${chat}' and ${MEMBER}`);

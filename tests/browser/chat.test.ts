@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
 import { launch, messageOn, rendering, screenshot, signIn, visit } from "../browser.ts";
 import { signedIn } from "../client.ts";
+import { nowSql } from "../database.ts";
 import { type Server, sql, startServer } from "../server.ts";
 
 let server: Server;
@@ -94,14 +95,14 @@ test("what another program writes appears, and what it deletes goes", async () =
   await signIn(page, server, "demo");
   await page.goto(`${server.url}/chat/${chat}`);
   const id = crypto.randomUUID();
-  const sender = sql(server, "select id from user where username = 'testUser0'");
+  const sender = sql(server, `select id from "user" where username = 'testUser0'`);
   sql(
     server,
-    `insert into message (id, chat, sender, text, created_at) values ('${id}', '${chat}', '${sender}', 'from sqlite3', strftime('%s','now') * 1000000)`,
+    `insert into message (id, chat, sender, text, created_at) values ('${id}', '${chat}', '${sender}', 'by hand', ${nowSql()})`,
   );
-  await messageOn(page, "from sqlite3").waitFor();
+  await messageOn(page, "by hand").waitFor();
   sql(server, `delete from message where id = '${id}'`);
-  await messageOn(page, "from sqlite3").waitFor({ state: "detached" });
+  await messageOn(page, "by hand").waitFor({ state: "detached" });
   await context.close();
 });
 
@@ -176,7 +177,7 @@ test("somebody who leaves sees the chat go at once", async () => {
   await page.locator("[data-message]").first().waitFor();
   sql(
     server,
-    `delete from member where chat = '${theirs}' and user = (select id from user where username = 'testUser1')`,
+    `delete from member where chat = '${theirs}' and "user" = (select id from "user" where username = 'testUser1')`,
   );
   await page.locator("[data-message]").first().waitFor({ state: "detached" });
   await context.close();

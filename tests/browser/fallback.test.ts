@@ -26,7 +26,7 @@ test("the shell loads the chat by API and goes live", async () => {
   assert.ok(apiCalls.length > 0, "its data came by API");
   sql(
     server,
-    `update message set text = 'changed outside' where id = (select max(id) from message where chat = '${chat}')`,
+    `update message set text = 'changed outside' where id = (select id from message where chat = '${chat}' order by id desc limit 1)`,
   );
   await page.locator("[data-message]").getByText("changed outside").waitFor();
   await screenshot(page, "shell");

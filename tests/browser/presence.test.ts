@@ -73,7 +73,10 @@ test("what waits is counted on every page while it changes", async () => {
   const badge = (page: Page, count: number) =>
     page.getByRole("navigation", { name: "Main" }).getByText(`${count} unread`);
   const before = Number(
-    sql(server, "select sum(unread) from member where user = (select id from user where username = 'demo')"),
+    sql(
+      server,
+      `select sum(unread) from member where "user" = (select id from "user" where username = 'demo')`,
+    ),
   );
   await badge(settings, before).waitFor();
   const friend = await signedIn(server, "testUser3");
@@ -87,7 +90,7 @@ test("what waits is counted on every page while it changes", async () => {
   const waiting = Number(
     sql(
       server,
-      `select unread from member where chat = '${theirs}' and user = (select id from user where username = 'demo')`,
+      `select unread from member where chat = '${theirs}' and "user" = (select id from "user" where username = 'demo')`,
     ),
   );
   assert.ok(waiting === 0 || waiting === 6, String(waiting));

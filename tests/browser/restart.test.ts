@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
 import { launch, messageOn, rendering, visitAs } from "../browser.ts";
+import { nowSql } from "../database.ts";
 import { type Server, sql, startServer } from "../server.ts";
 
 let server: Server;
@@ -27,8 +28,8 @@ test("nothing is missing after it, in either of two tabs", async () => {
     sql(
       server,
       `insert into message (id, chat, sender, text, created_at)
-       select '${crypto.randomUUID()}', '${chat}', id, '${text}', strftime('%s', 'now') * 1000000
-       from user where username = 'testUser0'`,
+       select '${crypto.randomUUID()}', '${chat}', id, '${text}', ${nowSql()}
+       from "user" where username = 'testUser0'`,
     );
   write("before");
   for (const page of [first, second]) await messageOn(page, "before").waitFor();

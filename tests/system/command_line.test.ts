@@ -1,17 +1,18 @@
 // The command line, as a person would use it.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Client } from "../client.ts";
-import { environment, makeFolder, program, run, startServer } from "../server.ts";
+import { onPostgres } from "../database.ts";
+import { environment, makeFolder, program, removeFolder, run, startServer } from "../server.ts";
 
 let folder: string;
 before(() => {
   folder = makeFolder();
 });
-after(() => rmSync(folder, { recursive: true, force: true }));
+after(() => removeFolder(folder));
 
 function attempt(args: string[], input = "") {
   return spawnSync(program, args, { cwd: folder, env: environment(folder), input, encoding: "utf8" });
@@ -37,13 +38,11 @@ test("migrate applies everything once", () => {
   assert.match(run(folder, ["migrate"]), /0001/);
   assert.match(run(folder, ["migrate"]), /up to date/);
   assert.equal(attempt(["migrate", "--check"]).status, 0);
-  assert.ok(existsSync(join(folder, "app.sqlite3")));
+  if (!onPostgres) assert.ok(existsSync(join(folder, "app.sqlite3")));
 });
 
 test("check is content, and lists the settings without their secrets", () => {
-  const text = run(folder, ["check", "--settings"], {
-    DATABASE_URL: `sqlite:${join(folder, "app.sqlite3")}`,
-  });
+  const text = run(folder, ["check", "--settings"]);
   assert.match(text, /PORT/);
   assert.match(text, /are right/);
 });

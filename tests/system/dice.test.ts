@@ -16,7 +16,7 @@ after(async () => {
   server?.remove();
 });
 
-const idOf = (name: string) => sql(server, `select id from user where username = '${name}'`);
+const idOf = (name: string) => sql(server, `select id from "user" where username = '${name}'`);
 
 interface Seat {
   socket: WebSocket;
@@ -68,7 +68,8 @@ test("strangers, nonsense and those who have left are refused", async () => {
   const stranger = await signedIn(server, "testUser3");
   const outside = sql(
     server,
-    "select id from chat where id not in (select chat from member where user = (select id from user where username = 'testUser3')) limit 1",
+    `select id from chat where id not in
+       (select chat from member where "user" = (select id from "user" where username = 'testUser3')) limit 1`,
   );
   const refused = await sitDown(stranger, outside);
   await until("a refusal", () => refused.closed);
@@ -81,7 +82,7 @@ test("strangers, nonsense and those who have left are refused", async () => {
   const leaving = await sitDown(demo);
   sql(
     server,
-    `delete from member where chat = '${chat}' and user = (select id from user where username = 'demo')`,
+    `delete from member where chat = '${chat}' and "user" = (select id from "user" where username = 'demo')`,
   );
   leaving.socket.send("throw");
   await until("a close", () => leaving.closed);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { test } from "node:test";
 import { type Answer, Client, openRaw, sendRaw, signedIn, statusOf } from "../client.ts";
+import { timeSql } from "../database.ts";
 import {
   type Environment,
   makeFolder,
@@ -103,7 +104,7 @@ test("an address makes so many accounts an hour", () =>
     assert.equal(third.json.code, "registration_throttled");
     assert.ok(Number(third.headers.get("retry-after")) > 3000);
     assert.equal((await register("third-one", "10.0.0.2")).status, 201);
-    assert.equal(sql(server, "select count(*) from user where username like '%-one'"), "2");
+    assert.equal(sql(server, `select count(*) from "user" where username like '%-one'`), "2");
   }));
 
 test("a user has so many sessions, and the one that was not used for longest gives way", () =>
@@ -112,7 +113,8 @@ test("a user has so many sessions, and the one that was not used for longest giv
     const second = await signedIn(server, "demo");
     sql(
       server,
-      "update auth_session set last_used_at = last_used_at - 1000000 where id = (select min(id) from auth_session)",
+      `update auth_session set last_used_at = ${timeSql(1)}
+       where id = (select id from auth_session order by id limit 1)`,
     );
     const third = await signedIn(server, "demo");
     await until("the first to be signed out", async () => {
@@ -132,7 +134,8 @@ test("what has ended is swept though nobody signs in", async () => {
   run(folder, ["demo"]);
   run(folder, [
     "shell",
-    "insert into auth_session select 'old-' || u.id, 'old-' || u.id, u.id, 0, '', 1, 2, 1 from user u",
+    `insert into auth_session select u.id, 'old-' || u.id, u.id, false, '', ${timeSql(1)}, ${timeSql(2)}, ${timeSql(1)}
+     from "user" u`,
   ]);
   const server = await startServer({ folder });
   try {

@@ -6,6 +6,7 @@ import { after, afterEach, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { canonicalUrl } from "../../packages/client/src/url.ts";
 import { type Client, signedIn } from "../client.ts";
+import { nowSql, onPostgres, shellCommand } from "../database.ts";
 import { LiveSocket, textOf, welcomed } from "../live.ts";
 import { type Server, sql, startServer, until } from "../server.ts";
 
@@ -77,7 +78,7 @@ test("one URL by five roads is the same bytes: JSON, events, socket, page, cache
   assert.equal(JSON.stringify(JSON.parse(rows)), rows, "and kept by the client it is the same text");
 });
 
-test("what the sqlite3 program writes, changes and deletes is told, and only to whom it concerns", async () => {
+test("what the database's own program writes, changes and deletes is told, and only to whom it concerns", async () => {
   const [socket, other] = [await connect(demo), await connect(await signedIn(server, "testUser1"))];
   const { view } = (await socket.sub(messages)).json;
   await other.sub(`/api/messages/?chat=${chatOf("Weekend plans")}`);
@@ -89,7 +90,7 @@ test("what the sqlite3 program writes, changes and deletes is told, and only to 
   sql(
     server,
     `insert into message (id, chat, sender, text, created_at)
-     values ('${id}', '${chat}', '${demo.user.id}', 'by hand', strftime('%s','now') * 1000000)`,
+     values ('${id}', '${chat}', '${demo.user.id}', 'by hand', ${nowSql()})`,
   );
   await isOp("put", ({ text }) => text === "by hand");
   sql(server, `update message set text = 'by hand again' where id = '${id}'`);
@@ -166,14 +167,19 @@ describe("a transaction of a million rows", () => {
     return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
   }
 
-  // Of nobody's making but the sqlite3 program's, which the server hears of when it is all there.
+  // Of nobody's making but a foreign program's, which the server hears of when it is all there.
   function insertRows(): Promise<unknown> {
+    const [id, time] = onPostgres
+      ? [
+          "('01900000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid",
+          "to_timestamp(1700000000 + i / 1e6)",
+        ]
+      : ["printf('01900000-0000-7000-8000-%012x', i)", "1700000000000000 + i"];
     const statement = `
       with recursive n(i) as (select 1 union all select i + 1 from n where i < ${ROWS})
       insert into message (id, chat, sender, text, created_at)
-      select printf('01900000-0000-7000-8000-%012x', i), '${chat}', '${demo.user.id}', 'row ' || i, 1700000000000000 + i
-      from n`;
-    return promisify(execFile)("sqlite3", ["-cmd", ".timeout 5000", server.database, statement]);
+      select ${id}, '${chat}', '${demo.user.id}', 'row ' || i, ${time} from n`;
+    return promisify(execFile)(...shellCommand(server.database, statement));
   }
 
   let other: LiveSocket;

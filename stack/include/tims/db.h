@@ -30,6 +30,7 @@ typedef struct tims_db_options {
 tims_status tims_db_open(const tims_db_options *options, tims_db **ret_db, tims_error *err);
 void tims_db_close(tims_db **db);
 tims_db_dialect tims_db_dialect_of(const tims_db *db);
+tims_db_dialect tims_db_session_dialect(const tims_db_session *session);
 
 /* --- values ----------------------------------------------------------------------------------- */
 
@@ -80,9 +81,11 @@ void tims_db_unwind(tims_db_session *session, uint32_t mark);
  * lives here. */
 int64_t *tims_db_snapshot_memo(tims_db_session *session);
 
-/* PostgreSQL: what pg_current_snapshot() says of the snapshot, "xmin:xmax:xid,xid"; it travels with the first
- * statement, so it costs no round trip of its own. Inside a transaction: of a statement of now. In the
- * session's arena. SQLite: empty. Errors: the database's. */
+/* PostgreSQL: what pg_current_snapshot() says, "xmin:xmax:xid,xid". While a snapshot is open: of what its first
+ * statement saw, with which it travels, so it costs no round trip of its own; no later statement sees less, not
+ * even in a transaction that was begun meanwhile. In a transaction without one: of the moment. Otherwise: of the
+ * moment; right after a commit, of one that travelled with it and so contains it. In the session's arena.
+ * SQLite: empty. Errors: the database's. */
 tims_status tims_db_snapshot_text(tims_db_session *session, tims_str *ret_text, tims_error *err);
 /* The next statement is the snapshot's last: an answer of one statement then takes one round trip and no
  * connection of its own. A hint. */
@@ -130,6 +133,9 @@ const char *tims_db_column_name(const tims_db_rows *rows, int column);
 
 /* Many statements in one text (DDL), inside the session's transaction. */
 tims_status tims_db_script(tims_db_session *session, tims_str sql, tims_error *err);
+/* One statement that no transaction can hold (CREATE INDEX CONCURRENTLY). Blocking sessions only, outside of
+ * transactions. Errors: the database's; UNAVAILABLE (SQLite: it has none). */
+tims_status tims_db_script_alone(tims_db_session *session, tims_str sql, tims_error *err);
 /* As tims_db_begin, for changes of the schema: no other transaction shares its commit, foreign keys are not
  * enforced while it runs but checked as a whole at its commit (CONFLICT). Waits for other processes. Blocking
  * sessions only, outermost only. */

@@ -45,6 +45,9 @@ typedef struct tims_live_options {
     /* Told of every change before any client hears of it, on the feed's loop (auth's session cache, page
      * cache). */
     void (*on_change)(void *argument, const tims_model *model, tims_change_op op, tims_id id);
+    /* Told of the epoch that holds from now on, at the start and whenever the database is another; the text
+     * stays. */
+    void (*on_epoch)(void *argument, tims_str epoch);
     void *on_change_argument;
 } tims_live_options;
 

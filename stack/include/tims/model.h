@@ -361,18 +361,66 @@ void tims_reads_model(tims_request *rq, const tims_model *model);
 
 /* --- changes: what the feed tells ------------------------------------------------------------- */
 
-/* The change log: table tims_change(id INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT, op INTEGER, row TEXT,
- * old TEXT). `old` is a JSON object of the old values of the model's key columns (references, and what rules
- * and indexes name); NULL for inserts. Triggers write it, whoever the writer is. Position = highest id. */
-typedef enum tims_change_op { TIMS_INSERTED = 1, TIMS_UPDATED = 2, TIMS_DELETED = 3 } tims_change_op;
+/* The change log: table tims_change(id, model, op, row, old; PostgreSQL: xid too). `old` is a JSON object of
+ * the old values of the model's key columns (references, and what rules and indexes name); null for inserts.
+ * Triggers write it, whoever the writer is. See change.c for what a position is. */
+typedef enum tims_change_op {
+    TIMS_INSERTED = 1,
+    TIMS_UPDATED = 2,
+    TIMS_DELETED = 3,
+    TIMS_TRUNCATED = 4 /* all rows of the model went at once; `row` is empty */
+} tims_change_op;
 /* The DDL of the log and of all models' triggers (idempotent: drops and makes the triggers anew). */
 tims_str tims_change_ddl(tims_arena *arena, const tims_models *models, tims_db_dialect dialect);
 /* Whether a column is among the key columns that `old` carries. */
 bool tims_change_is_key(const tims_model *model, const tims_field *field);
-/* The position of the session's current snapshot or transaction. */
+/* The position of the session's current snapshot or transaction: a number that grows with what is visible. */
 tims_status tims_position(tims_db_session *db, int64_t *ret_position, tims_error *err);
+/* Commits the outermost transaction; from the position on, what it wrote is visible. Errors:
+ * tims_db_commit's; when only the position cannot be had, the transaction is committed all the same and
+ * `ret_position` 0. */
+tims_status tims_commit_position(tims_db_session *db, int64_t *ret_position, tims_error *err);
+/* Where a reader of the log stands: it has seen what this snapshot shows. */
+typedef struct tims_mark {
+    int64_t position;
+    tims_str snapshot; /* SQLite: empty, the position says it all */
+} tims_mark;
+tims_status tims_mark_now(tims_db_session *db, tims_mark *ret_mark,
+                          tims_error *err); /* in the session's arena */
+/* A mark at this position or somewhat before it. NOT_FOUND: the log does not reach back to one. */
+tims_status tims_mark_find(tims_db_session *db, tims_arena *arena, int64_t position, tims_mark *ret_mark,
+                           tims_error *err);
+/* Keeps the mark for those who will come from there, unless one was noted in the last `every_us`. `log_id`:
+ * of the last log row that was read. Outside of snapshots. */
+tims_status tims_mark_note(tims_db_session *db, const tims_mark *mark, int64_t log_id, int64_t every_us,
+                           tims_error *err);
+typedef struct tims_change {
+    int64_t id;
+    tims_str model, row, old;
+    tims_change_op op;
+} tims_change;
+/* Calls for what the log says after one mark, up to another (NULL: up to the session's snapshot), in order,
+ * for at most `limit` rows. Do not use the session in the call. */
+tims_status tims_change_read(tims_db_session *db, const tims_mark *from, const tims_mark *to, int64_t limit,
+                             void (*function)(void *argument, const tims_change *change), void *argument,
+                             tims_error *err);
+/* Removes log rows that are older than `seconds`, or more than `rows`, as far as marks tell; some in one
+ * call. `log_id` as above. Outside of snapshots. */
+typedef struct tims_retention {
+    int64_t seconds, rows;
+} tims_retention;
+tims_status tims_change_prune(tims_db_session *db, tims_arena *arena, const tims_retention *keep,
+                              const tims_mark *mark, int64_t log_id, tims_error *err);
 /* Identity of this database and log incarnation, 16 hex characters; kept in table tims_meta. */
 tims_status tims_epoch(tims_db_session *db, tims_arena *arena, tims_str *ret_epoch, tims_error *err);
+/* The same, made anew if the server has been started since anybody asked so (`server_start_us` 0: it has no
+ * server). Outside of snapshots. */
+tims_status tims_epoch_begin(tims_db_session *db, tims_arena *arena, int64_t server_start_us,
+                             tims_str *ret_epoch, tims_error *err);
+/* Another one in place of `old`; nothing if it is another already. */
+tims_status tims_epoch_renew(tims_db_session *db, tims_str old, tims_error *err);
+/* When the database server was started, in microseconds; SQLite: 0. */
+tims_status tims_server_start(tims_db_session *db, int64_t *ret_start_us, tims_error *err);
 
 /* --- migrations ------------------------------------------------------------------------------- */
 

@@ -50,6 +50,8 @@ tims_status tims_rest_new(tims_arena *arena, const tims_resource *const *tables,
 const tims_route *tims_rest_routes(const tims_rest *rest, size_t *ret_count);
 /* Called by the server's begin hook: tims_throttle finds its state on the request. */
 void tims_request_set_rest(tims_request *rq, tims_rest *rest);
+/* The epoch that answers name from now on, instead of the one read at first; borrowed for good. */
+void tims_rest_set_epoch(tims_rest *rest, tims_str epoch);
 /* What answers GET with Accept: text/event-stream on a list or detail: `url` is the request's target. Handed
  * in by the composition; without it such requests get 406. */
 typedef tims_answer (*tims_rest_stream_fn)(tims_request *rq, void *data, tims_str url);

@@ -1,0 +1,69 @@
+/* redis.h: a Redis server: commands, and channels to listen to. The only room that knows hiredis.
+ *
+ * One connection for commands on every loop, pipelined; one that listens, on loop 0. Each connects by itself,
+ * again and again, with a pause that grows. While the server is away commands fail at once and channels are
+ * silent: nothing waits for Redis but who asked it. Replication behind one address is fine; Cluster and
+ * Sentinel are refused. */
+#ifndef TIMS_REDIS_H
+#define TIMS_REDIS_H
+
+#include "tims/loop.h"
+
+typedef struct tims_redis tims_redis;
+/* What the server said; hold it only as long as it says. */
+typedef struct tims_redis_reply tims_redis_reply;
+
+typedef struct tims_redis_options {
+    tims_str url;               /* redis://user:password@host:port/database; all but the host may be absent */
+    int64_t connect_timeout_ms; /* 0: 2,000 */
+    int64_t answer_timeout_ms;  /* a connection on which an answer is as late is given up; 0: 1,000 */
+    /* Both on loop 0; they must not suspend. `heard`: a message on a channel subscribed to. `changed`: from
+     * now on every message to those channels is heard and commands of loop 0 are taken, or no longer so. */
+    void *data;
+    void (*heard)(void *data, tims_str channel, tims_str message);
+    void (*changed)(void *data, bool is_up);
+} tims_redis_options;
+
+/* Only reads the options. Errors: INVALID, with what is wrong with the URL; its password is not shown. */
+tims_status tims_redis_new(const tims_redis_options *options, tims_redis **ret_redis, tims_error *err);
+void tims_redis_free(tims_redis **redis);
+/* From the server's loop_start and loop_stop; loop 0 is the first to start. */
+tims_status tims_redis_loop_start(tims_redis *redis, tims_loop *loop, tims_error *err);
+void tims_redis_loop_stop(tims_redis *redis, tims_loop *loop);
+/* Connects once, to learn whether it would do. Suspends. Errors: UNAVAILABLE (away: may come), UNAUTHORIZED
+ * (who we are was refused), INVALID (Cluster, Sentinel, no such database). */
+tims_status tims_redis_probe(tims_redis *redis, tims_loop *loop, tims_error *err);
+/* "host:port/database", for people. */
+tims_str tims_redis_name(const tims_redis *redis);
+
+/* --- commands: on a loop's thread, in order on each loop ----------------------------------------------------- */
+
+/* TIMS_REDIS_COMMAND(TIMS_STR("GET"), key) */
+/* clang-format off */
+#define TIMS_REDIS_COMMAND(...)                                                      \
+    (tims_slice_list){ (const tims_str[]){ __VA_ARGS__ },                            \
+                       sizeof((const tims_str[]){ __VA_ARGS__ }) / sizeof(tims_str) }
+/* clang-format on */
+/* `done` (may be NULL) is called once, on this loop: with what the server said, valid during the call, or
+ * with NULL when it is not known whether it ran. False: it was not sent, `done` is not called: the server is
+ * away, or too far behind. */
+typedef void (*tims_redis_done_fn)(void *argument, const tims_redis_reply *reply);
+bool tims_redis_send(tims_redis *redis, tims_slice_list command, tims_redis_done_fn done, void *argument);
+/* The reply lives in the arena. Suspends. Errors: UNAVAILABLE (away; or it went before it answered), INVALID
+ * (the server's error reply), TIMEOUT, CANCELLED. */
+tims_status tims_redis_call(tims_redis *redis, tims_arena *arena, tims_slice_list command,
+                            const tims_redis_reply **ret_reply, tims_error *err);
+
+/* 0 when it is no integer; empty when it has no text; the text of an error reply is empty too. */
+int64_t tims_redis_int(const tims_redis_reply *reply);
+tims_str tims_redis_text(const tims_redis_reply *reply);
+bool tims_redis_is_error(const tims_redis_reply *reply);
+size_t tims_redis_count(const tims_redis_reply *reply); /* of a list */
+const tims_redis_reply *tims_redis_item(const tims_redis_reply *reply, size_t index);
+
+/* --- channels: from any thread, also before it has started --------------------------------------------------- */
+
+void tims_redis_subscribe(tims_redis *redis, tims_str channel);
+void tims_redis_unsubscribe(tims_redis *redis, tims_str channel);
+
+#endif
