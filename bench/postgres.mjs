@@ -1,59 +1,57 @@
-// postgres.mjs: a private PostgreSQL with the settings that Debian's package has, in a folder of its own, and its CPU
-// beside the server's.
+// postgres.mjs: a private PostgreSQL with the settings it comes with (fsync and all), on the server's core, and the
+// same data in it: for ours as copy-database has brought it, for the peers without the change log's triggers.
 import { execFileSync } from "node:child_process";
-import { chownSync, mkdirSync, readdirSync } from "node:fs";
-import { join } from "node:path";
-import { freePort, startProcess } from "./process.mjs";
+import { Postgres } from "../tests/postgres.ts";
+import { programs } from "./contenders.mjs";
+import { processTree } from "./process.mjs";
 
-const versions = "/usr/lib/postgresql";
-const owner = process.getuid() === 0 ? "postgres" : null; // it refuses to run as root
+let opened;
 
-function findPrograms() {
-  const [newest] = readdirSync(versions).sort((a, b) => Number(b) - Number(a));
-  return join(versions, newest, "bin");
+// One for the whole run; `ours` and `peers` are URLs, `fresh` makes a copy of one of them and gives its URL.
+export async function openPostgres({ folder, data }) {
+  opened ??= makePostgres(folder, data);
+  return opened;
 }
 
-const asOwner = (command, args) =>
-  owner ? ["setpriv", `--reuid=${owner}`, `--regid=${owner}`, "--clear-groups", command, ...args] : [command, ...args];
+export async function closePostgres() {
+  await (await opened)?.server.remove();
+}
 
-const idOf = (flag) => Number(execFileSync("id", [flag, owner], { encoding: "utf8" }));
-
-// On core 0 beside the server, so that the two share what one core can do; only address, port and socket are not as
-// they come.
-export async function startPostgres(parent, { cpu = "0" } = {}) {
-  const programs = findPrograms();
-  const folder = join(parent, "postgres");
-  mkdirSync(folder);
-  if (owner) {
-    chownSync(folder, idOf("-u"), idOf("-g"));
-    execFileSync("chmod", ["a+x", parent]);
-  }
-  const data = join(folder, "data");
-  const port = await freePort();
-  const initialise = ["-D", data, "-U", "bench", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"];
-  const [first, ...rest] = asOwner(join(programs, "initdb"), initialise);
-  execFileSync(first, rest, { stdio: ["ignore", "ignore", "inherit"] });
-  const [command, ...args] = asOwner(join(programs, "postgres"), [
-    "-D",
-    data,
-    "-c",
-    `port=${port}`,
-    "-c",
-    "listen_addresses=127.0.0.1",
-    "-c",
-    `unix_socket_directories=${folder}`,
-  ]);
-  const server = await startProcess({ command, args, cpu, readyText: "ready to accept connections" });
-  const urlOf = (database) => `postgres://bench@127.0.0.1:${port}/${database}`;
+async function makePostgres(folder, data) {
+  const server = await Postgres.open();
+  pin(server.pid, "0");
+  const ours = server.createDatabase("ours");
+  const env = { PATH: process.env.PATH, CHEAP_PASSWORDS: "true" };
+  execFileSync(programs.ours, ["copy-database", `sqlite:${data.file}`, ours], { cwd: folder, env });
+  server.sql(`CREATE TABLE bench_session (token text COLLATE "C" PRIMARY KEY, "user" uuid NOT NULL)`, "ours");
+  const sessions = data.sessions.map(({ user, token }) => `('${token}', '${user.id}')`);
+  server.sql(`INSERT INTO bench_session VALUES ${sessions}`, "ours");
+  server.sql("VACUUM ANALYZE", "ours");
+  server.sql("CREATE DATABASE peers TEMPLATE ours STRATEGY file_copy");
+  dropTriggers(server, "peers");
+  let copies = 0;
   return {
-    ...server,
-    urlOf,
-    // `sql` may hold several statements; returns the rows as text.
-    run: (database, sql) =>
-      execFileSync("psql", ["-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", urlOf(database)], {
-        input: sql,
-        encoding: "utf8",
-      }).trim(),
-    stop: () => server.stop("SIGINT"), // the fast way: it waits for no client
+    server,
+    pid: server.pid,
+    ours,
+    peers: server.url("peers"),
+    fresh: (name) => {
+      const copy = `${name}_${copies++}`;
+      server.sql(`CREATE DATABASE ${copy} TEMPLATE ${name} STRATEGY file_copy`);
+      server.sql("CHECKPOINT"); // none of the last run's falls into this one
+      return server.url(copy);
+    },
   };
+}
+
+function pin(pid, cpu) {
+  for (const one of processTree(pid)) execFileSync("taskset", ["-cp", cpu, String(one)], { stdio: "ignore" });
+}
+
+function dropTriggers(server, database) {
+  const triggers = server.sql(
+    "SELECT format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass) FROM pg_trigger WHERE NOT tgisinternal",
+    database,
+  );
+  server.sql(triggers.split("\n").join(";"), database);
 }

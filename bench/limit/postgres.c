@@ -145,46 +145,6 @@ static void sync_all(void *data)
         }
 }
 
-static void finish_first(database *db, const char *status, const char *body, size_t length)
-{
-    static char output[OUTPUT_BYTES];
-    connection *to = db->waiting[db->first];
-    db->first = (db->first + 1) % WAITING_MAX;
-    db->waiting_count--;
-    limit_finish(to, output, with_head(output, status, body, length));
-}
-
-static void send_sync(database *db)
-{
-    if (!PQpipelineSync(db->pg))
-        fail(db);
-    db->results_due++;
-}
-
-/* The request's statements are sent: its answer is due when they have come. */
-static void wait_for(database *db, connection *from)
-{
-    if (db->waiting_count == WAITING_MAX)
-        abort();
-    db->waiting[(db->first + db->waiting_count++) % WAITING_MAX] = from;
-    db->unsent = true;
-    if (!the.together)
-        send_sync(db);
-}
-
-static void flush_all(void *data)
-{
-    (void)data;
-    for (size_t i = 0; i < the.count; i++) {
-        database *db = &the.databases[i];
-        if (db->unsent && the.together)
-            send_sync(db);
-        if (db->unsent && PQflush(db->pg) < 0)
-            fail(db);
-        db->unsent = false;
-    }
-}
-
 static void take_results(connection *socket)
 {
     database *db = (database *)socket;
@@ -343,8 +303,6 @@ int limit_postgres(int port, const char *workload, const char *url)
     the.take_result = create ? take_insert : row ? take_row : take_list;
     the.together = strstr(workload, "_together") != NULL;
     the.count = create ? WRITERS : READERS;
-    if (getenv("LIMIT_N"))
-        the.count = (size_t)atoi(getenv("LIMIT_N"));
     for (size_t i = 0; i < the.count; i++)
         open_database(&the.databases[i], url, !create);
     return limit_serve(port, create ? answer_create : row ? answer_row : answer_list, sync_all, &the);
