@@ -5,7 +5,6 @@ static const tims_resource resources[] = {
       .model = &tims_user_model,
       .allow = TIMS_LIST | TIMS_READ,
       .filter = TIMS_NAMES("id", "username"),
-      .search = TIMS_NAMES("username", "display_name"),
       .order = TIMS_NAMES("username"),
       .doc = "People, as others see them." },
     { 0 },

@@ -12,7 +12,7 @@ static void announce_message(tims_request *rq, void *row)
     const message *m = row;
     tims_sql_run(rq, TIMS_STR("UPDATE chat SET last_message_at = ?2 WHERE id = ?1"),
                  (tims_db_value[]){ tims_db_id(m->chat), tims_db_int(m->created_at.us) }, 2);
-    tims_sql_run(rq, TIMS_STR("UPDATE member SET unread = unread + 1 WHERE chat = ?1 AND user <> ?2"),
+    tims_sql_run(rq, TIMS_STR("UPDATE member SET unread = unread + 1 WHERE chat = ?1 AND \"user\" <> ?2"),
                  (tims_db_value[]){ tims_db_id(m->chat), tims_db_id(m->sender) }, 2);
 }
 
@@ -20,8 +20,7 @@ static const tims_resource resources[] = {
     { .path = "/api/chats/",
       .model = &chat_model,
       .allow = TIMS_LIST | TIMS_READ | TIMS_UPDATE,
-      .order = TIMS_NAMES("last_message_at", "created_at"),
-      .search = TIMS_NAMES("title") },
+      .order = TIMS_NAMES("last_message_at", "created_at") },
     { .path = "/api/members/",
       .model = &member_model,
       .allow = TIMS_LIST | TIMS_READ | TIMS_CREATE | TIMS_DELETE,
@@ -31,7 +30,6 @@ static const tims_resource resources[] = {
       .model = &message_model,
       .allow = TIMS_LIST | TIMS_READ | TIMS_CREATE,
       .filter = TIMS_NAMES("chat", "sender", "created_at"),
-      .search = TIMS_NAMES("text"),
       .order = TIMS_NAMES("created_at"),
       .page = { .size = 50, .max = 200 },
       .before_create = sign_message,

@@ -14,6 +14,7 @@ const tims_model chat_model = {
     .read = TIMS_MEMBERS(member_model, member, chat, user),
     .change = TIMS_OWNER(chat, created_by),
     .order = "-last_message_at",
+    .search = TIMS_NAMES("title"),
 };
 
 const tims_model member_model = {
@@ -48,6 +49,7 @@ const tims_model message_model = {
     .read = TIMS_LIKE(message, chat, chat_model),   /* whoever sees the chat sees its messages */
     .create = TIMS_LIKE(message, chat, chat_model), /* and may write in it */
     .order = "-created_at",
+    .search = TIMS_NAMES("text"),
 };
 
 const tims_model *const chat_models[] = { &chat_model, &member_model, &message_model, NULL };

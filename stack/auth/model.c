@@ -23,6 +23,7 @@ const tims_model tims_user_model = {
         TIMS_FIELD(tims_user, created_at, .auto_now_add = true, .doc = "When the account was made.")),
     .read = TIMS_SIGNED_IN,
     .order = "username",
+    .search = TIMS_NAMES("username", "display_name"),
 };
 
 /* Live, so that the feed evicts what loops remember of a session, whoever ended it; readable by nobody. */

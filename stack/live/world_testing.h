@@ -67,6 +67,7 @@ const tims_model message_model = {
                     TIMS_FIELD(message, number)),
     .read = TIMS_LIKE(message, chat, chat_model),
     .order = "-number",
+    .search = TIMS_NAMES("text"),
 };
 
 const tims_model note_model = {
@@ -166,7 +167,6 @@ static inline tims_status compute_url(const void *data, tims_request *rq, tims_s
 static inline tims_status resolve_list(tims_arena *arena, tims_str text, tims_live_query *live,
                                        tims_error *err)
 {
-    static const char *const searched[] = { "text" };
     tims_status status = TIMS_OK;
     while (text.length > 0 && status == TIMS_OK) {
         tims_str pair = tims_str_cut(&text, '&'), value = pair, name = tims_str_cut(&value, '=');
@@ -181,7 +181,7 @@ static inline tims_status resolve_list(tims_arena *arena, tims_str text, tims_li
                 1 | UINT64_C(1) << tims_field_index(live->query.model->fields,
                                                     tims_field_find(live->query.model->fields, value));
         else if (tims_str_equal(name, TIMS_STR("search")))
-            status = tims_query_search(&live->query, value, (tims_names){ searched, 1 }, err);
+            status = tims_query_search(&live->query, value, err);
         else
             status = tims_query_filter(arena, &live->query, pair, err);
     }

@@ -106,7 +106,7 @@ static tims_status read_set(loader *l, model__sql *sql, node *set)
 
 static void begin_select(loader *l, model__sql *sql, const tims_model *model, const char *column)
 {
-    model__sql_init(sql, l->scratch);
+    model__sql_init(sql, l->scratch, tims_db_session_dialect(l->db));
     model__sql_add(sql, "SELECT DISTINCT ");
     model__sql_add_column(sql, 0, column);
     model__sql_add(sql, " FROM ");

@@ -253,7 +253,7 @@ static void list_rows(world *w, tims_arena *arena, const tables *t, size_t level
                       bool ret_listed[THINGS])
 {
     tims_sql sql;
-    tims_query_sql(arena, query, &sql);
+    tims_query_sql(arena, tims_db_session_dialect(w->session), query, &sql);
     tims_db_rows *rows;
     tims_error err = { 0 };
     assert_ok(tims_db_query(w->session, sql.text, sql.values, sql.value_count, &rows, &err), &err);

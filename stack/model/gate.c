@@ -64,7 +64,7 @@ tims_status tims_query_gate(tims_db_session *db, tims_arena *arena, const tims_q
     if (status != TIMS_OK)
         return status;
     model__sql sql;
-    model__sql_init(&sql, arena);
+    model__sql_init(&sql, arena, tims_db_session_dialect(db));
     model__sql_add(&sql, "SELECT ");
     model__view view = { .model = query->model, .query = query };
     model__truth truth = model__rule_sql(&sql, query->model->read, &view, &query->caller);

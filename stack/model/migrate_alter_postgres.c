@@ -5,7 +5,7 @@
  * there are rows comes in steps of its own that let others read and write: nulls are filled, constraints
  * validated, and then NOT NULL is set, which believes the validated check. Indexes of tables that exist
  * already are made CONCURRENTLY, which no transaction can hold. What rewrites a table is only a column of
- * another type.
+ * another type, and the words of a search, which are a column too.
  *
  * A value becomes one of another type as it would in SQLite: by way of what SQLite keeps of it. What cannot
  * be converted fails the migration. */
@@ -89,6 +89,16 @@ static bool exists_for(const writer *w, const model__table_change *change, tims_
     return true;
 }
 
+/* PostgreSQL finds the same name by itself, unless it is too long. */
+static void add_inline_reference(writer *w, tims_buf *out, tims_str table, const model__column *column)
+{
+    tims_str name = model__postgres_reference_name(w->arena, table, column->name);
+    if (!tims_str_ends_with(name, TIMS_STR("_fkey")))
+        tims_buf_print(out, " CONSTRAINT \"%S\"", name);
+    tims_buf_print(out, " ");
+    model__postgres_add_reference(out, column);
+}
+
 static void add_table(writer *w, const model__table_change *change)
 {
     const model__table *table = change->after;
@@ -97,15 +107,15 @@ static void add_table(writer *w, const model__table_change *change)
         const model__column *column = &table->columns[i];
         tims_buf_print(&w->change, "    ");
         model__postgres_add_column(w->arena, &w->change, column);
-        if (column->to.length > 0 && exists_for(w, change, column->to)) {
-            tims_buf_print(&w->change, " CONSTRAINT \"%S\" ", column->name);
-            model__postgres_add_reference(&w->change, column);
-        }
+        if (column->to.length > 0 && exists_for(w, change, column->to))
+            add_inline_reference(w, &w->change, table->name, column);
         tims_buf_print(&w->change, i + 1 < table->column_count ? ",\n" : "\n");
     }
     tims_buf_print(&w->change, ");\n");
     for (size_t i = 0; i < table->index_count; i++)
-        model__postgres_add_index(&w->change, table, &table->indexes[i], false);
+        model__postgres_add_index(w->arena, &w->change, table, &table->indexes[i], false);
+    model__postgres_add_search(&w->change, table);
+    model__postgres_add_search_index(&w->change, table, false);
 }
 
 /* References to tables that came after. */
@@ -115,8 +125,9 @@ static void add_late_references(writer *w, const model__table_change *change)
         const model__column *column = &change->after->columns[i];
         if (column->to.length == 0 || exists_for(w, change, column->to))
             continue;
-        tims_buf_print(&w->change, "ALTER TABLE \"%S\" ADD CONSTRAINT \"%S\" FOREIGN KEY (\"%S\") ",
-                       change->after->name, column->name, column->name);
+        tims_buf_print(
+            &w->change, "ALTER TABLE \"%S\" ADD CONSTRAINT \"%S\" FOREIGN KEY (\"%S\") ", change->after->name,
+            model__postgres_reference_name(w->arena, change->after->name, column->name), column->name);
         model__postgres_add_reference(&w->change, column);
         tims_buf_print(&w->change, ";\n");
     }
@@ -150,9 +161,10 @@ static void add_reference_later(table_writer *t, const model__column *column)
     tims_buf words;
     tims_buf_init(&words, t->w->arena, PART_BYTES_MAX);
     model__postgres_add_reference(&words, column);
-    act(t, "ADD CONSTRAINT \"%S\" FOREIGN KEY (\"%S\") %S NOT VALID", column->name, column->name,
+    tims_str name = model__postgres_reference_name(t->w->arena, t->change->after->name, column->name);
+    act(t, "ADD CONSTRAINT \"%S\" FOREIGN KEY (\"%S\") %S NOT VALID", name, column->name,
         tims_buf_str(&words));
-    validate(t, column->name);
+    validate(t, name);
 }
 
 /* NOT NULL without a default: the rows that are there get the time of the migration. */
@@ -169,10 +181,8 @@ static void add_new_column(table_writer *t, const model__column *column)
     if (is_filled_with_now(column))
         tims_buf_print(&words, " DEFAULT now()");
     bool all_null = !column->not_null && !column->has_default; /* nothing to validate, and nothing is */
-    if (column->to.length > 0 && all_null) {
-        tims_buf_print(&words, " CONSTRAINT \"%S\" ", column->name);
-        model__postgres_add_reference(&words, column);
-    }
+    if (column->to.length > 0 && all_null)
+        add_inline_reference(t->w, &words, t->change->after->name, column);
     act(t, "ADD COLUMN %S", tims_buf_str(&words));
     if (column->to.length > 0 && !all_null)
         add_reference_later(t, column);
@@ -181,7 +191,8 @@ static void add_new_column(table_writer *t, const model__column *column)
 static void require_value(table_writer *t, const model__column *column)
 {
     tims_str table = t->change->after->name, name = column->name;
-    tims_str check = tims_print(t->w->arena, "%S_not_null", name);
+    tims_str check =
+        model__postgres_name(t->w->arena, tims_print(t->w->arena, "%S_%S_not_null", table, name));
     act(t, "ADD CONSTRAINT \"%S\" CHECK (\"%S\" IS NOT NULL) NOT VALID", check, name);
     if (column->has_default)
         tims_buf_print(&t->w->fill, "UPDATE \"%S\" SET \"%S\" = %S WHERE \"%S\" IS NULL;\n", table, name,
@@ -240,28 +251,36 @@ static bool keeps_index(const model__table_change *change, const model__index *i
     return true;
 }
 
+/* A reference keeps its constraint under the column's new name, or loses it: it may even have gone with the
+ * key that it pointed at. */
+static void prepare_reference(table_writer *t, const model__source *source)
+{
+    tims_str table = t->change->after->name;
+    tims_str was = model__postgres_reference_name(t->w->arena, table, source->from->name);
+    if (!keeps_reference(source))
+        tims_buf_print(&t->w->change, "ALTER TABLE \"%S\" DROP CONSTRAINT IF EXISTS \"%S\";\n", table, was);
+    else if (source->renamed)
+        tims_buf_print(&t->w->change, "ALTER TABLE \"%S\" RENAME CONSTRAINT \"%S\" TO \"%S\";\n", table, was,
+                       model__postgres_reference_name(t->w->arena, table, source->column->name));
+}
+
 /* What other statements than the one ALTER TABLE must do before it. */
 static void prepare_table(table_writer *t)
 {
     const model__table *before = t->change->before, *after = t->change->after;
     tims_buf *out = &t->w->change;
+    if (!model__same_search(before, after))
+        model__postgres_drop_search(out, before);
     for (size_t i = 0; i < before->index_count; i++)
         if (!keeps_index(t->change, &before->indexes[i]))
-            tims_buf_print(out, "DROP INDEX \"%S\";\n", before->indexes[i].name);
+            tims_buf_print(out, "DROP INDEX \"%S\";\n",
+                           model__postgres_name(t->w->arena, before->indexes[i].name));
     for (size_t i = 0; i < after->column_count; i++) {
         const model__source *source = &t->change->sources[i];
-        if (source->from == NULL)
-            continue;
-        bool keeps = keeps_reference(source);
-        if (source->from->to.length > 0 && !keeps) /* it may have gone with the key it pointed at */
-            tims_buf_print(out, "ALTER TABLE \"%S\" DROP CONSTRAINT IF EXISTS \"%S\";\n", after->name,
-                           source->from->name);
-        if (!source->renamed)
-            continue;
-        tims_buf_print(out, "ALTER TABLE \"%S\" RENAME COLUMN \"%S\" TO \"%S\";\n", after->name,
-                       source->from->name, source->column->name);
-        if (source->from->to.length > 0 && keeps)
-            tims_buf_print(out, "ALTER TABLE \"%S\" RENAME CONSTRAINT \"%S\" TO \"%S\";\n", after->name,
+        if (source->from != NULL && source->from->to.length > 0)
+            prepare_reference(t, source);
+        if (source->renamed)
+            tims_buf_print(out, "ALTER TABLE \"%S\" RENAME COLUMN \"%S\" TO \"%S\";\n", after->name,
                            source->from->name, source->column->name);
     }
 }
@@ -291,8 +310,13 @@ static void alter_table(writer *w, const model__table_change *change)
     for (size_t i = 0; i < after->index_count; i++)
         if (!keeps_index(change, &after->indexes[i])) {
             tims_buf_print(&w->concurrent, "\n%s\n", MODEL__STEP_ALONE);
-            model__postgres_add_index(&w->concurrent, after, &after->indexes[i], true);
+            model__postgres_add_index(w->arena, &w->concurrent, after, &after->indexes[i], true);
         }
+    if (model__same_search(before, after) || after->search_count == 0)
+        return;
+    model__postgres_add_search(&w->change, after);
+    tims_buf_print(&w->concurrent, "\n%s\n", MODEL__STEP_ALONE);
+    model__postgres_add_search_index(&w->concurrent, after, true);
 }
 
 /* --- the file ---------------------------------------------------------------------------------------- */

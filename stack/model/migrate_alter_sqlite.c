@@ -103,6 +103,10 @@ void model__sqlite_add_changes(tims_arena *arena, const model__changes *changes,
 {
     for (size_t i = 0; i < changes->count; i++) {
         const model__table_change *change = &changes->items[i];
+        bool indexes_words = change->before == NULL || change->after == NULL || needs_rebuild(change) ||
+                             !model__same_search(change->before, change->after);
+        if (indexes_words && change->before != NULL)
+            model__sqlite_drop_search(out, change->before);
         if (change->after == NULL) {
             tims_buf_print(out, "DROP TABLE \"%S\";\n", change->before->name);
         } else if (change->before == NULL) {
@@ -113,5 +117,7 @@ void model__sqlite_add_changes(tims_arena *arena, const model__changes *changes,
         } else {
             alter_in_place(arena, change, out);
         }
+        if (indexes_words && change->after != NULL)
+            model__sqlite_add_search(out, change->after);
     }
 }

@@ -79,7 +79,7 @@ static tims_status check_written(tims_db_session *session, const char *app, cons
     return tims_fail(err, TIMS_PRECONDITION, "migration_dialect",
                      "The migration %.60s/%.*s is not written for %s: put %.*s%s beside it "
                      "(`makemigrations` writes both).",
-                     app, TIMS_PRINT(stem), dialect->name, TIMS_PRINT(stem), dialect->file_end);
+                     app, TIMS_PRINT(stem), dialect->title, TIMS_PRINT(stem), dialect->file_end);
 }
 
 static tims_status apply_set(tims_db_session *session, tims_arena *arena, const tims_migration_set *set,

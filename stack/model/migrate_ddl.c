@@ -2,10 +2,11 @@
 #include "model/migrate_internal.h"
 
 const model__dialect model__sqlite = {
-    .name = "SQLite",
+    .title = "SQLite",
     .file_end = ".sql",
     .type = model__sqlite_type,
     .literal = model__sqlite_literal,
+    .name = model__sqlite_name,
     .add_changes = model__sqlite_add_changes,
     .record_ddl = "CREATE TABLE IF NOT EXISTS tims_migration (app TEXT NOT NULL, name TEXT NOT NULL, "
                   "checksum TEXT NOT NULL, applied_at INTEGER NOT NULL, PRIMARY KEY (app, name)) STRICT;\n"
@@ -16,10 +17,11 @@ const model__dialect model__sqlite = {
 };
 
 const model__dialect model__postgres = {
-    .name = "PostgreSQL",
+    .title = "PostgreSQL",
     .file_end = ".postgres.sql",
     .type = model__postgres_type,
     .literal = model__postgres_literal,
+    .name = model__postgres_name,
     .add_changes = model__postgres_add_changes,
     .record_ddl = "CREATE TABLE IF NOT EXISTS tims_migration (app text NOT NULL, name text NOT NULL, "
                   "checksum text NOT NULL, applied_at timestamptz NOT NULL, PRIMARY KEY (app, name));\n"

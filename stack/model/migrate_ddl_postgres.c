@@ -1,9 +1,11 @@
 /* migrate_ddl_postgres.c: tables, columns and indexes in PostgreSQL's words.
  *
  * Text compares by its bytes (COLLATE "C"), as it does in SQLite and in memory, so that lists and cursors are
- * the same wherever the rows are. JSON is `json`, which keeps it as it was written. A constraint is named
- * like its column: the name is all that an error tells of it. */
+ * the same wherever the rows are. JSON is `json`, which keeps it as it was written. Constraints have the
+ * names that PostgreSQL gives them by itself. */
 #include "model/migrate_internal.h"
+
+enum { NAME_BYTES_MAX = 63 }; /* longer ones are cut, and then two may be the same */
 
 tims_str model__postgres_type(tims_arena *arena, const model__column *column)
 {
@@ -40,6 +42,20 @@ tims_str model__postgres_literal(tims_arena *arena, const model__column *column)
     }
 }
 
+tims_str model__postgres_name(tims_arena *arena, tims_str name)
+{
+    if (name.length <= NAME_BYTES_MAX)
+        return name;
+    static const uint64_t seed[2] = { 0, 0 }; /* the same name for ever */
+    return tims_print(arena, "%S_%08x", tims_str_slice(name, 0, NAME_BYTES_MAX - 9),
+                      (unsigned)(tims_hash(name.data, name.length, seed) & 0xffffffff));
+}
+
+tims_str model__postgres_reference_name(tims_arena *arena, tims_str table, tims_str column)
+{
+    return model__postgres_name(arena, tims_print(arena, "%S_%S_fkey", table, column));
+}
+
 void model__postgres_add_reference(tims_buf *out, const model__column *column)
 {
     tims_buf_print(out, "REFERENCES \"%S\" (\"%S\") ON DELETE %s", column->to, column->to_key,
@@ -66,11 +82,12 @@ static const char *nulls_words(const model__column *column, bool descending)
     return descending ? " NULLS LAST" : " NULLS FIRST";
 }
 
-void model__postgres_add_index(tims_buf *out, const model__table *table, const model__index *index,
-                               bool concurrently)
+void model__postgres_add_index(tims_arena *arena, tims_buf *out, const model__table *table,
+                               const model__index *index, bool concurrently)
 {
     tims_buf_print(out, "CREATE %sINDEX %s\"%S\" ON \"%S\" (", index->unique ? "UNIQUE " : "",
-                   concurrently ? "CONCURRENTLY IF NOT EXISTS " : "", index->name, table->name);
+                   concurrently ? "CONCURRENTLY IF NOT EXISTS " : "",
+                   model__postgres_name(arena, index->name), table->name);
     for (size_t i = 0; i < index->column_count; i++) {
         bool descending = tims_str_starts_with(index->columns[i], TIMS_STR("-"));
         tims_str name = model__index_column(index, i);

@@ -49,6 +49,12 @@ tims_str model__sqlite_literal(tims_arena *arena, const model__column *column)
     }
 }
 
+tims_str model__sqlite_name(tims_arena *arena, tims_str name)
+{
+    (void)arena;
+    return name;
+}
+
 void model__sqlite_add_column(tims_arena *arena, tims_buf *out, const model__column *column)
 {
     tims_buf_print(out, "\"%S\" %S", column->name, model__sqlite_type(arena, column));

@@ -35,11 +35,12 @@ void model__add_column_line(model__lines *to, const model__column_line *column)
 
 /* --- what the schema says ---------------------------------------------------------------------------- */
 
-static void describe_index(model__lines *to, const model__index *index)
+static void describe_index(model__lines *to, const model__dialect *dialect, const model__index *index)
 {
     tims_buf line;
     tims_buf_init(&line, to->arena, 65536);
-    tims_buf_print(&line, "%s %S (", index->unique ? "unique index" : "index", index->name);
+    tims_buf_print(&line, "%s %S (", index->unique ? "unique index" : "index",
+                   dialect->name(to->arena, index->name));
     for (size_t i = 0; i < index->column_count; i++)
         tims_buf_print(&line, "%s%S", i == 0 ? "" : ", ", index->columns[i]);
     tims_buf_print(&line, ")");
@@ -62,7 +63,9 @@ static void describe_table(model__lines *to, const model__dialect *dialect, cons
                                            model__on_delete_words(column->on_delete)));
     }
     for (size_t i = 0; i < table->index_count; i++)
-        describe_index(to, &table->indexes[i]);
+        describe_index(to, dialect, &table->indexes[i]);
+    if (table->search_count > 0)
+        model__add_line(to, TIMS_STR("search"));
 }
 
 /* --- what the database says -------------------------------------------------------------------------- */

@@ -14,7 +14,7 @@ static const char column_sql[] =
     "LEFT JOIN pg_collation c ON c.oid = a.attcollation "
     "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
     "WHERE a.attrelid = to_regclass(quote_ident(?1)) AND a.attnum > 0 AND NOT a.attisdropped "
-    "ORDER BY a.attnum";
+    "AND a.attname <> 'tims_words' ORDER BY a.attnum";
 
 static const char reference_sql[] =
     "SELECT a.attname::text, r.relname::text, k.attname::text, CASE c.confdeltype WHEN 'c' THEN 'CASCADE' "
@@ -32,7 +32,8 @@ static const char index_sql[] =
     "a.attnum = i.indkey[n]) || CASE WHEN i.indpred IS NULL THEN '' ELSE ', of some rows' END || "
     "CASE WHEN i.indisvalid THEN '' ELSE ', not valid' END "
     "FROM pg_index i JOIN pg_class r ON r.oid = i.indexrelid "
-    "WHERE i.indrelid = to_regclass(quote_ident(?1)) AND NOT i.indisprimary";
+    "WHERE i.indrelid = to_regclass(quote_ident(?1)) AND NOT i.indisprimary AND r.relname NOT LIKE "
+    "'tims\\_search\\_%'";
 
 /* --- defaults ---------------------------------------------------------------------------------------- */
 
@@ -156,5 +157,8 @@ tims_status model__postgres_read_table(tims_db_session *session, const model__ta
     if (status == TIMS_OK)
         status = model__read_lines(session, tims_str_from(index_sql), expected->name, model__add_index_line,
                                    to, err);
+    if (status == TIMS_OK)
+        status = model__read_lines(session, tims_str_from(model__postgres_search_sql), expected->name,
+                                   model__add_search_line, to, err);
     return status;
 }

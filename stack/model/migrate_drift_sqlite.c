@@ -28,5 +28,8 @@ tims_status model__sqlite_read_table(tims_db_session *session, const model__tabl
         status = model__read_lines(session, references, expected->name, model__add_reference_line, to, err);
     if (status == TIMS_OK)
         status = model__read_lines(session, indexes, expected->name, model__add_index_line, to, err);
+    if (status == TIMS_OK)
+        status = model__read_lines(session, tims_str_from(model__sqlite_search_sql), expected->name,
+                                   model__add_search_line, to, err);
     return status;
 }

@@ -33,6 +33,8 @@ typedef struct model__table {
     size_t column_count;
     model__index *indexes;
     size_t index_count;
+    tims_str *search; /* text columns that can be searched */
+    size_t search_count;
 } model__table;
 
 typedef struct model__schema {
@@ -46,6 +48,7 @@ tims_status model__schema_parse(tims_arena *arena, tims_str snapshot, model__sch
                                 tims_error *err);
 const model__table *model__schema_find(const model__schema *schema, tims_str name);
 const model__column *model__table_find(const model__table *table, tims_str name);
+const model__column *model__table_primary(const model__table *table);
 const model__index *model__table_find_index(const model__table *table, tims_str name);
 tims_str model__index_column(const model__index *index, size_t at); /* its name, without "-" */
 tims_str model__kind_word(tims_kind base_kind);
@@ -75,6 +78,7 @@ bool model__same_reference(const model__column *a, const model__column *b);
 bool model__same_default(const model__column *a, const model__column *b);
 /* The index is in `table` too, and the same. */
 bool model__has_index(const model__table *table, const model__index *index);
+bool model__same_search(const model__table *a, const model__table *b);
 /* The column of `before` gives its values to none. */
 bool model__is_dropped(const model__table_change *change, const model__column *before);
 
@@ -94,10 +98,11 @@ typedef struct model__lines {
 
 /* What a database does its own way. */
 typedef struct model__dialect {
-    const char *name;     /* "SQLite" */
+    const char *title;    /* "SQLite" */
     const char *file_end; /* of a migration's file: ".sql", ".postgres.sql" */
     tims_str (*type)(tims_arena *arena, const model__column *column);
     tims_str (*literal)(tims_arena *arena, const model__column *column); /* of its default */
+    tims_str (*name)(tims_arena *arena, tims_str name);                  /* of an index */
     void (*add_changes)(tims_arena *arena, const model__changes *changes, tims_buf *out);
     const char *record_ddl; /* tims_migration, tims_migration_step */
     const char *find_table; /* one row if the table ?1 exists */
@@ -121,6 +126,7 @@ const char *model__on_delete_words(tims_str on_delete);        /* "CASCADE" */
 /* migrate_ddl_sqlite.c */
 tims_str model__sqlite_type(tims_arena *arena, const model__column *column);
 tims_str model__sqlite_literal(tims_arena *arena, const model__column *column);
+tims_str model__sqlite_name(tims_arena *arena, tims_str name);
 void model__sqlite_add_column(tims_arena *arena, tims_buf *out, const model__column *column);
 void model__sqlite_add_table(tims_arena *arena, tims_buf *out, const model__table *table, tims_str name);
 void model__sqlite_add_index(tims_buf *out, const model__table *table, const model__index *index);
@@ -133,15 +139,27 @@ tims_status model__sqlite_read_table(tims_db_session *session, const model__tabl
 /* migrate_ddl_postgres.c */
 tims_str model__postgres_type(tims_arena *arena, const model__column *column);
 tims_str model__postgres_literal(tims_arena *arena, const model__column *column);
+tims_str model__postgres_name(tims_arena *arena, tims_str name);
+tims_str model__postgres_reference_name(tims_arena *arena, tims_str table, tims_str column);
 void model__postgres_add_column(tims_arena *arena, tims_buf *out, const model__column *column);
 void model__postgres_add_reference(tims_buf *out, const model__column *column);
-void model__postgres_add_index(tims_buf *out, const model__table *table, const model__index *index,
-                               bool concurrently);
+void model__postgres_add_index(tims_arena *arena, tims_buf *out, const model__table *table,
+                               const model__index *index, bool concurrently);
 /* migrate_alter_postgres.c */
 void model__postgres_add_changes(tims_arena *arena, const model__changes *changes, tims_buf *out);
 /* migrate_drift_postgres.c */
 tims_status model__postgres_read_table(tims_db_session *session, const model__table *expected,
                                        model__lines *to, tims_error *err);
+
+/* search_index.c: of a table's search columns; nothing where it has none */
+void model__sqlite_add_search(tims_buf *out, const model__table *table);
+void model__sqlite_drop_search(tims_buf *out, const model__table *table);
+void model__postgres_add_search(tims_buf *out, const model__table *table);
+void model__postgres_add_search_index(tims_buf *out, const model__table *table, bool concurrently);
+void model__postgres_drop_search(tims_buf *out, const model__table *table);
+/* A line when the table can be searched; ?1: its name. */
+extern const char model__sqlite_search_sql[], model__postgres_search_sql[];
+void model__add_search_line(model__lines *to, const tims_db_rows *rows);
 
 /* migrate_triggers.c: the change log's, after change_sqlite.c and change_postgres.c */
 typedef struct model__trigger {

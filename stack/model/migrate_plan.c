@@ -44,6 +44,16 @@ bool model__has_index(const model__table *table, const model__index *index)
     return true;
 }
 
+bool model__same_search(const model__table *a, const model__table *b)
+{
+    if (a->search_count != b->search_count)
+        return false;
+    for (size_t i = 0; i < a->search_count; i++)
+        if (!tims_str_equal(a->search[i], b->search[i]))
+            return false;
+    return true;
+}
+
 bool model__is_dropped(const model__table_change *change, const model__column *before)
 {
     for (size_t i = 0; i < change->after->column_count; i++)
@@ -89,7 +99,7 @@ static bool differs(const model__table_change *change)
     for (size_t i = 0; i < after->index_count; i++)
         if (!model__has_index(before, &after->indexes[i]))
             return true;
-    return false;
+    return !model__same_search(before, after);
 }
 
 static void list_changes(planner *p, const model__schema *before, const model__schema *after)
@@ -176,6 +186,8 @@ static void tell_indexes(planner *p, const model__table *before, const model__ta
     for (size_t i = 0; i < after->index_count; i++)
         if (!model__has_index(before, &after->indexes[i]))
             tims_buf_print(&p->summary, "+ index %S\n", after->indexes[i].name);
+    if (!model__same_search(before, after))
+        tims_buf_print(&p->summary, "~ search of %S\n", after->name);
 }
 
 static void tell(planner *p, const model__table_change *change)

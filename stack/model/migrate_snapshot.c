@@ -50,6 +50,14 @@ const model__column *model__table_find(const model__table *table, tims_str name)
     return NULL;
 }
 
+const model__column *model__table_primary(const model__table *table)
+{
+    for (size_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].primary)
+            return &table->columns[i];
+    TIMS_UNREACHABLE("a table without a primary key");
+}
+
 const model__index *model__table_find_index(const model__table *table, tims_str name)
 {
     for (size_t i = 0; i < table->index_count; i++)
@@ -170,6 +178,9 @@ model__schema model__schema_of(tims_arena *arena, const tims_model *const *model
         for (size_t i = 0; i < model->fields.count; i++)
             table->columns[i] = column_of(&model->fields.items[i]);
         add_indexes(arena, table, model);
+        table->search = TIMS_NEW_ARRAY(arena, tims_str, model->search.count + 1);
+        for (size_t i = 0; i < model->search.count; i++)
+            table->search[table->search_count++] = tims_str_from(model->search.items[i]);
     }
     return schema;
 }
@@ -200,16 +211,22 @@ static void write_column(tims_buf *out, const model__column *column)
     tims_buf_print(out, "}");
 }
 
+static void write_names(tims_buf *out, const tims_str *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        tims_buf_print(out, "%s", i == 0 ? "[" : ", ");
+        tims_json_escape(out, names[i]);
+    }
+    tims_buf_print(out, "]");
+}
+
 static void write_index(tims_buf *out, const model__index *index)
 {
     tims_buf_print(out, "        {\"name\": ");
     tims_json_escape(out, index->name);
-    tims_buf_print(out, ", \"columns\": [");
-    for (size_t i = 0; i < index->column_count; i++) {
-        tims_buf_print(out, "%s", i == 0 ? "" : ", ");
-        tims_json_escape(out, index->columns[i]);
-    }
-    tims_buf_print(out, "], \"unique\": %s}", index->unique ? "true" : "false");
+    tims_buf_print(out, ", \"columns\": ");
+    write_names(out, index->columns, index->column_count);
+    tims_buf_print(out, ", \"unique\": %s}", index->unique ? "true" : "false");
 }
 
 static void write_table(tims_buf *out, const model__table *table)
@@ -226,7 +243,12 @@ static void write_table(tims_buf *out, const model__table *table)
         write_index(out, &table->indexes[i]);
         tims_buf_print(out, i + 1 < table->index_count ? ",\n" : "\n      ");
     }
-    tims_buf_print(out, "]\n    }");
+    tims_buf_print(out, "]");
+    if (table->search_count > 0) {
+        tims_buf_print(out, ",\n      \"search\": ");
+        write_names(out, table->search, table->search_count);
+    }
+    tims_buf_print(out, "\n    }");
 }
 
 tims_str tims_migrate_snapshot(tims_arena *arena, const tims_model *const *models)
@@ -264,19 +286,25 @@ static bool parse_column(const tims_json *json, model__column *column)
     return column->name.length > 0 && parse_kind(get(json, "kind"), &column->kind);
 }
 
-static bool parse_index(tims_arena *arena, const tims_json *json, model__index *index)
+static bool parse_names(tims_arena *arena, const tims_json *json, tims_str **ret_names, size_t *ret_count)
 {
-    const tims_json *columns = tims_json_get(json, TIMS_STR("columns"));
-    index->name = get(json, "name");
-    index->unique = tims_json_get_bool(json, TIMS_STR("unique"), false);
-    index->column_count = columns != NULL ? tims_json_count(columns) : 0;
-    index->columns = TIMS_NEW_ARRAY(arena, tims_str, index->column_count + 1);
-    for (size_t i = 0; i < index->column_count; i++) {
-        index->columns[i] = tims_json_as_str(tims_json_at(columns, i), (tims_str){ NULL, 0 });
-        if (index->columns[i].length == 0)
+    *ret_count = json != NULL ? tims_json_count(json) : 0;
+    *ret_names = TIMS_NEW_ARRAY(arena, tims_str, *ret_count + 1);
+    for (size_t i = 0; i < *ret_count; i++) {
+        (*ret_names)[i] = tims_json_as_str(tims_json_at(json, i), (tims_str){ NULL, 0 });
+        if ((*ret_names)[i].length == 0)
             return false;
     }
-    return index->name.length > 0 && index->column_count > 0;
+    return true;
+}
+
+static bool parse_index(tims_arena *arena, const tims_json *json, model__index *index)
+{
+    index->name = get(json, "name");
+    index->unique = tims_json_get_bool(json, TIMS_STR("unique"), false);
+    return parse_names(arena, tims_json_get(json, TIMS_STR("columns")), &index->columns,
+                       &index->column_count) &&
+           index->name.length > 0 && index->column_count > 0;
 }
 
 static bool parse_table(tims_arena *arena, const tims_json *json, model__table *table)
@@ -294,7 +322,9 @@ static bool parse_table(tims_arena *arena, const tims_json *json, model__table *
     for (size_t i = 0; i < table->index_count; i++)
         if (!parse_index(arena, tims_json_at(indexes, i), &table->indexes[i]))
             return false;
-    return table->name.length > 0 && table->column_count > 0;
+    return parse_names(arena, tims_json_get(json, TIMS_STR("search")), &table->search,
+                       &table->search_count) &&
+           table->name.length > 0 && table->column_count > 0;
 }
 
 tims_status model__schema_parse(tims_arena *arena, tims_str snapshot, model__schema *ret_schema,

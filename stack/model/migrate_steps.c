@@ -170,7 +170,7 @@ static tims_status drop_invalid_indexes(run *r, tims_str sql, tims_error *err)
 static tims_status run_alone(run *r, tims_str sql, tims_error *err)
 {
     if (r->dialect->find_invalid_indexes == NULL)
-        return tims_fail(err, TIMS_INVALID, NULL, "%s runs every step in a transaction", r->dialect->name);
+        return tims_fail(err, TIMS_INVALID, NULL, "%s runs every step in a transaction", r->dialect->title);
     tims_status status = drop_invalid_indexes(r, sql, err);
     return status == TIMS_OK ? tims_db_script_alone(r->session, sql, err) : status;
 }
@@ -207,11 +207,12 @@ static tims_status run_next_patiently(run *r, bool *ret_pending, tims_error *err
     for (int attempt = 1;; attempt++) {
         *err = (tims_error){ 0 };
         tims_status status = run_next(r, ret_pending, err);
-        if (status == TIMS_OK || err->code == NULL || strcmp(err->code, "lock_timeout") != 0)
+        if (status == TIMS_OK || err->code == NULL || strcmp(err->code, "database_busy") != 0 ||
+            r->dialect->step_start == NULL)
             return status;
         if (attempt == ATTEMPTS_MAX)
             return tims_fail(
-                err, status, "lock_timeout",
+                err, status, "database_busy",
                 "others hold its tables, %d times in a row; end what has been open for long and run "
                 "`migrate` again",
                 ATTEMPTS_MAX);

@@ -13,6 +13,7 @@ enum { MODEL__SQL_BYTES_MAX = 64 * 1024, MODEL__RULE_DEPTH_MAX = 8 };
 /* Text and the values of ?1 ?2 … The same query gives the same text, so that the statement cache hits. */
 typedef struct model__sql {
     tims_arena *arena;
+    tims_db_dialect dialect; /* what is written is mostly the same for all */
     tims_buf text;
     tims_db_value *values;
     size_t count, capacity;
@@ -20,7 +21,7 @@ typedef struct model__sql {
     unsigned alias; /* the last table alias given out: t0, t1 … */
 } model__sql;
 
-void model__sql_init(model__sql *sql, tims_arena *arena);
+void model__sql_init(model__sql *sql, tims_arena *arena, tims_db_dialect dialect);
 void model__sql_add(model__sql *sql, const char *text);
 void model__sql_add_name(model__sql *sql, const char *name);                   /* quoted */
 void model__sql_add_column(model__sql *sql, unsigned alias, const char *name); /* t0."name" */
@@ -71,12 +72,32 @@ static inline tims_field_set model__wanted(const tims_query *query)
     return query->fields != 0 ? query->fields : model__visible(query->model);
 }
 /* SELECT of these columns in descriptor order, then of `extra` ones. `limit` 0: none. */
-tims_sql model__select_sql(tims_arena *arena, const tims_query *query, tims_field_set columns,
+tims_sql model__select_sql(model__sql *sql, const tims_query *query, tims_field_set columns,
                            const tims_field *const *extra, size_t extra_count, int64_t limit);
 tims_status model__parse_order(const tims_model *model, tims_str text, tims_order *ret_orders,
                                size_t *ret_count, tims_error *err);
-/* Cuts the next word of a search; false at the end. */
+
+/* --- words.c, search.c ------------------------------------------------------------------------ */
+
+enum {
+    MODEL__SEARCHED_CHARACTERS_MAX = 200000, /* of a row; what follows is not found */
+    MODEL__WORD_CHARACTERS_MAX = 200         /* of a word; longer than any search */
+};
+
+/* Cuts the next word of a text; false at the end. */
 bool model__next_word(tims_str *rest, tims_str *ret_word);
+/* Whether some word of the text begins so, whatever the case. */
+bool model__has_word(tims_str text, tims_str beginning);
+/* At most `*count` characters, which are taken from it. */
+tims_str model__first_characters(tims_str text, size_t *count);
+void model__append_folded(tims_buf *out, tims_str word); /* in lower case */
+/* For the indexes: what FTS5 must be told to be no letters; PostgreSQL's tims_words(text). */
+void model__append_pictures(tims_buf *out);
+void model__append_words_function(tims_buf *out);
+
+/* " AND …" when something is searched for. */
+void model__sql_add_search(model__sql *sql, const tims_query *query);
+bool model__search_matches(const tims_query *query, const void *row);
 
 /* --- reads.c: what is read, noted ------------------------------------------------------------- */
 

@@ -155,7 +155,7 @@ static tims_status check_fields(const check *c)
     return TIMS_OK;
 }
 
-/* --- indexes and order ------------------------------------------------------------------------ */
+/* --- indexes, search and order ------------------------------------------------------------------ */
 
 static tims_status check_index(const check *c, const tims_index *index)
 {
@@ -167,6 +167,21 @@ static tims_status check_index(const check *c, const tims_index *index)
             return tims_fail(c->err, TIMS_INVALID, "model",
                              "model \"%s\": an index names \"%s\", which is no field of it.", c->model->name,
                              name);
+    }
+    return TIMS_OK;
+}
+
+/* What is not shown is not found either. */
+static tims_status check_search(const check *c)
+{
+    for (size_t i = 0; i < c->model->search.count; i++) {
+        const char *name = c->model->search.items[i];
+        const tims_field *field = tims_field_find(c->model->fields, tims_str_from(name));
+        if (field == NULL || model__base_kind(field->kind) != TIMS_KIND_STR || field->hidden ||
+            field->write_only)
+            return tims_fail(c->err, TIMS_INVALID, "model",
+                             "model \"%s\": .search names \"%s\", which is no string that is shown.",
+                             c->model->name, name);
     }
     return TIMS_OK;
 }
@@ -375,6 +390,8 @@ static tims_status check_model(check *c, size_t index)
     tims_status status = check_fields(c);
     if (status == TIMS_OK)
         status = check_indexes_and_order(c);
+    if (status == TIMS_OK)
+        status = check_search(c);
     if (status == TIMS_OK)
         status = check_rules(c);
     return status;

@@ -81,6 +81,9 @@ SPOIL(rule_not_live_member, member_model.not_live = true;)
 SPOIL(rule_not_live_parent, person_model.not_live = true; spoiled.read = like_author;)
 SPOIL(rule_without_key, star_note[2].to = NULL; spoiled.read = &members_by_star;)
 SPOIL(rule_placed, spoiled.read = placed;)
+static const char *const searched[] = { "text", "number", "secret" };
+SPOIL(search_number, spoiled.search = ((tims_names){ searched, 2 });)
+SPOIL(search_hidden, spoiled.search = ((tims_names){ searched + 2, 1 });)
 SPOIL(rule_owner, spoiled.read = &owner_of_nothing;)
 SPOIL(rule_owner_text, spoiled.change = &owner_of_text;)
 SPOIL(rule_members, spoiled.read = &members_elsewhere;)
@@ -120,6 +123,8 @@ static const bad_model table[] = {
     { "field \"text\" has a default that its own rules refuse", bad_default },
     { ".order = \"-nothing\"", bad_order },
     { "an index names \"nothing\"", bad_index },
+    { ".search names \"number\"", search_number },
+    { ".search names \"secret\"", search_hidden },
     { "model \"note\", .read: OWNER needs an id column", rule_owner },
     { ".change: OWNER", rule_owner_text },
     { "MEMBERS needs a column of the member model that points at this model", rule_members },

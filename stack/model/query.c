@@ -177,28 +177,10 @@ tims_status tims_query_where(tims_arena *arena, tims_query *query, tims_str fiel
 
 /* --- search ----------------------------------------------------------------------------------- */
 
-static bool is_space(char c)
+tims_status tims_query_search(tims_query *query, tims_str text, tims_error *err)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-bool model__next_word(tims_str *rest, tims_str *ret_word)
-{
-    size_t from = 0;
-    while (from < rest->length && is_space(rest->data[from]))
-        from++;
-    size_t to = from;
-    while (to < rest->length && !is_space(rest->data[to]))
-        to++;
-    if (from == to)
-        return false;
-    *ret_word = tims_str_slice(*rest, from, to);
-    *rest = tims_str_slice(*rest, to, rest->length);
-    return true;
-}
-
-tims_status tims_query_search(tims_query *query, tims_str text, tims_names fields, tims_error *err)
-{
+    if (query->model->search.count == 0)
+        return refuse(err, TIMS_STR("search"), "Cannot be searched.");
     if (text.length > TIMS_SEARCH_BYTES_MAX)
         return refuse(err, TIMS_STR("search"), "At most 200 bytes.");
     if (!tims_str_is_utf8(text) || (text.length > 0 && memchr(text.data, '\0', text.length) != NULL))
@@ -210,7 +192,6 @@ tims_status tims_query_search(tims_query *query, tims_str text, tims_names field
     if (words > TIMS_SEARCH_WORDS_MAX)
         return refuse(err, TIMS_STR("search"), "At most eight words.");
     query->search = words > 0 ? text : (tims_str){ 0 };
-    query->search_fields = fields;
     return TIMS_OK;
 }
 

@@ -1,9 +1,9 @@
 /* query_match.c: the same conditions and order as query_sql.c, on rows in memory; live sorts out changed rows
  * with it.
  *
- * It must agree with SQLite to the letter: text compares bytewise, LIKE ignores case for ASCII only, NULL is
- * smallest in an order, equal to nothing, and "not equal" to every value. query_match_test.c holds both
- * against each other. */
+ * It must agree with the databases to the letter: text compares bytewise, LIKE ignores case for ASCII only,
+ * NULL is smallest in an order, equal to nothing, and "not equal" to every value. query_match_test.c holds
+ * both against each other. */
 #include "model/model_internal.h"
 
 /* --- comparing values ------------------------------------------------------------------------- */
@@ -96,29 +96,12 @@ static bool holds(const tims_condition *condition, const void *row)
     }
 }
 
-static bool word_is_in(const tims_query *query, tims_str word, const void *row)
-{
-    for (size_t i = 0; i < query->search_fields.count; i++) {
-        const tims_field *field =
-            tims_field_find(query->model->fields, tims_str_from(query->search_fields.items[i]));
-        TIMS_ASSERT(field != NULL);
-        tims_db_value value = tims_model_value(field, row);
-        if (value.type == TIMS_DB_TEXT && contains_ignoring_case(value.bytes, word))
-            return true;
-    }
-    return false;
-}
-
 bool tims_query_matches(const tims_query *query, const void *row)
 {
     for (size_t i = 0; i < query->condition_count; i++)
         if (!holds(&query->conditions[i], row))
             return false;
-    tims_str rest = query->search, word;
-    while (model__next_word(&rest, &word))
-        if (!word_is_in(query, word, row))
-            return false;
-    return true;
+    return model__search_matches(query, row);
 }
 
 int tims_query_compare(const tims_query *query, const void *a, const void *b)

@@ -1,9 +1,13 @@
-/* query_sql.c: a query as SQL.
+/* query_sql.c: a query as SQL, in the words that SQLite and PostgreSQL share.
  *
  * The text depends on the shape of a query only (which fields, operators, order, kind of caller), so that the
  * same list of another chat is the same statement. Keyset paging compares whole rows, (created_at, id) < (?3,
  * ?4), where no column of the order can be NULL and all go the same way, which an index answers by itself;
- * else it is spelled out. */
+ * else it is spelled out.
+ *
+ * What would differ between the databases is said in full: where NULL stands in an order, that LIKE ignores
+ * the case of ASCII (text columns are COLLATE "C" on PostgreSQL, so lower() there is SQLite's). A parameter
+ * is always compared with a column, which gives it its type. Only text search has two forms: see search.c. */
 #include "model/model_internal.h"
 
 /* --- conditions ------------------------------------------------------------------------------- */
@@ -14,7 +18,7 @@ static const char *operator_sql(const tims_condition *condition)
     case TIMS_EQUAL:
         return " = ";
     case TIMS_NOT_EQUAL:
-        return tims_kind_is_optional(condition->field->kind) ? " IS NOT " : " <> ";
+        return tims_kind_is_optional(condition->field->kind) ? " IS DISTINCT FROM " : " <> ";
     case TIMS_LESS:
         return " < ";
     case TIMS_LESS_OR_EQUAL:
@@ -24,6 +28,11 @@ static const char *operator_sql(const tims_condition *condition)
     default:
         return " >= ";
     }
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
 /* A LIKE pattern for text that stands anywhere, or only at the start; its own wildcards are escaped. */
@@ -36,7 +45,7 @@ static tims_db_value like_pattern(tims_arena *arena, tims_str text, bool anywher
     for (size_t i = 0; i < text.length; i++) {
         if (text.data[i] == '%' || text.data[i] == '_' || text.data[i] == '\\')
             tims_buf_append_char(&out, '\\');
-        tims_buf_append_char(&out, text.data[i]);
+        tims_buf_append_char(&out, lower(text.data[i]));
     }
     tims_buf_append_char(&out, '%');
     return tims_db_text(tims_buf_str(&out));
@@ -44,8 +53,9 @@ static tims_db_value like_pattern(tims_arena *arena, tims_str text, bool anywher
 
 static void add_like(model__sql *sql, const tims_field *field, tims_db_value pattern)
 {
+    model__sql_add(sql, "lower(");
     model__sql_add_column(sql, 0, field->name);
-    model__sql_add(sql, " LIKE ");
+    model__sql_add(sql, ") LIKE ");
     model__sql_add_value(sql, pattern);
     model__sql_add(sql, " ESCAPE '\\'");
 }
@@ -53,7 +63,7 @@ static void add_like(model__sql *sql, const tims_field *field, tims_db_value pat
 static void add_in(model__sql *sql, const tims_condition *condition)
 {
     if (condition->value_count == 0) {
-        model__sql_add(sql, "0");
+        model__sql_add(sql, "FALSE");
         return;
     }
     model__sql_add_column(sql, 0, condition->field->name);
@@ -90,24 +100,6 @@ static void add_condition(model__sql *sql, const tims_query *query, const tims_c
     model__sql_add_number(sql, number);
     if (condition->operator== TIMS_EQUAL && condition->value.is_id)
         fixed[tims_field_index(query->model->fields, field)] = (uint16_t)number;
-}
-
-static void add_search(model__sql *sql, const tims_query *query)
-{
-    tims_str rest = query->search, word;
-    while (model__next_word(&rest, &word)) {
-        model__sql_add(sql, " AND (");
-        tims_db_value pattern = like_pattern(sql->arena, word, true);
-        for (size_t i = 0; i < query->search_fields.count; i++) {
-            const tims_field *field =
-                tims_field_find(query->model->fields, tims_str_from(query->search_fields.items[i]));
-            TIMS_ASSERT(field != NULL);
-            if (i > 0)
-                model__sql_add(sql, " OR ");
-            add_like(sql, field, pattern);
-        }
-        model__sql_add(sql, query->search_fields.count > 0 ? ")" : "0)");
-    }
 }
 
 /* --- behind a row ----------------------------------------------------------------------------- */
@@ -148,7 +140,7 @@ static void add_behind(model__sql *sql, const tims_field *field, tims_db_value v
 {
     bool is_null = value.type == TIMS_DB_NULL;
     if (is_null && down) {
-        model__sql_add(sql, "0");
+        model__sql_add(sql, "FALSE");
         return;
     }
     model__sql_add(sql, "(");
@@ -167,15 +159,24 @@ static void add_behind(model__sql *sql, const tims_field *field, tims_db_value v
     model__sql_add(sql, ")");
 }
 
+static void add_same(model__sql *sql, const tims_field *field, tims_db_value value)
+{
+    model__sql_add_column(sql, 0, field->name);
+    if (value.type == TIMS_DB_NULL) {
+        model__sql_add(sql, " IS NULL");
+        return;
+    }
+    model__sql_add(sql, " = ");
+    model__sql_add_value(sql, value);
+}
+
 static void add_after_spelled(model__sql *sql, const tims_query *query)
 {
     model__sql_add(sql, " AND (");
     for (size_t i = 0; i < query->order_count; i++) {
         model__sql_add(sql, i == 0 ? "(" : " OR (");
         for (size_t j = 0; j < i; j++) {
-            model__sql_add_column(sql, 0, query->orders[j].field->name);
-            model__sql_add(sql, " IS ");
-            model__sql_add_value(sql, query->after[j]);
+            add_same(sql, query->orders[j].field, query->after[j]);
             model__sql_add(sql, " AND ");
         }
         add_behind(sql, query->orders[i].field, query->after[i], goes_down(query, i));
@@ -206,12 +207,12 @@ static bool add_where(model__sql *sql, const tims_query *query, bool with_after)
     if (truth == MODEL__NO) {
         sql->text.length = start;
         sql->count = sql->me = 0;
-        model__sql_add(sql, "0");
+        model__sql_add(sql, "FALSE");
         return false;
     }
     if (truth == MODEL__YES)
-        model__sql_add(sql, "1");
-    add_search(sql, query);
+        model__sql_add(sql, "TRUE");
+    model__sql_add_search(sql, query);
     if (with_after && query->after != NULL) {
         if (can_compare_rows(query))
             add_after_rows(sql, query);
@@ -221,6 +222,7 @@ static bool add_where(model__sql *sql, const tims_query *query, bool with_after)
     return true;
 }
 
+/* NULL is the smallest, as SQLite has it unless told otherwise and PostgreSQL does not. */
 static void add_order(model__sql *sql, const tims_query *query)
 {
     for (size_t i = 0; i < query->order_count; i++) {
@@ -228,53 +230,59 @@ static void add_order(model__sql *sql, const tims_query *query)
         model__sql_add_column(sql, 0, query->orders[i].field->name);
         if (goes_down(query, i))
             model__sql_add(sql, " DESC");
+        if (tims_kind_is_optional(query->orders[i].field->kind))
+            model__sql_add(sql, goes_down(query, i) ? " NULLS LAST" : " NULLS FIRST");
     }
 }
 
-tims_sql model__select_sql(tims_arena *arena, const tims_query *query, tims_field_set columns,
-                           const tims_field *const *extra, size_t extra_count, int64_t limit)
+static void add_columns(model__sql *sql, const tims_query *query, tims_field_set columns,
+                        const tims_field *const *extra, size_t extra_count)
 {
-    model__sql sql;
-    model__sql_init(&sql, arena);
-    model__sql_add(&sql, "SELECT ");
-    bool first = true;
+    const char *before = "SELECT ";
     for (size_t i = 0; i < query->model->fields.count; i++) {
         if ((columns >> i & 1) == 0)
             continue;
-        if (!first)
-            model__sql_add(&sql, ",");
-        first = false;
-        model__sql_add_column(&sql, 0, query->model->fields.items[i].name);
+        model__sql_add(sql, before);
+        model__sql_add_column(sql, 0, query->model->fields.items[i].name);
+        before = ",";
     }
     for (size_t i = 0; i < extra_count; i++) {
-        if (!first)
-            model__sql_add(&sql, ",");
-        first = false;
-        model__sql_add_column(&sql, 0, extra[i]->name);
+        model__sql_add(sql, before);
+        model__sql_add_column(sql, 0, extra[i]->name);
+        before = ",";
     }
-    if (!add_where(&sql, query, true))
-        return model__sql_done(&sql);
-    add_order(&sql, query);
+}
+
+tims_sql model__select_sql(model__sql *sql, const tims_query *query, tims_field_set columns,
+                           const tims_field *const *extra, size_t extra_count, int64_t limit)
+{
+    add_columns(sql, query, columns, extra, extra_count);
+    if (!add_where(sql, query, true))
+        return model__sql_done(sql);
+    add_order(sql, query);
     if (limit > 0 || query->offset > 0) {
-        model__sql_add(&sql, " LIMIT ");
-        model__sql_add_value(&sql, tims_db_int(limit > 0 ? limit : -1));
+        model__sql_add(sql, " LIMIT ");
+        model__sql_add_value(sql, tims_db_int(limit > 0 ? limit : INT64_MAX));
     }
     if (query->offset > 0) {
-        model__sql_add(&sql, " OFFSET ");
-        model__sql_add_value(&sql, tims_db_int(query->offset));
+        model__sql_add(sql, " OFFSET ");
+        model__sql_add_value(sql, tims_db_int(query->offset));
     }
-    return model__sql_done(&sql);
+    return model__sql_done(sql);
 }
 
-void tims_query_sql(tims_arena *arena, const tims_query *query, tims_sql *ret_sql)
-{
-    *ret_sql = model__select_sql(arena, query, model__wanted(query), NULL, 0, query->limit);
-}
-
-void tims_query_count_sql(tims_arena *arena, const tims_query *query, tims_sql *ret_sql)
+void tims_query_sql(tims_arena *arena, tims_db_dialect dialect, const tims_query *query, tims_sql *ret_sql)
 {
     model__sql sql;
-    model__sql_init(&sql, arena);
+    model__sql_init(&sql, arena, dialect);
+    *ret_sql = model__select_sql(&sql, query, model__wanted(query), NULL, 0, query->limit);
+}
+
+void tims_query_count_sql(tims_arena *arena, tims_db_dialect dialect, const tims_query *query,
+                          tims_sql *ret_sql)
+{
+    model__sql sql;
+    model__sql_init(&sql, arena, dialect);
     model__sql_add(&sql, "SELECT count(*)");
     (void)add_where(&sql, query, false);
     *ret_sql = model__sql_done(&sql);

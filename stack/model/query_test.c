@@ -270,9 +270,6 @@ static void add_random_condition(tims_arena *arena, const tables *t, tims_query 
     (void)tims_query_where(arena, query, tims_str_from(field->name), operator, text, &err);
 }
 
-static const char *const search_items[] = { "text", "subject" };
-static const tims_names search_fields = { search_items, 2 };
-
 static void make_random_query(tims_arena *arena, const tables *t, tims_query *query, tims_caller who)
 {
     static const char *const orders[] = {
@@ -285,9 +282,7 @@ static void make_random_query(tims_arena *arena, const tables *t, tims_query *qu
     for (uint32_t i = chance(3); i > 0; i--)
         add_random_condition(arena, t, query);
     if (chance(4) == 0)
-        assert_ok(
-            tims_query_search(query, chance(2) == 0 ? TIMS_STR("a b") : pick_text(), search_fields, &err),
-            &err);
+        assert_ok(tims_query_search(query, chance(2) == 0 ? TIMS_STR("a b") : pick_text(), &err), &err);
     assert_ok(
         tims_query_order(query, tims_str_from(orders[chance(sizeof(orders) / sizeof(orders[0]))]), &err),
         &err);
@@ -329,7 +324,7 @@ static void assert_page(world *w, tims_query *query, const note *const *rows, si
     tims_json_end_array(&to_wanted);
     if (!tims_str_equal(tims_buf_str(&got), tims_buf_str(&wanted))) {
         tims_sql sql;
-        tims_query_sql(w->arena, query, &sql);
+        tims_query_sql(w->arena, tims_db_session_dialect(w->session), query, &sql);
         fail_msg("%.*s\n  got    %.*s\n  wanted %.*s", TIMS_PRINT(sql.text), TIMS_PRINT(tims_buf_str(&got)),
                  TIMS_PRINT(tims_buf_str(&wanted)));
     }

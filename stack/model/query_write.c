@@ -318,9 +318,11 @@ tims_status tims_query_write_page(tims_db_session *db, tims_arena *arena, const 
         return status;
     make_plan(&p, arena, query, options);
     int64_t limit = query->limit > 0 && options->probe ? query->limit + 1 : query->limit;
-    tims_sql sql = model__select_sql(arena, query, model__wanted(query), p.extra, p.extra_count, limit);
+    model__sql sql;
+    model__sql_init(&sql, arena, tims_db_session_dialect(db));
+    tims_sql statement = model__select_sql(&sql, query, model__wanted(query), p.extra, p.extra_count, limit);
     tims_db_rows *rows;
-    status = tims_db_query(db, sql.text, sql.values, sql.value_count, &rows, err);
+    status = tims_db_query(db, statement.text, statement.values, statement.value_count, &rows, err);
     if (status != TIMS_OK)
         return status;
     target to;
@@ -359,7 +361,7 @@ tims_status tims_query_count(tims_db_session *db, tims_arena *arena, const tims_
     if (status != TIMS_OK)
         return status;
     tims_sql sql;
-    tims_query_count_sql(arena, query, &sql);
+    tims_query_count_sql(arena, tims_db_session_dialect(db), query, &sql);
     tims_db_rows *rows;
     status = tims_db_query(db, sql.text, sql.values, sql.value_count, &rows, err);
     if (status != TIMS_OK)

@@ -10,10 +10,11 @@
  *     only its key                 the key's SQL     (the parent of a LIKE, whose row is never needed)
  *
  * Where the column a rule hangs on is fixed, the rule becomes EXISTS (…) without a word about the outer row,
- * and SQLite asks it once for the statement. Where it is not, it becomes column IN (SELECT …), which SQLite
+ * and the database asks it once for the statement. Where it is not, it becomes column IN (SELECT …), which it
  * can drive from: "all chats of which I am a member" starts at my member rows, not at all chats.
  *
- * Whatever is known without the database folds away: SIGNED_IN, STAFF, OWNER of a row in memory. */
+ * Whatever is known without the database folds away: SIGNED_IN, STAFF, OWNER of a value that is bound. So a
+ * bound value is only ever compared with a column, which tells PostgreSQL its type. */
 #include "model/model_internal.h"
 
 const tims_field *model__rule_field(const tims_model *model, const char *name)
@@ -103,10 +104,17 @@ static tims_str column_sql(model__sql *sql, const model__view *view, const tims_
     return tims_buf_str(&out);
 }
 
-/* Whether a column reads as a bound value, so that what is asked of it does not depend on the outer row. */
-static bool is_bound(tims_str column)
+/* The value that a column reads as, so that what is asked of it does not depend on the outer row; NULL: it is
+ * the row's. Borrowed until the next one is bound. */
+static const tims_db_value *bound_value(const model__sql *sql, tims_str column)
 {
-    return column.data[0] == '?';
+    int64_t number;
+    if (column.data[0] != '?')
+        return NULL;
+    bool is_number =
+        tims_str_to_int(tims_str_slice(column, 1, column.length), 1, (int64_t)sql->count, &number);
+    TIMS_ASSERT(is_number);
+    return &sql->values[number - 1];
 }
 
 static void add_me(model__sql *sql, const tims_caller *caller)
@@ -135,17 +143,23 @@ static void go_back(model__sql *sql, mark to)
 
 /* --- one function a kind ---------------------------------------------------------------------- */
 
+static bool is_me(const tims_db_value *value, const tims_caller *caller)
+{
+    tims_db_value me = tims_db_id(caller->user);
+    return value->is_id && memcmp(value->id_text, me.id_text, TIMS_ID_TEXT_LENGTH) == 0;
+}
+
 static model__truth owner_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
                               const tims_caller *caller)
 {
-    const tims_field *field = model__rule_field(view->model, rule->column);
-    if (view->row != NULL) {
-        tims_db_value value = tims_model_value(field, view->row);
-        tims_db_value me = tims_db_id(caller->user);
-        bool same = value.is_id && memcmp(value.id_text, me.id_text, TIMS_ID_TEXT_LENGTH) == 0;
-        return same ? MODEL__YES : MODEL__NO;
+    mark start = mark_here(sql);
+    tims_str column = column_sql(sql, view, model__rule_field(view->model, rule->column));
+    const tims_db_value *value = bound_value(sql, column);
+    if (value != NULL) {
+        go_back(sql, start);
+        return is_me(value, caller) ? MODEL__YES : MODEL__NO;
     }
-    tims_buf_append_str(&sql->text, column_sql(sql, view, field));
+    tims_buf_append_str(&sql->text, column);
     model__sql_add(sql, " = ");
     add_me(sql, caller);
     return MODEL__ASK;
@@ -156,7 +170,7 @@ static model__truth owner_sql(model__sql *sql, const tims_rule *rule, const mode
 static unsigned open_subquery(model__sql *sql, tims_str key, const tims_model *child, const char *column)
 {
     unsigned alias = ++sql->alias;
-    bool once = is_bound(key);
+    bool once = bound_value(sql, key) != NULL;
     if (once) {
         model__sql_add(sql, "EXISTS (SELECT 1");
     } else {
@@ -210,23 +224,38 @@ bool model__rule_needs_row(const tims_rule *rule, const tims_model *model)
     }
 }
 
+/* Whether the key is there at all. */
+static model__truth present_sql(model__sql *sql, tims_str key, mark start)
+{
+    const tims_db_value *value = bound_value(sql, key);
+    if (value != NULL) {
+        go_back(sql, start);
+        return value->type != TIMS_DB_NULL ? MODEL__YES : MODEL__NO;
+    }
+    tims_buf_append_str(&sql->text, key);
+    model__sql_add(sql, " IS NOT NULL");
+    return MODEL__ASK;
+}
+
 static model__truth like_sql(model__sql *sql, const tims_rule *rule, const model__view *view,
                              const tims_caller *caller)
 {
     const tims_model *parent = rule->model;
+    mark start = mark_here(sql);
     tims_str key = column_sql(sql, view, model__rule_field(view->model, rule->column));
-    if (model__rule_truth(parent->read, parent, caller) == MODEL__YES) { /* whoever the parent is */
-        tims_buf_append_str(&sql->text, key);
-        model__sql_add(sql, " IS NOT NULL");
-        return MODEL__ASK;
-    }
+    if (model__rule_truth(parent->read, parent, caller) == MODEL__YES) /* whoever the parent is */
+        return present_sql(sql, key, start);
     if (!model__rule_needs_row(parent->read, parent)) {
         model__view by_key = { .model = parent, .key = key };
-        return model__rule_sql(sql, parent->read, &by_key, caller);
+        model__truth truth = model__rule_sql(sql, parent->read, &by_key, caller);
+        if (truth != MODEL__ASK)
+            go_back(sql, start);
+        return truth;
     }
     unsigned alias = open_subquery(sql, key, parent, tims_model_primary(parent)->name);
     model__view row = { .model = parent, .alias = alias };
-    (void)model__rule_sql(sql, parent->read, &row, caller);
+    model__truth truth = model__rule_sql(sql, parent->read, &row, caller);
+    TIMS_ASSERT(truth == MODEL__ASK); /* nothing is known of the row */
     model__sql_add(sql, ")");
     return MODEL__ASK;
 }
@@ -301,7 +330,7 @@ tims_status tims_rule_allows(tims_db_session *db, tims_arena *arena, const tims_
     if (status != TIMS_OK)
         return status;
     model__sql sql;
-    model__sql_init(&sql, arena);
+    model__sql_init(&sql, arena, tims_db_session_dialect(db));
     model__sql_add(&sql, "SELECT ");
     model__view view = { .model = model, .row = row };
     model__truth truth = model__rule_sql(&sql, rule, &view, &caller);

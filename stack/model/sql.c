@@ -7,9 +7,9 @@
 
 enum { FIRST_TEXT = 512, FIRST_VALUES = 8 };
 
-void model__sql_init(model__sql *sql, tims_arena *arena)
+void model__sql_init(model__sql *sql, tims_arena *arena, tims_db_dialect dialect)
 {
-    *sql = (model__sql){ .arena = arena, .capacity = FIRST_VALUES };
+    *sql = (model__sql){ .arena = arena, .dialect = dialect, .capacity = FIRST_VALUES };
     tims_buf_init(&sql->text, arena, MODEL__SQL_BYTES_MAX);
     (void)tims_buf_reserve(&sql->text, FIRST_TEXT);
     sql->values = tims_alloc_raw(arena, FIRST_VALUES * sizeof(tims_db_value));

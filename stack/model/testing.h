@@ -1,13 +1,9 @@
 /* testing.h: a small world of models for the tests of this room: people, rooms they are members of, notes in
- * rooms, stars on notes; in a database of its own. For tests only. */
+ * rooms, stars on notes; in a database of its own, SQLite or PostgreSQL. For tests only. */
 #ifndef TIMS_MODEL_TESTING_H
 #define TIMS_MODEL_TESTING_H
 
-#include <ftw.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "base/testing.h"
+#include "db/database_testing.h"
 #include "model/model_internal.h"
 #include "tims/crypto.h"
 
@@ -60,7 +56,7 @@ static const tims_field member_fields[] = {
 static const tims_field note_fields[] = {
     TIMS_FIELD(note, id, .primary = true),
     TIMS_FIELD(note, room, .to = &room_model),
-    TIMS_FIELD(note, author, .to = &person_model),
+    TIMS_FIELD(note, author, .to = &person_model, .on_delete = TIMS_RESTRICT),
     TIMS_FIELD(note, text, .max_length = 4000),
     TIMS_FIELD(note, secret, .hidden = true),
     TIMS_FIELD(note, subject),
@@ -85,23 +81,8 @@ static const tims_field star_fields[] = {
         array, sizeof(array) / sizeof(array[0]) \
     }
 
-static const char world_schema[] =
-    "CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT NOT NULL);"
-    "CREATE TABLE room (id TEXT PRIMARY KEY, owner TEXT REFERENCES person(id), title TEXT NOT NULL);"
-    "CREATE TABLE member (id TEXT PRIMARY KEY, room TEXT NOT NULL REFERENCES room(id), user TEXT NOT NULL "
-    "REFERENCES person(id), UNIQUE (room, user));"
-    "CREATE TABLE note (id TEXT PRIMARY KEY, room TEXT NOT NULL REFERENCES room(id), author TEXT NOT NULL "
-    "REFERENCES person(id), text TEXT NOT NULL CHECK (text <> 'refused'), secret TEXT NOT NULL, subject "
-    "TEXT, number "
-    "INTEGER NOT NULL, score INTEGER, ratio REAL, weight REAL NOT NULL, done INTEGER NOT NULL, liked "
-    "INTEGER, "
-    "at INTEGER NOT NULL, until INTEGER, parent TEXT REFERENCES note(id), extra TEXT NOT NULL);"
-    "CREATE INDEX note_room ON note (room, at, id);"
-    "CREATE TABLE star (id TEXT PRIMARY KEY, note TEXT NOT NULL REFERENCES note(id), user TEXT NOT NULL);"
-    "CREATE INDEX member_user ON member (user);";
-
 typedef struct world {
-    char folder[64];
+    testing_database database;
     tims_db *db;
     tims_arena *arena;
     tims_db_session *session;
@@ -113,6 +94,9 @@ static const tims_rule *const room_rule = TIMS_MEMBERS(member_model, member, roo
 static const tims_rule *const member_rule = TIMS_LIKE(member, room, room_model);
 static const tims_rule *const note_rule = TIMS_LIKE(note, room, room_model);
 static const tims_rule *const star_rule = TIMS_LIKE(star, note, note_model);
+static const tims_index member_indexes[] = TIMS_INDEXES(TIMS_UNIQUE("room", "user"), TIMS_INDEX("user"));
+static const tims_index note_indexes[] = TIMS_INDEXES(TIMS_INDEX("room", "at", "id"));
+static const char *const note_search[] = { "text", "subject" };
 
 static void reset_models(void)
 {
@@ -124,44 +108,55 @@ static void reset_models(void)
     room_model = (tims_model){
         .name = "room", .size = sizeof(room), .fields = FIELDS_OF(room_fields), .read = room_rule
     };
-    member_model = (tims_model){
-        .name = "member", .size = sizeof(member), .fields = FIELDS_OF(member_fields), .read = member_rule
-    };
+    member_model = (tims_model){ .name = "member",
+                                 .size = sizeof(member),
+                                 .fields = FIELDS_OF(member_fields),
+                                 .read = member_rule,
+                                 .indexes = member_indexes };
     note_model = (tims_model){ .name = "note",
                                .size = sizeof(note),
                                .fields = FIELDS_OF(note_fields),
                                .read = note_rule,
-                               .order = "-at" };
+                               .order = "-at",
+                               .indexes = note_indexes,
+                               .search = { note_search, 2 } };
     star_model = (tims_model){
         .name = "star", .size = sizeof(star), .fields = FIELDS_OF(star_fields), .read = star_rule
     };
 }
 
+TIMS_UNUSED static void assert_ok(tims_status status, const tims_error *err)
+{
+    if (status != TIMS_OK)
+        fail_msg("%s (%s): %s %s", tims_status_name(status), err->code, err->message, err->detail);
+}
+
+/* The tables of models, without a migration that is recorded. */
+TIMS_UNUSED static void make_tables_of(world *w, const tims_model *const *models)
+{
+    tims_migration_plan plan;
+    tims_error err = { 0 };
+    assert_ok(tims_migrate_plan(w->arena, TIMS_STR(""), models, tims_db_dialect_of(w->db), &plan, &err),
+              &err);
+    assert_ok(tims_db_script(w->session, plan.sql, &err), &err);
+}
+
 TIMS_UNUSED static int set_up(void **state)
 {
+    static const tims_model *const models[] = { &person_model, &room_model, &member_model,
+                                                &note_model,   &star_model, NULL };
     reset_models();
     assert_int_equal(tims_crypto_setup(), TIMS_OK);
     world *w = calloc(1, sizeof(*w));
-    (void)snprintf(w->folder, sizeof(w->folder), "/tmp/tims-model-test-XXXXXX");
-    assert_non_null(mkdtemp(w->folder));
-    char url[128];
-    (void)snprintf(url, sizeof(url), "sqlite:%s/test.sqlite3", w->folder);
-    tims_db_options options = { .url = tims_str_from(url) };
+    testing_database_new(&w->database, "model");
+    tims_db_options options = { .url = tims_str_from(w->database.url) };
     tims_error err = { 0 };
-    assert_int_equal(tims_db_open(&options, &w->db, &err), TIMS_OK);
+    assert_ok(tims_db_open(&options, &w->db, &err), &err);
     w->arena = tims_arena_new((size_t)1 << 28, NULL, NULL);
     w->session = tims_db_session_new(w->db, NULL, w->arena);
-    assert_int_equal(tims_db_script(w->session, tims_str_from(world_schema), &err), TIMS_OK);
+    make_tables_of(w, models);
     *state = w;
     return 0;
-}
-
-TIMS_UNUSED static int remove_one(const char *path, const struct stat *info, int type, struct FTW *at)
-{
-    (void)info;
-    (void)type;
-    (void)at;
-    return remove(path);
 }
 
 TIMS_UNUSED static int tear_down(void **state)
@@ -169,15 +164,9 @@ TIMS_UNUSED static int tear_down(void **state)
     world *w = *state;
     tims_arena_free(&w->arena);
     tims_db_close(&w->db);
-    assert_int_equal(nftw(w->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    testing_database_drop(&w->database);
     free(w);
     return 0;
-}
-
-TIMS_UNUSED static void assert_ok(tims_status status, const tims_error *err)
-{
-    if (status != TIMS_OK)
-        fail_msg("%s (%s): %s %s", tims_status_name(status), err->code, err->message, err->detail);
 }
 
 TIMS_UNUSED static void insert(world *w, const tims_model *model, void *row)

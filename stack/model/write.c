@@ -122,7 +122,7 @@ tims_status tims_model_insert(tims_db_session *db, tims_arena *arena, const tims
         err = &own;
     fill_in(arena, model, row);
     model__sql sql;
-    model__sql_init(&sql, arena);
+    model__sql_init(&sql, arena, tims_db_session_dialect(db));
     model__sql_add(&sql, "INSERT INTO ");
     model__sql_add_name(&sql, model->name);
     for (size_t i = 0; i < model->fields.count; i++) {
@@ -170,7 +170,7 @@ tims_status tims_model_update(tims_db_session *db, tims_arena *arena, const tims
         return TIMS_OK;
     fields = with_auto_fields(model, row, fields);
     model__sql sql;
-    model__sql_init(&sql, arena);
+    model__sql_init(&sql, arena, tims_db_session_dialect(db));
     model__sql_add(&sql, "UPDATE ");
     model__sql_add_name(&sql, model->name);
     for (size_t i = 0; i < model->fields.count; i++) {
@@ -198,7 +198,7 @@ tims_status tims_model_delete(tims_db_session *db, tims_arena *arena, const tims
                               tims_error *err)
 {
     model__sql sql;
-    model__sql_init(&sql, arena);
+    model__sql_init(&sql, arena, tims_db_session_dialect(db));
     model__sql_add(&sql, "DELETE FROM ");
     model__sql_add_name(&sql, model->name);
     model__sql_add(&sql, " WHERE ");
@@ -235,9 +235,11 @@ tims_status tims_model_select(tims_db_session *db, tims_arena *arena, const tims
     tims_status status = model__note_query(db, query, err);
     if (status != TIMS_OK)
         return status;
-    tims_sql sql = model__select_sql(arena, query, model__all(model), NULL, 0, query->limit);
+    model__sql sql;
+    model__sql_init(&sql, arena, tims_db_session_dialect(db));
+    tims_sql statement = model__select_sql(&sql, query, model__all(model), NULL, 0, query->limit);
     tims_db_rows *rows;
-    status = tims_db_query(db, sql.text, sql.values, sql.value_count, &rows, err);
+    status = tims_db_query(db, statement.text, statement.values, statement.value_count, &rows, err);
     if (status != TIMS_OK)
         return status;
     size_t count = 0;

@@ -37,12 +37,9 @@ static void keep(reading *r, tims_str name, tims_str value)
 
 static tims_status read_search(reading *r, const tims_pair *pair)
 {
-    if (r->entry->resource->search.count == 0)
-        return refuse(r, pair->name, "This resource cannot be searched.");
-    if (pair->value.length == 0)
-        return TIMS_OK;
-    keep(r, pair->name, pair->value);
-    return tims_query_search(&r->url->query, pair->value, r->entry->resource->search, r->err);
+    if (pair->value.length > 0)
+        keep(r, pair->name, pair->value);
+    return tims_query_search(&r->url->query, pair->value, r->err);
 }
 
 static tims_status read_order(reading *r, const tims_pair *pair)

@@ -25,6 +25,7 @@ static const tims_model thing_model = {
     .size = sizeof(thing),
     .read = TIMS_OWNER(thing, owner),
     .order = "-at",
+    .search = TIMS_NAMES("text"),
     .fields = TIMS_FIELDS(TIMS_FIELD(thing, id, .primary = true),
                           TIMS_FIELD(thing, owner, .to = &owner_model), TIMS_FIELD(thing, text),
                           TIMS_FIELD(thing, number), TIMS_FIELD(thing, done), TIMS_FIELD(thing, at)),
@@ -34,7 +35,6 @@ static const tims_resource resources[] = {
       .model = &thing_model,
       .allow = TIMS_EVERYTHING,
       .filter = TIMS_NAMES("owner", "text", "number", "done", "at"),
-      .search = TIMS_NAMES("text"),
       .order = TIMS_NAMES("at", "number", "text") },
     { 0 },
 };

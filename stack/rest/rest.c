@@ -17,8 +17,8 @@ static tims_status refuse(const tims_resource *resource, tims_error *err, const 
                      name[0] != '\0' ? ": " : "", name);
 }
 
-static tims_status check_names(const tims_resource *resource, tims_names names, bool strings_only,
-                               const char *table, tims_error *err)
+static tims_status check_names(const tims_resource *resource, tims_names names, const char *table,
+                               tims_error *err)
 {
     for (size_t i = 0; i < names.count; i++) {
         const tims_field *field = tims_field_find(resource->model->fields, tims_str_from(names.items[i]));
@@ -26,8 +26,6 @@ static tims_status check_names(const tims_resource *resource, tims_names names, 
             return tims_fail(err, TIMS_INVALID, "resource",
                              "resource \"%s\": .%s names \"%s\", no field of \"%s\".", resource->path, table,
                              names.items[i], resource->model->name);
-        if (strings_only && field->kind != TIMS_KIND_STR && field->kind != TIMS_KIND_OPT_STR)
-            return refuse(resource, err, "only strings can be searched", names.items[i]);
         if (tims_names_contain(reserved, tims_str_from(names.items[i])))
             return refuse(resource, err, "a field of this name cannot be a filter", names.items[i]);
     }
@@ -54,11 +52,9 @@ static tims_status check_resource(const tims_resource *resource, const tims_mode
         if (rates[i] != NULL && !rest__rate_parse(rates[i], &rate))
             return refuse(resource, err,
                           "a throttle is written like \"20/s\" \"100/m\" \"5000/h\" or \"none\"", rates[i]);
-    tims_status status = check_names(resource, resource->filter, false, "filter", err);
+    tims_status status = check_names(resource, resource->filter, "filter", err);
     if (status == TIMS_OK)
-        status = check_names(resource, resource->search, true, "search", err);
-    if (status == TIMS_OK)
-        status = check_names(resource, resource->order, false, "order", err);
+        status = check_names(resource, resource->order, "order", err);
     return status;
 }
 

@@ -104,6 +104,7 @@ const tims_model note_model = {
     .create = TIMS_LIKE(note, room, room_model),
     .write = TIMS_OWNER(note, author),
     .order = "-at",
+    .search = TIMS_NAMES("text", "kind"),
 };
 
 static const char world_schema[] =
@@ -241,7 +242,6 @@ static const tims_resource resources[] = {
       .filter = TIMS_NAMES("id", "room", "author", "text", "kind", "number", "score", "ratio", "done",
                            "parent", "at", "until"),
       .read_throttle = "none",
-      .search = TIMS_NAMES("text", "kind"),
       .order = TIMS_NAMES("at", "number", "score", "text", "id", "ratio"),
       .page = { .size = 5, .max = 10 },
       .before_create = sign_note,

@@ -213,6 +213,7 @@ static const tims_model *const *make_models(world *w)
         model->fields = make_fields(w, tims_json_get(one, TIMS_STR("fields")));
         model->order = text_of(w, one, TIMS_STR("order"));
         model->indexes = make_indexes(w, one);
+        model->search = names_of(w, one, TIMS_STR("search"));
         model->read = make_rule(w, model, tims_json_get(one, TIMS_STR("read")));
         model->write = make_rule(w, model, tims_json_get(one, TIMS_STR("write")));
     }
@@ -233,7 +234,6 @@ static const tims_resource *make_resources(const world *w)
             .model = find_model(w, text_of(w, one, TIMS_STR("model"))),
             .allow = TIMS_EVERYTHING,
             .filter = names_of(w, one, TIMS_STR("filter")),
-            .search = names_of(w, one, TIMS_STR("search")),
             .order = names_of(w, one, TIMS_STR("order")),
             .page = { tims_json_get_int(one, TIMS_STR("size"), 0),
                       tims_json_get_int(one, TIMS_STR("max"), 0) },

@@ -55,7 +55,7 @@ export function readUrl(world: World, url: string): Asked {
   const tests = [...parameters]
     .filter(([name]) => !special.has(name))
     .map(([name, text]) => readFilter(model, name, text));
-  if (parameters.has("search")) tests.push(readSearch(resource, parameters.get("search") ?? ""));
+  if (parameters.has("search")) tests.push(readSearch(model, parameters.get("search") ?? ""));
   return {
     url,
     resource,
@@ -83,15 +83,17 @@ function readOrder(model: Model, text: string): Asked["order"] {
 
 const small = (text: string): string => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
-function readSearch(resource: Resource, text: string): (row: Row) => boolean {
-  const words = text.split(/[ \t\n\r]+/).filter((word) => word !== "");
-  return (row) =>
-    words.every((word) =>
-      resource.search.some((name) => {
-        const value = row.raw[name];
-        return typeof value === "string" && small(value).includes(small(word));
-      }),
-    );
+const wordsOf = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+
+function readSearch(model: Model, text: string): (row: Row) => boolean {
+  const beginnings = wordsOf(text);
+  return (row) => {
+    const texts = (model.search ?? [])
+      .map((name) => row.raw[name])
+      .filter((value) => typeof value === "string");
+    const words = texts.flatMap(wordsOf);
+    return beginnings.every((beginning) => words.some((word) => word.startsWith(beginning)));
+  };
 }
 
 function readFilter(model: Model, name: string, text: string): (row: Row) => boolean {

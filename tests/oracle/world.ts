@@ -1,5 +1,5 @@
 // world.ts: what an app may be, drawn from a seed: models with fields of every kind, references between them, read and
-// write rules of every shape, resources with filters, orders, search and page sizes. Written as JSON it is what
+// write rules of every shape, search, resources with filters, orders and page sizes. Written as JSON it is what
 // oracle_app reads, so both sides know one world, and each has its own reading of it.
 import type { Random } from "./random.ts";
 
@@ -30,6 +30,7 @@ export interface Model {
   read: Rule;
   write: Rule;
   unique?: string[];
+  search?: string[];
   // Rows of it grant access to rows of this model.
   grants?: string;
 }
@@ -38,7 +39,6 @@ export interface Resource {
   path: string;
   model: string;
   filter: string[];
-  search: string[];
   order: string[];
   size: number;
   max: number;
@@ -170,8 +170,12 @@ function drawMembers(random: Random, thing: string): Model {
   };
   // Where it is not unique, a second grant keeps what the revocation of the first would take.
   if (random.chance(0.5)) model.unique = ["thing", "user"];
+  model.search = searchable(model);
   return model;
 }
+
+const searchable = (model: Model): string[] =>
+  model.fields.filter((field) => !field.hidden && baseKind(field) === "str").map((field) => field.name);
 
 function drawThing(random: Random, name: string, earlier: Model[], isFirst: boolean): Model[] {
   const members = isFirst || random.chance(0.3) ? drawMembers(random, name) : undefined;
@@ -191,6 +195,7 @@ function drawThing(random: Random, name: string, earlier: Model[], isFirst: bool
     if (parent) model.fields.push(drawReference(random, `to_${parent.name}`, parent.name));
   model.fields.push(...drawScalars(random));
   model.order = drawOrder(random, model);
+  model.search = searchable(model);
   model.read =
     isFirst && members && random.chance(0.7)
       ? { kind: "members", model: members.name, thing: "thing", user: "user" }
@@ -207,7 +212,6 @@ function drawResource(random: Random, model: Model): Resource {
     path: `/api/${model.name}/`,
     model: model.name,
     filter: comparable.filter((field) => field.to || random.chance(0.7)).map((field) => field.name),
-    search: visible.filter((field) => baseKind(field) === "str").map((field) => field.name),
     order: comparable
       .filter((field) => random.chance(0.6) || field.name === "mark")
       .map((field) => field.name),

@@ -1,7 +1,7 @@
 CREATE TABLE "chat" (
     "id" uuid PRIMARY KEY NOT NULL,
     "title" text COLLATE "C" NOT NULL,
-    "created_by" uuid NOT NULL CONSTRAINT "created_by" REFERENCES "user" ("id") ON DELETE CASCADE,
+    "created_by" uuid NOT NULL REFERENCES "user" ("id") ON DELETE CASCADE,
     "created_at" timestamptz NOT NULL,
     "last_message_at" timestamptz NOT NULL
 );
@@ -9,8 +9,8 @@ CREATE INDEX "chat_created_by_index" ON "chat" ("created_by");
 CREATE INDEX "chat_last_message_at_index" ON "chat" ("last_message_at");
 CREATE TABLE "member" (
     "id" uuid PRIMARY KEY NOT NULL,
-    "chat" uuid NOT NULL CONSTRAINT "chat" REFERENCES "chat" ("id") ON DELETE CASCADE,
-    "user" uuid NOT NULL CONSTRAINT "user" REFERENCES "user" ("id") ON DELETE CASCADE,
+    "chat" uuid NOT NULL REFERENCES "chat" ("id") ON DELETE CASCADE,
+    "user" uuid NOT NULL REFERENCES "user" ("id") ON DELETE CASCADE,
     "joined_at" timestamptz NOT NULL,
     "last_read_at" timestamptz,
     "unread" bigint NOT NULL
@@ -19,8 +19,8 @@ CREATE UNIQUE INDEX "member_chat_user_unique" ON "member" ("chat", "user");
 CREATE INDEX "member_user_index" ON "member" ("user");
 CREATE TABLE "message" (
     "id" uuid PRIMARY KEY NOT NULL,
-    "chat" uuid NOT NULL CONSTRAINT "chat" REFERENCES "chat" ("id") ON DELETE CASCADE,
-    "sender" uuid NOT NULL CONSTRAINT "sender" REFERENCES "user" ("id") ON DELETE CASCADE,
+    "chat" uuid NOT NULL REFERENCES "chat" ("id") ON DELETE CASCADE,
+    "sender" uuid NOT NULL REFERENCES "user" ("id") ON DELETE CASCADE,
     "text" text COLLATE "C" NOT NULL,
     "created_at" timestamptz NOT NULL
 );

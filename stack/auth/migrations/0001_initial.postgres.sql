@@ -15,7 +15,7 @@ CREATE INDEX "user_username_index" ON "user" ("username");
 CREATE TABLE "auth_session" (
     "id" uuid PRIMARY KEY NOT NULL,
     "token_hash" text COLLATE "C" NOT NULL,
-    "user" uuid NOT NULL CONSTRAINT "user" REFERENCES "user" ("id") ON DELETE CASCADE,
+    "user" uuid NOT NULL REFERENCES "user" ("id") ON DELETE CASCADE,
     "device" boolean NOT NULL,
     "label" text COLLATE "C" NOT NULL,
     "created_at" timestamptz NOT NULL,
@@ -27,7 +27,7 @@ CREATE INDEX "auth_session_user_index" ON "auth_session" ("user");
 CREATE INDEX "auth_session_expires_at_index" ON "auth_session" ("expires_at");
 CREATE TABLE "auth_avatar" (
     "id" uuid PRIMARY KEY NOT NULL,
-    "user" uuid NOT NULL CONSTRAINT "user" REFERENCES "user" ("id") ON DELETE CASCADE,
+    "user" uuid NOT NULL REFERENCES "user" ("id") ON DELETE CASCADE,
     "content_type" text COLLATE "C" NOT NULL,
     "hash" text COLLATE "C" NOT NULL,
     "data" text COLLATE "C" NOT NULL,

@@ -23,8 +23,12 @@ static const constraint constraints[] = {
     { SQLITE_CONSTRAINT_DATATYPE, "check", "A value is of the wrong type." },
 };
 
-static const constraint *find_constraint(int code)
+/* ON DELETE RESTRICT is a trigger to SQLite, and only its message tells it from one of the app's. */
+static const constraint *find_constraint(int code, const char *message)
 {
+    if (code == SQLITE_CONSTRAINT_TRIGGER &&
+        tims_str_equal(tims_str_from(message), TIMS_STR("FOREIGN KEY constraint failed")))
+        code = SQLITE_CONSTRAINT_FOREIGNKEY;
     for (size_t i = 0; i < sizeof constraints / sizeof *constraints; i++)
         if (constraints[i].code == code)
             return &constraints[i];
@@ -60,11 +64,11 @@ static void add_columns(tims_arena *arena, tims_error *err, tims_str list, const
 static tims_status constraint_failed(sqlite__connection *connection, int code, tims_arena *arena,
                                      tims_error *err)
 {
-    const constraint *why = find_constraint(code);
+    const char *message = sqlite3_errmsg(connection->handle);
+    const constraint *why = find_constraint(code, message);
     tims_status status = tims_fail(err, TIMS_CONFLICT, why->name, "%s", why->sentence);
     if (err == NULL)
         return status;
-    const char *message = sqlite3_errmsg(connection->handle);
     tims_error_detail(err, "%s", message);
     err->fields = NULL;
     tims_str text = tims_str_from(message);

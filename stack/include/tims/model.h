@@ -71,6 +71,7 @@ struct tims_model {
     const tims_rule *create, *change, *remove; /* each wins over `write` */
     const char *order; /* default order: "-created_at"; the primary key is always the last tie-break */
     const tims_index *indexes; /* ends with a row without columns; NULL: none */
+    tims_names search;         /* text fields that a search looks through; none: it cannot be searched */
     bool not_live;             /* no triggers, no change log (sessions, keys …) */
 };
 /* clang-format off */
@@ -138,8 +139,7 @@ typedef struct tims_query {
     tims_caller caller;
     tims_condition conditions[TIMS_CONDITIONS_MAX];
     size_t condition_count;
-    tims_str search; /* every word must be in one of `search_fields` */
-    tims_names search_fields;
+    tims_str search; /* each of its words begins a word of the model's search fields; empty: none */
     tims_order orders[TIMS_ORDERS_MAX + 1];
     size_t order_count;
     int64_t limit, offset; /* limit 0: no limit */
@@ -165,8 +165,10 @@ enum {
 tims_status tims_query_where(tims_arena *arena, tims_query *query, tims_str field, tims_operator operator,
                              tims_str text, tims_error *err);
 tims_status tims_query_order(tims_query *query, tims_str text /* "-created_at,text" */, tims_error *err);
-/* Words of at most 200 bytes in all, each to be found in one of `fields`; borrowed. Errors: INVALID. */
-tims_status tims_query_search(tims_query *query, tims_str text, tims_names fields, tims_error *err);
+/* Text of at most 200 bytes and eight words, borrowed. A word is a run of letters, marks and digits, whatever
+ * stands around it; case does not matter. Without a word in it all rows are found.
+ * Errors: INVALID, also when the model has no search fields. */
+tims_status tims_query_search(tims_query *query, tims_str text, tims_error *err);
 /* Conditions (and order, limit) written as in a URL: "chat=…&created_at__lt=…&order=-created_at&limit=10".
  * Errors: INVALID, MALFORMED. */
 tims_status tims_query_filter(tims_arena *arena, tims_query *query, tims_str text, tims_error *err);
@@ -183,9 +185,10 @@ typedef struct tims_sql {
 } tims_sql;
 /* SELECT of the visible columns (or count(*)) with the read rule as a filter. Where an equality condition
  * fixes the column of a LIKE, the rule is asked once for the statement, not once per row. Nobody's rule
- * yields WHERE 0. */
-void tims_query_sql(tims_arena *arena, const tims_query *query, tims_sql *ret_sql);
-void tims_query_count_sql(tims_arena *arena, const tims_query *query, tims_sql *ret_sql);
+ * yields WHERE FALSE. */
+void tims_query_sql(tims_arena *arena, tims_db_dialect dialect, const tims_query *query, tims_sql *ret_sql);
+void tims_query_count_sql(tims_arena *arena, tims_db_dialect dialect, const tims_query *query,
+                          tims_sql *ret_sql);
 /* Reads the rows as JSON objects into a writer (inside an array the caller opened): the hot path, columns
  * straight to text. `ret_last` (may be NULL): the order fields of the last row, for cursors; NULL unless
  * `limit` rows came. */

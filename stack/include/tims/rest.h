@@ -20,7 +20,6 @@ typedef struct tims_resource {
     const tims_model *model;
     uint32_t allow;
     tims_names filter; /* fields: ?chat=… also ?created_at__lt=… __gt __gte __lte __in __isnull __not */
-    tims_names search; /* ?search=… */
     tims_names order;  /* fields that ?order= may name; the model's default order always works */
     struct {
         int64_t size, max;
@@ -37,7 +36,7 @@ typedef struct tims_resource {
 } tims_resource;
 
 /* Lists answer {"rows":[…],"total":n|null,"next":url|null,"previous":url|null,"position":"epoch-n"}.
- * Query: filters, search, order, limit, page (number) or cursor (opaque, signed), fields=a,b,
+ * Query: filters, search (where the model has search fields), order, limit, page (number) or cursor (opaque, signed), fields=a,b,
  * include=chat,sender (adds "included":{"chat":{id:row}}), total=false. Unknown parameters are 400. Details
  * answer the row itself. Each answer names its position in the header Tims-Position; writes name the position
  * at which they are visible. ETag/If-None-Match/If-Match on details; Idempotency-Key on writes: same key and

@@ -9,15 +9,15 @@ CREATE TABLE "chat" (
 );
 CREATE TABLE "member" (
     "id" uuid PRIMARY KEY NOT NULL,
-    "chat" uuid NOT NULL CONSTRAINT "chat" REFERENCES "chat" ("id") ON DELETE CASCADE,
-    "user" uuid NOT NULL CONSTRAINT "user" REFERENCES "user" ("id") ON DELETE CASCADE
+    "chat" uuid NOT NULL REFERENCES "chat" ("id") ON DELETE CASCADE,
+    "user" uuid NOT NULL REFERENCES "user" ("id") ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX "member_chat_user_unique" ON "member" ("chat", "user");
 CREATE INDEX "member_user_index" ON "member" ("user");
 CREATE TABLE "message" (
     "id" uuid PRIMARY KEY NOT NULL,
-    "chat" uuid NOT NULL CONSTRAINT "chat" REFERENCES "chat" ("id") ON DELETE CASCADE,
-    "sender" uuid NOT NULL CONSTRAINT "sender" REFERENCES "user" ("id") ON DELETE CASCADE,
+    "chat" uuid NOT NULL REFERENCES "chat" ("id") ON DELETE CASCADE,
+    "sender" uuid NOT NULL REFERENCES "user" ("id") ON DELETE CASCADE,
     "text" text COLLATE "C" NOT NULL,
     "created_at" timestamptz NOT NULL
 );
