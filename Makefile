@@ -9,6 +9,7 @@ help:
 	@echo "make lint    silent when all is well"
 	@echo "make fuzz    every parser, fuzzed               [SECONDS=60] [TARGET=url_fuzz]"
 	@echo "make oracle  what live clients hold, held against the database   [SECONDS=60] [SEED=7] [CLIENTS=20]"
+	@echo "              on PostgreSQL, Redis and several nodes, all of which fail   DATABASE=postgres [NODES=3]"
 	@echo "make clean   removes what was built"
 
 start:
@@ -30,7 +31,8 @@ fuzz:
 	@tools/setup build test && tools/build-back fuzz fuzz_targets && tools/fuzz $(or $(SECONDS),60) $(TARGET)
 
 oracle:
-	@tools/setup build test && tools/build-back release oracle_app && SECONDS=$(SECONDS) SEED=$(SEED) CLIENTS=$(CLIENTS) npm run oracle --silent --workspace tests
+	@tools/setup build test && tools/build-back release oracle_app && SECONDS=$(SECONDS) SEED=$(SEED) CLIENTS=$(CLIENTS) \
+		TIMS_TEST_DATABASE=$(DATABASE) NODES=$(NODES) PARTITIONS=$(PARTITIONS) npm run oracle --silent --workspace tests
 
 clean:
 	@rm -rf build front/dist front/.next

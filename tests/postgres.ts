@@ -107,6 +107,10 @@ export class Postgres {
     );
   }
 
+  get isRunning(): boolean {
+    return this.process !== null;
+  }
+
   async stop(mode: StopMode = "fast"): Promise<void> {
     await this.end(SIGNALS[mode]);
   }

@@ -72,6 +72,10 @@ export class Redis {
     });
   }
 
+  get isRunning(): boolean {
+    return this.process !== null;
+  }
+
   async stop(): Promise<void> {
     await this.end("SIGTERM");
   }

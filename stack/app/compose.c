@@ -125,14 +125,11 @@ static tims_status write_page_url(const void *data, tims_request *rq, tims_str u
     const app__stack *stack = data;
     tims_db_session *db = tims_session_db(rq);
     tims_live_url found;
-    int64_t position;
     tims_status status = tims_rest_resolve(stack->rest, rq->arena, url, tims_caller_of(rq), &found, err);
     if (status == TIMS_NOT_FOUND)
         return write_computed(stack, rq, url, writer, err);
     if (status == TIMS_OK)
-        status = tims_position(db, &position, err);
-    if (status == TIMS_OK)
-        status = tims_rest_write(db, rq->arena, &found, tims_live_epoch(stack->live), position, writer, err);
+        status = tims_rest_write(db, rq->arena, &found, tims_live_epoch(stack->live), 0, writer, err);
     return status;
 }
 

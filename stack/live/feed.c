@@ -17,6 +17,7 @@ static void receive_poke(void *argument)
 {
     live__feed *feed = argument;
     atomic_store(&feed->poke_posted, false);
+    live__bus_poke(feed->live->bus);
     live__feed_wake(feed);
 }
 

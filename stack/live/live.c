@@ -27,6 +27,8 @@ static const live__limits default_limits = {
     .hello_ms = 10 * 1000,
     .heartbeat_ms = 15 * 1000,
     .watch_ms = 1000,
+    .node_alive_ms = 2000,
+    .node_lease_ms = 7000,
     .prune_ms = 60 * 1000,
 };
 
@@ -78,13 +80,17 @@ tims_status tims_live_new(tims_db *db, const tims_models *models, tims_auth *aut
     live->feed.live = live;
     set_defaults(&live->options);
     live->presence = live__rooms_new(live);
+    live->online.counts = tims_map_new();
     pthread_mutex_init(&live->mutex, NULL);
     tims_status status = db != NULL ? read_start(live, err) : TIMS_OK;
-    if (status != TIMS_OK)
+    if (status != TIMS_OK) {
         tims_live_free(&live);
-    else
-        *ret_live = live;
-    return status;
+        return status;
+    }
+    if (options->redis != NULL)
+        live->bus = live__bus_new(live, options->redis, options->redis_prefix);
+    *ret_live = live;
+    return TIMS_OK;
 }
 
 void tims_live_free(tims_live **live)
@@ -99,8 +105,11 @@ void tims_live_free(tims_live **live)
     for (int i = 0; i < LIVE__LOOPS_MAX; i++)
         if (old->hubs[i] != NULL)
             live__hub_free(&old->hubs[i]);
+    live__bus_free(&old->bus); /* before the rooms that it has told of */
     live__presence_free(&old->presence);
+    live__held_free(&old->online.own);
     live__held_free(&old->online.users);
+    tims_map_free(&old->online.counts);
     live__feed_free(&old->feed);
     pthread_mutex_destroy(&old->mutex);
     tims_arena_free(&old->arena);
@@ -119,7 +128,11 @@ tims_status tims_live_loop_start(tims_live *live, tims_loop *loop, tims_error *e
     live->hubs[index] = hub;
     pthread_mutex_unlock(&live->mutex);
     tims_loop_set_slot(loop, TIMS_LOOP_SLOT_LIVE, hub);
-    return index == 0 ? live__feed_start(&live->feed, loop, err) : TIMS_OK;
+    if (index != 0)
+        return TIMS_OK;
+    if (live->bus != NULL)
+        live__bus_start(live->bus, loop);
+    return live__feed_start(&live->feed, loop, err);
 }
 
 /* The hub's memory stays until the process ends it: deliveries may be on their way to it. */
@@ -131,6 +144,8 @@ void tims_live_loop_stop(tims_live *live, tims_loop *loop)
         return;
     if (hub->index == 0)
         live__feed_stop(&live->feed);
+    if (hub->index == 0 && live->bus != NULL)
+        live__bus_stop(live->bus);
     live__hub_stop(hub);
     pthread_mutex_lock(&live->mutex);
     hub->stopping = true;

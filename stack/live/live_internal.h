@@ -60,9 +60,10 @@ typedef struct live__limits {
     size_t step_bytes_max;   /* the same, by the size of the rows */
     size_t behind_bytes;     /* unread: from here on a socket is brought up to date when it has read */
     int64_t behind_ms;
-    int64_t hello_ms, heartbeat_ms; /* a ping left unanswered for as long ends the socket */
-    int64_t watch_ms;               /* between two looks at these times */
-    int64_t prune_ms;               /* between two looks at what is older than the retention */
+    int64_t hello_ms, heartbeat_ms;       /* a ping left unanswered for as long ends the socket */
+    int64_t watch_ms;                     /* between two looks at these times */
+    int64_t prune_ms;                     /* between two looks at what is older than the retention */
+    int64_t node_alive_ms, node_lease_ms; /* between two signs of life of a node; without one it is gone */
 } live__limits;
 
 typedef struct live__hub live__hub;
@@ -311,6 +312,8 @@ typedef struct live__metrics {
         slow;
     _Atomic uint64_t lag_buckets[LIVE__LAG_BUCKETS + 1], lag_count, lag_sum_us;
     _Atomic uint64_t views, subscribers, sessions;
+    _Atomic uint64_t pokes_sent, pokes_heard, bus_sent, bus_heard, bus_unreadable, bus_peers;
+    _Atomic uint64_t group_sent, group_heard, group_unsent;
 } live__metrics;
 void live__metrics_lag(live__metrics *metrics, int64_t lag_us);
 
@@ -342,6 +345,17 @@ void live__feed_wake(live__feed *feed);
 bool live__retention_is_due(const live__feed *feed);
 void live__retention_keep(tims_request *rq, void *feed);
 
+/* --- bus.c: this node among others ------------------------------------------------------------- */
+
+typedef struct live__bus live__bus;
+live__bus *live__bus_new(tims_live *live, tims_redis *redis, tims_str prefix);
+void live__bus_free(live__bus **bus);
+void live__bus_start(live__bus *bus, tims_loop *loop); /* the engine's */
+void live__bus_stop(live__bus *bus);
+void live__bus_poke(live__bus *bus); /* NULL: nobody else is there */
+/* online.c */
+void live__online_hear(tims_live *live, tims_id user, bool online); /* on another node */
+
 /* --- live.c ------------------------------------------------------------------------------------- */
 
 struct tims_live {
@@ -360,9 +374,12 @@ struct tims_live {
     live__feed feed;
     live__engine engine;
     live__presence *presence; /* of the engine's loop */
+    live__bus *bus;           /* NULL: this node is alone */
     struct {
-        live__held users; /* under the mutex */
-        bool changed;     /* since it was told; the engine's */
+        live__held own;   /* connected here; the engine's, as all but `users` */
+        tims_map *counts; /* user → on how many nodes */
+        live__held users; /* on any node; under the mutex */
+        bool changed;     /* since it was told */
         int64_t told_us;
     } online;
     live__metrics metrics;

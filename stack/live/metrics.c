@@ -56,6 +56,15 @@ void tims_live_metrics(tims_live *live, tims_buf *out)
         { "resets_total", "counter", "Subscriptions that could not.", &m->resets },
         { "loads_total", "counter", "Documents sent because access was granted or revoked.", &m->loads },
         { "behind_total", "counter", "Times a client read too slowly and was left behind.", &m->behind },
+        { "nodes", "gauge", "Other nodes that are heard through Redis.", &m->bus_peers },
+        { "pokes_sent_total", "counter", "Other nodes told that something was committed.", &m->pokes_sent },
+        { "pokes_heard_total", "counter", "Told so by them.", &m->pokes_heard },
+        { "bus_sent_total", "counter", "Messages on rooms to other nodes.", &m->bus_sent },
+        { "bus_heard_total", "counter", "Messages on rooms, our own among them.", &m->bus_heard },
+        { "bus_unreadable_total", "counter", "Messages that could not be understood.", &m->bus_unreadable },
+        { "group_sent_total", "counter", "Messages to groups, for other nodes.", &m->group_sent },
+        { "group_heard_total", "counter", "Messages to groups from other nodes.", &m->group_heard },
+        { "group_unsent_total", "counter", "Messages to groups that only this node got.", &m->group_unsent },
         { "slow_total", "counter", "Clients closed because they went on reading too slowly.", &m->slow },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)

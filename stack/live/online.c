@@ -1,17 +1,28 @@
-/* online.c: who has a live connection to this process, for computed endpoints.
+/* online.c: who has a live connection, to this node or another, for computed endpoints.
  *
- * The engine notes who comes and goes; requests on any loop read a copy under the mutex. Whoever has read it
- * while being recorded waits at a topic of its own, and is run again when it has changed, at most once a
- * second. */
-#include "live/live_internal.h"
+ * The engine notes who comes and goes here, the bus who does elsewhere, and each user is counted once;
+ * requests on any loop read a copy under the mutex. Whoever has read it while being recorded waits at a topic
+ * of its own, and is run again when it has changed, at most once a second. */
+#include "live/bus_internal.h"
 
 enum { TELL_MS = 1000 };
 
 /* A name for the topic; it has no table. */
 static const tims_model online_model = { .name = "online" };
 
+/* Counts are kept as pointers: the map's own null stands for none. */
 static void set_online(tims_live *live, tims_id user, bool online)
 {
+    const tims_str key = { (const char *)user.bytes, sizeof user.bytes };
+    uintptr_t before = (uintptr_t)tims_map_get(live->online.counts, key);
+    uintptr_t nodes = online ? before + 1 : before - 1;
+    TIMS_ASSERT(online || before > 0);
+    if (nodes > 0)
+        (void)tims_map_set(live->online.counts, key, (void *)nodes); /* NOLINT(performance-no-int-to-ptr) */
+    else
+        (void)tims_map_remove(live->online.counts, key);
+    if (nodes > 0 && before > 0)
+        return; /* on another node, too */
     pthread_mutex_lock(&live->mutex);
     if (online)
         (void)live__held_add(&live->online.users, user);
@@ -24,8 +35,21 @@ static void set_online(tims_live *live, tims_id user, bool online)
 void live__online_note(tims_live *live, const live__hook *user_hook, tims_id user, bool comes)
 {
     size_t sockets = live__topics_crowd(user_hook); /* the one that comes or goes among them */
-    if (sockets == 1)
-        set_online(live, user, comes);
+    if (sockets != 1)
+        return;
+    if (comes)
+        (void)live__held_add(&live->online.own, user);
+    else
+        (void)live__held_remove(&live->online.own, user);
+    set_online(live, user, comes);
+    if (live->bus != NULL)
+        live__out_online(live->bus, user, comes);
+}
+
+void live__online_hear(tims_live *live, tims_id user, bool online)
+{
+    set_online(live, user, online);
+    live__feed_wake(&live->feed);
 }
 
 int64_t live__online_due_us(const tims_live *live)

@@ -16,24 +16,27 @@ static void every_writers_changes_are_logged_with_the_old_keys(void **state)
     fixture *f = *state;
     begin_with_rows(f);
     assert_int_equal(position(f), 3);
-    run(f, "UPDATE book SET pages = 11 WHERE id = 'b1'");
+    run(f, "UPDATE book SET pages = 11 WHERE id = '" ID("b1") "'");
     assert_text(f, "SELECT model || op || row || old FROM tims_change WHERE id = 4",
-                "book2b1{\"author\":\"a1\"}");
-    run(f, "UPDATE book SET id = 'b9' WHERE id = 'b1'");
-    assert_text(f, "SELECT group_concat(op || row) FROM tims_change WHERE id > 4", "3b1,1b9");
-    run(f, "INSERT OR REPLACE INTO book (id, author, title, pages) VALUES ('b9', 'a1', 'New', 1)");
-    assert_text(f, "SELECT group_concat(op || row) FROM tims_change WHERE id > 6", "3b9,1b9");
+                "book2" ID("b1") "{\"author\":\"" ID("a1") "\"}");
+    run(f, "UPDATE book SET id = '" ID("b9") "' WHERE id = '" ID("b1") "'");
+    assert_text(f, "SELECT group_concat(op || row) FROM tims_change WHERE id > 4",
+                "3" ID("b1") ",1" ID("b9"));
+    run(f, "INSERT OR REPLACE INTO book (id, author, title, pages) VALUES ('" ID("b9") "', '" ID(
+               "a1") "', 'New', 1)");
+    assert_text(f, "SELECT group_concat(op || row) FROM tims_change WHERE id > 6",
+                "3" ID("b9") ",1" ID("b9"));
     run(f, "DELETE FROM author"); /* and, by the cascade, the books */
     assert_text(
         f,
         "SELECT group_concat(model || op || row) FROM (SELECT * FROM tims_change WHERE id > 8 ORDER BY "
         "model, row)",
-        "author3a1,book3b2,book3b9");
+        "author3" ID("a1") ",book3" ID("b2") ",book3" ID("b9"));
     assert_text(f, "SELECT old FROM tims_change WHERE model = 'author' AND op = 3", "{\"name\":\"Ann\"}");
     int64_t before = position(f);
     tims_error err = { 0 };
     assert_int_equal(tims_db_begin(f->session, &err), TIMS_OK);
-    run(f, "INSERT INTO author (id, name) VALUES ('a2', 'Bob')");
+    run(f, "INSERT INTO author (id, name) VALUES ('" ID("a2") "', 'Bob')");
     assert_int_equal(position(f), before + 1);
     tims_db_rollback(f->session);
     assert_int_equal(position(f), before);
@@ -45,9 +48,11 @@ static void the_sqlite3_program_is_a_writer_like_any_other(void **state)
 {
     fixture *f = *state;
     begin_with_rows(f);
-    assert_int_equal(run_sqlite3(f->path, "UPDATE book SET title = 'Changed' WHERE id = 'b2'"), 0);
+    assert_int_equal(
+        testing_database_shell(&f->database, "UPDATE book SET title = 'Changed' WHERE id = '" ID("b2") "'"),
+        0);
     assert_int_equal(position(f), 4);
-    assert_text(f, "SELECT model || op || row FROM tims_change WHERE id = 4", "book2b2");
+    assert_text(f, "SELECT model || op || row FROM tims_change WHERE id = 4", "book2" ID("b2"));
 }
 
 static void the_epoch_is_kept_until_the_schema_changes(void **state)

@@ -346,12 +346,26 @@ static void add_step(tims_buf *out, const tims_buf *statements)
     tims_buf_append_str(out, tims_buf_str(statements));
 }
 
+/* Once, however many tables need it. */
+static void add_words_function(writer *w)
+{
+    for (size_t i = 0; i < w->changes->count; i++) {
+        const model__table *before = w->changes->items[i].before, *after = w->changes->items[i].after;
+        if (after == NULL || after->search_count == 0 ||
+            (before != NULL && model__same_search(before, after)))
+            continue;
+        model__append_words_function(&w->change);
+        return;
+    }
+}
+
 void model__postgres_add_changes(tims_arena *arena, const model__changes *changes, tims_buf *out)
 {
     writer w = { .arena = arena, .changes = changes };
     tims_buf *parts[] = { &w.change, &w.fill, &w.validate, &w.settle, &w.concurrent };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         tims_buf_init(parts[i], arena, PART_BYTES_MAX);
+    add_words_function(&w);
     for (size_t i = 0; i < changes->count; i++)
         if (changes->items[i].before == NULL)
             add_table(&w, &changes->items[i]);

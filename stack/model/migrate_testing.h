@@ -3,49 +3,13 @@
 #ifndef TIMS_MIGRATE_TESTING_H
 #define TIMS_MIGRATE_TESTING_H
 
-#include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
+#include "db/database_testing.h"
 #include "tims/model.h"
 
 #define S(literal) TIMS_STR(literal)
-
-/* A folder of a test and all in it. */
-TIMS_UNUSED static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *at)
-{
-    (void)info;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
-TIMS_UNUSED static void remove_folder(const char *folder)
-{
-    assert_int_equal(nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
-}
-
-/* Runs the sqlite3 program (missing: apt-get install sqlite3); its exit status. */
-TIMS_UNUSED static int run_sqlite3(const char *path, const char *sql)
-{
-    int how = 0;
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        (void)execlp("sqlite3", "sqlite3", "-cmd", ".timeout 8000", path, sql, (char *)NULL);
-        _exit(127);
-    }
-    assert_int_equal(waitpid(child, &how, 0), child);
-    return WIFEXITED(how) ? WEXITSTATUS(how) : -1;
-}
+#define ID(last) "00000000-0000-7000-8000-0000000000" last
 
 /* --- the models: an author and books, in several versions -------------------------------------------- */
 
@@ -85,28 +49,37 @@ static const tims_model author_model = {
 static const tims_model book_1 = BOOK(BASE, TIMS_FIELD(book, pages));
 static const tims_model *const models_1[] = { &author_model, &book_1, NULL };
 
+/* The words of the database that the test runs on. */
+TIMS_UNUSED static const char *by_database(const char *sqlite, const char *postgres)
+{
+    return testing_on_postgres() ? postgres : sqlite;
+}
+
 typedef struct fixture {
-    char folder[64], url[128], path[96];
+    testing_database database;
     tims_db *db;
     tims_arena *arena;
     tims_db_session *session;
-    tims_embedded files[16];
+    tims_embedded files[32]; /* of each migration SQLite's and PostgreSQL's, then the snapshot */
     size_t file_count;
     tims_migration_set set;
     tims_models *models;
 } fixture;
 
+TIMS_UNUSED static void open_database(fixture *f)
+{
+    tims_error err = { 0 };
+    if (tims_db_open(&(tims_db_options){ .url = tims_str_from(f->database.url) }, &f->db, &err) != TIMS_OK)
+        fail_msg("%s", err.message);
+    f->arena = tims_arena_new(1 << 26, NULL, NULL);
+    f->session = tims_db_session_new(f->db, NULL, f->arena);
+}
+
 TIMS_UNUSED static int set_up(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
-    (void)snprintf(f->folder, sizeof f->folder, "/tmp/tims-migrate-test-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
-    (void)snprintf(f->path, sizeof f->path, "%s/t.sqlite3", f->folder);
-    (void)snprintf(f->url, sizeof f->url, "sqlite:%s", f->path);
-    tims_error err = { 0 };
-    assert_int_equal(tims_db_open(&(tims_db_options){ .url = tims_str_from(f->url) }, &f->db, &err), TIMS_OK);
-    f->arena = tims_arena_new(1 << 26, NULL, NULL);
-    f->session = tims_db_session_new(f->db, NULL, f->arena);
+    testing_database_new(&f->database, "migrate");
+    open_database(f);
     *state = f;
     return 0;
 }
@@ -116,7 +89,7 @@ TIMS_UNUSED static int tear_down(void **state)
     fixture *f = *state;
     tims_arena_free(&f->arena);
     tims_db_close(&f->db);
-    remove_folder(f->folder);
+    testing_database_drop(&f->database);
     free(f);
     return 0;
 }
@@ -140,23 +113,52 @@ TIMS_UNUSED static tims_str snapshot_of(fixture *f)
     return (tims_str){ f->files[f->file_count - 1].data, f->files[f->file_count - 1].length };
 }
 
-/* What makemigrations does: one more file, and the snapshot behind them. */
-TIMS_UNUSED static tims_migration_plan add_migration(fixture *f, const tims_model *const *models)
+TIMS_UNUSED static tims_migration_plan plan_for(fixture *f, const tims_model *const *models,
+                                                tims_db_dialect dialect)
 {
     tims_error err = { 0 };
     tims_migration_plan plan;
-    tims_status status = tims_migrate_plan(f->arena, snapshot_of(f), models, TIMS_SQLITE, &plan, &err);
-    if (status != TIMS_OK)
+    if (tims_migrate_plan(f->arena, snapshot_of(f), models, dialect, &plan, &err) != TIMS_OK)
         fail_msg("%s", err.message);
-    if (f->file_count > 0)
-        f->file_count--;
-    tims_str name = tims_print(f->arena, "%04d_step.sql", (int)f->file_count + 1);
+    return plan;
+}
+
+/* The next migration, without a snapshot behind it. */
+TIMS_UNUSED static void add_files(fixture *f, tims_str sqlite, tims_str postgres)
+{
+    int number = (int)f->file_count / 2 + 1;
+    tims_str names[] = { tims_print(f->arena, "%04d_step.sql", number),
+                         tims_print(f->arena, "%04d_step.postgres.sql", number) };
+    f->files[f->file_count++] = (tims_embedded){ names[0].data, sqlite.data, sqlite.length };
+    f->files[f->file_count++] = (tims_embedded){ names[1].data, postgres.data, postgres.length };
+    f->files[f->file_count] = (tims_embedded){ NULL, NULL, 0 };
+}
+
+/* A migration by hand, in place of the snapshot. */
+TIMS_UNUSED static void add_by_hand(fixture *f, const char *sql)
+{
+    f->file_count -= f->file_count % 2;
+    add_files(f, tims_str_from(sql), tims_str_from(sql));
+}
+
+/* The file of this database. */
+TIMS_UNUSED static tims_embedded *file_of(fixture *f, size_t number)
+{
+    return &f->files[(number - 1) * 2 + testing_on_postgres()];
+}
+
+/* What makemigrations does: one more migration, and the snapshot behind them. The plan of this database. */
+TIMS_UNUSED static tims_migration_plan add_migration(fixture *f, const tims_model *const *models)
+{
+    tims_migration_plan sqlite = plan_for(f, models, TIMS_SQLITE);
+    tims_migration_plan postgres = plan_for(f, models, TIMS_POSTGRES);
+    f->file_count -= f->file_count % 2;
+    add_files(f, sqlite.sql, postgres.sql);
     tims_str snapshot = tims_migrate_snapshot(f->arena, models);
-    f->files[f->file_count++] = (tims_embedded){ name.data, plan.sql.data, plan.sql.length };
     f->files[f->file_count++] = (tims_embedded){ "snapshot.json", snapshot.data, snapshot.length };
     f->files[f->file_count] = (tims_embedded){ NULL, NULL, 0 };
     set_models(f, models);
-    return plan;
+    return testing_on_postgres() ? postgres : sqlite;
 }
 
 TIMS_UNUSED static tims_status apply(fixture *f, tims_error *err)
@@ -209,9 +211,11 @@ TIMS_UNUSED static void begin_with_rows(fixture *f)
 {
     add_migration(f, models_1);
     must_apply(f);
-    run(f, "INSERT INTO author (id, name) VALUES ('a1', 'Ann');"
-           "INSERT INTO book (id, author, title, pages) VALUES ('b1', 'a1', 'One', 10), ('b2', 'a1', 'Two', "
-           "20);");
+    run(f, "INSERT INTO author (id, name) VALUES ('" ID(
+               "a1") "', 'Ann');"
+                     "INSERT INTO book (id, author, title, pages) VALUES ('" ID("b1") "', '" ID(
+                         "a1") "', 'One', 10), "
+                               "('" ID("b2") "', '" ID("a1") "', 'Two', 20);");
 }
 
 TIMS_UNUSED static bool contains(tims_str text, const char *part)

@@ -22,41 +22,42 @@ static void append_numbered(tims_buf *out, const model__table *table, const char
 {
     tims_buf_print(out, "SELECT %snumber, substr(", first);
     append_text(out, table, row);
-    tims_buf_print(out, ", 1, %d) FROM \"tims_searched_%S\" WHERE id = %s\"%S\"; ",
+    tims_buf_print(out, ", 1, %d) FROM \"tims_searched_%S\" WHERE id = %s\"%S\";\n",
                    MODEL__SEARCHED_CHARACTERS_MAX, table->name, row, key);
 }
 
 static void append_add(tims_buf *out, const model__table *table, tims_str key)
 {
-    tims_buf_print(out, "INSERT INTO \"tims_search_%S\" (rowid, words) ", table->name);
+    tims_buf_print(out, "    INSERT INTO \"tims_search_%S\" (rowid, words)\n        ", table->name);
     append_numbered(out, table, "", "new.", key);
 }
 
 static void append_remove(tims_buf *out, const model__table *table, tims_str key)
 {
-    tims_buf_print(out, "INSERT INTO \"tims_search_%S\" (\"tims_search_%S\", rowid, words) ", table->name,
-                   table->name);
+    tims_buf_print(out, "    INSERT INTO \"tims_search_%S\" (\"tims_search_%S\", rowid, words)\n        ",
+                   table->name, table->name);
     append_numbered(out, table, "'delete', ", "old.", key);
 }
 
 static void append_triggers(tims_buf *out, const model__table *table, tims_str key)
 {
     tims_str name = table->name;
-    tims_buf_print(out, "CREATE TRIGGER \"tims_search_%S_insert\" AFTER INSERT ON \"%S\" BEGIN ", name, name);
-    tims_buf_print(out, "INSERT INTO \"tims_searched_%S\" (id) VALUES (new.\"%S\"); ", name, key);
+    tims_buf_print(out, "CREATE TRIGGER \"tims_search_%S_insert\" AFTER INSERT ON \"%S\" BEGIN\n", name,
+                   name);
+    tims_buf_print(out, "    INSERT INTO \"tims_searched_%S\" (id) VALUES (new.\"%S\");\n", name, key);
     append_add(out, table, key);
     tims_buf_print(out, "END;\nCREATE TRIGGER \"tims_search_%S_update\" AFTER UPDATE OF \"%S\"", name, key);
     for (size_t i = 0; i < table->search_count; i++)
         tims_buf_print(out, ", \"%S\"", table->search[i]);
-    tims_buf_print(out, " ON \"%S\" BEGIN ", name);
+    tims_buf_print(out, " ON \"%S\" BEGIN\n", name);
     append_remove(out, table, key);
-    tims_buf_print(out, "UPDATE \"tims_searched_%S\" SET id = new.\"%S\" WHERE id = old.\"%S\"; ", name, key,
-                   key);
+    tims_buf_print(out, "    UPDATE \"tims_searched_%S\" SET id = new.\"%S\" WHERE id = old.\"%S\";\n", name,
+                   key, key);
     append_add(out, table, key);
-    tims_buf_print(out, "END;\nCREATE TRIGGER \"tims_search_%S_delete\" AFTER DELETE ON \"%S\" BEGIN ", name,
+    tims_buf_print(out, "END;\nCREATE TRIGGER \"tims_search_%S_delete\" AFTER DELETE ON \"%S\" BEGIN\n", name,
                    name);
     append_remove(out, table, key);
-    tims_buf_print(out, "DELETE FROM \"tims_searched_%S\" WHERE id = old.\"%S\"; END;\n", name, key);
+    tims_buf_print(out, "    DELETE FROM \"tims_searched_%S\" WHERE id = old.\"%S\";\nEND;\n", name, key);
 }
 
 void model__sqlite_add_search(tims_buf *out, const model__table *table)
@@ -105,7 +106,6 @@ void model__postgres_add_search(tims_buf *out, const model__table *table)
 {
     if (table->search_count == 0)
         return;
-    model__append_words_function(out);
     tims_buf_print(out, "ALTER TABLE \"%S\" ADD COLUMN tims_words tsvector GENERATED ALWAYS AS (tims_words(",
                    table->name);
     append_text(out, table, "");

@@ -22,7 +22,7 @@ static bool is_wanted(tims_redis *redis, tims_str channel)
 static void tell_server(void *argument)
 {
     change *made = argument;
-    redis__link *link = made->redis->listener;
+    redis__link *link = made->redis->listening;
     tims_str channel = { made->name, made->length };
     if (link != NULL && link->is_listening)
         redis__link_send_silently(link, TIMS_REDIS_COMMAND(is_wanted(made->redis, channel)
@@ -94,15 +94,15 @@ static void take_pong(redis__link *link)
 
 void redis__hear(redis__link *link, const redisReply *reply)
 {
-    const tims_redis_options *options = &link->redis->options;
+    const tims_redis_listener *listener = &link->redis->listener;
     bool is_list = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0;
     if (is_word(is_list ? reply->element[0] : reply, "pong")) {
         take_pong(link); /* a list while there is a channel, a word while there is none */
     } else if (is_list && reply->elements == 3 && is_word(reply->element[0], "message")) {
         const redisReply *channel = reply->element[1], *message = reply->element[2];
-        if (options->heard != NULL && channel->type == REDIS_REPLY_STRING &&
+        if (listener->heard != NULL && channel->type == REDIS_REPLY_STRING &&
             message->type == REDIS_REPLY_STRING)
-            options->heard(options->data, (tims_str){ channel->str, channel->len },
-                           (tims_str){ message->str, message->len });
+            listener->heard(listener->data, (tims_str){ channel->str, channel->len },
+                            (tims_str){ message->str, message->len });
     }
 }

@@ -255,6 +255,7 @@ static void fail_pending(redis__link *link)
 void redis__link_close(redis__link *link)
 {
     bool shielded = tims_fiber_shield(true);
+    flush(link); /* last words */
     link->is_up = link->is_listening = false;
     link->is_broken = true;
     tims_timer_clear(&link->watch);

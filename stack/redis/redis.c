@@ -28,7 +28,7 @@ void tims_redis_free(tims_redis **redis)
     TIMS_CHECK_MAGIC(old, REDIS__MAGIC);
     for (int i = 0; i < REDIS__LOOPS_MAX; i++)
         redis__link_free(&old->links[i]);
-    redis__link_free(&old->listener);
+    redis__link_free(&old->listening);
     tims_map_free(&old->channels);
     pthread_mutex_destroy(&old->mutex);
     tims_arena_free(&old->arena);
@@ -39,6 +39,13 @@ void tims_redis_free(tims_redis **redis)
 tims_str tims_redis_name(const tims_redis *redis)
 {
     return redis->address.name;
+}
+
+void tims_redis_listen(tims_redis *redis, const tims_redis_listener *listener)
+{
+    TIMS_CHECK_MAGIC(redis, REDIS__MAGIC);
+    TIMS_ASSERT(redis->listening == NULL && redis->listener.heard == NULL);
+    redis->listener = *listener;
 }
 
 /* --- is it there? -------------------------------------------------------------------------------------------- */
@@ -58,26 +65,26 @@ void redis__link_changed(redis__link *link)
     tims_redis *redis = link->redis;
     if (tims_loop_index(link->loop) != 0 || link->stopping)
         return;
-    bool is_up = redis__link_takes(redis->links[0]) && redis__link_takes(redis->listener);
+    bool is_up = redis__link_takes(redis->links[0]) && redis__link_takes(redis->listening);
     bool is_news = is_up != redis->told_up;
     bool is_reason = !is_up && link->why.status != TIMS_OK && link->why.status != redis->said;
     if (is_news || is_reason)
         say_state(redis, link, is_up);
     redis->said = is_up ? TIMS_OK : link->why.status;
     redis->told_up = is_up;
-    if (is_news && redis->options.changed != NULL)
-        redis->options.changed(redis->options.data, is_up);
+    if (is_news && redis->listener.changed != NULL)
+        redis->listener.changed(redis->listener.data, is_up);
 }
 
 /* --- loops --------------------------------------------------------------------------------------------------- */
 
 static tims_status start_listener(tims_redis *redis, tims_loop *loop, tims_error *err)
 {
-    redis->listener = redis__link_new(redis, loop, true);
+    redis->listening = redis__link_new(redis, loop, true);
     pthread_mutex_lock(&redis->mutex);
     redis->loop = loop;
     pthread_mutex_unlock(&redis->mutex);
-    return redis__link_start(redis->listener, err);
+    return redis__link_start(redis->listening, err);
 }
 
 tims_status tims_redis_loop_start(tims_redis *redis, tims_loop *loop, tims_error *err)
@@ -102,8 +109,8 @@ void tims_redis_loop_stop(tims_redis *redis, tims_loop *loop)
     pthread_mutex_lock(&redis->mutex);
     redis->loop = NULL;
     pthread_mutex_unlock(&redis->mutex);
-    if (redis->listener != NULL)
-        redis__link_stop(redis->listener);
+    if (redis->listening != NULL)
+        redis__link_stop(redis->listening);
 }
 
 tims_status tims_redis_probe(tims_redis *redis, tims_loop *loop, tims_error *err)

@@ -100,7 +100,8 @@ struct tims_redis {
     tims_arena *arena;
     redis__address address;
     redis__link *links[REDIS__LOOPS_MAX]; /* each touched by its loop only */
-    redis__link *listener;
+    redis__link *listening;
+    tims_redis_listener listener;
     bool told_up;
     tims_status said;      /* the last reason that was logged */
     pthread_mutex_t mutex; /* for what follows */

@@ -75,12 +75,10 @@ static stage play(tims_fiber_fn script, const char *const *extra, const char *lo
     tims_error err = { 0 };
     redis_start(&s.server, extra);
     (void)snprintf(s.url, sizeof s.url, "redis://%s127.0.0.1:%d/2", login, (int)s.server.port);
-    const tims_redis_options options = { .url = tims_str_from(s.url),
-                                         .answer_timeout_ms = 300,
-                                         .data = &s,
-                                         .heard = take_message,
-                                         .changed = take_change };
+    const tims_redis_options options = { .url = tims_str_from(s.url), .answer_timeout_ms = 300 };
+    const tims_redis_listener listener = { &s, take_message, take_change };
     assert_int_equal(tims_redis_new(&options, &s.redis, &err), TIMS_OK);
+    tims_redis_listen(s.redis, &listener);
     s.arena = tims_arena_new(16 << 20, NULL, NULL);
     assert_int_equal(tims_loop_new(NULL, &s.loop), TIMS_OK);
     tims_loop_post(s.loop, begin, &s);

@@ -171,6 +171,15 @@ static tims_status write_included(document *d)
 
 /* --- all -------------------------------------------------------------------------------------- */
 
+/* Asked for once rows were read, it has come with them. */
+static tims_status write_position(document *d, tims_str epoch, int64_t position)
+{
+    tims_status status = position > 0 ? TIMS_OK : tims_position(d->db, &position, d->err);
+    tims_json_key(d->writer, TIMS_STR("position"));
+    tims_json_str(d->writer, rest__position_text(d->arena, epoch, status == TIMS_OK ? position : 0));
+    return status;
+}
+
 static tims_status write_list(document *d, tims_str epoch, int64_t position)
 {
     tims_json_begin_object(d->writer);
@@ -179,11 +188,10 @@ static tims_status write_list(document *d, tims_str epoch, int64_t position)
         status = write_total(d);
     if (status == TIMS_OK)
         status = write_links(d);
-    if (status != TIMS_OK)
-        return status;
-    tims_json_key(d->writer, TIMS_STR("position"));
-    tims_json_str(d->writer, rest__position_text(d->arena, epoch, position));
-    status = write_included(d);
+    if (status == TIMS_OK)
+        status = write_position(d, epoch, position);
+    if (status == TIMS_OK)
+        status = write_included(d);
     if (status == TIMS_OK)
         tims_json_end_object(d->writer);
     return status;

@@ -76,6 +76,11 @@ TIMS_NORETURN static void raise_bad_url(tims_request *rq, tims_error *err)
     tims_raise_error(rq, err);
 }
 
+static bool is_one_statement(const tims_live_url *url)
+{
+    return url->is_detail || (!url->with_total && url->include_count == 0);
+}
+
 static tims_status write_document(tims_request *rq, const tims_live_url *url, tims_str *ret_position,
                                   tims_json_writer *writer, tims_error *err)
 {
@@ -86,10 +91,12 @@ static tims_status write_document(tims_request *rq, const tims_live_url *url, ti
     if (status != TIMS_OK)
         return status;
     status = rest__secrets(url->rest, db, rq->arena, &epoch, &key, err);
+    if (status == TIMS_OK && is_one_statement(url))
+        tims_db_hint_last(db);
+    if (status == TIMS_OK)
+        status = tims_rest_write(db, rq->arena, url, epoch, 0, writer, err);
     if (status == TIMS_OK)
         status = tims_position(db, &position, err);
-    if (status == TIMS_OK)
-        status = tims_rest_write(db, rq->arena, url, epoch, position, writer, err);
     tims_db_end_snapshot(db);
     if (status == TIMS_OK)
         *ret_position = rest__position_text(rq->arena, epoch, position);

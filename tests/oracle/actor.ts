@@ -168,7 +168,7 @@ export class Actor {
     );
     const model = modelOf(this.world, resource.model);
     const kind = this.random.weighted({ create: 3, update: 4, delete: 1 });
-    const rows = history.rowsAt(model.name, history.position);
+    const rows = history.rowsAt(model.name);
     const isNew = kind === "create" && !this.random.chance(0.1); // else: a conflict
     const seen = this.rowsSeen(resource.path);
     const mine = seen.length > 0 && this.random.chance(0.8) ? seen : rows.map((row) => row.id);
@@ -201,7 +201,7 @@ export class Actor {
     const chosen = kind === "create" ? fields : fields.length > 0 ? [this.random.pick(fields)] : [];
     const pairs = chosen.map((field) => {
       const seen = field.to ? this.rowsSeen(`/api/${field.to}/`) : [];
-      const there = field.to ? history.rowsAt(field.to, history.position).map((row) => row.id) : [];
+      const there = field.to ? history.rowsAt(field.to).map((row) => row.id) : [];
       const known = seen.length > 0 && this.random.chance(0.9) ? seen : there;
       const targets = field.to && known.length > 0 ? { [field.to]: known } : pools;
       const mine = field.to === "user" && this.account.id && this.random.chance(0.6);

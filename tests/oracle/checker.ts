@@ -26,10 +26,13 @@ export class Checker {
   passedOver = 0;
   // Rows that were found on devices.
   kept = 0;
+  ambiguous = 0; // held against more than one state
+  forgotten = 0; // about a position of which nothing is known
   private readonly world: World;
   private readonly history: History;
   readonly exact: boolean;
-  private readonly moments = new Map<number, Moment>();
+  // What the database may have been at a position, as far as all who stood there agree with it.
+  private readonly moments = new Map<number, Moment[]>();
   private claims: Claim[] = [];
 
   // `exact`: windows are exact and positions name snapshots (protocol 2). Else a client may hold more rows than its
@@ -47,12 +50,13 @@ export class Checker {
     if (position >= 0 && !mixed && this.exact) this.claims.push(claim);
   }
 
-  // As many of the claims as the budget allows, drawn evenly.
+  // As many of the claims as the budget allows, drawn evenly. Claims about what the history has not seen yet wait.
   work(): void {
-    const claims = this.claims;
-    this.claims = [];
+    if (this.claims.length === 0) return;
+    this.history.refresh();
+    const claims = this.claims.filter(({ document }) => document.position <= this.history.seen);
+    this.claims = this.claims.filter(({ document }) => document.position > this.history.seen);
     if (claims.length === 0) return;
-    this.history.poll();
     const until = performance.now() + BUDGET_MS;
     const start = this.checked % claims.length;
     for (let i = 0; i < claims.length; i++) {
@@ -64,35 +68,62 @@ export class Checker {
     }
   }
 
-  moment(position: number): Moment {
-    let moment = this.moments.get(position);
-    if (!moment) {
-      moment = new Moment(this.world, this.history, position);
-      this.moments.set(position, moment);
+  private momentsAt(position: number): Moment[] {
+    let moments = this.moments.get(position);
+    if (!moments) {
+      moments = this.history.states(position).map((state) => new Moment(this.world, this.history, state));
+      this.moments.set(position, moments);
       const oldest = this.moments.keys().next().value;
       if (this.moments.size > MOMENTS_MAX && oldest !== undefined) this.moments.delete(oldest);
     }
-    return moment;
+    return moments;
+  }
+
+  // Holds a claim against every moment it may be about; those that it contradicts are none for later claims.
+  private against(claim: Claim, compare: (moment: Moment) => void): void {
+    const { position } = claim.document;
+    const moments = this.momentsAt(position);
+    if (moments.length === 0) {
+      this.forgotten++;
+      return;
+    }
+    this.checked++;
+    if (moments.length > 1) this.ambiguous++;
+    let first: Divergence | null = null;
+    const right = moments.filter((moment) => {
+      try {
+        compare(moment);
+        return true;
+      } catch (error) {
+        if (!(error instanceof Divergence)) throw error;
+        first ??= error;
+        return false;
+      }
+    });
+    if (right.length === 0 && first) throw first;
+    this.moments.set(position, right);
   }
 
   check(claim: Claim): void {
+    const { position } = claim.document;
+    if (position > this.history.seen)
+      this.fail(claim, `stands at ${position}, but the database has only come to ${this.history.seen}`);
+    const torn = this.history.torn(position);
+    if (torn) this.fail(claim, `stands inside a transaction: ${torn}`);
+    this.against(claim, (moment) => this.compare(claim, moment));
+  }
+
+  private compare(claim: Claim, moment: Moment): void {
     const { asked, caller, document } = claim;
-    const { position } = document;
-    if (!this.history.remembers(position)) return;
-    if (position > this.history.position)
-      this.fail(claim, `stands at ${position}, but the database has only come to ${this.history.position}`);
-    const torn = this.history.tornAt(position);
-    if (torn) this.fail(claim, `stands inside a transaction: ${position} lies in ${torn.first}…${torn.last}`);
-    this.checked++;
     const held = document.ids.map((id) => document.rows[id] as Row);
     const limit = this.exact ? windowOf(claim) : Math.max(asked.limit, held.length);
-    const expected = this.moment(position).answer(asked, caller, limit);
-    this.compareRows(claim, expected.rows, held);
+    const expected = moment.answer(asked, caller, limit);
+    this.compareRows(claim, moment, expected.rows, held);
     if (document.total !== expected.total && !asked.id)
       this.fail(claim, `total is ${document.total}, should be ${expected.total}`);
     if (this.exact && document.end !== null && document.end !== expected.end)
       this.fail(claim, `end is ${document.end}, should be ${expected.end}`);
-    if (this.exact) this.compareIncluded(claim, expected);
+    if (this.exact) this.compareIncluded(claim, moment, expected);
   }
 
   // What GET answered, as the server wrote it.
@@ -102,16 +133,18 @@ export class Checker {
       if (status !== 401 && caller.id === null) this.fail(claim, `GET answers ${status}, should be 401`);
       if (caller.id === null) return;
     }
-    const expected = this.moment(claim.document.position).answer(asked, caller, asked.limit);
-    this.checked++;
+    if (status !== 200 && !(asked.id && status === 404)) this.fail(claim, `GET answers ${status}`);
+    this.against(claim, (moment) => this.compareAnswer(claim, moment, status, body));
+  }
+
+  private compareAnswer(claim: Claim, moment: Moment, status: number, body: Partial<Answer> & Row): void {
+    const { asked, caller } = claim;
+    const expected = moment.answer(asked, caller, asked.limit);
     if (asked.id) {
-      const rows = status === 200 ? [body as Row] : [];
-      if (status !== 200 && status !== 404) this.fail(claim, `GET answers ${status}`);
-      this.compareRows(claim, expected.rows, rows);
+      this.compareRows(claim, moment, expected.rows, status === 200 ? [body as Row] : []);
       return;
     }
-    if (status !== 200) this.fail(claim, `GET answers ${status}`);
-    this.compareRows(claim, expected.rows, body.rows ?? []);
+    this.compareRows(claim, moment, expected.rows, body.rows ?? []);
     if (body.total !== expected.total)
       this.fail(claim, `GET: total is ${body.total}, should be ${expected.total}`);
     for (const field of asked.includes)
@@ -119,13 +152,13 @@ export class Checker {
         this.fail(claim, `GET: included.${field.name} differs`);
   }
 
-  private compareRows(claim: Claim, expected: Row[], held: Row[]): void {
+  private compareRows(claim: Claim, moment: Moment, expected: Row[], held: Row[]): void {
     for (let i = 0; i < Math.max(expected.length, held.length); i++) {
       const [want, have] = [expected[i], held[i]];
       if (isDeepStrictEqual(want, have)) continue;
       const about = [...new Set([want?.id, have?.id])].filter((id) => id !== undefined);
       const histories = about.map(
-        (id) => `  ${id} was\n${this.history.describe(claim.asked.model.name, id, claim.document.position)}`,
+        (id) => `  ${id} was\n${this.history.describe(claim.asked.model.name, id, moment.state)}`,
       );
       this.fail(
         claim,
@@ -137,8 +170,7 @@ export class Checker {
   }
 
   // Included rows may be held after the row that named them has gone, but never without the right to read them.
-  private compareIncluded(claim: Claim, expected: Answer): void {
-    const moment = this.moment(claim.document.position);
+  private compareIncluded(claim: Claim, moment: Moment, expected: Answer): void {
     for (const field of claim.asked.includes) {
       const held = (claim.document.included[field.name] ?? {}) as Record<string, Row>;
       for (const [id, row] of Object.entries(expected.included[field.name] ?? {}))
@@ -146,7 +178,7 @@ export class Checker {
           this.fail(
             claim,
             `included.${field.name} ${id} differs\n  expected ${JSON.stringify(row)}\n  got      ${JSON.stringify(held[id])}\n` +
-              this.history.describe(field.to ?? "", id, claim.document.position),
+              this.history.describe(field.to ?? "", id, moment.state),
           );
       for (const id of Object.keys(held))
         if (!moment.mayHold(field, id, claim.caller))
@@ -156,7 +188,10 @@ export class Checker {
 
   // What is kept on the device: nothing that may not be read any more.
   checkKept(claim: Claim, ids: Set<string>): void {
-    const moment = this.moment(claim.document.position);
+    this.against(claim, (moment) => this.compareKept(claim, moment, ids));
+  }
+
+  private compareKept(claim: Claim, moment: Moment, ids: Set<string>): void {
     for (const id of ids) {
       const found = moment.find(id);
       if (!found) this.fail(claim, `${id} is kept on the device, but is gone`);

@@ -1,6 +1,6 @@
 // evaluate.ts: what a URL answers, worked out from rows in memory: a second reading of rules, filters, search, order,
 // windows and includes, which shares no line with the server's. It is slow and plain on purpose.
-import type { History, Row } from "./history.ts";
+import type { History, Row, State } from "./history.ts";
 import { fromFilter, type Value } from "./values.ts";
 import {
   baseKind,
@@ -138,23 +138,23 @@ export function compare(a: Value, b: Value): number {
 
 // --- one moment ---------------------------------------------------------------------------------------------------
 
-// The database as it was at one position, seen by whoever asks.
+// The database as it was in one state, seen by whoever asks.
 export class Moment {
-  readonly position: number;
+  readonly state: State;
   private readonly world: World;
   private readonly history: History;
   private readonly rows = new Map<string, Row[]>();
   private readonly seen = new Map<string, boolean>();
   private readonly granted = new Map<string, Set<Value>>();
 
-  constructor(world: World, history: History, position: number) {
+  constructor(world: World, history: History, state: State) {
     this.world = world;
     this.history = history;
-    this.position = position;
+    this.state = state;
   }
 
   all(model: string): Row[] {
-    const known = this.rows.get(model) ?? this.history.rowsAt(model, this.position);
+    const known = this.rows.get(model) ?? this.history.rowsAt(model, this.state);
     this.rows.set(model, known);
     return known;
   }
@@ -195,7 +195,7 @@ export class Moment {
 
   private readsParent(column: string, caller: Caller, model: Model, row: Row): boolean {
     const parentModel = modelOf(this.world, fieldOf(model, column).to ?? "");
-    const parent = this.history.rowAt(parentModel.name, String(row.raw[column]), this.position);
+    const parent = this.history.rowAt(parentModel.name, String(row.raw[column]), this.state);
     return parent !== null && this.reads(caller, parentModel, parent);
   }
 
@@ -231,7 +231,7 @@ export class Moment {
     const model = field.to === "user" ? userModel : modelOf(this.world, field.to ?? "");
     const found: Record<string, Row["api"]> = {};
     for (const row of window) {
-      const target = this.history.rowAt(model.name, String(row.raw[field.name]), this.position);
+      const target = this.history.rowAt(model.name, String(row.raw[field.name]), this.state);
       if (target && this.reads(caller, model, target)) found[target.id] = target.api;
     }
     return found;
@@ -240,7 +240,7 @@ export class Moment {
   // A row of any model, by its id.
   find(id: string): { model: Model; row: Row } | null {
     for (const model of [...this.world.models, userModel]) {
-      const row = this.history.rowAt(model.name, id, this.position);
+      const row = this.history.rowAt(model.name, id, this.state);
       if (row) return { model, row };
     }
     return null;
@@ -249,7 +249,7 @@ export class Moment {
   // Whether an included row may be held at all.
   mayHold(field: Field, id: string, caller: Caller): boolean {
     const model = field.to === "user" ? userModel : modelOf(this.world, field.to ?? "");
-    const target = this.history.rowAt(model.name, id, this.position);
+    const target = this.history.rowAt(model.name, id, this.state);
     return target !== null && this.reads(caller, model, target);
   }
 }

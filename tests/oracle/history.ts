@@ -1,9 +1,8 @@
 // history.ts: what every row was at every position, whoever wrote it.
 //
-// A trigger of the test's own on the change log keeps each row as it was left by the very change that the log has
-// numbered, in the same transaction. So what a client claims to hold at position p can be compared with what the
-// database was at p, long after it has moved on.
-import { DatabaseSync } from "node:sqlite";
+// Triggers of the test's own keep each row as each change has left it, in the same transaction. So what a client claims
+// to hold at position p can be compared with what the database was at p, long after it has moved on. How they are read,
+// and what a position says, is the database's: history_sqlite.ts, history_postgres.ts.
 import { toApi, type Value } from "./values.ts";
 import { type Model, userModel, type World } from "./world.ts";
 
@@ -14,103 +13,83 @@ export interface Row {
   api: Record<string, unknown> & { id: string };
 }
 
+// A state of the database: all that had come by a step of the history, and of the next step some transactions.
+export interface State {
+  step: number;
+  also?: ReadonlySet<string>;
+}
+
 interface Version {
-  position: number;
+  step: number;
+  transaction: string;
   row: Row | null;
 }
 
-interface LogRow {
-  position: number;
+// What a trigger has kept; op 1 is an insert. `content` is the row as JSON, null when it is gone.
+export interface Change {
+  transaction: string;
   model: string;
   op: number;
   row: string;
   content: string | null;
 }
 
-// Versions that are this far behind are forgotten; who stands further back is not asked.
-const KEPT_POSITIONS = 60_000;
-
-export function openDatabase(path: string): DatabaseSync {
-  const database = new DatabaseSync(path);
-  database.exec("PRAGMA busy_timeout = 20000; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL");
-  return database;
-}
-
-// Before the first change.
-export function installLog(database: DatabaseSync, world: World): void {
-  const content = [...world.models, userModel].map((model) => {
-    const pairs = model.fields.map((field) => `'${field.name}', "${field.name}"`).join(", ");
-    return `WHEN '${model.name}' THEN (SELECT json_object(${pairs}) FROM "${model.name}" WHERE id = new.row)`;
-  });
-  database.exec(`
-    CREATE TABLE oracle_log (position INTEGER PRIMARY KEY, model TEXT, op INTEGER, row TEXT, content TEXT);
-    CREATE TRIGGER oracle_log AFTER INSERT ON tims_change BEGIN
-      INSERT INTO oracle_log VALUES (new.id, new.model, new.op, new.row, CASE new.model ${content.join("\n")} END);
-    END`);
-}
-
-export class History {
-  position = 0;
-  private readonly models: Map<string, Model>;
+export abstract class History {
+  protected step = 0;
+  protected forgotten = 0; // states before this step are not remembered
+  protected readonly models: Map<string, Model>;
   private readonly versions = new Map<string, Map<string, Version[]>>();
   private readonly inserts = new Map<string, number>();
   private readonly marks = new Map<string, number>();
-  // Positions in the middle of a transaction that this test wrote itself: nobody may ever stand there.
-  private readonly torn: { first: number; last: number }[] = [];
-  private readonly database: DatabaseSync;
-  private kept = 0;
 
-  constructor(path: string, world: World) {
-    this.database = openDatabase(path);
+  constructor(world: World) {
     this.models = new Map([...world.models, userModel].map((model) => [model.name, model]));
     for (const name of this.models.keys()) this.versions.set(name, new Map());
   }
 
-  close(): void {
-    this.database.close();
+  // The position after the last change that is known.
+  abstract get position(): number;
+  // Positions up to here can be looked up.
+  abstract get seen(): number;
+  // Takes in what has been committed, as far as that takes no waiting.
+  abstract refresh(): void;
+  // Takes in all that has been committed by now.
+  abstract poll(): Promise<void>;
+  // What the database may have been at a position; none: that is not remembered.
+  abstract states(position: number): State[];
+  // Why nobody may ever stand at a position; null: somebody may.
+  abstract torn(position: number): string | null;
+  abstract close(): Promise<void>;
+
+  get now(): State {
+    return { step: this.step };
   }
 
-  // Takes in what has been committed since the last time.
-  poll(): void {
-    const rows = this.database
-      .prepare(
-        "SELECT position, model, op, row, content FROM oracle_log WHERE position > ? ORDER BY position",
-      )
-      .all(this.position) as unknown as LogRow[];
-    for (const row of rows) this.take(row);
-    if (this.position - this.kept > 2 * KEPT_POSITIONS) this.forget();
-  }
-
-  private take(entry: LogRow): void {
-    this.position = entry.position;
-    const model = this.models.get(entry.model);
+  protected take(change: Change, step: number): void {
+    const model = this.models.get(change.model);
     if (!model) return;
-    const table = this.versions.get(entry.model) as Map<string, Version[]>;
-    const list = table.get(entry.row) ?? [];
-    if (list.length === 0) table.set(entry.row, list);
-    const row = entry.content === null ? null : readRow(model, entry.content);
-    this.count(entry, list.at(-1)?.row ?? null, row);
-    list.push({ position: entry.position, row });
+    const table = this.versions.get(change.model) as Map<string, Version[]>;
+    const list = table.get(change.row) ?? [];
+    if (list.length === 0) table.set(change.row, list);
+    const row = change.content === null ? null : readRow(model, change.content);
+    this.count(change, list.at(-1)?.row ?? null, row);
+    list.push({ step, transaction: change.transaction, row });
   }
 
-  private count(entry: LogRow, before: Row | null, after: Row | null): void {
-    if (entry.op === 1) this.inserts.set(entry.row, (this.inserts.get(entry.row) ?? 0) + 1);
+  private count(change: Change, before: Row | null, after: Row | null): void {
+    if (change.op === 1) this.inserts.set(change.row, (this.inserts.get(change.row) ?? 0) + 1);
     const mark = after?.raw.mark;
     if (typeof mark === "string" && mark !== before?.raw.mark)
       this.marks.set(mark, (this.marks.get(mark) ?? 0) + 1);
   }
 
-  private forget(): void {
-    this.kept = this.position - KEPT_POSITIONS;
+  protected forget(step: number): void {
+    this.forgotten = step;
     for (const table of this.versions.values())
       for (const list of table.values()) {
-        const first = list.findLastIndex((version) => version.position <= this.kept);
+        const first = list.findLastIndex((version) => version.step <= step);
         if (first > 0) list.splice(0, first);
       }
-  }
-
-  remembers(position: number): boolean {
-    return position >= this.kept;
   }
 
   // How often a row of this id was inserted, and a mark written.
@@ -122,38 +101,33 @@ export class History {
     return this.marks.get(mark) ?? 0;
   }
 
-  addTransaction(first: number, last: number): void {
-    if (last > first) this.torn.push({ first, last });
-    if (this.torn.length > 5000) this.torn.splice(0, 1000);
+  rowAt(model: string, id: string, state: State = this.now): Row | null {
+    return rowOf(this.versions.get(model)?.get(id) ?? [], state);
   }
 
-  // The transaction in whose middle a position lies.
-  tornAt(position: number): { first: number; last: number } | undefined {
-    return this.torn.findLast(({ first, last }) => position >= first && position < last);
-  }
-
-  rowAt(model: string, id: string, position: number): Row | null {
-    const list = this.versions.get(model)?.get(id);
-    return list?.findLast((version) => version.position <= position)?.row ?? null;
-  }
-
-  rowsAt(model: string, position: number): Row[] {
-    const rows: Row[] = [];
-    for (const list of this.versions.get(model)?.values() ?? []) {
-      const row = list.findLast((version) => version.position <= position)?.row;
-      if (row) rows.push(row);
-    }
-    return rows;
+  rowsAt(model: string, state: State = this.now): Row[] {
+    const lists = [...(this.versions.get(model)?.values() ?? [])];
+    return lists.map((list) => rowOf(list, state)).filter((row) => row !== null);
   }
 
   // The latest versions of a row, for people.
-  describe(model: string, id: string, position: number): string {
+  describe(model: string, id: string, state: State): string {
     const list = this.versions.get(model)?.get(id) ?? [];
-    const near = list.filter((version) => version.position <= position + 50).slice(-6);
+    const near = list.filter(({ step }) => step <= state.step + 50).slice(-6);
     return near
-      .map((version) => `    ${version.position}: ${JSON.stringify(version.row?.raw ?? "gone")}`)
+      .map(({ step, transaction, row }) => {
+        const by = transaction ? ` by ${transaction}` : "";
+        return `    step ${step}${by}: ${JSON.stringify(row?.raw ?? "gone")}`;
+      })
       .join("\n");
   }
+}
+
+function rowOf(list: Version[], { step, also }: State): Row | null {
+  const version = list.findLast(
+    (one) => one.step <= step || (also !== undefined && one.step === step + 1 && also.has(one.transaction)),
+  );
+  return version?.row ?? null;
 }
 
 function readRow(model: Model, content: string): Row {

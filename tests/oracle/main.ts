@@ -3,16 +3,23 @@
 //   SECONDS   how long in all (60)
 //   SEED      run this one instead of new ones
 //   CLIENTS   how many (20)
+//   TIMS_TEST_DATABASE   postgres: on PostgreSQL and Redis
+//   NODES     how many serve there (3)
+//   PARTITIONS   no: without links that are cut, which need root and network namespaces
 //
-// Prints TAP. A seed that fails is added to seeds.txt.
+// Prints TAP. A seed that fails is added to seeds.txt, or seeds_postgres.txt.
 import { appendFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { onPostgres } from "../database.ts";
 import { Divergence } from "./checker.ts";
 import { runSeed } from "./run.ts";
 
-const seedsFile = join(import.meta.dirname, "seeds.txt");
+const seedsFile = join(import.meta.dirname, onPostgres ? "seeds_postgres.txt" : "seeds.txt");
 const seconds = Number(process.env.SECONDS || 60);
 const clients = Number(process.env.CLIENTS || 20);
+const postgres = onPostgres
+  ? { nodes: Number(process.env.NODES || 3), partitions: process.env.PARTITIONS !== "no" }
+  : null;
 const until = Date.now() + seconds * 1000;
 
 function knownSeeds(): number[] {
@@ -27,7 +34,7 @@ async function test(seed: number, length: number): Promise<void> {
   const name = `seed ${seed}: what ${clients} clients hold is what the database says`;
   count++;
   try {
-    const report = await runSeed({ seed, clients, seconds: length });
+    const report = await runSeed({ seed, clients, seconds: length, postgres });
     console.log(`ok ${count} - ${name}`);
     console.log(`# ${JSON.stringify(report)}`);
   } catch (error) {
@@ -35,7 +42,7 @@ async function test(seed: number, length: number): Promise<void> {
     console.log(`not ok ${count} - ${name}`);
     const text = error instanceof Divergence ? error.message : String((error as Error).stack);
     for (const line of `seed ${seed}: ${text}`.split("\n")) console.log(`# ${line}`);
-    console.log(`# again: make oracle SEED=${seed}`);
+    console.log(`# again: make oracle SEED=${seed}${onPostgres ? " DATABASE=postgres" : ""}`);
     if (error instanceof Divergence && !knownSeeds().includes(seed))
       appendFileSync(seedsFile, `${seed} ${error.message.split("\n")[0]}\n`);
   }

@@ -1,5 +1,5 @@
-// network.ts: the network between one client and the server, with what networks do: they cut, stall, lose one direction
-// or both without a word, and crawl.
+// network.ts: the network between one client and the servers, with what networks do: they cut, stall, lose one direction
+// or both without a word, and crawl. Each connection is led to a node of its own, as a load balancer does it.
 import { connect, createServer, type Server, type Socket } from "node:net";
 
 // cut: every connection ends now · hang: nothing arrives any more, nothing is closed · deaf: what the server says is
@@ -13,27 +13,33 @@ interface Pair {
   broken: boolean;
 }
 
+// Where a connection goes.
+export interface Target {
+  host: string;
+  port: number;
+}
+
 const SLOW_MS = 120;
 
 export class Network {
   readonly port: number;
   private readonly listener: Server;
   private readonly pairs = new Set<Pair>();
-  private readonly targetPort: number;
+  private readonly route: () => Target;
   private fault: Fault = "none";
 
-  private constructor(listener: Server, targetPort: number) {
+  private constructor(listener: Server, route: () => Target) {
     this.listener = listener;
-    this.targetPort = targetPort;
+    this.route = route;
     this.port = (listener.address() as { port: number }).port;
     listener.on("connection", (client) => this.accept(client));
   }
 
-  static open(targetPort: number): Promise<Network> {
+  static open(route: () => Target): Promise<Network> {
     return new Promise((resolve, reject) => {
       const listener = createServer({ allowHalfOpen: false });
       listener.once("error", reject);
-      listener.listen(0, "127.0.0.1", () => resolve(new Network(listener, targetPort)));
+      listener.listen(0, "127.0.0.1", () => resolve(new Network(listener, route)));
     });
   }
 
@@ -60,7 +66,7 @@ export class Network {
       client.destroy();
       return;
     }
-    const server = connect(this.targetPort, "127.0.0.1");
+    const server = connect(this.route());
     const pair: Pair = { client, server, broken: false };
     this.pairs.add(pair);
     for (const socket of [client, server]) {

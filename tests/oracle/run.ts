@@ -1,131 +1,73 @@
-// run.ts: one seed: one world on the real server, its clients, and rounds of trouble, each of which ends in quiet,
-// when everything must be right.
-import { writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { join } from "node:path";
+// run.ts: one seed: one world on real servers, its clients, and rounds of trouble, each of which ends in quiet, when
+// everything must be right.
 import { setTimeout as pause } from "node:timers/promises";
-import { makeFolder, run as runCommand, type Server, startServer } from "../server.ts";
-import { type Account, Actor } from "./actor.ts";
+import { Actor } from "./actor.ts";
 import { Checker, Divergence } from "./checker.ts";
-import { History, installLog, openDatabase } from "./history.ts";
 import { Network } from "./network.ts";
 import { Random } from "./random.ts";
+import { asksForProtocol2, type Stage } from "./stage.ts";
+import { PostgresStage } from "./stage_postgres.ts";
+import { SqliteStage } from "./stage_sqlite.ts";
 import { drawUrl, type Pools } from "./urls.ts";
-import { drawWorld, type World } from "./world.ts";
-import { drawPools, Writer } from "./writer.ts";
+import { drawPools, type Writer } from "./writer.ts";
 
 export interface RunOptions {
   seed: number;
   clients: number;
   seconds: number;
-  // Whether the server speaks protocol 2: then windows and positions are exact at every step.
-  exact?: boolean;
+  // PostgreSQL and Redis, and how many nodes on them; null: SQLite.
+  postgres: { nodes: number; partitions: boolean } | null;
 }
 
 export interface RunReport {
   exact: boolean;
   checked: number;
+  ambiguous: number;
   passedOver: number;
+  forgotten: number;
   kept: number;
   rounds: number;
   position: number;
   writes: Record<string, number>;
-  kills: number;
   restarts: number;
+  stage: Record<string, number>;
 }
 
-const PEOPLE = 9;
-const PASSWORD = "oracle-pass-1";
 const ROUND_MS = 3_000;
 const QUIET_MS = 40_000;
 
-// --- the stage ----------------------------------------------------------------------------------------------------
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const listener = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = listener.address() as { port: number };
-      listener.close(() => resolve(port));
-    });
-  });
-}
-
-async function register(url: string, username: string): Promise<Account> {
-  const post = async (path: string, body: unknown) => {
-    const answer = await fetch(url + path, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    });
-    if (!answer.ok) throw new Error(`${path} answers ${answer.status}: ${await answer.text()}`);
-    return answer.json();
-  };
-  const secret = { username, password: PASSWORD };
-  const { user } = (await post("/api/auth/register/", secret)) as { user: { id: string } };
-  const { token } = (await post("/api/auth/token/", secret)) as { token: string };
-  return { id: user.id, name: username, staff: false, token };
-}
-
-// Which protocol the server speaks, asked of the server.
-function asksForProtocol2(url: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const socket = new WebSocket(`${url.replace("http", "ws")}/live`);
-    socket.onopen = () => socket.send(JSON.stringify({ t: "hello", protocol: 2 }));
-    socket.onmessage = (event) => {
-      resolve(JSON.parse(String(event.data)).t === "welcome");
-      socket.close();
-    };
-    socket.onerror = () => reject(new Error("the server does not open /live"));
-  });
-}
-
 class Run {
-  readonly history: History;
   readonly checker: Checker;
-  readonly writer: Writer;
   readonly actors: Actor[] = [];
-  kills = 0;
   restarts = 0;
   private readonly options: RunOptions;
-  private readonly world: World;
-  private readonly env: Record<string, string>;
+  private readonly stage: Stage;
+  private readonly writer: Writer;
   private readonly pools: Pools;
   private readonly chaos: Random;
-  private server: Server;
   private failure: Error | null = null;
 
-  constructor(
-    options: RunOptions,
-    stage: { world: World; server: Server; env: Record<string, string>; accounts: Account[]; exact: boolean },
-  ) {
+  // `exact`: whether the server speaks protocol 2: then windows and positions are exact at every step.
+  constructor(options: RunOptions, stage: Stage, exact: boolean) {
     const random = new Random(options.seed);
     this.options = options;
-    this.world = stage.world;
-    this.server = stage.server;
-    this.env = stage.env;
+    this.stage = stage;
     this.chaos = random.fork("chaos");
-    this.history = new History(stage.server.database, stage.world);
-    this.checker = new Checker(stage.world, this.history, stage.exact);
+    this.checker = new Checker(stage.world, stage.history, exact);
     const ids = stage.accounts.flatMap((account) => (account.id ? [account.id] : []));
     this.pools = drawPools(random.fork("pools"), stage.world, ids);
-    const database = openDatabase(stage.server.database);
-    this.writer = new Writer(database, stage.world, this.history, this.pools, random.fork("writer"));
-    this.writer.fill();
+    this.writer = stage.openWriter(this.pools, random.fork("writer"), (error) => this.blame(error));
   }
 
-  async open(accounts: Account[]): Promise<void> {
+  async open(): Promise<void> {
+    await this.writer.fill();
     const random = new Random(this.options.seed).fork("clients");
+    const { accounts, world } = this.stage;
     for (let i = 0; i < this.options.clients; i++) {
-      const account = accounts[i % accounts.length] as Account;
-      const network = await Network.open(this.server.port);
-      const actor = new Actor(
-        `client ${i}`,
-        account,
-        network,
-        this.world,
-        this.checker,
-        random.fork(String(i)),
-      );
+      const account = accounts[i % accounts.length] as (typeof accounts)[number];
+      const network = await Network.open(() => this.stage.route());
+      const own = random.fork(String(i));
+      const actor = new Actor(`client ${i}`, account, network, world, this.checker, own);
       this.actors.push(actor);
       // Some look at what others look at, so that results are shared.
       const copied = i > 0 && random.chance(0.5) ? [...random.pick(this.actors).followed.keys()] : [];
@@ -135,17 +77,13 @@ class Run {
   }
 
   private drawUrl(random: Random): string {
-    return drawUrl(random, this.world, this.history, this.pools);
+    return drawUrl(random, this.stage.world, this.stage.history, this.pools);
   }
 
   // A claim that is wrong is found inside an event of a client, so it is kept and thrown where somebody waits.
   check(): void {
     if (this.failure) throw this.failure;
-    const { exitCode, signalCode } = this.server.process;
-    if (exitCode !== null || signalCode !== null)
-      throw new Divergence(
-        `the server has ended (${exitCode ?? signalCode}):\n${this.server.output().slice(-2000)}`,
-      );
+    for (const node of this.stage.nodes) node.check();
     this.checker.work();
   }
 
@@ -159,15 +97,15 @@ class Run {
     const { chaos } = this;
     const until = Date.now() + Math.min(ROUND_MS, this.options.seconds * 1000);
     while (Date.now() < until) {
-      this.history.poll();
-      for (let steps = chaos.between(0, 4); steps > 0; steps--) this.writer.step();
-      if (chaos.chance(0.5)) chaos.pick(this.actors).mutate(this.history, this.pools);
+      this.stage.history.refresh();
+      for (let steps = chaos.between(0, 4); steps > 0; steps--) await this.writer.step();
+      if (chaos.chance(0.5)) chaos.pick(this.actors).mutate(this.stage.history, this.pools);
       if (chaos.chance(0.08)) this.disturb(chaos.pick(this.actors));
       if (chaos.chance(0.08)) chaos.pick(this.actors).follow(this.drawUrl(chaos));
       if (chaos.chance(0.05)) chaos.pick(this.actors).leaveOne();
       if (chaos.chance(0.08)) chaos.pick(this.actors).loadMore();
       if (chaos.chance(0.02)) this.startAgain(chaos.pick(this.actors));
-      if (chaos.chance(0.004)) await this.killServer();
+      await this.stage.trouble(chaos);
       await pause(chaos.between(1, 25));
       this.check();
     }
@@ -184,23 +122,22 @@ class Run {
     actor.restart();
   }
 
-  private async killServer(): Promise<void> {
-    this.kills++;
-    await this.server.kill();
-    this.server = await startServer({ folder: this.server.folder, env: this.env });
-  }
-
   // --- quiet ------------------------------------------------------------------------------------------------------
 
   async quiet(): Promise<void> {
+    const { history } = this.stage;
     for (const actor of this.actors) actor.network.set("none");
+    await this.stage.heal();
+    await this.writer.finish();
     const deadline = Date.now() + QUIET_MS;
     await this.settle(deadline, 0);
-    this.writer.touch();
-    this.history.poll();
-    await this.settle(deadline, this.history.position);
+    await this.writer.touch();
+    await history.poll();
+    await this.settle(deadline, history.position);
     // Rows that others have pushed behind a window are let go of within half a second; what is lost is at once.
     for (const actor of this.actors) await actor.client.save();
+    await history.poll();
+    this.checker.work();
     for (const actor of this.actors) actor.checkAll();
     await this.checkGets();
     this.checkWrites();
@@ -223,7 +160,7 @@ class Run {
     }
   }
 
-  // What each URL answers to each caller, straight from the server.
+  // What each URL answers to each caller, straight from the nodes.
   private async checkGets(): Promise<void> {
     const done = new Set<string>();
     for (const actor of this.actors)
@@ -233,25 +170,24 @@ class Run {
         done.add(key);
         const { token } = actor.account;
         const headers: Record<string, string> = token ? { Authorization: `Bearer ${token}` } : {};
-        const answer = await fetch(this.server.url + url, { headers });
+        const node = this.stage.nodes[done.size % this.stage.nodes.length];
+        const answer = await fetch(node?.url + url, { headers });
         const body = (await answer.json()) as never;
-        this.history.poll();
-        const position = Number(answer.headers.get("Tims-Position")?.split("-")[1] ?? this.history.position);
-        const document = { ...actor.document(url), position } as never;
-        this.checker.checkAnswer(
-          { caller: actor.account, client: "GET", asked, document },
-          answer.status,
-          body,
-        );
+        await this.stage.history.poll();
+        const named = answer.headers.get("Tims-Position")?.split("-")[1];
+        const document = { ...actor.document(url), position: Number(named ?? this.stage.history.position) };
+        const claim = { caller: actor.account, client: "GET", asked, document: document as never };
+        this.checker.checkAnswer(claim, answer.status, body);
       }
   }
 
   // Every write that was answered is there exactly once, and none that was refused.
   private checkWrites(): void {
+    const { history } = this.stage;
     for (const actor of this.actors)
       for (const sent of actor.sent) {
-        const inserts = this.history.insertsOf(sent.id);
-        const marks = sent.mark ? this.history.marksOf(sent.mark) : 0;
+        const inserts = history.insertsOf(sent.id);
+        const marks = sent.mark ? history.marksOf(sent.mark) : 0;
         const what = `${actor.name}: ${sent.kind} of ${sent.id}, mark ${sent.mark}, ${sent.outcome} ${sent.problem}`;
         if (sent.outcome === "refused" && marks > 0)
           throw new Divergence(`${what}: it was refused, but is there`);
@@ -271,73 +207,42 @@ class Run {
         const name = `${outcome} ${problem}`.trim();
         writes[name] = (writes[name] ?? 0) + 1;
       }
-    const { exact, checked, passedOver, kept } = this.checker;
+    const { exact, checked, ambiguous, passedOver, forgotten, kept } = this.checker;
     return {
       exact,
       checked,
+      ambiguous,
       passedOver,
+      forgotten,
       kept,
       rounds,
-      position: this.history.position,
+      position: this.stage.history.position,
       writes,
-      kills: this.kills,
       restarts: this.restarts,
+      stage: this.stage.report(),
     };
   }
 
   async close(): Promise<void> {
     for (const actor of this.actors) actor.close();
-    this.history.close();
-    await this.server.kill();
-    this.server.remove();
+    await this.writer.close();
   }
 }
 
-// --- one seed -----------------------------------------------------------------------------------------------------
-
-async function openStage(options: RunOptions) {
-  const random = new Random(options.seed);
-  const world = drawWorld(random.fork("world"));
-  const folder = makeFolder();
-  const file = join(folder, "world.json");
-  writeFileSync(file, JSON.stringify(world, null, 1));
-  const env = {
-    ORACLE_WORLD: file,
-    PORT: String(await freePort()),
-    LOG_LEVEL: "warn",
-    ACCESS_LOG: "false",
-    LOOPS: String(random.fork("loops").between(1, 3)),
-  };
-  runCommand(folder, ["migrate"], env);
-  const database = openDatabase(join(folder, "app.sqlite3"));
-  installLog(database, world);
-  const server = await startServer({ folder, env: { ...env, LOG_LEVEL: "info" } });
-  const accounts: Account[] = [];
-  for (let i = 0; i < PEOPLE; i++) accounts.push(await register(server.url, `person${i}`));
-  for (const account of accounts.slice(0, 2)) {
-    database.prepare("UPDATE user SET staff = 1 WHERE id = ?").run(account.id);
-    account.staff = true;
-  }
-  database.close();
-  accounts.push({ id: null, name: "nobody", staff: false, token: null });
-  return {
-    world,
-    server,
-    env: { ...env, LOG_LEVEL: "info" },
-    accounts,
-    exact: options.exact ?? (await asksForProtocol2(server.url)),
-  };
+function openStage({ seed, postgres }: RunOptions): Promise<Stage> {
+  const random = new Random(seed);
+  return postgres ? PostgresStage.open(random, postgres) : SqliteStage.open(random);
 }
 
 // Throws Divergence when somebody was told something wrong.
 export async function runSeed(options: RunOptions): Promise<RunReport> {
   const stage = await openStage(options);
-  const run = new Run(options, stage);
+  const run = new Run(options, stage, await asksForProtocol2((stage.nodes[0] as { url: string }).url));
   const blame = (error: unknown) => run.blame(error);
   process.on("uncaughtException", blame);
   process.on("unhandledRejection", blame);
   try {
-    await run.open(stage.accounts);
+    await run.open();
     const until = Date.now() + options.seconds * 1000;
     let rounds = 0;
     do {
@@ -348,6 +253,7 @@ export async function runSeed(options: RunOptions): Promise<RunReport> {
     return run.report(rounds);
   } finally {
     await run.close();
+    await stage.close();
     process.off("uncaughtException", blame);
     process.off("unhandledRejection", blame);
   }

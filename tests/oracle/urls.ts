@@ -8,7 +8,7 @@ import { baseKind, type Field, fieldOf, type Model, modelOf, type Resource, type
 export type Pools = Record<string, string[]>;
 
 function drawFilterValue(random: Random, history: History, pools: Pools, model: Model, field: Field): string {
-  const rows = history.rowsAt(model.name, history.position);
+  const rows = history.rowsAt(model.name);
   const held = rows.length > 0 && random.chance(0.7) ? random.pick(rows).raw[field.name] : null;
   const plain: Field = { ...field, kind: baseKind(field), to: field.primary ? model.name : field.to };
   return toFilter(field, held ?? drawValue(random, plain, pools));

@@ -7,6 +7,7 @@
 
 #include "tims/auth.h"
 #include "tims/model.h"
+#include "tims/redis.h"
 
 typedef struct tims_live tims_live;
 
@@ -49,6 +50,10 @@ typedef struct tims_live_options {
      * stays. */
     void (*on_epoch)(void *argument, tims_str epoch);
     void *on_change_argument;
+    /* What makes this node one of many; NULL: it is alone. It listens to it; the composition starts it, on
+     * loop 0 before this room. Nodes of one database have one prefix, others another. */
+    tims_redis *redis;
+    tims_str redis_prefix;
 } tims_live_options;
 
 tims_status tims_live_new(tims_db *db, const tims_models *models, tims_auth *auth,
@@ -63,7 +68,7 @@ tims_answer tims_live_endpoint(tims_request *rq);
  * before the client leaves. */
 tims_answer tims_live_sse(tims_request *rq, tims_live *live, tims_str url);
 tims_str tims_live_epoch(const tims_live *live);
-/* For handlers of computed endpoints: how many users have a live connection to this process, and at most 200
+/* For handlers of computed endpoints: how many users have a live connection (to any node), and at most 200
  * of them (in the request's arena). The endpoint runs again when that has changed, at most once a second. */
 size_t tims_live_online(tims_request *rq, tims_ids *ret_users);
 /* What the room counts, as lines for Prometheus. From any thread. */
@@ -123,6 +128,10 @@ typedef struct tims_group_bus {
 } tims_group_bus;
 
 typedef struct tims_websockets tims_websockets;
+/* The bus through Redis, of a live room that has it; NULL: this node is alone. What it hears goes to the
+ * websockets it carries groups for: named before the loops start. */
+const tims_group_bus *tims_live_group_bus(tims_live *live);
+void tims_live_carry_groups(tims_live *live, tims_websockets *websockets);
 typedef struct tims_websockets_options {
     const void *server_data;         /* rq->server_data in handlers */
     void (*begin)(tims_request *rq); /* gives a handler's request its database and the like; not the caller */

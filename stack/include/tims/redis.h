@@ -17,11 +17,6 @@ typedef struct tims_redis_options {
     tims_str url;               /* redis://user:password@host:port/database; all but the host may be absent */
     int64_t connect_timeout_ms; /* 0: 2,000 */
     int64_t answer_timeout_ms;  /* a connection on which an answer is as late is given up; 0: 1,000 */
-    /* Both on loop 0; they must not suspend. `heard`: a message on a channel subscribed to. `changed`: from
-     * now on every message to those channels is heard and commands of loop 0 are taken, or no longer so. */
-    void *data;
-    void (*heard)(void *data, tims_str channel, tims_str message);
-    void (*changed)(void *data, bool is_up);
 } tims_redis_options;
 
 /* Only reads the options. Errors: INVALID, with what is wrong with the URL; its password is not shown. */
@@ -63,6 +58,16 @@ const tims_redis_reply *tims_redis_item(const tims_redis_reply *reply, size_t in
 
 /* --- channels: from any thread, also before it has started --------------------------------------------------- */
 
+/* Both on loop 0; they must not suspend. */
+typedef struct tims_redis_listener {
+    void *data;
+    void (*heard)(void *data, tims_str channel, tims_str message);
+    /* From now on every message to the channels is heard and commands of loop 0 are taken; or no longer so.
+     */
+    void (*changed)(void *data, bool is_up);
+} tims_redis_listener;
+/* Before it has started; there is one. Copied. */
+void tims_redis_listen(tims_redis *redis, const tims_redis_listener *listener);
 void tims_redis_subscribe(tims_redis *redis, tims_str channel);
 void tims_redis_unsubscribe(tims_redis *redis, tims_str channel);
 

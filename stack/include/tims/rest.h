@@ -36,11 +36,11 @@ typedef struct tims_resource {
 } tims_resource;
 
 /* Lists answer {"rows":[…],"total":n|null,"next":url|null,"previous":url|null,"position":"epoch-n"}.
- * Query: filters, search (where the model has search fields), order, limit, page (number) or cursor (opaque, signed), fields=a,b,
- * include=chat,sender (adds "included":{"chat":{id:row}}), total=false. Unknown parameters are 400. Details
- * answer the row itself. Each answer names its position in the header Tims-Position; writes name the position
- * at which they are visible. ETag/If-None-Match/If-Match on details; Idempotency-Key on writes: same key and
- * body, same answer; other body 422. */
+ * Query: filters, search (where the model has search fields), order, limit, page (number) or cursor (opaque,
+ * signed), fields=a,b, include=chat,sender (adds "included":{"chat":{id:row}}), total=false. Unknown
+ * parameters are 400. Details answer the row itself. Each answer names its position in the header
+ * Tims-Position; writes name the position at which they are visible. ETag/If-None-Match/If-Match on details;
+ * Idempotency-Key on writes: same key and body, same answer; other body 422. */
 
 typedef struct tims_rest tims_rest;
 /* Routes of all resources, for the router. */
@@ -77,7 +77,8 @@ typedef struct tims_live_url {
 tims_status tims_rest_resolve(const tims_rest *rest, tims_arena *arena, tims_str url, tims_caller caller,
                               tims_live_url *ret_url, tims_error *err);
 /* Writes the same document that GET of the URL answers, from the session's current snapshot; a detail is the
- * bare row. Errors: NOT_FOUND (a detail that is not there for this caller), the database's. */
+ * bare row. `position`: the snapshot's, if it is known; 0: it is asked for. Errors: NOT_FOUND (a detail that
+ * is not there for this caller), the database's. */
 tims_status tims_rest_write(tims_db_session *db, tims_arena *arena, const tims_live_url *url, tims_str epoch,
                             int64_t position, tims_json_writer *writer, tims_error *err);
 
