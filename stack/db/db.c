@@ -21,9 +21,12 @@ tims_status tims_db_open(const tims_db_options *options, tims_db **ret_db, tims_
             path = tims_str_slice(path, 2, path.length); /* sqlite:///a/b is /a/b */
         return db__sqlite_driver.open(options, path, ret_db, err);
     }
+    if (tims_str_starts_with(url, TIMS_STR("postgres://")) ||
+        tims_str_starts_with(url, TIMS_STR("postgresql://")))
+        return db__postgres_driver.open(options, url, ret_db, err);
     /* The URL may hold a password: it is not repeated. */
     return tims_fail(err, TIMS_UNAVAILABLE, "database_url",
-                     "DATABASE_URL must be sqlite:<path> (PostgreSQL is not built into this program).");
+                     "DATABASE_URL must be sqlite:<path> or postgres://user:password@host:port/database.");
 }
 
 void tims_db_close(tims_db **db)

@@ -95,5 +95,6 @@ struct db__driver {
 };
 
 extern const db__driver db__sqlite_driver;
+extern const db__driver db__postgres_driver;
 
 #endif

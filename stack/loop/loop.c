@@ -334,6 +334,17 @@ static void free_signals(tims_loop *loop)
     }
 }
 
+void tims_loop_on_free(tims_loop *loop, tims_loop_fn function, void *argument)
+{
+    TIMS_CHECK_MAGIC(loop, LOOP_MAGIC);
+    call_list *list = &loop->on_free;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].argument == argument)
+            list->items[i--] = list->items[--list->count];
+    if (function != NULL)
+        add_call(list, (call){ function, argument, NULL });
+}
+
 void tims_loop_free(tims_loop **pointer)
 {
     tims_loop *loop = *pointer;
@@ -342,6 +353,8 @@ void tims_loop_free(tims_loop **pointer)
     TIMS_CHECK_MAGIC(loop, LOOP_MAGIC);
     TIMS_ASSERT(!loop->running);
     tims_loop *former = loop__enter(loop);
+    for (size_t i = 0; i < loop->on_free.count; i++)
+        loop->on_free.items[i].function(loop->on_free.items[i].argument);
     while (has_work_left(loop)) /* posts that came too late for run */
         finish_tick(loop);
     TIMS_ASSERT(loop->fibers_count == 0);
@@ -359,6 +372,7 @@ void tims_loop_free(tims_loop **pointer)
     free(loop->posts_running.items);
     free(loop->tick_ends.items);
     free(loop->tick_ends_running.items);
+    free(loop->on_free.items);
 #if TIMS_ASAN
     ASAN_UNPOISON_MEMORY_REGION(loop->read_buffer, READ_BUFFER_BYTES);
 #endif

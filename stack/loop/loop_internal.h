@@ -133,6 +133,7 @@ struct tims_loop {
     call_list posts_running; /* the loop's: taken out, being run */
     call_list tick_ends;
     call_list tick_ends_running;
+    call_list on_free;
 
     tims_fiber *current;
     tims_fiber *ready_first, *ready_last;

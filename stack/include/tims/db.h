@@ -69,7 +69,8 @@ tims_db_session *tims_db_session_new(tims_db *db, tims_loop *loop, tims_arena *a
 /* A place for the room above; NULL at first. */
 void **tims_db_session_slot(tims_db_session *session);
 
-/* Several reads that must agree: from here to end_snapshot all reads see one state. Nested calls count. */
+/* Several reads that must agree: from here to end_snapshot all reads see one state, no older than this call
+ * and no younger than the first of them. Nested calls count. */
 tims_status tims_db_begin_snapshot(tims_db_session *session, tims_error *err);
 void tims_db_end_snapshot(tims_db_session *session);
 /* For a session that is lent to somebody who may raise: how many snapshots are open, and back to that many,
@@ -81,11 +82,11 @@ void tims_db_unwind(tims_db_session *session, uint32_t mark);
  * lives here. */
 int64_t *tims_db_snapshot_memo(tims_db_session *session);
 
-/* PostgreSQL: what pg_current_snapshot() says, "xmin:xmax:xid,xid". While a snapshot is open: of what its first
- * statement saw, with which it travels, so it costs no round trip of its own; no later statement sees less, not
- * even in a transaction that was begun meanwhile. In a transaction without one: of the moment. Otherwise: of the
- * moment; right after a commit, of one that travelled with it and so contains it. In the session's arena.
- * SQLite: empty. Errors: the database's. */
+/* PostgreSQL: what pg_current_snapshot() says, "xmin:xmax:xid,xid". While a snapshot is open: of what its
+ * first statement saw, with which it travels, so it costs no round trip of its own; no later statement sees
+ * less, not even in a transaction that was begun meanwhile. In a transaction without one: of the moment.
+ * Otherwise: of the moment; right after a commit, of one that travelled with it and so contains it. In the
+ * session's arena. SQLite: empty. Errors: the database's. */
 tims_status tims_db_snapshot_text(tims_db_session *session, tims_str *ret_text, tims_error *err);
 /* The next statement is the snapshot's last: an answer of one statement then takes one round trip and no
  * connection of its own. A hint. */

@@ -9,6 +9,7 @@
 #include "tims/base.h"
 
 typedef struct tims_loop tims_loop;
+typedef void (*tims_loop_fn)(void *argument);
 typedef struct tims_fiber tims_fiber;
 
 /* --- loop ------------------------------------------------------------------------------------- */
@@ -24,6 +25,9 @@ typedef struct tims_loop_options {
 tims_status tims_loop_new(const tims_loop_options *options, tims_loop **ret_loop);
 /* Everything on it must have been closed (asserted). Posts that came too late for run are run here. */
 void tims_loop_free(tims_loop **loop);
+/* Called as tims_loop_free begins, on its thread: whoever keeps sockets or timers on the loop lets go of
+ * them. One per argument; `function` NULL: no longer. */
+void tims_loop_on_free(tims_loop *loop, tims_loop_fn function, void *argument);
 /* Until tims_loop_stop has been called and nothing is left to do: no fiber alive, no stream or listener open,
  * no process running that was not let go. Timers, signals and watches are no reason to go on. */
 void tims_loop_run(tims_loop *loop);
@@ -32,7 +36,6 @@ tims_loop *tims_loop_self(void);      /* the loop this thread runs; NULL elsewhe
 int tims_loop_index(const tims_loop *loop);
 int64_t tims_loop_now_us(const tims_loop *loop); /* monotonic, read once a tick */
 /* Runs `function(argument)` on the loop's thread, soon, in order. From any thread; never blocks. */
-typedef void (*tims_loop_fn)(void *argument);
 void tims_loop_post(tims_loop *loop, tims_loop_fn function, void *argument);
 /* Runs once at the end of the current tick (before the loop sleeps, after woken fibers and own posts): where
  * writes are gathered. Registering the same pair twice in a tick runs it once if `armed` (caller's flag,
