@@ -33,8 +33,6 @@ static tims_status lock(tims_db_session *guard, tims_error *err)
     if (dialect->try_lock == NULL)
         return TIMS_OK;
     tims_status status = tims_db_begin(guard, err);
-    if (status == TIMS_OK)
-        status = tims_db_script(guard, tims_str_from(dialect->lock_start), err);
     bool locked = false, told = false;
     while (status == TIMS_OK && !locked) {
         status = ask_for_lock(guard, tims_str_from(dialect->try_lock), &locked, err);
@@ -45,6 +43,9 @@ static tims_status lock(tims_db_session *guard, tims_error *err)
         told = true;
         (void)nanosleep(&(struct timespec){ .tv_nsec = LOCK_PAUSE_NS }, NULL);
     }
+    /* After the question, whose portal would keep its snapshot as long as it is the transaction's last. */
+    if (status == TIMS_OK)
+        status = tims_db_script(guard, tims_str_from(dialect->lock_start), err);
     if (status != TIMS_OK && tims_db_in_transaction(guard))
         tims_db_rollback(guard);
     return status;

@@ -109,9 +109,9 @@ typedef struct model__dialect {
     const char *step_start; /* before a step's statements, in its transaction; NULL: nothing */
     /* names of those that the statement ?1 names; NULL: a step is always in a transaction */
     const char *find_invalid_indexes;
-    /* One process migrates at a time: before the lock is asked for, and asking for it, in a transaction.
+    /* One process migrates at a time: asking for the lock, and once it is held, in a transaction.
      * NULL: its transactions take turns anyway. */
-    const char *lock_start, *try_lock;
+    const char *try_lock, *lock_start;
     /* Writes a table of the database down; `expected` says which. */
     tims_status (*read_table)(tims_db_session *session, const model__table *expected, model__lines *to,
                               tims_error *err);
