@@ -1,6 +1,6 @@
 // postgres.mjs: a private PostgreSQL with the settings it comes with (fsync and all), on the server's core, and the
 // same data in it: for ours as copy-database has brought it, for the peers without the change log's triggers.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { Postgres } from "../tests/postgres.ts";
 import { programs } from "./contenders.mjs";
 import { processTree } from "./process.mjs";
@@ -44,8 +44,9 @@ async function makePostgres(folder, data) {
   };
 }
 
+// With its children, of which some have ended by then.
 function pin(pid, cpu) {
-  for (const one of processTree(pid)) execFileSync("taskset", ["-cp", cpu, String(one)], { stdio: "ignore" });
+  for (const one of processTree(pid)) spawnSync("taskset", ["-cp", cpu, String(one)]);
 }
 
 function dropTriggers(server, database) {
