@@ -418,7 +418,8 @@ static void end_transaction(tims_request *rq, tims_answer *answer)
 void app__finish_request(tims_request *rq, tims_answer *answer)
 {
     end_transaction(rq, answer);
-    tims_pages_finish(rq, answer);
+    if (!tims_runs_again(rq))
+        tims_pages_finish(rq, answer);
 }
 
 /* --- a scope without a client ----------------------------------------------------------------- */

@@ -168,15 +168,18 @@ bool postgres__send_control(postgres__connection *connection, const char *sql, p
     return push(connection, POSTGRES_CONTROL, call, NULL);
 }
 
+/* In a transaction of its own: BEGIN must not find one that has done something. */
 bool postgres__send_housekeeping(postgres__connection *connection)
 {
+    if (connection->doomed_count == 0)
+        return true;
     while (connection->doomed_count > 0) {
         char sql[32];
         (void)snprintf(sql, sizeof sql, "DEALLOCATE s%u", connection->doomed[--connection->doomed_count]);
         if (!postgres__send_control(connection, sql, NULL))
             return false;
     }
-    return true;
+    return postgres__send_sync(connection, NULL);
 }
 
 /* What it takes to have the statement on this connection. */
