@@ -90,7 +90,7 @@ static void finish_with(postgres__call *call, PGresult *result)
 /* A few times: it is not its own fault. */
 static bool try_again(postgres__call *call)
 {
-    enum { ATTEMPTS_MAX = 20 };
+    enum { ATTEMPTS_MAX = 5 };
     if (!call->plain || call->attempts >= ATTEMPTS_MAX)
         return false;
     call->attempts++;
@@ -182,25 +182,27 @@ bool postgres__send_housekeeping(postgres__connection *connection)
     return postgres__send_sync(connection, NULL);
 }
 
-/* What it takes to have the statement on this connection. */
+/* Under no name: each that asks gets an answer of its own, whatever becomes of the others. */
+static bool send_describe(postgres__connection *connection, postgres__statement *statement,
+                          postgres__call *call)
+{
+    return sent(connection, PQsendPrepare(connection->handle, "", statement->text, 0, NULL)) &&
+           push(connection, POSTGRES_PREPARE, call, statement) &&
+           sent(connection, PQsendDescribePrepared(connection->handle, "")) &&
+           push(connection, POSTGRES_DESCRIBE, call, statement);
+}
+
 static bool send_prepare(postgres__connection *connection, postgres__statement *statement,
                          postgres__call *call)
 {
-    PGconn *handle = connection->handle;
     uint64_t bit = (uint64_t)1 << connection->slot;
-    bool named = connection->statements->named;
-    if (named ? (statement->prepared_on & bit) == 0 : !statement->described) {
-        if (!sent(connection, PQsendPrepare(handle, statement->name, statement->text,
-                                            (int)statement->parameter_count, statement->parameters)))
-            return false;
-        push(connection, POSTGRES_PREPARE, call, statement);
-        if (named)
-            statement->prepared_on |= bit;
-    }
-    if (statement->described)
+    if (TIMS_LIKELY((statement->prepared_on & bit) != 0) || !connection->statements->named)
         return true;
-    return sent(connection, PQsendDescribePrepared(handle, statement->name)) &&
-           push(connection, POSTGRES_DESCRIBE, call, statement);
+    if (!sent(connection, PQsendPrepare(connection->handle, statement->name, statement->text,
+                                        (int)statement->parameter_count, statement->parameters)))
+        return false;
+    statement->prepared_on |= bit;
+    return push(connection, POSTGRES_PREPARE, call, statement);
 }
 
 static bool send_execute(postgres__connection *connection, const postgres__statement *statement, int count)
@@ -222,19 +224,16 @@ bool postgres__send_call(postgres__connection *connection, postgres__call *call)
         call->statement = postgres__statement_get(connection->statements, call->sql);
     postgres__statement *statement = call->statement;
     call->again = false;
-    if (statement->described) {
-        call->status =
-            postgres__encode(&connection->parameters, statement, call->values, call->value_count, call->err);
-        if (TIMS_UNLIKELY(call->status != TIMS_OK)) {
-            finish(call);
-            return true;
-        }
-    }
-    if (!send_prepare(connection, statement, call))
-        return false;
     if (TIMS_UNLIKELY(!statement->described))
+        return send_describe(connection, statement, call);
+    call->status =
+        postgres__encode(&connection->parameters, statement, call->values, call->value_count, call->err);
+    if (TIMS_UNLIKELY(call->status != TIMS_OK)) {
+        finish(call);
         return true;
-    return send_execute(connection, statement, (int)call->value_count) &&
+    }
+    return send_prepare(connection, statement, call) &&
+           send_execute(connection, statement, (int)call->value_count) &&
            push(connection, POSTGRES_EXECUTE, call, statement);
 }
 
