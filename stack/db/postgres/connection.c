@@ -180,8 +180,11 @@ static bool is_ready(const postgres__connection *connection)
     return connection->state == POSTGRES_READY;
 }
 
+/* In a transaction of its own: BEGIN must not find one that has done something. */
 bool postgres__send_housekeeping(postgres__connection *connection)
 {
+    if (connection->doomed_count == 0)
+        return true;
     while (connection->doomed_count > 0) {
         char sql[32];
         (void)snprintf(sql, sizeof sql, "DEALLOCATE s%u", connection->doomed[--connection->doomed_count]);
@@ -190,7 +193,7 @@ bool postgres__send_housekeeping(postgres__connection *connection)
             return false;
         push(connection, POSTGRES_CONTROL, NULL, NULL);
     }
-    return true;
+    return postgres__send_sync(connection, NULL);
 }
 
 /* Under no name: each that asks gets an answer of its own, whatever becomes of the others. */

@@ -147,6 +147,8 @@ typedef struct tims_query {
     const tims_db_value *after;
     bool backwards; /* the rows just before `after` instead (or the last ones); still written in order */
     tims_field_set fields; /* 0: all visible ones */
+    bool keep; /* in a transaction: nobody else changes the rows found until it ends (SQLite: nobody does
+                  anyway) */
 } tims_query;
 
 /* Sets the model, its default order and the primary key as last tie-break (in the direction of the first
@@ -302,8 +304,9 @@ void tims_request_set_db(tims_request *rq, tims_db *db);
 void tims_request_set_session(tims_request *rq, tims_db_session *session);
 
 /* Writes begin the request's transaction at the first of them; it commits before the answer is sent. Call
- * tims_begin first where what you read decides what you write. tims_commit ends it early. Suspend. Raise:
- * 503, 504. */
+ * tims_begin first where what you read decides what you write: a row that tims_get, tims_find or tims_find_by
+ * gives in a transaction stays as it is until its end. tims_commit ends it early. Suspend. Raise: 503, 504;
+ * 409 "serialization", after which the request runs again (see tims_runs_again). */
 void tims_begin(tims_request *rq);
 void tims_commit(tims_request *rq);
 bool tims_in_transaction(const tims_request *rq);
@@ -460,5 +463,25 @@ tims_status tims_migrate_apply(tims_db *db, tims_arena *arena, const tims_migrat
 /* OK, or PRECONDITION with what is pending, edited or drifted and the command that helps. */
 tims_status tims_migrate_check(tims_db *db, tims_arena *arena, const tims_migration_set *sets, size_t count,
                                const tims_models *models, tims_error *err);
+
+/* --- copying ---------------------------------------------------------------------------------- */
+
+typedef struct tims_copy_progress {
+    const tims_model *model;   /* which table it is at */
+    int64_t steps, steps_done; /* of all tables: each row is read here and there */
+    bool table_done;           /* the table is there whole, and the rest says what it holds */
+    int64_t table_rows;
+    uint64_t table_sum[2];
+} tims_copy_progress;
+typedef struct tims_copy_options {
+    void (*on_progress)(void *argument, const tims_copy_progress *progress); /* NULL: nobody is told */
+    void *argument;
+} tims_copy_options;
+/* Makes the rows of all models in `target` those that a snapshot of `source` shows, in one transaction: what
+ * was there goes, and on failure stays. Both are migrated. Counts and checksums are compared. The target gets
+ * another epoch. Errors: INVALID (a value that is none of its kind), CONFLICT "copy_differs", the databases'.
+ */
+tims_status tims_copy_rows(tims_db *source, tims_db *target, tims_arena *arena, const tims_models *models,
+                           const tims_copy_options *options, tims_error *err);
 
 #endif
