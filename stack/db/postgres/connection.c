@@ -436,6 +436,21 @@ static void script_result(postgres__connection *connection, postgres__call *call
     }
 }
 
+/* An error inside of an explicit BEGIN leaves a transaction that only waits to be ended. */
+static void synced(postgres__connection *connection, postgres__call *call)
+{
+    PQclear(connection->culprit);
+    connection->culprit = NULL;
+    postgres__position_release(&connection->position);
+    pop(connection);
+    if (call != NULL)
+        finish(call);
+    bool ends = connection->explicit_reads;
+    connection->explicit_reads = false;
+    if (ends && PQtransactionStatus(connection->handle) == PQTRANS_INERROR)
+        (void)(postgres__send_control(connection, "ROLLBACK", NULL) && postgres__send_sync(connection, NULL));
+}
+
 static void take_result(postgres__connection *connection, postgres__entry *entry, PGresult *result)
 {
     postgres__call *call = entry->call;
@@ -451,12 +466,7 @@ static void take_result(postgres__connection *connection, postgres__entry *entry
         return;
     case POSTGRES_SYNC:
         PQclear(result);
-        PQclear(connection->culprit);
-        connection->culprit = NULL;
-        postgres__position_release(&connection->position);
-        pop(connection);
-        if (call != NULL)
-            finish(call);
+        synced(connection, call);
         return;
     default:
         break;

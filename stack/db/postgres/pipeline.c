@@ -98,6 +98,7 @@ static void send_chunk(postgres__connection *connection, postgres__call **calls,
     bool ok = postgres__send_housekeeping(connection);
     if (explicit)
         ok = ok && postgres__send_control(connection, POSTGRES_BEGIN_READ_SQL, NULL);
+    connection->explicit_reads = explicit;
     if (wants_position)
         ok = ok && postgres__send_position(connection, NULL);
     size_t at = 0;

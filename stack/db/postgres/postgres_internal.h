@@ -240,6 +240,7 @@ struct postgres__connection {
     tims_fiber *opener;
     bool owned;               /* by a snapshot or a transaction */
     bool draining;            /* given back with a statement running that nobody waits for any more */
+    bool explicit_reads;      /* behind a pooler: plain reads between BEGIN and COMMIT are under way */
     bool unsynced;            /* an implicit transaction is open: no Sync since */
     postgres__entry *entries; /* a ring */
     uint32_t entry_first, entry_count, entry_capacity;
