@@ -105,7 +105,7 @@ static tims_status read_session(tims_request *rq, tims_str hash, auth__session *
     static const tims_str sql =
         TIMS_STR_INIT("SELECT s.id, s.\"user\", s.device, s.expires_at, s.last_used_at, u.staff "
                       "FROM auth_session s JOIN \"user\" u ON u.id = s.\"user\" "
-                      "WHERE s.token_hash = ?1 AND u.active = 1");
+                      "WHERE s.token_hash = ?1 AND u.active");
     const tims_db_value value = tims_db_text(hash);
     tims_db_rows *rows;
     auth__session found = { 0 };

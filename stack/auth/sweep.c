@@ -82,9 +82,9 @@ void auth__sweep_make_room(tims_request *rq, tims_id user, bool device)
 {
     static const tims_str sql =
         TIMS_STR_INIT("DELETE FROM auth_session WHERE id IN (SELECT id FROM auth_session WHERE \"user\" = ?1 "
-                      "AND device = ?2 ORDER BY last_used_at DESC, id DESC LIMIT -1 OFFSET ?3)");
-    const tims_db_value values[] = { tims_db_id(user), tims_db_int(device),
+                      "AND device = ?2 ORDER BY last_used_at DESC, id DESC LIMIT ?3 OFFSET ?4)");
+    const tims_db_value values[] = { tims_db_id(user), tims_db_int(device), tims_db_int(INT64_MAX),
                                      tims_db_int(auth__state_of(rq)->auth->options.sessions_max - 1) };
-    if (tims_sql_run(rq, sql, values, 3) > 0)
+    if (tims_sql_run(rq, sql, values, 4) > 0)
         auth__forget_on_commit(rq, (tims_id){ { 0 } }, user);
 }

@@ -12,14 +12,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/folder_testing.h"
+#include "db/database_testing.h"
 
 #include "auth/auth_internal.h"
 
 enum { TESTING_ANSWER_MAX = 4 << 20 };
 
 typedef struct testing_server {
-    char folder[64];
+    testing_database database;
     tims_arena *arena;
     tims_db *db;
     tims_models *models;
@@ -128,10 +128,9 @@ static testing_server *testing_start(const tims_route *routes, tims_auth_options
 {
     testing_server *s = calloc(1, sizeof *s);
     assert_non_null(s);
-    (void)snprintf(s->folder, sizeof s->folder, "/tmp/tims-auth-test-XXXXXX");
-    assert_non_null(mkdtemp(s->folder));
+    testing_database_new(&s->database, "auth");
     s->arena = tims_arena_new(64 << 20, NULL, NULL);
-    const tims_db_options db_options = { .url = tims_print(s->arena, "sqlite:%s/test.sqlite3", s->folder) };
+    const tims_db_options db_options = { .url = tims_str_from(s->database.url) };
     testing_check(tims_db_open(&db_options, &s->db, &s->err), &s->err);
     testing_migrate(s);
     testing_check(tims_auth_new(s->arena, s->db, &options, &s->auth, &s->err), &s->err);
@@ -169,7 +168,7 @@ static void testing_stop(testing_server *s)
     tims_router_free(&s->router);
     tims_arena_free(&s->arena);
     tims_db_close(&s->db);
-    remove_folder(s->folder);
+    testing_database_drop(&s->database);
     free(s);
 }
 

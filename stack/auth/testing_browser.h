@@ -210,20 +210,20 @@ TIMS_UNUSED static void sign_out(browser *b)
 
 /* --- what other programs do ---------------------------------------------------------------------------- */
 
-/* Changes the session's row as another program would, and says so as the feed would. */
-TIMS_UNUSED static void change_session(browser *b, const char *assignment)
+/* Sets a time of the session's row as another program would, and says so as the feed would. */
+TIMS_UNUSED static void change_session(browser *b, const char *column, int64_t us)
 {
     char hash[TIMS_TOKEN_HASH_TEXT_LENGTH];
     tims_token_hash(b->session, hash);
-    testing_sql(server, c_string(b, tims_print(b->arena, "UPDATE auth_session SET %s WHERE token_hash = '%S'",
-                                               assignment, ((tims_str){ hash, sizeof hash }))));
     tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
     tims_db_session *session = tims_db_session_new(server->db, NULL, arena);
-    const tims_db_value value = tims_db_text((tims_str){ hash, sizeof hash });
+    const tims_db_value values[] = { tims_db_text((tims_str){ hash, sizeof hash }), tims_db_int(us) };
     tims_db_rows *rows;
     tims_error err = { 0 };
+    tims_str sql = tims_print(arena, "UPDATE auth_session SET %s = ?2 WHERE token_hash = ?1", column);
+    testing_check(tims_db_run(session, sql, values, 2, NULL, &err), &err);
     testing_check(tims_db_query(session, TIMS_STR("SELECT id FROM auth_session WHERE token_hash = ?1"),
-                                &value, 1, &rows, &err),
+                                values, 1, &rows, &err),
                   &err);
     assert_true(tims_db_next(rows));
     tims_id id = tims_db_get_id(rows, 0);

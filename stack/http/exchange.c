@@ -3,15 +3,25 @@
  *
  *   new (copied, routed) ─► fiber: begin ─► handler ─► finish ─► send ─► ended ─► released
  *
- * A raise enters the same road behind the handler. Exchanges are pooled with their arenas, so that a request
+ * A raise enters the same road behind the handler. What was raised because two transactions got in each
+ * other's way (CONFLICT "serialization") is not answered where it need not be: the request is run again from
+ * its start, on a fiber of its own. Exchanges are pooled with their arenas, so that a request
  * in steady state allocates nothing from malloc. The arena outlives the fiber while a write still reads from
  * it (holds). */
 #include "http_internal.h"
 
+#include "tims/crypto.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-enum { HANDLER_MS = 30 * 1000, BODY_BYTES_MAX = 1024 * 1024, SPARE_BYTES_MAX = 256 * 1024 };
+enum {
+    HANDLER_MS = 30 * 1000,
+    BODY_BYTES_MAX = 1024 * 1024,
+    SPARE_BYTES_MAX = 256 * 1024,
+    RUNS_MAX = 4,     /* of one request */
+    RUN_AGAIN_MS = 10 /* waits at most this long, then twice, four times as long */
+};
 
 /* --- pool ------------------------------------------------------------------------------------- */
 
@@ -237,6 +247,18 @@ static tims_answer respond(http__exchange *exchange)
     return handler(rq);
 }
 
+bool tims_runs_again(const tims_request *rq)
+{
+    const http__exchange *exchange = rq->exchange;
+    if (!exchange || !rq->has_raised || rq->raised.status != TIMS_CONFLICT || !rq->raised.code ||
+        strcmp(rq->raised.code, "serialization") != 0)
+        return false;
+    bool is_untouched = !exchange->completing && !exchange->head_sent && !exchange->upgraded;
+    bool has_body = exchange->given.max == 0; /* no piece of it is gone */
+    return exchange->runs < RUNS_MAX && is_untouched && has_body && !exchange->client_gone &&
+           !exchange->spare_arena;
+}
+
 /* The hooks, then the answer. Entered once; a raise in `finish` enters it again with the hooks done. */
 static void complete(http__exchange *exchange, tims_answer answer)
 {
@@ -247,6 +269,10 @@ static void complete(http__exchange *exchange, tims_answer answer)
         rq->finish(rq, &answer);
         if (rq->has_raised)
             tims_fiber_shield(was_shielded);
+    }
+    if (tims_runs_again(rq)) {
+        exchange->runs_again = true;
+        tims_fiber_exit();
     }
     exchange->completing = true;
     http__answer_send(exchange, &answer);
@@ -277,11 +303,30 @@ void http__request_end(tims_request *rq)
 
 /* --- the fiber -------------------------------------------------------------------------------- */
 
+static void run(void *argument);
+
+/* As it was before its first run. What that one allocated stays until the end; it was little. */
+static bool run_again(http__exchange *exchange)
+{
+    tims_request *rq = &exchange->rq;
+    memset(rq->slots, 0, sizeof(rq->slots));
+    rq->out_header_count = rq->out_header_bytes = 0;
+    rq->raised = (tims_error){ 0 };
+    rq->raised_http = 0;
+    rq->has_raised = rq->has_finished = false;
+    rq->finish = NULL;
+    exchange->runs_again = exchange->fiber_ended = false;
+    tims_log(TIMS_LOG_INFO, "http", "%s %S runs again", tims_method_name(rq->method), rq->path);
+    return tims_fiber_start(exchange->worker->loop, run, exchange) != NULL;
+}
+
 static void ended(void *argument)
 {
     http__exchange *exchange = argument;
     exchange->fiber_ended = true;
     exchange->fiber = NULL;
+    if (exchange->runs_again && !exchange->client_gone && run_again(exchange))
+        return;
     http__log_access(exchange);
     http__connection *connection = exchange->connection;
     if (connection)
@@ -289,6 +334,15 @@ static void ended(void *argument)
     http__exchange_release(exchange);
     if (connection)
         http__connection_pump(connection);
+}
+
+/* A while that chance decides, so that the two do not meet again. Whoever cancels it is answered by the next
+ * wait. */
+static void wait_for_the_other(const http__exchange *exchange)
+{
+    uint32_t chance, range_ms = RUN_AGAIN_MS << (exchange->runs - 2);
+    tims_random(&chance, sizeof(chance));
+    (void)!tims_sleep_ms(chance % range_ms);
 }
 
 static void run(void *argument)
@@ -300,6 +354,8 @@ static void run(void *argument)
     uint32_t timeout_ms = exchange->found ? exchange->found->timeout_ms : 0;
     tims_fiber_set_deadline(exchange->started_us + (int64_t)(timeout_ms ? timeout_ms : HANDLER_MS) * 1000);
     tims_log_scope(exchange->id);
+    if (exchange->runs++ > 0)
+        wait_for_the_other(exchange);
     complete(exchange, respond(exchange));
 }
 

@@ -149,6 +149,57 @@ static void trusted_proxies_say_who_asks(void **state)
     test_answer_free(&answer);
 }
 
+/* --- run again -------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *request;
+    int status, runs;
+} conflicts[] = {
+    { "POST /conflict/0/ HTTP/1.1\r\nContent-Length: 4\r\n" HOST END "body", 200, 1 },
+    { "POST /conflict/1/ HTTP/1.1\r\nContent-Length: 4\r\n" HOST END "body", 200, 2 },
+    { "POST /conflict/3/ HTTP/1.1\r\nContent-Length: 4\r\n" HOST END "body", 200, 4 },
+    { "POST /conflict/4/ HTTP/1.1\r\nContent-Length: 4\r\n" HOST END "body", 409, 4 },
+    { "POST /conflict/1/pieces/ HTTP/1.1\r\nContent-Length: 4\r\n" HOST END "body", 409, 1 },
+    { "GET /conflict/1/stream/ HTTP/1.1\r\n" HOST END, 0, 1 },
+};
+
+static void a_request_that_gave_in_runs_again_where_it_can(void **state)
+{
+    for (size_t i = 0; i < sizeof(conflicts) / sizeof(conflicts[0]); i++) {
+        atomic_store(&begun, 0);
+        atomic_store(&finished, 0);
+        test_answer answer = test_ask(*state, conflicts[i].request);
+        assert_int_equal(answer.status, conflicts[i].status);
+        assert_int_equal(atomic_load(&begun), conflicts[i].runs);
+        assert_int_equal(atomic_load(&finished), conflicts[i].runs);
+        char value[64];
+        if (answer.status == 200) {
+            assert_true(test_body_is(&answer, "body"));
+            assert_true(test_header(&answer, "X-Run", value, sizeof(value)));
+            assert_int_equal(value[0] - '0', conflicts[i].runs);
+        }
+        if (answer.status == 409)
+            assert_true(test_body_has(&answer, "\"code\":\"serialization\""));
+        test_answer_free(&answer);
+    }
+}
+
+/* What the client sent behind it is answered behind it. */
+static void a_connection_goes_on_behind_it(void **state)
+{
+    static test_rest rest;
+    int fd = test_connect(*state);
+    test_send(fd, "POST /conflict/2/ HTTP/1.1\r\nContent-Length: 4\r\n" HOST END "body"
+                  "GET /hello/you/ HTTP/1.1\r\n" HOST END);
+    test_answer answer = test_read_more(fd, false, &rest);
+    assert_true(test_body_is(&answer, "body"));
+    test_answer_free(&answer);
+    answer = test_read_more(fd, false, &rest);
+    assert_true(test_body_is(&answer, "hello you"));
+    test_answer_free(&answer);
+    close(fd);
+}
+
 int main(void)
 {
     tims_log_setup(TIMS_LOG_ERROR + 1, TIMS_LOG_HUMAN, 2);
@@ -160,6 +211,8 @@ int main(void)
         TEST(answers_are_compressed_as_the_client_likes_best),
         TEST(only_named_origins_are_let_in),
         TEST(trusted_proxies_say_who_asks),
+        TEST(a_request_that_gave_in_runs_again_where_it_can),
+        TEST(a_connection_goes_on_behind_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -190,6 +190,8 @@ struct tims_exchange {
     uint64_t file_first, file_length;
     bool completing; /* past the handler: a second raise must not run the hooks again */
     bool client_gone;
+    bool runs_again; /* from its start, when its fiber has ended */
+    uint8_t runs;
     /* request body */
     tims_buf incoming, given;
     uint64_t body_limit, body_received;

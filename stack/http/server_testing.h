@@ -110,6 +110,37 @@ TIMS_UNUSED static tims_answer refuse_always(tims_request *rq)
     tims_raise(rq, 409, "own_message", "You wrote \"this\" yourself.");
 }
 
+/* Two transactions got in each other's way as often as the path says. */
+TIMS_UNUSED static void give_in(tims_request *rq)
+{
+    tims_set_header(rq, TIMS_STR("X-Run"), tims_print(rq->arena, "%d", atomic_load(&begun)));
+    if (atomic_load(&begun) > tims_path_int(rq, "times"))
+        return;
+    tims_error err = { 0 };
+    tims_raise_error(rq, (tims_fail(&err, TIMS_CONFLICT, "serialization", "Somebody was faster."), &err));
+}
+
+TIMS_UNUSED static tims_answer conflict(tims_request *rq)
+{
+    tims_str body = tims_body(rq);
+    give_in(rq);
+    return tims_answer_text(rq, 200, "%.*s", TIMS_PRINT(body));
+}
+
+TIMS_UNUSED static tims_answer conflict_in_pieces(tims_request *rq)
+{
+    (void)tims_body_next(rq);
+    give_in(rq);
+    return tims_answer_empty(204);
+}
+
+TIMS_UNUSED static tims_answer conflict_in_stream(tims_request *rq)
+{
+    tims_stream_head(rq, 200, TIMS_STR("text/plain"));
+    give_in(rq);
+    return tims_answer_sent();
+}
+
 TIMS_UNUSED static tims_answer eat_memory(tims_request *rq)
 {
     for (int i = 0; i < 1000; i++)
@@ -171,6 +202,9 @@ static const tims_route routes[] = {
     { .methods = GET, .pattern = "/forever/", .handler = stream_forever },
     { .methods = GET, .pattern = "/broken/", .handler = break_off },
     { .methods = GET, .pattern = "/refuse/", .handler = refuse_always },
+    { .methods = POST, .pattern = "/conflict/{times:int}/", .handler = conflict },
+    { .methods = POST, .pattern = "/conflict/{times:int}/pieces/", .handler = conflict_in_pieces },
+    { .methods = GET, .pattern = "/conflict/{times:int}/stream/", .handler = conflict_in_stream },
     { .methods = GET, .pattern = "/memory/", .handler = eat_memory },
     { .methods = GET, .pattern = "/large/", .handler = large_body },
     { .methods = GET, .pattern = "/tagged/", .handler = tagged },

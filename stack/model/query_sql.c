@@ -268,6 +268,8 @@ tims_sql model__select_sql(model__sql *sql, const tims_query *query, tims_field_
         model__sql_add(sql, " OFFSET ");
         model__sql_add_value(sql, tims_db_int(query->offset));
     }
+    if (query->keep && sql->dialect == TIMS_POSTGRES) /* SQLite has one writer */
+        model__sql_add(sql, " FOR NO KEY UPDATE OF t0");
     return model__sql_done(sql);
 }
 

@@ -139,16 +139,21 @@ static void filters_read_like_urls(void **state)
         assert_int_not_equal(tims_query_filter(w->arena, &query, tims_str_from(wrong[i]), &err), TIMS_OK);
 }
 
+/* PostgreSQL keeps no junk there. */
 static void junk_in_an_id_column_stays_valid_json(void **state)
 {
     world *w = *state;
     tims_error err = { 0 };
-    assert_ok(
+    tims_status status =
         tims_db_script(w->session,
                        TIMS_STR("INSERT INTO person VALUES ('0123456789\"1234567890123456789012345\\', 'x');"
                                 "INSERT INTO person VALUES ('short\x01', 'y')"),
-                       &err),
-        &err);
+                       &err);
+    if (testing_on_postgres()) {
+        assert_int_equal(status, TIMS_CONFLICT);
+        return;
+    }
+    assert_ok(status, &err);
     tims_query query;
     tims_query_init(&query, &person_model, (tims_caller){ .trusted = true });
     tims_buf out;

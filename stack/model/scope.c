@@ -112,6 +112,7 @@ static void *find_by_id(tims_request *rq, const tims_model *model, tims_id id, t
     query->conditions[0] = (tims_condition){ .field = tims_model_primary(model), .value = tims_db_id(id) };
     query->condition_count = 1;
     query->order_count = 0;
+    query->keep = tims_in_transaction(rq);
     void *row = NULL;
     tims_status status = tims_model_find(tims_session_db(rq), rq->arena, query, &row, err);
     if (status != TIMS_OK && status != TIMS_NOT_FOUND)
@@ -147,6 +148,7 @@ void *tims_find_by(tims_request *rq, const tims_model *model, const char *field,
     TIMS_ASSERT(tims_field_find(model->fields, tims_str_from(field)) != NULL);
     if (status != TIMS_OK)
         return NULL;
+    query->keep = tims_in_transaction(rq);
     void *row = NULL;
     status = tims_model_find(tims_session_db(rq), rq->arena, query, &row, &err);
     if (status != TIMS_OK && status != TIMS_NOT_FOUND)

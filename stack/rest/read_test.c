@@ -52,7 +52,10 @@ static void lists_show_what_filters_say_and_rules_allow(void **state)
         { "ann", "/api/notes/?search=hello+world", 1 },
         { "ann", "/api/notes/?search=LOUD", 1 },
         { "ann", "/api/notes/?search=", 7 },
-        { "ann", "/api/notes/?search=%22%27%25", 0 },
+        { "ann", "/api/notes/?search=%22%27%25", 7 }, /* no word in it */
+        { "ann", "/api/notes/?search=wor+HEL", 1 },
+        { "ann", "/api/notes/?search=orld", 0 },
+        { "ann", "/api/notes/?search=plain+OR+loud", 0 },
         { "ann", "/api/notes/?search=hello&room=" ROOM2, 0 },
         { "ann", "/api/notes/?id=00000000-0000-7000-8000-000000000021", 1 },
         { "ann", "/api/rooms/", 1 },

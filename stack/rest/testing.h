@@ -6,7 +6,6 @@
 #define TIMS_REST_TESTING_H
 
 #include <arpa/inet.h>
-#include <ftw.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -14,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/testing.h"
+#include "db/database_testing.h"
 #include "rest/rest_internal.h"
 #include "tims/crypto.h"
 
@@ -98,101 +97,15 @@ const tims_model note_model = {
         TIMS_FIELD(note, kind, .choices = { note_kinds, 2 }, .default_value = "plain"),
         TIMS_FIELD(note, number), TIMS_FIELD(note, score, .min = 0, .max = 10), TIMS_FIELD(note, ratio),
         TIMS_FIELD(note, done), TIMS_FIELD(note, secret, .hidden = true),
-        TIMS_FIELD(note, parent, .to = &note_model), TIMS_FIELD(note, extra, .default_value = "{}"),
-        TIMS_FIELD(note, at, .auto_now_add = true), TIMS_FIELD(note, until)),
+        TIMS_FIELD(note, parent, .to = &note_model, .on_delete = TIMS_RESTRICT),
+        TIMS_FIELD(note, extra, .default_value = "{}"), TIMS_FIELD(note, at, .auto_now_add = true),
+        TIMS_FIELD(note, until)),
     .read = TIMS_LIKE(note, room, room_model),
     .create = TIMS_LIKE(note, room, room_model),
     .write = TIMS_OWNER(note, author),
     .order = "-at",
     .search = TIMS_NAMES("text", "kind"),
 };
-
-static const char world_schema[] =
-    "CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT NOT NULL, secret TEXT NOT NULL);"
-    "CREATE TABLE room (id TEXT PRIMARY KEY, title TEXT NOT NULL, owner TEXT NOT NULL REFERENCES person(id), "
-    "created_at "
-    "INTEGER NOT NULL);"
-    "CREATE TABLE member (id TEXT PRIMARY KEY, room TEXT NOT NULL REFERENCES room(id), person TEXT NOT NULL "
-    "REFERENCES "
-    "person(id), UNIQUE (room, person));"
-    "CREATE TABLE note (id TEXT PRIMARY KEY, room TEXT NOT NULL REFERENCES room(id), author TEXT NOT NULL "
-    "REFERENCES "
-    "person(id), text TEXT NOT NULL, kind TEXT NOT NULL, number INTEGER NOT NULL, score INTEGER, ratio REAL "
-    "NOT NULL, "
-    "done INTEGER NOT NULL, secret TEXT NOT NULL, parent TEXT REFERENCES note(id), extra TEXT NOT NULL, at "
-    "INTEGER NOT "
-    "NULL, until INTEGER);"
-    "INSERT INTO person VALUES ('" ANN "', 'Ann', 's'), ('" BOB "', 'Bob', 's'), ('" EVE "', 'Eve', 's');"
-    "INSERT INTO room VALUES ('" ROOM1 "', 'One', '" ANN "', 1000), ('" ROOM2 "', 'Two', '" EVE "', 2000);"
-    "INSERT INTO member VALUES ('" ID("31") "', '" ROOM1 "', '" ANN "'), ('" ID("32") "', '" ROOM1 "', '" BOB "'), ('" ID(
-        "33") "', '" ROOM2 "', '" EVE "');"
-              "INSERT INTO note VALUES"
-              "('" NOTE(
-                  "1") "', '" ROOM1 "', '" ANN
-                       "', 'Hello World', 'plain', 1, NULL, 0.5, 0, 's', NULL, '{}', 5000000, NULL),"
-                       "('" NOTE(
-                           "2") "', '" ROOM1 "', '" BOB
-                                "', 'hello 100%', 'loud', 2, 3, 1.5, 1, 's', '" NOTE(
-                                    "1") "', '[1]', 5000000, "
-                                         "7000000),"
-                                         "('" NOTE(
-                                             "3") "', '" ROOM1 "', '" ANN
-                                                  "', 'it''s \"quoted\" \\', 'plain', 2, 3, 2, 0, 's', NULL, "
-                                                  "'{}', 6000000, "
-                                                  "NULL),"
-                                                  "('" NOTE(
-                                                      "4") "', '" ROOM1 "', '" BOB
-                                                           "', 'world', 'plain', 3, 10, 0, 1, 's', NULL, "
-                                                           "'null', 6000000, NULL),"
-                                                           "('" NOTE(
-                                                               "5") "', '" ROOM1 "', '" ANN
-                                                                    "', 'a_b', 'plain', 3, NULL, -1e300, 0, "
-                                                                    "'s', NULL, '{}', 6000000, NULL),"
-                                                                    "('" NOTE(
-                                                                        "6") "', '" ROOM1 "', '" BOB
-                                                                             "', 'axb', 'plain', -4, 0, 0.1, "
-                                                                             "0, 's', NULL, '{}', 7000000, "
-                                                                             "NULL),"
-                                                                             "('" NOTE(
-                                                                                 "7") "', '" ROOM1 "', '" ANN
-                                                                                      "', 'line\nbreak', "
-                                                                                      "'plain', 9, 1, 3, 1, "
-                                                                                      "'s', NULL, '{}', "
-                                                                                      "7000001, NULL),"
-                                                                                      "('" NOTE(
-                                                                                          "8") "', '" ROOM2
-                                                                                               "', '" EVE
-                                                                                               "', 'hello "
-                                                                                               "from Eve', "
-                                                                                               "'plain', 1, "
-                                                                                               "1, 1, 0, "
-                                                                                               "'s', NULL, "
-                                                                                               "'{}', 1, "
-                                                                                               "NULL),"
-                                                                                               "('" NOTE(
-                                                                                                   "9") "', "
-                                                                                                        "'" ROOM2
-                                                                                                        "', "
-                                                                                                        "'" EVE
-                                                                                                        "', "
-                                                                                                        "'and"
-                                                                                                        " aga"
-                                                                                                        "in',"
-                                                                                                        " '"
-                                                                                                        "plai"
-                                                                                                        "n', "
-                                                                                                        "1, "
-                                                                                                        "1, "
-                                                                                                        "1, "
-                                                                                                        "0, "
-                                                                                                        "'s',"
-                                                                                                        " NUL"
-                                                                                                        "L, "
-                                                                                                        "'{}'"
-                                                                                                        ", "
-                                                                                                        "2, "
-                                                                                                        "NULL"
-                                                                                                        ");";
 
 /* --- resources -------------------------------------------------------------------------------- */
 
@@ -267,7 +180,7 @@ static const tims_computed *computed_table;
 /* --- the server ------------------------------------------------------------------------------- */
 
 typedef struct world {
-    char folder[64];
+    testing_database database;
     tims_db *db;
     tims_arena *arena;
     tims_rest *rest;
@@ -353,17 +266,100 @@ TIMS_UNUSED static void assert_ok(tims_status status, const tims_error *err)
         fail_msg("%s (%s): %s %s", tims_status_name(status), err->code, err->message, err->detail);
 }
 
-static void make_tables(world *w, const tims_models *models)
+static tims_id id_of(const char *text)
+{
+    tims_id id;
+    assert_true(tims_id_parse(tims_str_from(text), &id));
+    return id;
+}
+
+static void insert(tims_db_session *session, tims_arena *arena, const tims_model *model, void *row)
 {
     tims_error err = { 0 };
-    tims_arena *arena = tims_arena_new(1 << 24, NULL, NULL);
+    assert_ok(tims_model_insert(session, arena, model, row, &err), &err);
+}
+
+static void insert_people(tims_db_session *session, tims_arena *arena)
+{
+    static const char *const names[] = { "Ann", "Bob", "Eve" }, *const ids[] = { ANN, BOB, EVE };
+    for (size_t i = 0; i < 3; i++)
+        insert(session, arena, &person_model,
+               &(person){ .id = id_of(ids[i]), .name = tims_str_from(names[i]), .secret = TIMS_STR("s") });
+    room rooms[] = { { id_of(ROOM1), TIMS_STR("One"), id_of(ANN), { 1000 } },
+                     { id_of(ROOM2), TIMS_STR("Two"), id_of(EVE), { 2000 } } };
+    member members[] = { { id_of(ID("31")), id_of(ROOM1), id_of(ANN) },
+                         { id_of(ID("32")), id_of(ROOM1), id_of(BOB) },
+                         { id_of(ID("33")), id_of(ROOM2), id_of(EVE) } };
+    for (size_t i = 0; i < 2; i++)
+        insert(session, arena, &room_model, &rooms[i]);
+    for (size_t i = 0; i < 3; i++)
+        insert(session, arena, &member_model, &members[i]);
+}
+
+#define SCORE(n) \
+    {            \
+        true, n  \
+    }
+
+static void insert_notes(tims_db_session *session, tims_arena *arena)
+{
+    static const struct {
+        const char *author, *text, *kind;
+        int64_t number;
+        tims_opt_int score;
+        double ratio;
+        bool done;
+        const char *extra;
+        int64_t at;
+    } notes[] = {
+        { ANN, "Hello World", "plain", 1, { 0 }, 0.5, false, "{}", 5000000 },
+        { BOB, "hello 100%", "loud", 2, SCORE(3), 1.5, true, "[1]", 5000000 },
+        { ANN, "it's \"quoted\" \\", "plain", 2, SCORE(3), 2, false, "{}", 6000000 },
+        { BOB, "world", "plain", 3, SCORE(10), 0, true, "null", 6000000 },
+        { ANN, "a_b", "plain", 3, { 0 }, -1e300, false, "{}", 6000000 },
+        { BOB, "axb", "plain", -4, SCORE(0), 0.1, false, "{}", 7000000 },
+        { ANN, "line\nbreak", "plain", 9, SCORE(1), 3, true, "{}", 7000001 },
+        { EVE, "hello from Eve", "plain", 1, SCORE(1), 1, false, "{}", 1 },
+        { EVE, "and again", "plain", 1, SCORE(1), 1, false, "{}", 2 },
+    };
+    for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
+        bool in_second = strcmp(notes[i].author, EVE) == 0;
+        note row = { .id = id_of(tims_print(arena, "%s%d", NOTE(""), (int)i + 1).data),
+                     .room = id_of(in_second ? ROOM2 : ROOM1),
+                     .author = id_of(notes[i].author),
+                     .text = tims_str_from(notes[i].text),
+                     .kind = tims_str_from(notes[i].kind),
+                     .number = notes[i].number,
+                     .score = notes[i].score,
+                     .ratio = notes[i].ratio,
+                     .done = notes[i].done,
+                     .secret = TIMS_STR("s"),
+                     .extra = { tims_str_from(notes[i].extra) },
+                     .at = { notes[i].at } };
+        if (i == 1) {
+            row.parent = (tims_opt_id){ true, id_of(NOTE("1")) };
+            row.until = (tims_opt_time){ true, { 7000000 } };
+        }
+        insert(session, arena, &note_model, &row);
+    }
+}
+
+static void make_tables(world *w, const tims_models *models)
+{
+    static const tims_model *const own[] = { &person_model, &room_model, &member_model, &note_model, NULL };
+    const tims_migration_set set = { "rest", tims_rest_migrations, tims_rest_models };
+    tims_error err = { 0 };
+    tims_buf applied;
+    tims_migration_plan plan;
+    tims_arena *arena = tims_arena_new(1 << 26, NULL, NULL);
     tims_db_session *session = tims_db_session_new(w->db, NULL, arena);
+    tims_buf_init(&applied, arena, 1 << 16);
+    assert_ok(tims_migrate_plan(arena, TIMS_STR(""), own, tims_db_dialect_of(w->db), &plan, &err), &err);
+    assert_ok(tims_db_script(session, plan.sql, &err), &err);
+    assert_ok(tims_migrate_apply(w->db, arena, &set, 1, models, &applied, &err), &err);
     assert_ok(tims_db_begin(session, &err), &err);
-    assert_ok(tims_db_script(session, tims_str_from(world_schema), &err), &err);
-    for (const tims_embedded *file = tims_rest_migrations; file->name != NULL; file++)
-        if (tims_str_ends_with(tims_str_from(file->name), TIMS_STR(".sql")))
-            assert_ok(tims_db_script(session, (tims_str){ file->data, file->length }, &err), &err);
-    assert_ok(tims_db_script(session, tims_change_ddl(arena, models, TIMS_SQLITE), &err), &err);
+    insert_people(session, arena);
+    insert_notes(session, arena);
     assert_ok(tims_db_commit(session, &err), &err);
     tims_arena_free(&arena);
 }
@@ -374,10 +370,9 @@ static int start_world(void **state)
     tims_log_setup(TIMS_LOG_ERROR, TIMS_LOG_HUMAN, 2);
     world *w = calloc(1, sizeof(*w));
     w->arena = tims_arena_new((size_t)1 << 30, NULL, NULL);
-    (void)snprintf(w->folder, sizeof(w->folder), "/tmp/tims-rest-test-XXXXXX");
-    assert_non_null(mkdtemp(w->folder));
+    testing_database_new(&w->database, "rest");
     tims_error err = { 0 };
-    tims_db_options options = { .url = tims_print(w->arena, "sqlite:%s/test.sqlite3", w->folder) };
+    tims_db_options options = { .url = tims_str_from(w->database.url) };
     assert_ok(tims_db_open(&options, &w->db, &err), &err);
     const tims_model *models[] = { &person_model, &room_model,         &member_model,
                                    &note_model,   tims_rest_models[0], tims_rest_models[1] };
@@ -403,14 +398,6 @@ static int start_world(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *at)
-{
-    (void)info;
-    (void)type;
-    (void)at;
-    return remove(path);
-}
-
 static int stop_world(void **state)
 {
     world *w = *state;
@@ -418,7 +405,7 @@ static int stop_world(void **state)
     pthread_join(w->thread, NULL);
     tims_router_free(&w->router);
     tims_db_close(&w->db);
-    assert_int_equal(nftw(w->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    testing_database_drop(&w->database);
     tims_arena_free(&w->arena);
     sem_destroy(&w->ready);
     free(w);

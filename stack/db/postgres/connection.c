@@ -88,12 +88,16 @@ static void finish_with(postgres__call *call, PGresult *result)
 }
 
 /* A few times: it is not its own fault. */
+static bool may_try_again(postgres__call *call)
+{
+    enum { ATTEMPTS_MAX = 5 };
+    return call->plain && call->attempts++ < ATTEMPTS_MAX;
+}
+
 static bool try_again(postgres__call *call)
 {
-    enum { ATTEMPTS_MAX = 20 };
-    if (!call->plain || call->attempts >= ATTEMPTS_MAX)
+    if (!may_try_again(call))
         return false;
-    call->attempts++;
     call->again = true;
     finish(call);
     return true;
@@ -120,11 +124,27 @@ void postgres__call_detach(postgres__call *call)
     call->state = POSTGRES_CALL_NONE;
 }
 
+void postgres__call_leave_statement(postgres__call *call)
+{
+    if (call->statement != NULL)
+        postgres__statement_release(call->statement);
+    call->statement = NULL;
+}
+
+void postgres__call_renew(postgres__call *call)
+{
+    PQclear(call->result);
+    call->result = NULL;
+    call->status = TIMS_OK;
+    call->stale = false;
+    call->state = POSTGRES_CALL_NONE;
+    postgres__call_leave_statement(call);
+}
+
 void postgres__call_reset(postgres__call *call)
 {
     TIMS_ASSERT(call->state == POSTGRES_CALL_NONE || call->state == POSTGRES_CALL_DONE);
-    if (call->statement != NULL)
-        postgres__statement_release(call->statement);
+    postgres__call_leave_statement(call);
     PQclear(call->result);
     postgres__position_release(&call->position);
     *call = (postgres__call){ .fiber = call->fiber };
@@ -168,36 +188,41 @@ bool postgres__send_control(postgres__connection *connection, const char *sql, p
     return push(connection, POSTGRES_CONTROL, call, NULL);
 }
 
+/* In a transaction of its own: BEGIN must not find one that has done something. */
 bool postgres__send_housekeeping(postgres__connection *connection)
 {
+    if (connection->doomed_count == 0)
+        return true;
     while (connection->doomed_count > 0) {
         char sql[32];
         (void)snprintf(sql, sizeof sql, "DEALLOCATE s%u", connection->doomed[--connection->doomed_count]);
         if (!postgres__send_control(connection, sql, NULL))
             return false;
     }
-    return true;
+    return postgres__send_sync(connection, NULL);
 }
 
-/* What it takes to have the statement on this connection. */
+/* Under no name: each that asks gets an answer of its own, whatever becomes of the others. */
+static bool send_describe(postgres__connection *connection, postgres__statement *statement,
+                          postgres__call *call)
+{
+    return sent(connection, PQsendPrepare(connection->handle, "", statement->text, 0, NULL)) &&
+           push(connection, POSTGRES_PREPARE, call, statement) &&
+           sent(connection, PQsendDescribePrepared(connection->handle, "")) &&
+           push(connection, POSTGRES_DESCRIBE, call, statement);
+}
+
 static bool send_prepare(postgres__connection *connection, postgres__statement *statement,
                          postgres__call *call)
 {
-    PGconn *handle = connection->handle;
     uint64_t bit = (uint64_t)1 << connection->slot;
-    bool named = connection->statements->named;
-    if (named ? (statement->prepared_on & bit) == 0 : !statement->described) {
-        if (!sent(connection, PQsendPrepare(handle, statement->name, statement->text,
-                                            (int)statement->parameter_count, statement->parameters)))
-            return false;
-        push(connection, POSTGRES_PREPARE, call, statement);
-        if (named)
-            statement->prepared_on |= bit;
-    }
-    if (statement->described)
+    if (TIMS_LIKELY((statement->prepared_on & bit) != 0) || !connection->statements->named)
         return true;
-    return sent(connection, PQsendDescribePrepared(handle, statement->name)) &&
-           push(connection, POSTGRES_DESCRIBE, call, statement);
+    if (!sent(connection, PQsendPrepare(connection->handle, statement->name, statement->text,
+                                        (int)statement->parameter_count, statement->parameters)))
+        return false;
+    statement->prepared_on |= bit;
+    return push(connection, POSTGRES_PREPARE, call, statement);
 }
 
 static bool send_execute(postgres__connection *connection, const postgres__statement *statement, int count)
@@ -219,19 +244,16 @@ bool postgres__send_call(postgres__connection *connection, postgres__call *call)
         call->statement = postgres__statement_get(connection->statements, call->sql);
     postgres__statement *statement = call->statement;
     call->again = false;
-    if (statement->described) {
-        call->status =
-            postgres__encode(&connection->parameters, statement, call->values, call->value_count, call->err);
-        if (TIMS_UNLIKELY(call->status != TIMS_OK)) {
-            finish(call);
-            return true;
-        }
-    }
-    if (!send_prepare(connection, statement, call))
-        return false;
     if (TIMS_UNLIKELY(!statement->described))
+        return send_describe(connection, statement, call);
+    call->status =
+        postgres__encode(&connection->parameters, statement, call->values, call->value_count, call->err);
+    if (TIMS_UNLIKELY(call->status != TIMS_OK)) {
+        finish(call);
         return true;
-    return send_execute(connection, statement, (int)call->value_count) &&
+    }
+    return send_prepare(connection, statement, call) &&
+           send_execute(connection, statement, (int)call->value_count) &&
            push(connection, POSTGRES_EXECUTE, call, statement);
 }
 
@@ -330,16 +352,18 @@ static void skipped(postgres__connection *connection, postgres__call *call)
 static void failed(postgres__connection *connection, postgres__entry *entry, PGresult *result)
 {
     postgres__call *call = entry->call;
+    postgres__statement *statement = entry->statement;
     if (entry->kind == POSTGRES_PREPARE)
-        entry->statement->prepared_on &= ~((uint64_t)1 << connection->slot);
+        statement->prepared_on &= ~((uint64_t)1 << connection->slot);
     if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED) {
         PQclear(result);
         if (entry->kind != POSTGRES_PREPARE) /* what follows it is skipped as well */
             skipped(connection, call);
         return;
     }
-    if (entry->statement != NULL && (entry->kind != POSTGRES_EXECUTE || postgres__is_stale(result)))
-        postgres__statement_forget(connection->statements, entry->statement);
+    bool stale = statement != NULL && statement->described && postgres__is_stale(result);
+    if (statement != NULL && (stale || !statement->described))
+        postgres__statement_forget(connection->statements, statement);
     if (call == NULL) {
         keep_culprit(connection, result);
         return;
@@ -349,13 +373,13 @@ static void failed(postgres__connection *connection, postgres__entry *entry, PGr
         finish(call);
         return;
     }
-    if (postgres__is_stale(result) && try_again(call)) {
-        PQclear(result);
-        postgres__statement_release(call->statement);
-        call->statement = NULL;
-        return;
+    call->result = result;
+    call->stale = stale;
+    if (stale && may_try_again(call)) {
+        postgres__call_renew(call);
+        call->again = true;
     }
-    finish_with(call, result);
+    finish(call);
 }
 
 static void share_position(const postgres__connection *connection, postgres__call *call)

@@ -3,7 +3,7 @@
  * A read outside of snapshots and transactions waits until the loop's tick ends; those that came together are
  * sent together, with one Sync and one write, to a connection that nobody owns. They are one implicit
  * transaction, which reads one state, so a position asked for once holds for all of them. An error skips the
- * ones behind it; they are sent again. */
+ * ones behind it; they are sent again, each with a Sync of its own. */
 #include "postgres_internal.h"
 
 enum { GROW_ENTRIES = 8 }; /* in flight on the least busy connection: then another one is worth opening */
@@ -115,6 +115,17 @@ static void send_chunk(postgres__connection *connection, postgres__call **calls,
         }
 }
 
+/* One that fell with another's error is sent by itself: it cannot again. */
+static size_t take_chunk(postgres__pool *pool, postgres__call **ret_calls)
+{
+    size_t count = 0;
+    do
+        ret_calls[count++] = dequeue(pool);
+    while (count < POSTGRES_CHUNK_MAX && pool->first_call != NULL && ret_calls[0]->attempts == 0 &&
+           pool->first_call->attempts == 0);
+    return count;
+}
+
 void postgres__pool_flush(postgres__pool *pool)
 {
     while (pool->first_call != NULL) {
@@ -127,10 +138,7 @@ void postgres__pool_flush(postgres__pool *pool)
             return;
         }
         postgres__call *calls[POSTGRES_CHUNK_MAX];
-        size_t count = 0;
-        while (count < POSTGRES_CHUNK_MAX && pool->first_call != NULL)
-            calls[count++] = dequeue(pool);
-        send_chunk(connection, calls, count);
+        send_chunk(connection, calls, take_chunk(pool, calls));
     }
 }
 
@@ -196,9 +204,7 @@ static tims_status read_blocking(postgres__pool *pool, postgres__call *call, tim
     call->state = POSTGRES_CALL_QUEUED;
     send_chunk(connection, &call, 1);
     postgres__connection_block(connection, call);
-    if (call->statement != NULL) /* the connection's own, which may go with it */
-        postgres__statement_release(call->statement);
-    call->statement = NULL;
+    postgres__call_leave_statement(call);
     postgres__pool_give(pool, connection);
     return TIMS_OK;
 }

@@ -34,7 +34,8 @@ static void many_fibers_share_few_connections_and_each_gets_its_own_rows(void **
         assert_int_equal(workers[i].step, ROUNDS);
     }
     /* with the blocking session's that looks */
-    assert_true(number_now(f, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()") <= 3);
+    assert_true(number_now(f, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()") <=
+                3);
 }
 
 static void fail_or_read(void *argument)
@@ -71,8 +72,8 @@ static void write_by_reading(void *argument)
     worker *w = argument;
     tims_db_rows *rows = NULL;
     tims_error err = { 0 };
-    tims_status status =
-        tims_db_query(session_of(w), S("INSERT INTO t (worker) VALUES (1) RETURNING id"), NULL, 0, &rows, &err);
+    tims_status status = tims_db_query(session_of(w), S("INSERT INTO t (worker) VALUES (1) RETURNING id"),
+                                       NULL, 0, &rows, &err);
     report(w, status, &err);
 }
 
@@ -144,19 +145,149 @@ static void a_statement_that_was_cancelled_while_queued_is_not_sent(void **state
 
 /* --- snapshots --------------------------------------------------------------------------------------- */
 
+static tims_str text_of(tims_db_session *session)
+{
+    tims_str text;
+    tims_error err = { 0 };
+    assert_int_equal(tims_db_snapshot_text(session, &text, &err), TIMS_OK);
+    assert_true(text.length > 2);
+    return text;
+}
+
+static int64_t count_rows(tims_db_session *session)
+{
+    return number(session, "SELECT count(*) FROM t");
+}
+
 static void read_one_state(void *argument)
 {
     worker *w = argument;
-    tims_db_session *session = session_of(w), *writer = tims_db_session_new(w->f->db, w->f->loop, NULL);
-    (void)writer;
-    report(w, TIMS_OK, &(tims_error){ 0 });
-    (void)session;
+    tims_error err = { 0 };
+    tims_db_session *reader = session_of(w);
+    tims_db_session *writer = tims_db_session_new(w->f->db, w->f->loop, reader->arena);
+    assert_int_equal(tims_db_begin_snapshot(reader, &err), TIMS_OK);
+    assert_int_equal(count_rows(reader), 0);
+    tims_str before = text_of(reader);
+    assert_int_equal(run(writer, "INSERT INTO t (worker) VALUES (1)", &err), TIMS_OK);
+    tims_str committed = text_of(writer);
+    assert_int_equal(count_rows(reader), 0);
+    assert_true(tims_str_equal(text_of(reader), before));
+    assert_false(tims_str_equal(committed, before));
+    assert_int_equal(tims_db_begin(reader, &err),
+                     TIMS_OK); /* the transaction sees it, the snapshot does not */
+    assert_int_equal(count_rows(reader), 1);
+    assert_true(tims_str_equal(text_of(reader), before));
+    tims_db_rollback(reader);
+    assert_int_equal(count_rows(reader), 0);
+    tims_db_end_snapshot(reader);
+    assert_int_equal(count_rows(reader), 1);
+    report(w, TIMS_OK, &err);
 }
 
 static void a_snapshot_reads_one_state_and_names_it(void **state)
 {
-    (void)state;
-    (void)read_one_state;
+    fixture *f = *state;
+    open_with(f, "connections=3", (tims_db_options){ 0 });
+    assert_int_equal(run_one(f, read_one_state).status, TIMS_OK);
+}
+
+static void read_single(void *argument)
+{
+    worker *w = argument;
+    tims_error err = { 0 };
+    tims_db_session *session = session_of(w);
+    int64_t value = 0;
+    assert_int_equal(tims_db_begin_snapshot(session, &err), TIMS_OK);
+    tims_db_hint_last(session);
+    assert_int_equal(echo(session, w->number, &value, &err), TIMS_OK);
+    assert_int_equal(value, w->number);
+    (void)text_of(session);
+    assert_int_equal(echo(session, w->number, &value, &err), TIMS_INTERNAL); /* it was no lie */
+    tims_db_end_snapshot(session);
+    report(w, TIMS_OK, &err);
+}
+
+static void snapshots_of_one_statement_need_no_connection_of_their_own(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "connections=1", (tims_db_options){ 0 });
+    worker workers[40];
+    run_workers(f, read_single, workers, 40);
+    for (int i = 0; i < 40; i++)
+        assert_int_equal(workers[i].status, TIMS_OK);
+}
+
+static void fail_in_snapshot(void *argument)
+{
+    worker *w = argument;
+    tims_error err = { 0 };
+    tims_db_session *session = session_of(w);
+    int64_t value = 0;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(tims_db_begin_snapshot(session, &err), TIMS_OK);
+        assert_int_equal(echo(session, 1, &value, &err), TIMS_OK);
+        assert_int_equal(read_number(session, "SELECT 1 / 0", NULL, 0, &value, &err), TIMS_INTERNAL);
+        assert_int_equal(echo(session, 1, &value, &err), TIMS_INTERNAL); /* it would see another state */
+        tims_db_end_snapshot(session);
+        assert_int_equal(echo(session, 2, &value, &err), TIMS_OK);
+    }
+    report(w, TIMS_OK, &err);
+}
+
+static void a_snapshot_ends_with_a_statement_that_fails(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "connections=2", (tims_db_options){ 0 });
+    assert_int_equal(run_one(f, fail_in_snapshot).status, TIMS_OK);
+}
+
+/* --- prepared statements ----------------------------------------------------------------------------- */
+
+static void run_many_texts(void *argument)
+{
+    worker *w = argument;
+    tims_error err = { 0 };
+    tims_db_session *session = session_of(w);
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < 600; i++) {
+            char sql[64];
+            (void)snprintf(sql, sizeof sql, "SELECT %d + 0", i);
+            assert_int_equal(number(session, sql), i);
+        }
+    w->step = (int)number(session, "SELECT count(*) FROM pg_prepared_statements");
+    report(w, TIMS_OK, &err);
+}
+
+static void the_statements_kept_on_a_connection_are_the_last_ones_used(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "connections=1", (tims_db_options){ 0 });
+    worker w = run_one(f, run_many_texts);
+    assert_in_range(w.step, POSTGRES_STATEMENTS_MAX - 8, POSTGRES_STATEMENTS_MAX);
+}
+
+static void read_before_and_after(void *argument)
+{
+    worker *w = argument;
+    tims_error err = { 0 };
+    tims_db_session *session = session_of(w);
+    tims_db_rows *rows = NULL;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(tims_db_query(session, S("SELECT * FROM t"), NULL, 0, &rows, &err), TIMS_OK);
+        assert_int_equal(tims_db_column_count(rows), 3 + i);
+        assert_int_equal(tims_db_rows_end(&rows, &err), TIMS_OK);
+        char sql[64];
+        (void)snprintf(sql, sizeof sql, "ALTER TABLE t ADD COLUMN more%d TEXT", i);
+        assert_int_equal(tims_db_script(session, tims_str_from(sql), &err), TIMS_OK);
+    }
+    report(w, TIMS_OK, &err);
+}
+
+static void a_changed_schema_is_noticed_by_what_was_prepared_before(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "connections=2", (tims_db_options){ 0 });
+    assert_int_equal(run_one(f, read_before_and_after).status, TIMS_OK);
 }
 
 int main(void)
@@ -168,7 +299,11 @@ int main(void)
         TEST(a_statement_that_writes_needs_a_transaction),
         TEST(what_a_cancelled_fiber_asked_for_reaches_nobody_else),
         TEST(a_statement_that_was_cancelled_while_queued_is_not_sent),
+        TEST(a_snapshot_reads_one_state_and_names_it),
+        TEST(snapshots_of_one_statement_need_no_connection_of_their_own),
+        TEST(a_snapshot_ends_with_a_statement_that_fails),
+        TEST(the_statements_kept_on_a_connection_are_the_last_ones_used),
+        TEST(a_changed_schema_is_noticed_by_what_was_prepared_before),
     };
-    (void)a_snapshot_reads_one_state_and_names_it;
     return cmocka_run_group_tests_name("pipeline", tests, NULL, NULL);
 }

@@ -56,6 +56,12 @@ TIMS_NORETURN void tims_raise_error(tims_request *rq, const tims_error *err);
 /* Raises unless `status` is OK. */
 void tims_check(tims_request *rq, tims_status status, const tims_error *err);
 
+/* For finish hooks: what was raised will not be answered: the request is run again from its start, a little
+ * later, at most three times. So it is with CONFLICT "serialization" (two transactions got in each other's
+ * way, and this one gave in), where nothing of the answer is sent and the body was not read in pieces. What
+ * the handler did besides its transaction has then been done more than once. */
+bool tims_runs_again(const tims_request *rq);
+
 /* --- the request ------------------------------------------------------------------------------ */
 
 /* State the rooms above hang on a request. */

@@ -147,6 +147,8 @@ typedef struct tims_query {
     const tims_db_value *after;
     bool backwards; /* the rows just before `after` instead (or the last ones); still written in order */
     tims_field_set fields; /* 0: all visible ones */
+    bool keep; /* in a transaction: nobody else changes the rows found until it ends (SQLite: nobody does
+                  anyway) */
 } tims_query;
 
 /* Sets the model, its default order and the primary key as last tie-break (in the direction of the first
@@ -302,8 +304,9 @@ void tims_request_set_db(tims_request *rq, tims_db *db);
 void tims_request_set_session(tims_request *rq, tims_db_session *session);
 
 /* Writes begin the request's transaction at the first of them; it commits before the answer is sent. Call
- * tims_begin first where what you read decides what you write. tims_commit ends it early. Suspend. Raise:
- * 503, 504. */
+ * tims_begin first where what you read decides what you write: a row that tims_get, tims_find or tims_find_by
+ * gives in a transaction stays as it is until its end. tims_commit ends it early. Suspend. Raise: 503, 504;
+ * 409 "serialization", after which the request runs again (see tims_runs_again). */
 void tims_begin(tims_request *rq);
 void tims_commit(tims_request *rq);
 bool tims_in_transaction(const tims_request *rq);

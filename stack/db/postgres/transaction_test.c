@@ -1,0 +1,296 @@
+/* transaction_test.c: transactions of many fibers, what ends them early, and who waits for a connection. */
+#include "db/postgres/postgres_testing.h"
+
+static void insert_some(void *argument)
+{
+    worker *w = argument;
+    tims_db_session *session = session_of(w);
+    tims_error err = { 0 };
+    tims_status status = TIMS_OK;
+    for (int i = 0; i < 5 && status == TIMS_OK; i++) {
+        tims_db_value values[] = { tims_db_int(w->number) };
+        int64_t changed = 0;
+        status = tims_db_run(session, S("INSERT INTO t (worker) VALUES (?1)"), values, 1, &changed, &err);
+        w->step += (int)changed;
+    }
+    report(w, status, &err);
+}
+
+static void transactions_take_turns_on_the_connections_there_are(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "connections=3", (tims_db_options){ 0 });
+    worker workers[60];
+    run_workers(f, insert_some, workers, 60);
+    for (int i = 0; i < 60; i++) {
+        assert_int_equal(workers[i].status, TIMS_OK);
+        assert_int_equal(workers[i].step, 5);
+    }
+    assert_int_equal(number_now(f, "SELECT count(*) FROM t"), 300);
+}
+
+/* --- statements that fail ---------------------------------------------------------------------------- */
+
+static void fail_and_go_on(void *argument)
+{
+    worker *w = argument;
+    tims_db_session *session = session_of(w);
+    tims_error err = { 0 };
+    int64_t value;
+    assert_int_equal(tims_db_begin(session, &err), TIMS_OK);
+    assert_int_equal(run(session, "INSERT INTO t (worker, name) VALUES (1, 'a')", &err), TIMS_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(run(session, "INSERT INTO t (worker, name) VALUES (1, 'a')", &err), TIMS_CONFLICT);
+        assert_string_equal(err.code, "unique");
+        assert_true(tims_str_equal(err.fields->pointer, S("/name")));
+        assert_null(strstr(err.detail, "(a)"));
+    }
+    assert_int_equal(tims_db_begin(session, &err), TIMS_OK);
+    assert_int_equal(run(session, "INSERT INTO t (worker, name) VALUES (1, 'b')", &err), TIMS_OK);
+    /* a read that fails does end the innermost part */
+    assert_int_equal(read_number(session, "SELECT 1 / 0", NULL, 0, &value, &err), TIMS_INTERNAL);
+    assert_int_equal(run(session, "INSERT INTO t (worker, name) VALUES (1, 'c')", &err), TIMS_INTERNAL);
+    tims_db_rollback(session);
+    assert_int_equal(run(session, "INSERT INTO t (worker, name) VALUES (1, 'd')", &err), TIMS_OK);
+    assert_int_equal(tims_db_commit(session, &err), TIMS_OK);
+    /* and the whole, when nobody rolls the part back */
+    assert_int_equal(tims_db_begin(session, &err), TIMS_OK);
+    assert_int_equal(run(session, "INSERT INTO t (worker, name) VALUES (1, 'e')", &err), TIMS_OK);
+    assert_int_equal(read_number(session, "SELECT 1 / 0", NULL, 0, &value, &err), TIMS_INTERNAL);
+    assert_int_equal(tims_db_commit(session, &err), TIMS_INTERNAL);
+    report(w, TIMS_OK, &err);
+}
+
+static void a_write_that_fails_is_undone_alone(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "", (tims_db_options){ 0 });
+    assert_int_equal(run_one(f, fail_and_go_on).status, TIMS_OK);
+    assert_int_equal(number_now(f, "SELECT count(*) FROM t"), 2);
+    assert_int_equal(number_now(f, "SELECT count(*) FROM t WHERE name IN ('a', 'd')"), 2);
+}
+
+/* Each holds what the other wants. */
+static void lock_crosswise(void *argument)
+{
+    worker *w = argument;
+    w->fiber = tims_fiber_self();
+    tims_db_session *session = session_of(w);
+    tims_error err = { 0 };
+    const char *mine = w->number == 0 ? "UPDATE t SET worker = 5 WHERE name = 'a'"
+                                      : "UPDATE t SET worker = 5 WHERE name = 'b'";
+    const char *theirs = w->number == 1 ? "UPDATE t SET worker = 5 WHERE name = 'a'"
+                                        : "UPDATE t SET worker = 5 WHERE name = 'b'";
+    assert_int_equal(tims_db_begin(session, &err), TIMS_OK);
+    assert_int_equal(run(session, mine, &err), TIMS_OK);
+    w->step = 1;
+    while (w->other->step == 0)
+        assert_int_equal(tims_sleep_ms(10), TIMS_OK);
+    tims_status status = run(session, theirs, &err);
+    if (status == TIMS_OK)
+        status = tims_db_commit(session, &err);
+    else
+        tims_db_rollback(session);
+    report(w, status, &err);
+}
+
+static void of_two_that_wait_for_each_other_one_is_told_to_try_again(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "", (tims_db_options){ 0 });
+    tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
+    tims_error err = { 0 };
+    assert_int_equal(run(tims_db_session_new(f->db, NULL, arena),
+                         "INSERT INTO t (worker, name) VALUES (1, 'a'), (2, 'b')", &err),
+                     TIMS_OK);
+    tims_arena_free(&arena);
+    worker w[2];
+    run_workers(f, lock_crosswise, w, 2);
+    const worker *loser = w[0].status != TIMS_OK ? &w[0] : &w[1];
+    assert_int_equal(loser->other->status == TIMS_OK ? TIMS_OK : loser->status, TIMS_OK);
+    assert_int_equal(loser->status, TIMS_CONFLICT);
+    assert_string_equal(loser->code, "serialization");
+}
+
+/* --- time -------------------------------------------------------------------------------------------- */
+
+static void hold_too_long(void *argument)
+{
+    worker *w = argument;
+    tims_db_session *session = session_of(w);
+    tims_error err = { 0 };
+    int64_t value;
+    assert_int_equal(tims_db_begin(session, &err), TIMS_OK);
+    assert_int_equal(run(session, "INSERT INTO t (worker) VALUES (1)", &err), TIMS_OK);
+    if (w->number == 0) /* it waits for something else */
+        assert_int_equal(tims_sleep_ms(300), TIMS_OK);
+    else /* for its own statement */
+        assert_int_equal(read_number(session, "SELECT 1 FROM pg_sleep(5)", NULL, 0, &value, &err),
+                         TIMS_TIMEOUT);
+    assert_int_equal(run(session, "INSERT INTO t (worker) VALUES (2)", &err), TIMS_TIMEOUT);
+    tims_status status = tims_db_commit(session, &err);
+    assert_int_equal(number(session, "SELECT count(*) FROM t"), 0);
+    report(w, status, &err);
+}
+
+static void a_transaction_that_is_held_too_long_is_rolled_back(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "connections=3", (tims_db_options){ .transaction_max_ms = 100 });
+    worker w[2];
+    run_workers(f, hold_too_long, w, 2);
+    assert_int_equal(w[0].status, TIMS_TIMEOUT);
+    assert_int_equal(w[1].status, TIMS_TIMEOUT);
+}
+
+static void run_a_slow_statement(void *argument)
+{
+    worker *w = argument;
+    tims_db_session *session = session_of(w);
+    tims_error err = { 0 };
+    int64_t value = 0;
+    tims_status status = read_number(session, "SELECT 1 FROM pg_sleep(5)", NULL, 0, &value, &err);
+    assert_int_equal(number(session, "SELECT 3"), 3);
+    report(w, status, &err);
+}
+
+static void a_statement_has_a_limit_of_time(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "statement_timeout=100ms", (tims_db_options){ 0 });
+    worker w = run_one(f, run_a_slow_statement);
+    assert_int_equal(w.status, TIMS_TIMEOUT);
+}
+
+static void wait_in_vain(void *argument)
+{
+    worker *w = argument;
+    tims_db_session *session = session_of(w);
+    tims_error err = { 0 };
+    tims_status status = tims_db_begin(session, &err);
+    if (status == TIMS_OK) {
+        assert_int_equal(tims_sleep_ms(400), TIMS_OK);
+        assert_int_equal(number(session, "SELECT 3"), 3);
+        status = tims_db_commit(session, &err);
+    }
+    report(w, status, &err);
+}
+
+static void who_waits_too_long_for_a_connection_is_told_when_to_come_back(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "connections=3", (tims_db_options){ .begin_timeout_ms = 100 });
+    worker w[5];
+    run_workers(f, wait_in_vain, w, 5);
+    int served = 0;
+    for (int i = 0; i < 5; i++) {
+        served += w[i].status == TIMS_OK;
+        if (w[i].status == TIMS_OK)
+            continue;
+        assert_int_equal(w[i].status, TIMS_UNAVAILABLE);
+        assert_string_equal(w[i].code, "database_busy");
+        assert_true(w[i].retry_after_s > 0);
+    }
+    assert_int_equal(served, 2); /* the third connection is for reads */
+}
+
+/* --- fibers that end --------------------------------------------------------------------------------- */
+
+/* Cancelled in the middle of a statement, inside of a transaction or a snapshot; and others go on. */
+static void be_cancelled(void *argument)
+{
+    worker *w = argument;
+    w->fiber = tims_fiber_self();
+    tims_db_session *session = session_of(w);
+    tims_error err = { 0 };
+    int64_t value = 0;
+    if (w->number == 0) {
+        assert_int_equal(tims_sleep_ms(150), TIMS_OK);
+        tims_fiber_cancel(w->other->fiber);
+        tims_fiber_cancel(w->other->other->fiber);
+        for (int i = 0; i < 50; i++) {
+            assert_int_equal(tims_db_begin(session, &err), TIMS_OK);
+            assert_int_equal(number(session, "SELECT 8"), 8);
+            assert_int_equal(tims_db_commit(session, &err), TIMS_OK);
+        }
+        report(w, TIMS_OK, &err);
+        return;
+    }
+    if (w->number == 1) {
+        assert_int_equal(tims_db_begin(session, &err), TIMS_OK);
+        assert_int_equal(run(session, "INSERT INTO t (worker) VALUES (1)", &err), TIMS_OK);
+    } else {
+        assert_int_equal(tims_db_begin_snapshot(session, &err), TIMS_OK);
+    }
+    tims_status status = read_number(session, "SELECT 1 FROM pg_sleep(30)", NULL, 0, &value, &err);
+    report(w, status, &err);
+    tims_fiber_exit(); /* its arena ends what is open */
+}
+
+static void a_fiber_that_ends_in_a_statement_leaves_nothing_behind(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "connections=4", (tims_db_options){ 0 });
+    worker w[3];
+    run_workers(f, be_cancelled, w, 3);
+    assert_int_equal(w[0].status, TIMS_OK);
+    assert_int_equal(w[1].status, TIMS_CANCELLED);
+    assert_int_equal(w[2].status, TIMS_CANCELLED);
+    assert_int_equal(number_now(f, "SELECT count(*) FROM t"), 0);
+}
+
+static const char sleeping[] = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                               "state = 'active' AND query LIKE '%pg_sleep(60)' AND pid <> pg_backend_pid()";
+
+static void wait_until(tims_db_session *session, const char *sql, int64_t value)
+{
+    int64_t limit_us = tims_monotonic_us() + 20 * 1000000;
+    while (number(session, sql) != value && tims_monotonic_us() < limit_us)
+        assert_int_equal(tims_sleep_ms(20), TIMS_OK);
+    assert_int_equal(number(session, sql), value);
+}
+
+static void cancel_the_slow(void *argument)
+{
+    worker *w = argument;
+    w->fiber = tims_fiber_self();
+    tims_db_session *session = session_of(w);
+    tims_error err = { 0 };
+    int64_t value = 0;
+    if (w->number == 1) {
+        assert_int_equal(tims_db_begin(session, &err), TIMS_OK);
+        tims_status status = read_number(session, "SELECT 1 FROM pg_sleep(60)", NULL, 0, &value, &err);
+        report(w, status, &err);
+        return;
+    }
+    wait_until(session, sleeping, 1);
+    tims_fiber_cancel(w->other->fiber);
+    wait_until(session, sleeping, 0);
+    report(w, TIMS_OK, &err);
+}
+
+static void a_statement_nobody_waits_for_does_not_run_on_for_long(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "connections=3", (tims_db_options){ 0 });
+    worker w[2];
+    run_workers(f, cancel_the_slow, w, 2);
+    assert_int_equal(w[0].status, TIMS_OK);
+    assert_int_equal(w[1].status, TIMS_CANCELLED);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(transactions_take_turns_on_the_connections_there_are),
+        TEST(a_write_that_fails_is_undone_alone),
+        TEST(of_two_that_wait_for_each_other_one_is_told_to_try_again),
+        TEST(a_transaction_that_is_held_too_long_is_rolled_back),
+        TEST(a_statement_has_a_limit_of_time),
+        TEST(who_waits_too_long_for_a_connection_is_told_when_to_come_back),
+        TEST(a_fiber_that_ends_in_a_statement_leaves_nothing_behind),
+        TEST(a_statement_nobody_waits_for_does_not_run_on_for_long),
+    };
+    return cmocka_run_group_tests_name("transaction", tests, NULL, NULL);
+}
