@@ -24,6 +24,12 @@ static const app__command commands[] = {
       "  --dry-run              only show the SQL\n"
       "A renamed field is recognised by .renamed_from in its descriptor, never guessed.\n",
       app__makemigrations },
+    { "copy-database", "SOURCE TARGET [--overwrite]", "copy all data to another database",
+      "Copies the rows of all tables, as they are at one moment, and compares counts and checksums.\n"
+      "SOURCE and TARGET are written as DATABASE_URL is. The target is migrated first and must be empty.\n"
+      "  --overwrite   replace the rows of a target that is not\n"
+      "On failure the target's rows are what they were. Exit status 1; 2 if it was called wrongly.\n",
+      app__copy_database },
     { "createadmin", "USERNAME", "make a staff user",
       "Makes a user who is staff. The password is read from the terminal, or from standard input.\n",
       app__createadmin },
