@@ -4,6 +4,7 @@ import type { Client } from "./client.ts";
 import { until } from "./server.ts";
 
 export interface Frame {
+  at: number; // when it came, as performance.now() says
   text: string;
   // biome-ignore lint/suspicious/noExplicitAny: tests look into any frame
   json: any;
@@ -21,7 +22,7 @@ export class LiveSocket {
     this.socket = new WebSocket(url, { headers: { cookie: client.cookieHeader() } });
     this.socket.on("message", (data) => {
       const text = String(data);
-      this.frames.push({ text, json: JSON.parse(text) });
+      this.frames.push({ at: performance.now(), text, json: JSON.parse(text) });
     });
     this.socket.on("close", (code) => {
       this.closed = code;

@@ -7,7 +7,7 @@
 typedef struct app__settings {
     tims_str host, database_url, front_directory, render_command, render_url, log_level, log_format,
         certificate_path, key_path, cors_origins, trusted_proxies, connections_uncounted, pid_file,
-        metrics_token;
+        metrics_token, redis_url, redis_prefix;
     int64_t port, loops, connections_max, connections_per_address_max, request_memory_max;
     int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms,
         render_timeout_ms;
@@ -26,6 +26,8 @@ typedef struct app__stack {
     tims_migration_set *migration_sets;
     size_t migration_set_count;
     tims_db *db;
+    tims_redis *redis; /* NULL: this node is alone */
+    tims_str redis_prefix;
     tims_auth *auth;
     tims_rest *rest;
     tims_live *live;

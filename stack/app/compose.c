@@ -185,6 +185,23 @@ static tims_status compose_auth(app__stack *stack, tims_error *err)
     return tims_auth_new(stack->arena, stack->db, &options, &stack->auth, err);
 }
 
+/* Opened before what listens to it and counts with it; nothing is connected yet. */
+static tims_status compose_redis(app__stack *stack, tims_error *err)
+{
+    const app__settings *settings = &stack->settings;
+    const tims_redis_options options = { .url = settings->redis_url };
+    if (settings->redis_url.length == 0)
+        return TIMS_OK;
+    stack->redis_prefix =
+        settings->redis_prefix.length > 0
+            ? settings->redis_prefix
+            : tims_print(stack->arena, "tims:%S", tims_auth_database_name(stack->auth, stack->arena));
+    tims_status status = tims_redis_new(&options, &stack->redis, err);
+    if (status == TIMS_OK)
+        tims_auth_share_limits(stack->auth, stack->redis, stack->redis_prefix);
+    return status;
+}
+
 static tims_status compose_rest(app__stack *stack, tims_error *err)
 {
     size_t count = 0;
@@ -199,6 +216,8 @@ static tims_status compose_rest(app__stack *stack, tims_error *err)
             status = tims_rest_add_computed(stack->rest, stack->arena, (*app)->computed, err);
     if (status == TIMS_OK)
         tims_rest_set_stream(stack->rest, stream_live, stack);
+    if (status == TIMS_OK && stack->redis != NULL)
+        tims_rest_share_limits(stack->rest, stack->redis, stack->redis_prefix);
     return status;
 }
 
@@ -212,6 +231,8 @@ static tims_status compose_live(app__stack *stack, tims_error *err)
         .on_change = hear_change,
         .on_epoch = hear_epoch,
         .on_change_argument = stack,
+        .redis = stack->redis,
+        .redis_prefix = stack->redis_prefix,
     };
     return tims_live_new(stack->db, stack->models, stack->auth, &options, &stack->live, err);
 }
@@ -235,8 +256,10 @@ static void compose_websockets(app__stack *stack)
     const tims_websockets_options options = { .server_data = stack,
                                               .begin = begin_handler,
                                               .finish = app__finish_request,
-                                              .per_user_max = (size_t)stack->settings.sockets_per_user };
+                                              .per_user_max = (size_t)stack->settings.sockets_per_user,
+                                              .bus = tims_live_group_bus(stack->live) };
     stack->websockets = tims_websockets_new(stack->arena, tables, count, &options);
+    tims_live_carry_groups(stack->live, stack->websockets);
 }
 
 static tims_status compose_pages(app__stack *stack, tims_error *err)
@@ -356,11 +379,13 @@ tims_status app__compose_server(app__stack *stack, tims_error *err)
     size_t count;
     tims_status status = compose_auth(stack, err);
     if (status == TIMS_OK)
+        status = compose_redis(stack, err);
+    if (status == TIMS_OK)
         status = compose_rest(stack, err);
     if (status == TIMS_OK)
-        compose_websockets(stack);
-    if (status == TIMS_OK)
         status = compose_live(stack, err);
+    if (status == TIMS_OK)
+        compose_websockets(stack);
     if (status == TIMS_OK)
         status = compose_pages(stack, err);
     if (status != TIMS_OK)
@@ -373,6 +398,7 @@ void app__close(app__stack *stack)
 {
     tims_router_free(&stack->router);
     tims_live_free(&stack->live);
+    tims_redis_free(&stack->redis);
     tims_db_close(&stack->db);
 }
 

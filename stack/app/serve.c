@@ -7,7 +7,9 @@ static tims_status start_loop(tims_loop *loop, const void *data, tims_error *err
 {
     const app__stack *stack = data;
     tims_websockets_loop_start(stack->websockets, loop);
-    tims_status status = tims_live_loop_start(stack->live, loop, err);
+    tims_status status = stack->redis != NULL ? tims_redis_loop_start(stack->redis, loop, err) : TIMS_OK;
+    if (status == TIMS_OK)
+        status = tims_live_loop_start(stack->live, loop, err);
     if (status == TIMS_OK && tims_loop_index(loop) == 0)
         status = tims_pages_start(stack->pages, loop, err);
     if (status == TIMS_OK && tims_loop_index(loop) == 0)
@@ -23,6 +25,24 @@ static void stop_loop(tims_loop *loop, const void *data)
     tims_websockets_loop_stop(stack->websockets, loop);
     tims_live_loop_stop(stack->live, loop);
     tims_auth_loop_stop(stack->auth, loop);
+    if (stack->redis != NULL)
+        tims_redis_loop_stop(stack->redis, loop);
+}
+
+static void probe_redis(tims_request *rq, void *argument)
+{
+    tims_error err = { 0 };
+    tims_status status = tims_redis_probe(argument, rq->loop, &err);
+    if (status == TIMS_UNAVAILABLE)
+        tims_log(TIMS_LOG_WARN, "app", "event=without_redis message=%s", err.message);
+    else
+        tims_check(rq, status, &err);
+}
+
+/* One that is away may come; one that will never do is better said now. */
+static tims_status check_redis(app__stack *stack, tims_error *err)
+{
+    return stack->redis != NULL ? app__run_scope(stack, probe_redis, stack->redis, err) : TIMS_OK;
 }
 
 static void say_ready(tims_server *server, void *argument)
@@ -83,6 +103,8 @@ int app__serve(app__stack *stack, int argc, char **argv)
                                     stack->migration_set_count, stack->models, &err);
     if (status == TIMS_OK)
         status = app__compose_server(stack, &err);
+    if (status == TIMS_OK)
+        status = check_redis(stack, &err);
     if (status == TIMS_OK) {
         tims_server_options options;
         fill_options(stack, &options);

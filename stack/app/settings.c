@@ -17,6 +17,14 @@ static const tims_setting table[] = {
     SETTING(INT, "PORT", port, "8000", .min = 0, .max = 65535, .doc = "The port; 0 takes any free one."),
     SETTING(STR, "DATABASE_URL", database_url, "sqlite:back/data/dev.sqlite3", .secret = true,
             .doc = "sqlite:<file>. The file and its folder are made when absent."),
+    SETTING(
+        STR, "REDIS_URL", redis_url, "", .secret = true,
+        .doc =
+            "redis://user:password@host:port/database, which makes this process one node of many. Empty: it "
+            "is alone."),
+    SETTING(STR, "REDIS_PREFIX", redis_prefix, "",
+            .doc = "What all names in Redis begin with, the same on all nodes. Empty: made from the "
+                   "database's key."),
     SETTING(INT, "LOOPS", loops, "0", .min = 0, .max = 256, .doc = "Event loops; 0: one per core."),
     SETTING(BOOL, "DEVELOPMENT", development, "false", .doc = "Pages from `next dev`, errors in detail."),
     SETTING(STR, "FRONT_DIRECTORY", front_directory, "front",

@@ -30,9 +30,9 @@ static tims_str home_of(const tims_request *rq)
 
 /* --- known addresses --------------------------------------------------------------------------------- */
 
-static uint64_t known_key(const tims_request *rq, const tims_auth *auth, tims_id user)
+static auth__counter known_counter(tims_request *rq, const tims_auth *auth, tims_id user)
 {
-    return auth__throttle_key(auth->known, 'k', tims_print(rq->arena, "%I %S", user, home_of(rq)));
+    return auth__counter_of(rq, auth, auth->known, 'k', tims_print(rq->arena, "%I %S", user, home_of(rq)));
 }
 
 void auth__remember_address(tims_request *rq, tims_auth *auth, tims_id user)
@@ -40,10 +40,9 @@ void auth__remember_address(tims_request *rq, tims_auth *auth, tims_id user)
     int retry_s;
     if (rq->peer.length == 0) /* no client asks */
         return;
-    uint64_t key = known_key(rq, auth, user);
-    int64_t now_us = tims_monotonic_us();
-    if (auth__throttle_look(auth->known, key, known_limit, now_us, &retry_s))
-        auth__throttle_count(auth->known, key, now_us);
+    auth__counter known = known_counter(rq, auth, user);
+    if (auth__throttle_look(auth->known, known.local, known_limit, tims_monotonic_us(), &retry_s))
+        auth__counter_count(&known, known_limit);
 }
 
 static bool is_known(tims_request *rq, const tims_user *user)
@@ -54,8 +53,10 @@ static bool is_known(tims_request *rq, const tims_user *user)
         return false;
     if (state->signed_in && tims_same_id(state->session.user, user->id))
         return true;
-    return !auth__throttle_look(state->auth->known, known_key(rq, state->auth, user->id), known_limit,
-                                tims_monotonic_us(), &retry_s);
+    auth__counter known = known_counter(rq, state->auth, user->id);
+    return !auth__throttle_look(state->auth->known, known.local, known_limit, tims_monotonic_us(),
+                                &retry_s) ||
+           !auth__counter_look(rq, &known, known_limit, &retry_s);
 }
 
 /* --- passwords --------------------------------------------------------------------------------------- */
@@ -74,19 +75,19 @@ tims_status auth__attempt_begin(tims_request *rq, tims_str name, const tims_user
     const tims_auth *auth = auth__state_of(rq)->auth;
     const auth__limit each = { auth->options.login_failures_max, 15 * MINUTE_US },
                       all = { auth->options.account_failures_max, 15 * MINUTE_US };
-    int64_t now_us = tims_monotonic_us();
     int retry_s = 0;
     tims_str home = home_of(rq);
+    auth__throttle *throttle = auth->throttle;
     auth__attempt a = { .is_known = is_known(rq, user),
-                        .pair = auth__throttle_key(auth->throttle, 'b',
-                                                   tims_print(rq->arena, "%S %S", name, home)),
-                        .address = auth__throttle_key(auth->throttle, 'a', home),
-                        .account = auth__throttle_key(auth->throttle, 'u', name) };
-    if (!auth__throttle_look(auth->throttle, a.address, each, now_us, &retry_s) ||
-        !auth__throttle_try(auth->throttle, a.pair, each, now_us, &retry_s))
+                        .pair = auth__counter_of(rq, auth, throttle, 'b',
+                                                 tims_print(rq->arena, "%S %S", name, home)),
+                        .address = auth__counter_of(rq, auth, throttle, 'a', home),
+                        .account = auth__counter_of(rq, auth, throttle, 'u', name) };
+    if (!auth__counter_look(rq, &a.address, each, &retry_s) ||
+        !auth__counter_try(rq, &a.pair, each, &retry_s))
         return fail_throttled(err, retry_s);
-    if (!a.is_known && !auth__throttle_try(auth->throttle, a.account, all, now_us, &retry_s)) {
-        auth__throttle_take_back(auth->throttle, a.pair);
+    if (!a.is_known && !auth__counter_try(rq, &a.account, all, &retry_s)) {
+        auth__counter_take_back(&a.pair);
         return fail_throttled(err, retry_s);
     }
     *ret_attempt = a;
@@ -95,29 +96,30 @@ tims_status auth__attempt_begin(tims_request *rq, tims_str name, const tims_user
 
 void auth__attempt_take_back(tims_request *rq, const auth__attempt *a)
 {
-    const tims_auth *auth = auth__state_of(rq)->auth;
-    auth__throttle_take_back(auth->throttle, a->pair);
+    (void)rq;
+    auth__counter_take_back(&a->pair);
     if (!a->is_known)
-        auth__throttle_take_back(auth->throttle, a->account);
+        auth__counter_take_back(&a->account);
 }
 
 void auth__attempt_failed(tims_request *rq, const auth__attempt *a)
 {
-    auth__throttle_count(auth__state_of(rq)->auth->throttle, a->address, tims_monotonic_us());
+    const tims_auth *auth = auth__state_of(rq)->auth;
+    auth__counter_count(&a->address, (auth__limit){ auth->options.login_failures_max, 15 * MINUTE_US });
 }
 
 /* Only what was counted here ends: strangers' tries at the account stay counted. */
 void auth__attempt_succeeded(tims_request *rq, const auth__attempt *a)
 {
     auth__attempt_take_back(rq, a);
-    auth__throttle_clear(auth__state_of(rq)->auth->throttle, a->pair);
+    auth__counter_clear(&a->pair);
 }
 
 /* --- registering ------------------------------------------------------------------------------------- */
 
-static uint64_t registration_key(const tims_request *rq, const tims_auth *auth)
+static auth__counter registrations(tims_request *rq, const tims_auth *auth)
 {
-    return auth__throttle_key(auth->throttle, 'r', home_of(rq));
+    return auth__counter_of(rq, auth, auth->throttle, 'r', home_of(rq));
 }
 
 tims_status auth__registration_begin(tims_request *rq, tims_error *err)
@@ -125,7 +127,8 @@ tims_status auth__registration_begin(tims_request *rq, tims_error *err)
     const tims_auth *auth = auth__state_of(rq)->auth;
     const auth__limit limit = { auth->options.registrations_max, 60 * MINUTE_US };
     int retry_s = 0;
-    if (auth__throttle_try(auth->throttle, registration_key(rq, auth), limit, tims_monotonic_us(), &retry_s))
+    auth__counter counter = registrations(rq, auth);
+    if (auth__counter_try(rq, &counter, limit, &retry_s))
         return TIMS_OK;
     (void)tims_fail(err, TIMS_THROTTLED, "registration_throttled",
                     "Too many new accounts from here; try again in %d minutes.", (retry_s + 59) / 60);
@@ -138,6 +141,7 @@ tims_status auth__registration_begin(tims_request *rq, tims_error *err)
 void auth__registration_end(tims_request *rq, tims_status status)
 {
     const tims_auth *auth = auth__state_of(rq)->auth;
+    auth__counter counter = registrations(rq, auth);
     if (status != TIMS_OK && status != TIMS_CONFLICT)
-        auth__throttle_take_back(auth->throttle, registration_key(rq, auth));
+        auth__counter_take_back(&counter);
 }

@@ -94,11 +94,28 @@ bool auth__throttle_try(auth__throttle *throttle, uint64_t key, auth__limit limi
 void auth__throttle_take_back(auth__throttle *throttle, uint64_t key); /* it was no failure */
 void auth__throttle_clear(auth__throttle *throttle, uint64_t key);
 
+/* --- counters: what is limited, on this node or on all ----------------------------------------------- */
+
+typedef struct auth__counter {
+    const tims_auth *auth;
+    auth__throttle *throttle;
+    uint64_t local;
+    tims_str shared; /* in the request's arena */
+} auth__counter;
+auth__counter auth__counter_of(tims_request *rq, const tims_auth *auth, auth__throttle *throttle, char kind,
+                               tims_str name);
+/* As the throttle's. These two may suspend. */
+bool auth__counter_look(tims_request *rq, const auth__counter *counter, auth__limit limit, int *ret_retry_s);
+bool auth__counter_try(tims_request *rq, const auth__counter *counter, auth__limit limit, int *ret_retry_s);
+void auth__counter_count(const auth__counter *counter, auth__limit limit);
+void auth__counter_take_back(const auth__counter *counter);
+void auth__counter_clear(const auth__counter *counter);
+
 /* --- attempts ---------------------------------------------------------------------------------------- */
 
 typedef struct auth__attempt {
-    uint64_t pair, address, account; /* throttle keys */
-    bool is_known;                   /* the account knows where this comes from */
+    auth__counter pair, address, account;
+    bool is_known; /* the account knows where this comes from */
 } auth__attempt;
 /* Before a password is looked at. `name` in lower case; `user` NULL: there is no such account.
  * Errors: THROTTLED. */
@@ -130,6 +147,8 @@ struct tims_auth {
     tims_auth_options options;
     char key[TIMS_TOKEN_TEXT_LENGTH];
     auth__throttle *throttle;
+    tims_redis *redis; /* NULL: limits are this node's own */
+    tims_str redis_prefix;
     auth__throttle *known; /* addresses of accounts: apart, so that no flood pushes them out */
     struct {
         tims_loop *loop; /* where it runs; NULL: nowhere, or no longer */

@@ -71,18 +71,18 @@ static tims_status fail_old(tims_request *rq, tims_error *err)
 static tims_status check_old(tims_request *rq, const tims_user *user, tims_str old, tims_error *err)
 {
     const tims_auth *auth = auth__state_of(rq)->auth;
-    uint64_t key = auth__throttle_key(auth->throttle, 'p', user->username_key);
+    auth__counter counter = auth__counter_of(rq, auth, auth->throttle, 'p', user->username_key);
     int retry_s = 0;
     bool matches = false;
     const auth__limit limit = { auth->options.login_failures_max, INT64_C(15) * 60 * 1000000 };
-    if (!auth__throttle_try(auth->throttle, key, limit, tims_monotonic_us(), &retry_s)) {
+    if (!auth__counter_try(rq, &counter, limit, &retry_s)) {
         (void)tims_fail(err, TIMS_THROTTLED, "password_throttled", "Too many attempts; wait a while.");
         err->retry_after_s = retry_s;
         return TIMS_THROTTLED;
     }
     tims_status status = auth__password_check(rq, old, user->password, &matches, err);
     if (status != TIMS_OK || matches)
-        auth__throttle_take_back(auth->throttle, key);
+        auth__counter_take_back(&counter);
     return status == TIMS_OK && !matches ? fail_old(rq, err) : status;
 }
 

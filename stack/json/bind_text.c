@@ -127,6 +127,10 @@ static bool parse_optional(tims_arena *arena, const tims_field *field, tims_str 
         OPTIONAL(tims_opt_id, parse_id(text, &fresh.value, complaint))
     case TIMS_KIND_OPT_TIME:
         OPTIONAL(tims_opt_time, parse_time(text, &fresh.value, complaint))
+    case TIMS_KIND_OPT_DECIMAL:
+        OPTIONAL(tims_opt_decimal, json__read_decimal(field, text, &fresh.value, complaint))
+    case TIMS_KIND_OPT_BYTES:
+        OPTIONAL(tims_opt_bytes, json__read_bytes(arena, field, text, &fresh.value, complaint))
 #undef OPTIONAL
     default:
         return json__complain(complaint, "type", "Lists cannot be written as text.");
@@ -151,6 +155,10 @@ static bool parse_value(tims_arena *arena, const tims_field *field, tims_str tex
         return parse_time(text, member, complaint);
     case TIMS_KIND_JSON:
         return parse_json(arena, text, member, complaint);
+    case TIMS_KIND_DECIMAL:
+        return json__read_decimal(field, text, member, complaint);
+    case TIMS_KIND_BYTES:
+        return json__read_bytes(arena, field, text, member, complaint);
     default:
         return parse_optional(arena, field, text, member, complaint);
     }

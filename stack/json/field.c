@@ -23,7 +23,7 @@ size_t tims_field_index(tims_fields fields, const tims_field *field)
 
 bool tims_kind_is_optional(tims_kind kind)
 {
-    return kind >= TIMS_KIND_OPT_BOOL && kind <= TIMS_KIND_OPT_TIME;
+    return kind >= TIMS_KIND_OPT_BOOL && kind <= TIMS_KIND_OPT_BYTES;
 }
 
 bool json__complain(json__complaint *complaint, const char *code, const char *format, ...)
@@ -66,6 +66,63 @@ static bool check_length(const tims_field *field, size_t length, const char *uni
                               length);
     if (length < field->min_length)
         return json__complain(complaint, "min_length", "Must have at least %u %s.", field->min_length, unit);
+    return true;
+}
+
+/* A bound in units; beyond all values when it is beyond them. */
+static int64_t bound_units(int64_t bound, uint8_t scale)
+{
+    int64_t units = bound;
+    for (uint8_t i = 0; i < scale; i++)
+        if (__builtin_mul_overflow(units, (int64_t)10, &units))
+            return bound < 0 ? INT64_MIN : INT64_MAX;
+    return units;
+}
+
+bool json__check_decimal(const tims_field *field, tims_decimal value, json__complaint *complaint)
+{
+    if (field->min == 0 && field->max == 0)
+        return true;
+    if (value.units < bound_units(field->min, field->scale))
+        return json__complain(complaint, "min", "Must be at least %lld.", (long long)field->min);
+    if (value.units > bound_units(field->max, field->scale))
+        return json__complain(complaint, "max", "Must be at most %lld.", (long long)field->max);
+    return true;
+}
+
+bool json__read_decimal(const tims_field *field, tims_str text, tims_decimal *ret_value,
+                        json__complaint *complaint)
+{
+    tims_decimal value;
+    switch (tims_decimal_parse(text, field->scale, &value.units)) {
+    case TIMS_DECIMAL_FINE:
+        break;
+    case TIMS_DECIMAL_MALFORMED:
+        return json__complain(complaint, "type", "Must be a decimal number like \"12.34\".");
+    case TIMS_DECIMAL_TOO_FINE:
+        return json__complain(complaint, "scale", "Must have at most %u digits behind the point.",
+                              field->scale);
+    case TIMS_DECIMAL_TOO_LARGE:
+        return json__complain(complaint, "range", "Must have at most %u digits before the point.",
+                              TIMS_DECIMAL_DIGITS - field->scale);
+    }
+    if (!json__check_decimal(field, value, complaint))
+        return false;
+    *ret_value = value;
+    return true;
+}
+
+bool json__read_bytes(tims_arena *arena, const tims_field *field, tims_str text, tims_bytes *ret_value,
+                      json__complaint *complaint)
+{
+    tims_str bytes;
+    if (!tims_base64_decode(arena, text, &bytes))
+        return json__complain(complaint, "base64", "Must be base64 (with padding).");
+    if (field->required && bytes.length == 0)
+        return json__complain(complaint, "required", "Must not be empty.");
+    if (!check_length(field, bytes.length, "bytes", complaint))
+        return false;
+    ret_value->data = bytes;
     return true;
 }
 

@@ -7,6 +7,8 @@
 #include "json/json_internal.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct binding {
@@ -143,6 +145,47 @@ static bool read_json(binding *b, const tims_field *field, const tims_json *valu
     return true;
 }
 
+/* A JSON number is a double to most who write it: it is taken when the double nearest to the decimal is it,
+ * and no other decimal could have been meant. */
+static bool read_number(const tims_field *field, double number, tims_decimal *ret_value,
+                        json__complaint *complaint)
+{
+    static const double exact_max = 9007199254740992.0; /* 2^53 units */
+    char text[64];
+    int length = snprintf(text, sizeof text, "%.*f", field->scale, number);
+    if (fabs(number) * pow(10, field->scale) >= exact_max || length >= (int)sizeof text)
+        return wants(complaint, "a string: a number of so many digits is not exact");
+    if (strtod(text, NULL) != number)
+        return json__complain(complaint, "scale", "Must have at most %u digits behind the point.",
+                              field->scale);
+    return json__read_decimal(field, (tims_str){ text, (size_t)length }, ret_value, complaint);
+}
+
+static bool read_decimal(const tims_field *field, const tims_json *value, tims_decimal *ret_value,
+                         json__complaint *complaint)
+{
+    char text[32];
+    switch (tims_json_type_of(value)) {
+    case TIMS_JSON_STR:
+        return json__read_decimal(field, tims_json_as_str(value, TIMS_STR("")), ret_value, complaint);
+    case TIMS_JSON_INT:
+        (void)snprintf(text, sizeof text, "%lld", (long long)tims_json_as_int(value, 0));
+        return json__read_decimal(field, tims_str_from(text), ret_value, complaint);
+    case TIMS_JSON_DOUBLE:
+        return read_number(field, tims_json_as_double(value, 0), ret_value, complaint);
+    default:
+        return wants(complaint, "a decimal number (a string like \"12.34\")");
+    }
+}
+
+static bool read_bytes(binding *b, const tims_field *field, const tims_json *value, tims_bytes *ret_value,
+                       json__complaint *complaint)
+{
+    if (tims_json_type_of(value) != TIMS_JSON_STR)
+        return wants(complaint, "base64 (a string)");
+    return json__read_bytes(b->arena, field, tims_json_as_str(value, TIMS_STR("")), ret_value, complaint);
+}
+
 static bool read_optional(binding *b, const tims_field *field, const tims_json *value, void *member,
                           json__complaint *complaint)
 {
@@ -170,6 +213,10 @@ static bool read_optional(binding *b, const tims_field *field, const tims_json *
         OPTIONAL(tims_opt_id, read_id(value, &fresh.value, complaint))
     case TIMS_KIND_OPT_TIME:
         OPTIONAL(tims_opt_time, read_time(value, &fresh.value, complaint))
+    case TIMS_KIND_OPT_DECIMAL:
+        OPTIONAL(tims_opt_decimal, read_decimal(field, value, &fresh.value, complaint))
+    case TIMS_KIND_OPT_BYTES:
+        OPTIONAL(tims_opt_bytes, read_bytes(b, field, value, &fresh.value, complaint))
 #undef OPTIONAL
     default:
         TIMS_UNREACHABLE("not an optional kind");
@@ -253,6 +300,10 @@ static bool bind_value(binding *b, const tims_field *field, const tims_json *val
         return read_time(value, member, complaint);
     case TIMS_KIND_JSON:
         return read_json(b, field, value, member, complaint);
+    case TIMS_KIND_DECIMAL:
+        return read_decimal(field, value, member, complaint);
+    case TIMS_KIND_BYTES:
+        return read_bytes(b, field, value, member, complaint);
     case TIMS_KIND_IDS:
         if (!check_list(field, value, complaint))
             return false;
@@ -299,6 +350,8 @@ static void set_default(binding *b, const tims_field *field)
         *(tims_str *)member = TIMS_STR("");
     } else if (field->kind == TIMS_KIND_JSON) {
         ((tims_json_text *)member)->text = TIMS_STR("null");
+    } else if (field->kind == TIMS_KIND_BYTES) {
+        ((tims_bytes *)member)->data = TIMS_STR("");
     }
 }
 

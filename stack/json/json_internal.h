@@ -29,6 +29,12 @@ bool json__complain(json__complaint *complaint, const char *code, const char *fo
 bool json__check_int(const tims_field *field, int64_t value, json__complaint *complaint);
 bool json__check_double(const tims_field *field, double value, json__complaint *complaint);
 bool json__check_str(const tims_field *field, tims_str value, json__complaint *complaint);
+bool json__check_decimal(const tims_field *field, tims_decimal value, json__complaint *complaint);
 bool json__check_count(const tims_field *field, size_t count, json__complaint *complaint);
+/* From text, which JSON has in strings; with their rules. */
+bool json__read_decimal(const tims_field *field, tims_str text, tims_decimal *ret_value,
+                        json__complaint *complaint);
+bool json__read_bytes(tims_arena *arena, const tims_field *field, tims_str text, tims_bytes *ret_value,
+                      json__complaint *complaint);
 
 #endif

@@ -325,6 +325,23 @@ void tims_json_time(tims_json_writer *w, tims_time value)
     w->out->length += TIMS_TIME_TEXT_LENGTH + 2;
 }
 
+void tims_json_decimal(tims_json_writer *w, tims_decimal value, uint8_t scale)
+{
+    char text[TIMS_DECIMAL_TEXT_MAX];
+    separate(w);
+    tims_buf_append_char(w->out, '"');
+    tims_buf_append_str(w->out, tims_decimal_format(value.units, scale, text));
+    tims_buf_append_char(w->out, '"');
+}
+
+void tims_json_bytes(tims_json_writer *w, tims_str value)
+{
+    separate(w);
+    tims_buf_append_char(w->out, '"');
+    tims_base64_append(w->out, value);
+    tims_buf_append_char(w->out, '"');
+}
+
 void tims_json_raw(tims_json_writer *w, tims_str json)
 {
     separate(w);

@@ -35,9 +35,22 @@ static void write_json_text(tims_json_writer *w, tims_str text)
             tims_json_null(w);         \
     } while (0)
 
-static void write_optional(tims_json_writer *w, tims_kind kind, const void *member)
+static void write_bytes(tims_json_writer *w, tims_bytes value)
 {
-    switch (kind) {
+    tims_json_bytes(w, value.data);
+}
+
+static void write_optional_decimal(tims_json_writer *w, uint8_t scale, const tims_opt_decimal *member)
+{
+    if (member->present)
+        tims_json_decimal(w, member->value, scale);
+    else
+        tims_json_null(w);
+}
+
+static void write_optional(tims_json_writer *w, const tims_field *field, const void *member)
+{
+    switch (field->kind) {
     case TIMS_KIND_OPT_BOOL:
         WRITE_OPTIONAL(tims_opt_bool, tims_json_bool);
         break;
@@ -56,14 +69,20 @@ static void write_optional(tims_json_writer *w, tims_kind kind, const void *memb
     case TIMS_KIND_OPT_TIME:
         WRITE_OPTIONAL(tims_opt_time, tims_json_time);
         break;
+    case TIMS_KIND_OPT_DECIMAL:
+        write_optional_decimal(w, field->scale, member);
+        break;
+    case TIMS_KIND_OPT_BYTES:
+        WRITE_OPTIONAL(tims_opt_bytes, write_bytes);
+        break;
     default:
         TIMS_UNREACHABLE("not an optional kind");
     }
 }
 
-static void write_value(tims_json_writer *w, tims_kind kind, const void *member)
+static void write_value(tims_json_writer *w, const tims_field *field, const void *member)
 {
-    switch (kind) {
+    switch (field->kind) {
     case TIMS_KIND_BOOL:
         tims_json_bool(w, *(const bool *)member);
         break;
@@ -85,6 +104,12 @@ static void write_value(tims_json_writer *w, tims_kind kind, const void *member)
     case TIMS_KIND_JSON:
         write_json_text(w, ((const tims_json_text *)member)->text);
         break;
+    case TIMS_KIND_DECIMAL:
+        tims_json_decimal(w, *(const tims_decimal *)member, field->scale);
+        break;
+    case TIMS_KIND_BYTES:
+        write_bytes(w, *(const tims_bytes *)member);
+        break;
     case TIMS_KIND_IDS:
         write_ids(w, member);
         break;
@@ -92,14 +117,14 @@ static void write_value(tims_json_writer *w, tims_kind kind, const void *member)
         write_strs(w, member);
         break;
     default:
-        write_optional(w, kind, member);
+        write_optional(w, field, member);
     }
 }
 
 void tims_json_field(tims_json_writer *w, const tims_field *field, const void *object)
 {
     tims_json_key(w, tims_str_from(field->name));
-    write_value(w, field->kind, json__member_const(field, object));
+    write_value(w, field, json__member_const(field, object));
 }
 
 void tims_json_object(tims_json_writer *w, tims_fields fields, const void *object, tims_field_set only)

@@ -6,18 +6,33 @@
  * in the order of their ids, for of two transactions that change one row the second waits for the first. */
 #include "model/change_internal.h"
 
-/* Key columns as JSON has them on both databases: times are microseconds. */
+/* As tims_key_text: times are microseconds, decimals units, bytes hexadecimal. */
+static void add_old_key(tims_buf *out, const tims_field *field, const char *comma)
+{
+    tims_buf_print(out, "%s'%s', ", comma, field->name);
+    switch (model__base_kind(field->kind)) {
+    case TIMS_KIND_TIME:
+        tims_buf_print(out, "(extract(epoch FROM o.\"%s\") * 1000000)::bigint", field->name);
+        break;
+    case TIMS_KIND_DECIMAL:
+        tims_buf_print(out, "trunc(o.\"%s\" * 1e%d)", field->name, field->scale);
+        break;
+    case TIMS_KIND_BYTES:
+        tims_buf_print(out, "upper(encode(o.\"%s\", 'hex'))", field->name);
+        break;
+    default:
+        tims_buf_print(out, "o.\"%s\"", field->name);
+    }
+}
+
+/* Key columns as JSON has them on both databases. */
 static void add_old_keys(tims_buf *out, const tims_model *model)
 {
     const char *comma = "";
     size_t i = 0;
     tims_buf_print(out, "json_build_object(");
     for (const tims_field *field; (field = model__next_key(model, &i)) != NULL; comma = ", ")
-        if (model__base_kind(field->kind) == TIMS_KIND_TIME)
-            tims_buf_print(out, "%s'%s', (extract(epoch FROM o.\"%s\") * 1000000)::bigint", comma,
-                           field->name, field->name);
-        else
-            tims_buf_print(out, "%s'%s', o.\"%s\"", comma, field->name, field->name);
+        add_old_key(out, field, comma);
     tims_buf_print(out, ")::text");
 }
 

@@ -56,6 +56,10 @@ static tims_str kept_cast(const model__column *column)
 
 static tims_str converted(tims_arena *arena, const model__column *from, const model__column *to)
 {
+    if (from->kind == TIMS_KIND_DECIMAL && to->kind == TIMS_KIND_INT)
+        return tims_print(arena, "trunc(\"%S\")::bigint", from->name);
+    if (from->kind == TIMS_KIND_DECIMAL || to->kind == TIMS_KIND_DECIMAL)
+        return tims_print(arena, "\"%S\"::%S", from->name, model__postgres_type(arena, to));
     tims_buf out;
     tims_buf_init(&out, arena, PART_BYTES_MAX);
     add_kept(&out, from);

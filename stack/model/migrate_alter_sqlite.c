@@ -23,7 +23,7 @@ static bool needs_rebuild(const model__table_change *change)
         if (source->from != NULL && !model__same_column(source->column, source->from))
             return true;
         /* the constraint that is named like the column would keep its old name */
-        if (source->renamed && source->column->kind == TIMS_KIND_BOOL)
+        if (source->renamed && model__sqlite_is_checked(source->column))
             return true;
     }
     for (size_t i = 0; i < change->before->column_count; i++)
@@ -38,6 +38,41 @@ static void add_indexes(tims_buf *out, const model__table *table)
         model__sqlite_add_index(out, table, &table->indexes[i]);
 }
 
+static long long power_of_ten(unsigned exponent)
+{
+    long long power = 1;
+    while (exponent-- > 0)
+        power *= 10;
+    return power;
+}
+
+/* Of a number with so many digits behind the point to one with fewer or more; half a unit goes away from
+ * zero. */
+static tims_str rescaled(tims_arena *arena, tims_str name, unsigned from, unsigned to)
+{
+    if (to >= from)
+        return tims_print(arena, "\"%S\" * %lld", name, power_of_ten(to - from));
+    long long power = power_of_ten(from - to);
+    return tims_print(arena, "(\"%S\" + sign(\"%S\") * %lld) / %lld", name, name, power / 2, power);
+}
+
+/* Decimals are units, so their scale is part of the value. */
+static tims_str converted(tims_arena *arena, const model__column *from, const model__column *to)
+{
+    tims_str type = model__sqlite_type(arena, to), name = from->name;
+    if (from->kind == TIMS_KIND_DECIMAL && to->kind == TIMS_KIND_INT)
+        return tims_print(arena, "\"%S\" / %lld", name, power_of_ten(from->scale));
+    if (from->kind == TIMS_KIND_DECIMAL && to->kind == TIMS_KIND_DOUBLE)
+        return tims_print(arena, "\"%S\" / %lld.0", name, power_of_ten(from->scale));
+    if (from->kind == TIMS_KIND_DOUBLE && to->kind == TIMS_KIND_DECIMAL)
+        return tims_print(arena, "CAST(round(\"%S\" * %lld) AS INTEGER)", name, power_of_ten(to->scale));
+    if (to->kind == TIMS_KIND_DECIMAL && (from->kind != to->kind || from->scale != to->scale))
+        return rescaled(arena, name, from->scale, to->scale);
+    if (!tims_str_equal(type, model__sqlite_type(arena, from)))
+        return tims_print(arena, "CAST(\"%S\" AS %S)", name, type);
+    return tims_print(arena, "\"%S\"", name);
+}
+
 /* The value of a column in the rows that are copied. */
 static void add_value(tims_arena *arena, tims_buf *out, const model__source *source)
 {
@@ -50,14 +85,11 @@ static void add_value(tims_arena *arena, tims_buf *out, const model__source *sou
             tims_buf_print(out, "%s", column->not_null && column->is_now ? now_us : "NULL");
         return;
     }
-    bool fills = column->not_null && !from->not_null && column->has_default;
-    tims_str type = model__sqlite_type(arena, column);
-    bool casts = !tims_str_equal(type, model__sqlite_type(arena, from));
-    tims_buf_print(out, "%s%s\"%S\"", fills ? "coalesce(" : "", casts ? "CAST(" : "", from->name);
-    if (casts)
-        tims_buf_print(out, " AS %S)", type);
-    if (fills)
-        tims_buf_print(out, ", %S)", model__sqlite_literal(arena, column));
+    tims_str value = converted(arena, from, column);
+    if (column->not_null && !from->not_null && column->has_default)
+        tims_buf_print(out, "coalesce(%S, %S)", value, model__sqlite_literal(arena, column));
+    else
+        tims_buf_print(out, "%S", value);
 }
 
 static void rebuild(tims_arena *arena, const model__table_change *change, tims_buf *out)

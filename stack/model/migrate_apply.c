@@ -13,14 +13,23 @@ enum { LOCK_PAUSE_NS = 100 * 1000 * 1000 };
 
 /* --- one at a time ----------------------------------------------------------------------------------- */
 
-static tims_status ask_for_lock(tims_db_session *session, tims_str sql, bool *ret_locked, tims_error *err)
+/* In a transaction that stays open when the lock was free. */
+static tims_status try_lock(tims_db_session *guard, const model__dialect *dialect, bool *ret_locked,
+                            tims_error *err)
 {
-    tims_db_rows *rows = NULL;
-    tims_status status = tims_db_query(session, sql, NULL, 0, &rows, err);
+    tims_status status = tims_db_begin(guard, err);
     if (status != TIMS_OK)
         return status;
-    bool locked = tims_db_next(rows) && tims_db_get_int(rows, 0) != 0;
-    status = tims_db_rows_end(&rows, err);
+    tims_db_rows *rows = NULL;
+    status = tims_db_query(guard, tims_str_from(dialect->try_lock), NULL, 0, &rows, err);
+    bool locked = status == TIMS_OK && tims_db_next(rows) && tims_db_get_int(rows, 0) != 0;
+    if (status == TIMS_OK)
+        status = tims_db_rows_end(&rows, err);
+    /* also lets go of the snapshot that a SELECT keeps until the next statement */
+    if (status == TIMS_OK && locked)
+        status = tims_db_script(guard, tims_str_from(dialect->lock_kept), err);
+    if (status != TIMS_OK || !locked)
+        tims_db_rollback(guard);
     if (status == TIMS_OK)
         *ret_locked = locked;
     return status;
@@ -32,22 +41,14 @@ static tims_status lock(tims_db_session *guard, tims_error *err)
     const model__dialect *dialect = model__dialect_of(tims_db_session_dialect(guard));
     if (dialect->try_lock == NULL)
         return TIMS_OK;
-    tims_status status = tims_db_begin(guard, err);
-    bool locked = false, told = false;
+    bool locked = false;
+    tims_status status = try_lock(guard, dialect, &locked, err);
+    if (status == TIMS_OK && !locked)
+        tims_log(TIMS_LOG_INFO, "migrate", "another process migrates this database; waiting for it");
     while (status == TIMS_OK && !locked) {
-        status = ask_for_lock(guard, tims_str_from(dialect->try_lock), &locked, err);
-        if (status != TIMS_OK || locked)
-            break;
-        if (!told)
-            tims_log(TIMS_LOG_INFO, "migrate", "another process migrates this database; waiting for it");
-        told = true;
         (void)nanosleep(&(struct timespec){ .tv_nsec = LOCK_PAUSE_NS }, NULL);
+        status = try_lock(guard, dialect, &locked, err);
     }
-    /* After the question, whose portal would keep its snapshot as long as it is the transaction's last. */
-    if (status == TIMS_OK)
-        status = tims_db_script(guard, tims_str_from(dialect->lock_start), err);
-    if (status != TIMS_OK && tims_db_in_transaction(guard))
-        tims_db_rollback(guard);
     return status;
 }
 

@@ -35,7 +35,7 @@ const model__dialect model__postgres = {
     .find_invalid_indexes = "SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
                             "WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace "
                             "AND position('\"' || c.relname || '\"' IN ?1::text) > 0",
-    .lock_start = "SET LOCAL idle_in_transaction_session_timeout = 0;",
+    .lock_kept = "SET LOCAL idle_in_transaction_session_timeout = 0;",
     .try_lock = "SELECT pg_try_advisory_xact_lock(hashtext('tims_migration ' || current_schema()))",
     .read_table = model__postgres_read_table,
 };
@@ -57,6 +57,20 @@ tims_str model__quoted_text(tims_arena *arena, tims_str text)
     }
     tims_buf_append_char(&out, '\'');
     TIMS_ASSERT(!out.overflow);
+    return tims_buf_str(&out);
+}
+
+tims_str model__bytes_literal(tims_arena *arena, const model__column *column, const char *before)
+{
+    tims_str bytes = { NULL, 0 };
+    bool decoded = tims_base64_decode(arena, column->default_text, &bytes);
+    TIMS_ASSERT(decoded); /* tims_models_new has checked it */
+    tims_buf out;
+    tims_buf_init(&out, arena, bytes.length * 2 + 8);
+    tims_buf_print(&out, "%s", before);
+    for (size_t i = 0; i < bytes.length; i++)
+        tims_buf_print(&out, "%02X", (unsigned)(unsigned char)bytes.data[i]);
+    tims_buf_append_char(&out, '\'');
     return tims_buf_str(&out);
 }
 

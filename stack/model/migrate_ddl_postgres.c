@@ -9,7 +9,6 @@ enum { NAME_BYTES_MAX = 63 }; /* longer ones are cut, and then two may be the sa
 
 tims_str model__postgres_type(tims_arena *arena, const model__column *column)
 {
-    (void)arena;
     switch (column->kind) {
     case TIMS_KIND_BOOL:
         return TIMS_STR("boolean");
@@ -23,6 +22,10 @@ tims_str model__postgres_type(tims_arena *arena, const model__column *column)
         return TIMS_STR("timestamptz");
     case TIMS_KIND_JSON:
         return TIMS_STR("json");
+    case TIMS_KIND_DECIMAL:
+        return tims_print(arena, "numeric(%d,%u)", TIMS_DECIMAL_DIGITS, column->scale);
+    case TIMS_KIND_BYTES:
+        return TIMS_STR("bytea");
     default:
         return TIMS_STR("text COLLATE \"C\"");
     }
@@ -36,7 +39,10 @@ tims_str model__postgres_literal(tims_arena *arena, const model__column *column)
         return tims_str_equal(text, TIMS_STR("true")) ? TIMS_STR("true") : TIMS_STR("false");
     case TIMS_KIND_INT:
     case TIMS_KIND_DOUBLE:
+    case TIMS_KIND_DECIMAL:
         return text;
+    case TIMS_KIND_BYTES:
+        return model__bytes_literal(arena, column, "'\\x");
     default:
         return model__quoted_text(arena, text);
     }

@@ -1,10 +1,10 @@
 /* migrate_ddl_sqlite.c: tables, columns and indexes in SQLite's words.
  *
- * Ids are their 36-character text, times integer microseconds, booleans 0 or 1, JSON text. Tables are STRICT:
- * what is not of the column's type is refused, whoever writes it. They keep SQLite's own row numbers:
- * measured with 200,000 messages keyed by UUIDv7, a list of 50 by (chat, created_at) costs 86 µs, and 114
- * WITHOUT ROWID, where every index entry carries the 36 characters and leads to a search by text; a row by
- * key costs 9.6 against 7.0; inserts cost the same. Lists are read more than single rows. */
+ * Ids are their 36-character text, times integer microseconds, booleans 0 or 1, decimals units, JSON text.
+ * Tables are STRICT: what is not of the column's type is refused, whoever writes it. They keep SQLite's own
+ * row numbers: measured with 200,000 messages keyed by UUIDv7, a list of 50 by (chat, created_at) costs 86
+ * µs, and 114 WITHOUT ROWID, where every index entry carries the 36 characters and leads to a search by text;
+ * a row by key costs 9.6 against 7.0; inserts cost the same. Lists are read more than single rows. */
 #include "model/migrate_internal.h"
 
 tims_str model__sqlite_type(tims_arena *arena, const model__column *column)
@@ -14,7 +14,10 @@ tims_str model__sqlite_type(tims_arena *arena, const model__column *column)
     case TIMS_KIND_BOOL:
     case TIMS_KIND_INT:
     case TIMS_KIND_TIME:
+    case TIMS_KIND_DECIMAL:
         return TIMS_STR("INTEGER");
+    case TIMS_KIND_BYTES:
+        return TIMS_STR("BLOB");
     case TIMS_KIND_DOUBLE:
         return TIMS_STR("REAL");
     default:
@@ -35,6 +38,7 @@ tims_str model__sqlite_literal(tims_arena *arena, const model__column *column)
 {
     tims_str text = column->default_text;
     tims_time time;
+    int64_t units;
     switch (column->kind) {
     case TIMS_KIND_BOOL:
         return tims_str_equal(text, TIMS_STR("true")) ? TIMS_STR("1") : TIMS_STR("0");
@@ -44,6 +48,12 @@ tims_str model__sqlite_literal(tims_arena *arena, const model__column *column)
         return real_literal(arena, text);
     case TIMS_KIND_TIME:
         return tims_time_parse(text, &time) ? tims_print(arena, "%lld", (long long)time.us) : TIMS_STR("0");
+    case TIMS_KIND_DECIMAL:
+        return tims_decimal_parse(text, column->scale, &units) == TIMS_DECIMAL_FINE
+                   ? tims_print(arena, "%lld", (long long)units)
+                   : TIMS_STR("0");
+    case TIMS_KIND_BYTES:
+        return model__bytes_literal(arena, column, "X'");
     default:
         return model__quoted_text(arena, text);
     }
@@ -55,6 +65,12 @@ tims_str model__sqlite_name(tims_arena *arena, tims_str name)
     return name;
 }
 
+/* The name of a constraint is all that an error tells of it. */
+bool model__sqlite_is_checked(const model__column *column)
+{
+    return column->kind == TIMS_KIND_BOOL || column->kind == TIMS_KIND_DECIMAL;
+}
+
 void model__sqlite_add_column(tims_arena *arena, tims_buf *out, const model__column *column)
 {
     tims_buf_print(out, "\"%S\" %S", column->name, model__sqlite_type(arena, column));
@@ -64,8 +80,11 @@ void model__sqlite_add_column(tims_arena *arena, tims_buf *out, const model__col
         tims_buf_print(out, " NOT NULL");
     if (column->has_default)
         tims_buf_print(out, " DEFAULT %S", model__sqlite_literal(arena, column));
-    if (column->kind == TIMS_KIND_BOOL) /* named like the column: the name is all that an error tells */
+    if (column->kind == TIMS_KIND_BOOL)
         tims_buf_print(out, " CONSTRAINT \"%S\" CHECK (\"%S\" IN (0, 1))", column->name, column->name);
+    if (column->kind == TIMS_KIND_DECIMAL)
+        tims_buf_print(out, " CONSTRAINT \"%S\" CHECK (abs(\"%S\") <= %lld)", column->name, column->name,
+                       (long long)TIMS_DECIMAL_UNITS_MAX);
     if (column->to.length > 0)
         tims_buf_print(out, " REFERENCES \"%S\" (\"%S\") ON DELETE %s", column->to, column->to_key,
                        model__on_delete_words(column->on_delete));

@@ -9,6 +9,7 @@
 typedef struct model__column {
     tims_str name;
     tims_kind kind; /* the base kind: see model__base_kind */
+    uint8_t scale;  /* of a decimal */
     bool not_null, primary;
     bool has_default;
     tims_str default_text;
@@ -109,9 +110,9 @@ typedef struct model__dialect {
     const char *step_start; /* before a step's statements, in its transaction; NULL: nothing */
     /* names of those that the statement ?1 names; NULL: a step is always in a transaction */
     const char *find_invalid_indexes;
-    /* One process migrates at a time: asking for the lock, and once it is held, in a transaction.
-     * NULL: its transactions take turns anyway. */
-    const char *try_lock, *lock_start;
+    /* One process migrates at a time: asks for the lock in a transaction; and what is to be said in it once
+     * it is kept. NULL: its transactions take turns anyway. */
+    const char *try_lock, *lock_kept;
     /* Writes a table of the database down; `expected` says which. */
     tims_status (*read_table)(tims_db_session *session, const model__table *expected, model__lines *to,
                               tims_error *err);
@@ -122,11 +123,14 @@ extern const model__dialect model__sqlite, model__postgres;
 /* migrate_ddl.c: the words that all share */
 tims_str model__quoted_text(tims_arena *arena, tims_str text); /* 'it''s' */
 const char *model__on_delete_words(tims_str on_delete);        /* "CASCADE" */
+/* A default of bytes: X'00FF' or '\x00FF', by its beginning. */
+tims_str model__bytes_literal(tims_arena *arena, const model__column *column, const char *before);
 
 /* migrate_ddl_sqlite.c */
 tims_str model__sqlite_type(tims_arena *arena, const model__column *column);
 tims_str model__sqlite_literal(tims_arena *arena, const model__column *column);
 tims_str model__sqlite_name(tims_arena *arena, tims_str name);
+bool model__sqlite_is_checked(const model__column *column); /* by a constraint that is named like it */
 void model__sqlite_add_column(tims_arena *arena, tims_buf *out, const model__column *column);
 void model__sqlite_add_table(tims_arena *arena, tims_buf *out, const model__table *table, tims_str name);
 void model__sqlite_add_index(tims_buf *out, const model__table *table, const model__index *index);

@@ -29,8 +29,8 @@ bool model__same_default(const model__column *a, const model__column *b)
 
 bool model__same_column(const model__column *a, const model__column *b)
 {
-    return a->kind == b->kind && a->not_null == b->not_null && a->primary == b->primary &&
-           model__same_default(a, b) && model__same_reference(a, b);
+    return a->kind == b->kind && a->scale == b->scale && a->not_null == b->not_null &&
+           a->primary == b->primary && model__same_default(a, b) && model__same_reference(a, b);
 }
 
 bool model__has_index(const model__table *table, const model__index *index)
@@ -138,18 +138,26 @@ static void tell_dropped(planner *p, const model__table_change *change, const mo
     tims_buf_print(&p->destructive, "\n");
 }
 
+static tims_str kind_words(tims_arena *arena, const model__column *column)
+{
+    if (column->kind != TIMS_KIND_DECIMAL)
+        return model__kind_word(column->kind);
+    return tims_print(arena, "decimal with scale %u", column->scale);
+}
+
 static void tell_changed(planner *p, tims_str table, const model__source *source)
 {
     const model__column *is = source->column, *was = source->from;
     if (model__same_column(is, was))
         return;
     tims_buf_print(&p->summary, "~ column %S.%S", table, is->name);
-    if (is->kind != was->kind) {
-        tims_str old_word = model__kind_word(was->kind), new_word = model__kind_word(is->kind);
+    if (is->kind != was->kind || is->scale != was->scale) {
+        tims_str old_word = kind_words(p->arena, was), new_word = kind_words(p->arena, is);
         tims_buf_print(&p->summary, ", %S becomes %S", old_word, new_word);
-        tims_buf_print(&p->destructive,
-                       "converts column %S.%S from %S to %S: what cannot be converted is lost\n", table,
-                       is->name, old_word, new_word);
+        if (is->kind != was->kind || is->scale < was->scale)
+            tims_buf_print(&p->destructive,
+                           "converts column %S.%S from %S to %S: what cannot be converted is lost\n", table,
+                           is->name, old_word, new_word);
     }
     if (is->not_null != was->not_null)
         tims_buf_print(&p->summary, ", %s", is->not_null ? "must have a value" : "may be null");
@@ -220,6 +228,37 @@ static tims_status check_new_columns(const model__table_change *change, tims_err
     return TIMS_OK;
 }
 
+/* Between numbers a decimal has a meaning; as text or time it has none that both databases share. Bytes are
+ * only bytes. */
+static bool can_convert(const model__column *from, const model__column *to)
+{
+    static const tims_kind numbers[] = { TIMS_KIND_INT, TIMS_KIND_DOUBLE, TIMS_KIND_DECIMAL };
+    bool from_number = false, to_number = false;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        from_number |= from->kind == numbers[i];
+        to_number |= to->kind == numbers[i];
+    }
+    if (from->kind == TIMS_KIND_DECIMAL || to->kind == TIMS_KIND_DECIMAL)
+        return from_number && to_number;
+    return from->kind == to->kind || (from->kind != TIMS_KIND_BYTES && to->kind != TIMS_KIND_BYTES);
+}
+
+static tims_status check_conversions(const model__table_change *change, tims_error *err)
+{
+    for (size_t i = 0; change->before != NULL && change->after != NULL && i < change->after->column_count;
+         i++) {
+        const model__column *is = change->sources[i].column, *was = change->sources[i].from;
+        if (was != NULL && !can_convert(was, is))
+            return tims_fail(
+                err, TIMS_INVALID, NULL,
+                "%.*s.%.*s cannot become %.*s from %.*s by itself: make a new field, and fill it in "
+                "a migration of your own.",
+                TIMS_PRINT(change->after->name), TIMS_PRINT(is->name), TIMS_PRINT(model__kind_word(is->kind)),
+                TIMS_PRINT(model__kind_word(was->kind)));
+    }
+    return TIMS_OK;
+}
+
 tims_status tims_migrate_plan(tims_arena *arena, tims_str old_snapshot, const tims_model *const *models,
                               tims_db_dialect dialect, tims_migration_plan *ret_plan, tims_error *err)
 {
@@ -235,6 +274,8 @@ tims_status tims_migrate_plan(tims_arena *arena, tims_str old_snapshot, const ti
     list_changes(&p, &before, &after);
     for (size_t i = 0; i < p.changes.count; i++) {
         status = check_new_columns(&p.changes.items[i], err);
+        if (status == TIMS_OK)
+            status = check_conversions(&p.changes.items[i], err);
         if (status != TIMS_OK)
             return status;
         tell(&p, &p.changes.items[i]);

@@ -11,9 +11,9 @@ static const struct {
     tims_kind kind;
     const char *word;
 } words[] = {
-    { TIMS_KIND_BOOL, "bool" }, { TIMS_KIND_INT, "int" }, { TIMS_KIND_DOUBLE, "double" },
-    { TIMS_KIND_STR, "text" },  { TIMS_KIND_ID, "id" },   { TIMS_KIND_TIME, "time" },
-    { TIMS_KIND_JSON, "json" },
+    { TIMS_KIND_BOOL, "bool" }, { TIMS_KIND_INT, "int" },         { TIMS_KIND_DOUBLE, "double" },
+    { TIMS_KIND_STR, "text" },  { TIMS_KIND_ID, "id" },           { TIMS_KIND_TIME, "time" },
+    { TIMS_KIND_JSON, "json" }, { TIMS_KIND_DECIMAL, "decimal" }, { TIMS_KIND_BYTES, "bytes" },
 };
 
 tims_str model__kind_word(tims_kind base_kind)
@@ -86,6 +86,7 @@ static model__column column_of(const tims_field *field)
     model__column column = {
         .name = tims_str_from(field->name),
         .kind = model__base_kind(field->kind),
+        .scale = field->scale,
         .not_null = !tims_kind_is_optional(field->kind),
         .primary = field->primary,
         .has_default = field->default_value != NULL,
@@ -198,6 +199,8 @@ static void write_column(tims_buf *out, const model__column *column)
     tims_buf_print(out, "        {\"name\": ");
     tims_json_escape(out, column->name);
     write_pair(out, "kind", model__kind_word(column->kind));
+    if (column->kind == TIMS_KIND_DECIMAL)
+        tims_buf_print(out, ", \"scale\": %u", column->scale);
     tims_buf_print(out, ", \"not_null\": %s", column->not_null ? "true" : "false");
     if (column->primary)
         tims_buf_print(out, ", \"primary\": true");
@@ -283,7 +286,10 @@ static bool parse_column(const tims_json *json, model__column *column)
     column->to = get(json, "to");
     column->to_key = get(json, "to_key");
     column->on_delete = get(json, "on_delete");
-    return column->name.length > 0 && parse_kind(get(json, "kind"), &column->kind);
+    int64_t scale = tims_json_get_int(json, TIMS_STR("scale"), 0);
+    column->scale = (uint8_t)scale;
+    return column->name.length > 0 && parse_kind(get(json, "kind"), &column->kind) && scale >= 0 &&
+           scale <= TIMS_DECIMAL_DIGITS;
 }
 
 static bool parse_names(tims_arena *arena, const tims_json *json, tims_str **ret_names, size_t *ret_count)

@@ -97,6 +97,10 @@ static const char *kind_problem(const check *c, const tims_field *field)
         return "is set to the time by itself, so it must be a tims_time or tims_opt_time.";
     if (field->choices.count > 0 && kind != TIMS_KIND_STR)
         return "has choices, which only strings can have.";
+    if (field->scale != 0 && kind != TIMS_KIND_DECIMAL)
+        return "has a scale, which only decimals can have.";
+    if (field->scale > TIMS_DECIMAL_DIGITS)
+        return "has a scale beyond the 18 digits of a decimal.";
     if (field->format != NULL && kind != TIMS_KIND_STR)
         return "has a format, which only strings can have.";
     if (field->format != NULL && !tims_format_is_known(field->format))

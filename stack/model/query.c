@@ -81,6 +81,8 @@ typedef union any_value {
     tims_str text;
     tims_id id;
     tims_time time;
+    tims_decimal decimal;
+    tims_bytes bytes;
 } any_value;
 
 static tims_status parse_value(tims_arena *arena, const tims_field *field, tims_str text,
@@ -91,7 +93,8 @@ static tims_status parse_value(tims_arena *arena, const tims_field *field, tims_
     any_value value = { 0 };
     tims_field plain = { .name = field->name,
                          .kind = model__base_kind(field->kind),
-                         .max_length = TIMS_TEXT_BYTES_MAX };
+                         .max_length = TIMS_TEXT_BYTES_MAX,
+                         .scale = field->scale };
     tims_error why = { 0 };
     if (tims_bind_text(arena, &plain, text, &value, &why) != TIMS_OK) {
         tims_str message =

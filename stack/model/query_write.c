@@ -12,6 +12,7 @@ typedef struct plan_column {
     tims_str key; /* {"id":  or  ,"text": */
     tims_kind kind;
     bool optional;
+    uint8_t scale;
 } plan_column;
 
 typedef struct plan {
@@ -71,7 +72,8 @@ static void make_plan(plan *p, tims_arena *arena, const tims_query *query, const
         p->columns[p->column_count] =
             (plan_column){ .key = make_key(arena, field->name, p->column_count == 0),
                            .kind = model__base_kind(field->kind),
-                           .optional = tims_kind_is_optional(field->kind) };
+                           .optional = tims_kind_is_optional(field->kind),
+                           .scale = field->scale };
         p->column_count++;
     }
     for (size_t i = 0; i < query->order_count; i++)
@@ -197,6 +199,17 @@ static inline void write_value(tims_buf *out, plan *p, const plan_column *column
     case TIMS_KIND_JSON:
         write_json(out, tims_db_get_text(rows, index));
         break;
+    case TIMS_KIND_DECIMAL: {
+        tims_json_writer number = tims_json_to(out);
+        tims_decimal value = { tims_db_get_decimal(rows, index, column->scale) };
+        tims_json_decimal(&number, value, column->scale);
+        break;
+    }
+    case TIMS_KIND_BYTES: {
+        tims_json_writer bytes = tims_json_to(out);
+        tims_json_bytes(&bytes, tims_db_get_text(rows, index));
+        break;
+    }
     default:
         TIMS_UNREACHABLE("a list is no column");
     }

@@ -1,7 +1,8 @@
 /* row.c: between structs and columns.
  *
- * In the database an id is its 36 characters, a time its microseconds, a boolean 0 or 1, JSON its text, and
- * an absent optional NULL. Lists (TIMS_KIND_IDS, TIMS_KIND_STRS) are no columns. */
+ * To the database room an id is its 36 characters, a time its microseconds, a boolean 0 or 1, JSON its text,
+ * a decimal its units with their scale, and an absent optional NULL. Lists (TIMS_KIND_IDS, TIMS_KIND_STRS)
+ * are no columns. */
 #include <inttypes.h>
 
 #include "model/model_internal.h"
@@ -21,6 +22,10 @@ tims_kind model__base_kind(tims_kind kind)
         return TIMS_KIND_ID;
     case TIMS_KIND_OPT_TIME:
         return TIMS_KIND_TIME;
+    case TIMS_KIND_OPT_DECIMAL:
+        return TIMS_KIND_DECIMAL;
+    case TIMS_KIND_OPT_BYTES:
+        return TIMS_KIND_BYTES;
     default:
         return kind;
     }
@@ -36,12 +41,16 @@ size_t model__kind_size(tims_kind kind)
         [TIMS_KIND_ID] = sizeof(tims_id),
         [TIMS_KIND_TIME] = sizeof(tims_time),
         [TIMS_KIND_JSON] = sizeof(tims_json_text),
+        [TIMS_KIND_DECIMAL] = sizeof(tims_decimal),
+        [TIMS_KIND_BYTES] = sizeof(tims_bytes),
         [TIMS_KIND_OPT_BOOL] = sizeof(tims_opt_bool),
         [TIMS_KIND_OPT_INT] = sizeof(tims_opt_int),
         [TIMS_KIND_OPT_DOUBLE] = sizeof(tims_opt_double),
         [TIMS_KIND_OPT_STR] = sizeof(tims_opt_str),
         [TIMS_KIND_OPT_ID] = sizeof(tims_opt_id),
         [TIMS_KIND_OPT_TIME] = sizeof(tims_opt_time),
+        [TIMS_KIND_OPT_DECIMAL] = sizeof(tims_opt_decimal),
+        [TIMS_KIND_OPT_BYTES] = sizeof(tims_opt_bytes),
         [TIMS_KIND_IDS] = sizeof(tims_ids),
         [TIMS_KIND_STRS] = sizeof(tims_strs),
     };
@@ -54,6 +63,11 @@ size_t model__kind_size(tims_kind kind)
 static tims_db_value text_value(tims_str text)
 {
     return tims_db_text(text.data != NULL ? text : TIMS_STR(""));
+}
+
+static tims_db_value bytes_value(tims_bytes bytes)
+{
+    return tims_db_blob(bytes.data.data != NULL ? bytes.data : TIMS_STR(""));
 }
 
 #define OPTIONAL(type, make) \
@@ -79,6 +93,10 @@ tims_db_value tims_model_value(const tims_field *field, const void *row)
         tims_str text = ((const tims_json_text *)member)->text;
         return tims_db_text(text.length > 0 ? text : TIMS_STR("null"));
     }
+    case TIMS_KIND_DECIMAL:
+        return tims_db_decimal(((const tims_decimal *)member)->units, field->scale);
+    case TIMS_KIND_BYTES:
+        return bytes_value(*(const tims_bytes *)member);
     case TIMS_KIND_OPT_BOOL:
         return OPTIONAL(tims_opt_bool, tims_db_int);
     case TIMS_KIND_OPT_INT:
@@ -93,11 +111,27 @@ tims_db_value tims_model_value(const tims_field *field, const void *row)
         const tims_opt_time *time = member;
         return time->present ? tims_db_int(time->value.us) : tims_db_null();
     }
+    case TIMS_KIND_OPT_DECIMAL: {
+        const tims_opt_decimal *decimal = member;
+        return decimal->present ? tims_db_decimal(decimal->value.units, field->scale) : tims_db_null();
+    }
+    case TIMS_KIND_OPT_BYTES:
+        return OPTIONAL(tims_opt_bytes, bytes_value);
     case TIMS_KIND_IDS:
     case TIMS_KIND_STRS:
         break;
     }
     TIMS_UNREACHABLE("a list is no column");
+}
+
+/* As both databases write it. */
+static tims_str hexadecimal(tims_arena *arena, tims_str bytes)
+{
+    tims_buf out;
+    tims_buf_init(&out, arena, bytes.length * 2 + 1);
+    for (size_t i = 0; i < bytes.length; i++)
+        tims_buf_print(&out, "%02X", (unsigned)(unsigned char)bytes.data[i]);
+    return tims_buf_str(&out);
 }
 
 tims_str tims_key_text(tims_arena *arena, const tims_db_value *value)
@@ -110,8 +144,9 @@ tims_str tims_key_text(tims_arena *arena, const tims_db_value *value)
     case TIMS_DB_DOUBLE:
         return tims_print(arena, "%.17g", value->real);
     case TIMS_DB_TEXT:
-    case TIMS_DB_BLOB:
         return tims_copy(arena, value->bytes);
+    case TIMS_DB_BLOB:
+        return hexadecimal(arena, value->bytes);
     case TIMS_DB_NULL:
         break;
     }
@@ -145,6 +180,12 @@ static void read_member(const tims_field *field, const tims_db_rows *rows, int c
     case TIMS_KIND_JSON:
         ((tims_json_text *)member)->text = tims_copy(arena, tims_db_get_text(rows, column));
         break;
+    case TIMS_KIND_DECIMAL:
+        ((tims_decimal *)member)->units = tims_db_get_decimal(rows, column, field->scale);
+        break;
+    case TIMS_KIND_BYTES:
+        ((tims_bytes *)member)->data = tims_copy(arena, tims_db_get_text(rows, column));
+        break;
     default:
         TIMS_UNREACHABLE("a list is no column");
     }
@@ -174,6 +215,12 @@ static void read_optional(const tims_field *field, const tims_db_rows *rows, int
     case TIMS_KIND_OPT_ID:
         offset = offsetof(tims_opt_id, value);
         break;
+    case TIMS_KIND_OPT_DECIMAL:
+        offset = offsetof(tims_opt_decimal, value);
+        break;
+    case TIMS_KIND_OPT_BYTES:
+        offset = offsetof(tims_opt_bytes, value);
+        break;
     default:
         offset = offsetof(tims_opt_time, value);
     }
@@ -182,7 +229,8 @@ static void read_optional(const tims_field *field, const tims_db_rows *rows, int
 
 _Static_assert(offsetof(tims_opt_int, present) == 0 && offsetof(tims_opt_str, present) == 0 &&
                    offsetof(tims_opt_id, present) == 0 && offsetof(tims_opt_time, present) == 0 &&
-                   offsetof(tims_opt_bool, present) == 0 && offsetof(tims_opt_double, present) == 0,
+                   offsetof(tims_opt_bool, present) == 0 && offsetof(tims_opt_double, present) == 0 &&
+                   offsetof(tims_opt_decimal, present) == 0 && offsetof(tims_opt_bytes, present) == 0,
                "an optional starts with its flag");
 
 void tims_model_read_row(const tims_model *model, const tims_db_rows *rows, int first, tims_arena *arena,
@@ -212,6 +260,10 @@ tims_db_value model__column_value(tims_arena *arena, const tims_field *field, co
     case TIMS_KIND_STR:
     case TIMS_KIND_JSON:
         return tims_db_text(tims_copy(arena, tims_db_get_text(rows, column)));
+    case TIMS_KIND_DECIMAL:
+        return tims_db_decimal(tims_db_get_decimal(rows, column, field->scale), field->scale);
+    case TIMS_KIND_BYTES:
+        return tims_db_blob(tims_copy(arena, tims_db_get_text(rows, column)));
     default:
         return tims_db_int(tims_db_get_int(rows, column));
     }

@@ -38,16 +38,43 @@ TIMS_UNUSED static uint16_t free_port(void)
     return ntohs(address.sin_port);
 }
 
-TIMS_UNUSED static bool redis_accepts(const redis_server *server)
+TIMS_UNUSED static int redis_connect(const redis_server *server)
 {
     struct sockaddr_in address = { .sin_family = AF_INET,
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                                    .sin_port = htons(server->port) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
-    bool accepts = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
     (void)close(fd);
-    return accepts;
+    return -1;
+}
+
+TIMS_UNUSED static bool redis_accepts(const redis_server *server)
+{
+    int fd = redis_connect(server);
+    if (fd >= 0)
+        (void)close(fd);
+    return fd >= 0;
+}
+
+/* Asks, with words between spaces, until the answer contains the text. */
+TIMS_UNUSED static void redis_wait_for(const redis_server *server, const char *command, const char *text)
+{
+    char line[256], answer[1024] = "";
+    int fd = redis_connect(server), length = snprintf(line, sizeof line, "%s\r\n", command);
+    assert_true(fd >= 0);
+    for (int left_ms = REDIS_STARTS_MS; strstr(answer, text) == NULL; left_ms--) {
+        if (left_ms == 0)
+            fail_msg("%s: got %s, expected %s", command, answer, text);
+        assert_int_equal(write(fd, line, (size_t)length), length);
+        ssize_t got = read(fd, answer, sizeof answer - 1);
+        assert_true(got > 0);
+        answer[got] = '\0';
+        (void)poll(NULL, 0, 1);
+    }
+    (void)close(fd);
 }
 
 TIMS_UNUSED static void redis_exec(const redis_server *server, const char *const *extra)

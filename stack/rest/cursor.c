@@ -79,7 +79,8 @@ static bool take_text(tims_str *rest, const tims_field *field, tims_db_value *re
     bool is_id = field->kind == TIMS_KIND_ID || field->kind == TIMS_KIND_OPT_ID;
     if (is_id && !tims_id_parse(text, &id))
         return false;
-    *ret_value = is_id ? tims_db_id(id) : tims_db_text(text);
+    bool is_bytes = field->kind == TIMS_KIND_BYTES || field->kind == TIMS_KIND_OPT_BYTES;
+    *ret_value = is_id ? tims_db_id(id) : is_bytes ? tims_db_blob(text) : tims_db_text(text);
     return true;
 }
 
@@ -94,6 +95,8 @@ static char letter_of(const tims_field *field)
     case TIMS_KIND_OPT_STR:
     case TIMS_KIND_ID:
     case TIMS_KIND_OPT_ID:
+    case TIMS_KIND_BYTES:
+    case TIMS_KIND_OPT_BYTES:
         return 't';
     default:
         return 'i';
@@ -119,7 +122,10 @@ static bool take_value(tims_str *rest, const tims_field *field, tims_db_value *r
         return false;
     double real;
     memcpy(&real, &number, sizeof(real));
-    *ret_value = letter == 'd' ? tims_db_double(real) : tims_db_int(number);
+    bool is_decimal = field->kind == TIMS_KIND_DECIMAL || field->kind == TIMS_KIND_OPT_DECIMAL;
+    *ret_value = letter == 'd' ? tims_db_double(real)
+                 : is_decimal  ? tims_db_decimal(number, field->scale)
+                               : tims_db_int(number);
     return true;
 }
 

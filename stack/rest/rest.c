@@ -155,6 +155,12 @@ void tims_rest_set_stream(tims_rest *rest, tims_rest_stream_fn function, void *d
     rest->stream_data = data;
 }
 
+void tims_rest_share_limits(tims_rest *rest, tims_redis *redis, tims_str prefix)
+{
+    TIMS_CHECK_MAGIC(rest, REST__MAGIC);
+    rest__throttle_share(rest->throttle, redis, prefix);
+}
+
 void tims_request_set_rest(tims_request *rq, tims_rest *rest)
 {
     TIMS_CHECK_MAGIC(rest, REST__MAGIC);

@@ -117,6 +117,8 @@ TIMS_MUST_USE bool rest__rate_parse(const char *text, rest__rate *ret_rate);
 rest__throttle *rest__throttle_new(tims_arena *arena);
 /* The bucket of `whom` (of this kind) for what has this name. */
 uint64_t rest__throttle_key(const rest__throttle *throttle, tims_str name, char kind, tims_str whom);
+/* See tims_rest_share_limits. */
+void rest__throttle_share(rest__throttle *throttle, tims_redis *redis, tims_str prefix);
 /* Takes one from the bucket of `key`; 0 when it may go on, else how long to wait. */
 int64_t rest__throttle_take(rest__throttle *throttle, uint64_t key, rest__rate rate, int64_t now_us);
 /* Raises: 429. */

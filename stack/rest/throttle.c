@@ -4,7 +4,10 @@
  * Memory is bounded: a fixed table of sets of eight buckets. Where a set is full, the bucket that is nearest
  * to full goes, since forgetting a full bucket changes nothing: whoever floods the table with fresh addresses
  * pushes out only those that were not near their limit. Buckets are found by a keyed hash, so nobody can
- * choose whom they share a set with. */
+ * choose whom they share a set with.
+ *
+ * With Redis, rates per minute and hour are counted there, for all nodes; those per second, which nearly
+ * every request meets, are not worth a question each. */
 #include "rest/rest_internal.h"
 
 #include "tims/crypto.h"
@@ -18,6 +21,8 @@ typedef struct bucket {
 
 struct rest__throttle {
     uint64_t seed[2];
+    tims_redis *redis; /* NULL: all rates are this node's own */
+    tims_str redis_prefix;
     pthread_mutex_t locks[LOCKS];
     bucket buckets[SETS][WAYS];
 };
@@ -96,9 +101,37 @@ uint64_t rest__throttle_key(const rest__throttle *throttle, tims_str name, char 
     return tims_hash(whom.data, whom.length, seed);
 }
 
-static void take_or_raise(tims_request *rq, rest__throttle *throttle, uint64_t key, rest__rate rate)
+/* Who is throttled, for what. */
+typedef struct subject {
+    tims_str name, whom;
+    char kind;
+} subject;
+
+/* The same on all nodes, and naming nobody. */
+static tims_str shared_key(tims_request *rq, const rest__throttle *throttle, const subject *s)
 {
-    int64_t wait_us = rest__throttle_take(throttle, key, rate, tims_monotonic_us());
+    char hash[TIMS_TOKEN_HASH_TEXT_LENGTH];
+    tims_token_hash(tims_print(rq->arena, "%S %c %S %S", throttle->redis_prefix, s->kind, s->name, s->whom),
+                    hash);
+    return tims_print(rq->arena, "%S:rate:%S", throttle->redis_prefix, (tims_str){ hash, sizeof hash });
+}
+
+/* The local bucket is drawn from in any case: it is what counts while Redis is away. */
+static int64_t take(tims_request *rq, rest__throttle *throttle, const subject *s, rest__rate rate)
+{
+    uint64_t key = rest__throttle_key(throttle, s->name, s->kind, s->whom);
+    int64_t wait_us = rest__throttle_take(throttle, key, rate, tims_monotonic_us()), shared_us;
+    if (TIMS_LIKELY(throttle->redis == NULL || rate.period_us <= 1000000))
+        return wait_us;
+    const tims_redis_limit limit = { rate.count, rate.period_us };
+    tims_status status = tims_redis_limit_bucket(throttle->redis, rq->arena, shared_key(rq, throttle, s),
+                                                 limit, &shared_us, NULL);
+    return status == TIMS_OK ? shared_us : wait_us;
+}
+
+static void take_or_raise(tims_request *rq, rest__throttle *throttle, const subject *s, rest__rate rate)
+{
+    int64_t wait_us = take(rq, throttle, s, rate);
     if (TIMS_LIKELY(wait_us == 0))
         return;
     tims_error err = { 0 };
@@ -113,13 +146,19 @@ void rest__throttle_request(tims_request *rq, rest__throttle *throttle, tims_str
     if (rate.count == 0 || caller.trusted)
         return;
     if (!caller.signed_in) {
-        take_or_raise(rq, throttle, rest__throttle_key(throttle, name, 'n', rq->peer), rate);
+        take_or_raise(rq, throttle, &(subject){ name, rq->peer, 'n' }, rate);
         return;
     }
     tims_str user = { (const char *)caller.user.bytes, sizeof(caller.user.bytes) };
-    take_or_raise(rq, throttle, rest__throttle_key(throttle, name, 'u', user), rate);
+    take_or_raise(rq, throttle, &(subject){ name, user, 'u' }, rate);
     rate.count *= ADDRESS_FACTOR; /* many users may sit behind one address */
-    take_or_raise(rq, throttle, rest__throttle_key(throttle, name, 'a', rq->peer), rate);
+    take_or_raise(rq, throttle, &(subject){ name, rq->peer, 'a' }, rate);
+}
+
+void rest__throttle_share(rest__throttle *throttle, tims_redis *redis, tims_str prefix)
+{
+    throttle->redis = redis;
+    throttle->redis_prefix = prefix;
 }
 
 void tims_throttle(tims_request *rq, const char *name, const char *text)

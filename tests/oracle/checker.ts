@@ -194,9 +194,11 @@ export class Checker {
   private compareKept(claim: Claim, moment: Moment, ids: Set<string>): void {
     for (const id of ids) {
       const found = moment.find(id);
-      if (!found) this.fail(claim, `${id} is kept on the device, but is gone`);
+      const histories = this.world.models.map((model) => this.history.describe(model.name, id, moment.state));
+      const was = histories.filter((text) => text !== "").join("\n");
+      if (!found) this.fail(claim, `${id} is kept on the device, but is gone; it was\n${was}`);
       if (!moment.reads(claim.caller, found.model, found.row))
-        this.fail(claim, `${id} is kept on the device, but may not be read (any more)`);
+        this.fail(claim, `${id} is kept on the device, but may not be read (any more); it was\n${was}`);
       this.kept++;
     }
   }

@@ -78,6 +78,8 @@ export type Frame =
       join?: number;
       room: number;
       count: number;
+      /** The server hears only those connected to it at the moment. */
+      partial?: boolean;
       users?: Present[];
       joined?: Present[];
       left?: Present[];
@@ -108,6 +110,7 @@ const FRAMES: Record<string, Shape> = {
     join: "number?",
     room: "number",
     count: "number",
+    partial: "boolean?",
     users: "array?",
     joined: "array?",
     left: "array?",

@@ -101,6 +101,8 @@ export interface RoomResult {
   /** Who is present, oneself too; empty when there are too many to be named. */
   users: Present[];
   count: number;
+  /** Others may be there, and say things, who cannot be heard at the moment: the servers do not hear each other. */
+  partial: boolean;
   /** What others have said in the last seconds: of one user and kind the newest. */
   said: Said[];
   problem: Problem | null;

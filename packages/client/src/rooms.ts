@@ -27,6 +27,8 @@ export interface RoomState {
   users: Present[];
   /** More than `users` when there are too many to be named. */
   count: number;
+  /** Others may be there, and say things, who cannot be heard at the moment: the servers do not hear each other. */
+  partial: boolean;
   /** Of one user and kind the newest. */
   said: Said[];
   problem: Problem | null;
@@ -43,6 +45,7 @@ export interface RoomEvents {
   onPresence(facts: {
     url: string;
     count: number;
+    partial?: boolean;
     users?: Present[];
     joined?: Present[];
     left?: Present[];
@@ -171,8 +174,8 @@ export class Rooms {
       this.events.onSaid({ url, items: frame.items, at_ms: Date.now() });
       return;
     }
-    const { count, users, joined, left } = frame;
-    this.events.onPresence({ url, count, users, joined, left });
+    const { count, partial, users, joined, left } = frame;
+    this.events.onPresence({ url, count, partial, users, joined, left });
   }
 
   private refused(room: Room, problem: Problem): void {
@@ -192,19 +195,26 @@ export class Rooms {
 
 // --- a room in the store ---------------------------------------------------------------------------------------
 
-export const EMPTY_ROOM: RoomState = { status: "joining", users: [], count: 0, said: [], problem: null };
+export const EMPTY_ROOM: RoomState = {
+  status: "joining",
+  users: [],
+  count: 0,
+  partial: false,
+  said: [],
+  problem: null,
+};
 
 export function withPresence(
   room: RoomState,
-  facts: { count: number; users?: Present[]; joined?: Present[]; left?: Present[] },
+  facts: { count: number; partial?: boolean; users?: Present[]; joined?: Present[]; left?: Present[] },
 ): RoomState {
-  const { count, users, joined = [], left = [] } = facts;
+  const { count, partial = false, users, joined = [], left = [] } = facts;
   const isCountAlone = !users && !facts.joined && !facts.left;
   const changed = new Set([...joined, ...left].map(({ id }) => id));
   const present = [...(users ?? room.users).filter(({ id }) => !changed.has(id)), ...joined];
   const gone = new Set(left.map(({ id }) => id));
   const said = room.said.filter(({ user }) => !gone.has(user));
-  return { ...room, status: "live", count, users: isCountAlone ? [] : present, said };
+  return { ...room, status: "live", count, partial, users: isCountAlone ? [] : present, said };
 }
 
 export function withSaid(room: RoomState, items: SaidItem[], at_ms: number): RoomState {

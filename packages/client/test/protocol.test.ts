@@ -456,6 +456,7 @@ describe("frames that are malformed end the connection, and it comes back", () =
     ["error without a code", { t: "error", sub: 1, status: 404 }],
     ["presence without a count", { t: "presence", room: 31 }],
     ["presence without a room", { t: "presence", join: 2, count: 1 }],
+    ["presence that is partial in words", { t: "presence", room: 31, count: 1, partial: "yes" }],
     ["presence of nobody in particular", { t: "presence", room: 31, count: 1, users: [null] }],
     ["said without items", { t: "said", room: 31 }],
   ])("%s", (_name, frame) => {
@@ -588,6 +589,16 @@ describe("rooms", () => {
       { room: "live", present: "u1" },
     ],
   ])("%s", (_name, frames, expected) => check("followed", frames, expected));
+
+  test("is partial while the servers do not hear each other", () => {
+    const room = () => client.state.rooms[ROOM];
+    check("followed", [presence(1, { partial: true, users: [{ id: "u1" }] })], { present: "u1", count: 1 });
+    expect(room()?.partial).toBe(true);
+    network.last.receive(presence(2, { partial: true, joined: [{ id: "u2" }] }));
+    expect(room()?.partial).toBe(true);
+    network.last.receive(presence(2, { users: [{ id: "u1" }, { id: "u2" }] }));
+    expect(room()).toMatchObject({ partial: false, count: 2 });
+  });
 
   test("what was said passes", () => {
     check("followed", [said(typing("u2", 1))], { said: "u2 typing 1" });

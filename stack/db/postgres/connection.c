@@ -88,12 +88,16 @@ static void finish_with(postgres__call *call, PGresult *result)
 }
 
 /* A few times: it is not its own fault. */
-static bool try_again(postgres__call *call)
+static bool may_try_again(postgres__call *call)
 {
     enum { ATTEMPTS_MAX = 5 };
-    if (!call->plain || call->attempts >= ATTEMPTS_MAX)
+    return call->plain && call->attempts++ < ATTEMPTS_MAX;
+}
+
+static bool try_again(postgres__call *call)
+{
+    if (!may_try_again(call))
         return false;
-    call->attempts++;
     call->again = true;
     finish(call);
     return true;
@@ -120,11 +124,27 @@ void postgres__call_detach(postgres__call *call)
     call->state = POSTGRES_CALL_NONE;
 }
 
+void postgres__call_leave_statement(postgres__call *call)
+{
+    if (call->statement != NULL)
+        postgres__statement_release(call->statement);
+    call->statement = NULL;
+}
+
+void postgres__call_renew(postgres__call *call)
+{
+    PQclear(call->result);
+    call->result = NULL;
+    call->status = TIMS_OK;
+    call->stale = false;
+    call->state = POSTGRES_CALL_NONE;
+    postgres__call_leave_statement(call);
+}
+
 void postgres__call_reset(postgres__call *call)
 {
     TIMS_ASSERT(call->state == POSTGRES_CALL_NONE || call->state == POSTGRES_CALL_DONE);
-    if (call->statement != NULL)
-        postgres__statement_release(call->statement);
+    postgres__call_leave_statement(call);
     PQclear(call->result);
     postgres__position_release(&call->position);
     *call = (postgres__call){ .fiber = call->fiber };
@@ -332,16 +352,18 @@ static void skipped(postgres__connection *connection, postgres__call *call)
 static void failed(postgres__connection *connection, postgres__entry *entry, PGresult *result)
 {
     postgres__call *call = entry->call;
+    postgres__statement *statement = entry->statement;
     if (entry->kind == POSTGRES_PREPARE)
-        entry->statement->prepared_on &= ~((uint64_t)1 << connection->slot);
+        statement->prepared_on &= ~((uint64_t)1 << connection->slot);
     if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED) {
         PQclear(result);
         if (entry->kind != POSTGRES_PREPARE) /* what follows it is skipped as well */
             skipped(connection, call);
         return;
     }
-    if (entry->statement != NULL && (entry->kind != POSTGRES_EXECUTE || postgres__is_stale(result)))
-        postgres__statement_forget(connection->statements, entry->statement);
+    bool stale = statement != NULL && statement->described && postgres__is_stale(result);
+    if (statement != NULL && (stale || !statement->described))
+        postgres__statement_forget(connection->statements, statement);
     if (call == NULL) {
         keep_culprit(connection, result);
         return;
@@ -351,13 +373,13 @@ static void failed(postgres__connection *connection, postgres__entry *entry, PGr
         finish(call);
         return;
     }
-    if (postgres__is_stale(result) && try_again(call)) {
-        PQclear(result);
-        postgres__statement_release(call->statement);
-        call->statement = NULL;
-        return;
+    call->result = result;
+    call->stale = stale;
+    if (stale && may_try_again(call)) {
+        postgres__call_renew(call);
+        call->again = true;
     }
-    finish_with(call, result);
+    finish(call);
 }
 
 static void share_position(const postgres__connection *connection, postgres__call *call)

@@ -152,14 +152,17 @@ bool postgres__is_fatal(const PGresult *result)
     return strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0;
 }
 
-/* A changed schema: what was prepared has other columns now ("cached plan must not change result type", for
- * which there is no code of its own), or is gone from under a pooler. */
+/* It is gone from under a pooler (26000), or the schema has changed: it has other columns ("cached plan must
+ * not change result type" has no code of its own), or its parameters would be of other types. */
 bool postgres__is_stale(const PGresult *result)
 {
+    static const char *const states[] = { "26000", "42804", "42883", "42725" };
     const char *sqlstate = field_of(result, PG_DIAG_SQLSTATE);
-    return strcmp(sqlstate, "26000") == 0 ||
-           (strcmp(sqlstate, "0A000") == 0 &&
-            strcmp(field_of(result, PG_DIAG_SOURCE_FUNCTION), "RevalidateCachedQuery") == 0);
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        if (strcmp(sqlstate, states[i]) == 0)
+            return true;
+    return strcmp(sqlstate, "0A000") == 0 &&
+           strcmp(field_of(result, PG_DIAG_SOURCE_FUNCTION), "RevalidateCachedQuery") == 0;
 }
 
 static tims_status fail_internal(const PGresult *result, tims_str sql, tims_error *err)
@@ -187,6 +190,11 @@ tims_status postgres__fail_lost(tims_error *err)
     return status;
 }
 
+tims_status postgres__fail_stale(tims_error *err)
+{
+    return tims_fail(err, classes[0].status, classes[0].code, "%s", classes[0].sentence);
+}
+
 static tims_status fail_as(PGresult *result, const fault_class *class, tims_error *err)
 {
     tims_status status = tims_fail(err, class->status, class->code, "%s", class->sentence);
@@ -211,8 +219,6 @@ tims_status postgres__fault(PGresult *result, tims_str sql, tims_arena *arena, t
     const constraint *why = find_constraint(sqlstate);
     if (why != NULL)
         return constraint_failed(result, why, arena, err);
-    if (postgres__is_stale(result)) /* what reads it again finds it prepared anew */
-        return fail_as(result, &classes[0], err);
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
         if (strncmp(sqlstate, classes[i].prefix, strlen(classes[i].prefix)) == 0)
             return fail_as(result, &classes[i], err);

@@ -204,9 +204,7 @@ static tims_status read_blocking(postgres__pool *pool, postgres__call *call, tim
     call->state = POSTGRES_CALL_QUEUED;
     send_chunk(connection, &call, 1);
     postgres__connection_block(connection, call);
-    if (call->statement != NULL) /* the connection's own, which may go with it */
-        postgres__statement_release(call->statement);
-    call->statement = NULL;
+    postgres__call_leave_statement(call);
     postgres__pool_give(pool, connection);
     return TIMS_OK;
 }

@@ -190,6 +190,7 @@ typedef struct postgres__call {
     PGresult *result;   /* rows, or the server's error */
     tims_status status; /* not OK: why there is no result */
     bool again;         /* send it again: its statement is described now, or it fell with another one */
+    bool stale;         /* the error is that the schema has changed since its statement was described */
     tims_error *err;    /* of `status`, when a value could not be sent */
     postgres__position *position; /* one user */
 } postgres__call;
@@ -274,6 +275,10 @@ void postgres__connection_turn(postgres__connection *connection);
 void postgres__connection_block(postgres__connection *connection, const postgres__call *call);
 /* Nobody waits for the call any more: its answer will be dropped. */
 void postgres__call_detach(postgres__call *call);
+/* Its statement may belong to a connection that is about to be given back. */
+void postgres__call_leave_statement(postgres__call *call);
+/* As it was before it was sent, so that its statement is described anew. */
+void postgres__call_renew(postgres__call *call);
 /* Ready for another statement; what it held is released. */
 void postgres__call_reset(postgres__call *call);
 /* Ends its PGconn; what was in flight is told. */
@@ -349,6 +354,7 @@ bool postgres__is_fatal(const PGresult *result); /* the connection ends with it 
 bool postgres__is_stale(const PGresult *result); /* the statement must be prepared anew */
 bool postgres__is_error(const PGresult *result);
 tims_status postgres__fail_lost(tims_error *err);
+tims_status postgres__fail_stale(tims_error *err);
 
 /* --- store.c, session.c, transaction.c, rows.c ------------------------------------------------------- */
 
@@ -384,6 +390,7 @@ typedef struct postgres__session {
     /* the transaction */
     postgres__connection *transaction;
     bool begun;  /* BEGIN has been sent */
+    bool fresh;  /* nothing has been answered yet: another connection is as good */
     bool failed; /* a statement failed: only a rollback helps */
     bool schema;
     tims_timer held_timer;

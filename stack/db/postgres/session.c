@@ -68,6 +68,8 @@ tims_status postgres__session_outcome(postgres__session *session, PGresult **ret
                    ? postgres__fail_down(session->pool, err)
                    : postgres__fail_lost(err);
     }
+    if (TIMS_UNLIKELY(call->stale)) /* what reads it again finds it prepared anew */
+        return postgres__fail_stale(err);
     PGresult *result = call->result;
     call->result = NULL;
     TIMS_ASSERT(result != NULL);
@@ -103,6 +105,7 @@ void postgres__snapshot_end(tims_db_session *base)
     if (connection == NULL)
         return;
     postgres__rows_cut(session, connection, TIMS_OK);
+    postgres__call_leave_statement(&session->call);
     session->snapshot = NULL;
     if (!connection->statements->named)
         (void)postgres__send_control(connection, "COMMIT", NULL);
@@ -156,28 +159,42 @@ static void note_position(postgres__session *session, postgres__position *positi
 }
 
 /* The Sync goes with the last statement, unless that one must first be described. */
+static tims_status send_in_snapshot(postgres__session *session, tims_error *err)
+{
+    postgres__connection *connection = session->snapshot;
+    postgres__call *call = &session->call;
+    bool ok = postgres__send_call(connection, call);
+    bool ends = session->last && ok && call->statement->described && connection->statements->named;
+    ok = ok && (ends ? postgres__send_sync(connection, NULL) : postgres__send_flush(connection));
+    session->snapshot_done = ends;
+    if (ok)
+        return postgres__session_wait(session, connection, err);
+    call->status = TIMS_UNAVAILABLE;
+    return TIMS_OK;
+}
+
+/* A connection that has lain idle may have been lost without anybody knowing; before the first statement has
+ * been answered another one is as good. */
 static tims_status run_in_snapshot(postgres__session *session, PGresult **ret_result, tims_error *err)
 {
     postgres__call *call = &session->call;
-    if (session->snapshot == NULL) {
-        tims_status status = start_snapshot(session, err);
-        if (status != TIMS_OK)
-            return status;
+    bool fresh = session->snapshot == NULL;
+    tims_status status = fresh ? start_snapshot(session, err) : TIMS_OK;
+    while (status == TIMS_OK) {
+        status = send_in_snapshot(session, err);
+        if (status != TIMS_OK || call->again)
+            continue;
+        if (call->status != TIMS_UNAVAILABLE || !fresh) {
+            note_position(session, session->snapshot->position);
+            return postgres__session_outcome(session, ret_result, err);
+        }
+        fresh = false;
+        postgres__call_renew(call);
+        postgres__pool_give(session->pool, session->snapshot);
+        session->snapshot = NULL;
+        status = start_snapshot(session, err);
     }
-    postgres__connection *connection = session->snapshot;
-    do {
-        bool ok = postgres__send_call(connection, call);
-        bool ends = session->last && ok && call->statement->described && connection->statements->named;
-        ok = ok && (ends ? postgres__send_sync(connection, NULL) : postgres__send_flush(connection));
-        if (!ok && call->state != POSTGRES_CALL_DONE)
-            return postgres__fail_lost(err);
-        tims_status status = postgres__session_wait(session, connection, err);
-        if (status != TIMS_OK)
-            return status;
-        session->snapshot_done = ends;
-    } while (call->again);
-    note_position(session, connection->position != NULL ? connection->position : call->position);
-    return postgres__session_outcome(session, ret_result, err);
+    return status;
 }
 
 static tims_status run_single(postgres__session *session, PGresult **ret_result, tims_error *err)

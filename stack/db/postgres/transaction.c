@@ -26,10 +26,16 @@ static void give_up(postgres__session *session, tims_status rows_status)
     postgres__connection *connection = session->transaction;
     tims_timer_clear(&session->held_timer);
     postgres__rows_cut(session, connection, rows_status);
+    postgres__call_leave_statement(&session->call);
     session->transaction = NULL;
     if (session->begun && postgres__send_control(connection, "ROLLBACK", NULL))
         (void)postgres__send_sync(connection, NULL);
     postgres__pool_give(session->pool, connection);
+}
+
+static tims_status fail_broken(const postgres__session *session, tims_error *err)
+{
+    return tims_fail(err, session->base.broken, NULL, "%s", session->base.broken_why);
 }
 
 /* It waits for something else, or for a statement that takes too long. */
@@ -51,9 +57,28 @@ static void on_held_too_long(void *argument)
     give_up(session, TIMS_TIMEOUT);
 }
 
-static tims_status fail_broken(const postgres__session *session, tims_error *err)
+static void limit_hold(postgres__session *session)
 {
-    return tims_fail(err, session->base.broken, NULL, "%s", session->base.broken_why);
+    if (session->base.loop != NULL)
+        tims_timer_set(session->base.loop, &session->held_timer, session->store->transaction_max_ms,
+                       on_held_too_long, session);
+}
+
+/* A connection that has lain idle may have been lost without anybody knowing. If nothing has been done on it,
+ * the transaction starts again on another one: nothing of it can have been committed. */
+static bool retake(postgres__session *session)
+{
+    postgres__connection *former = session->transaction;
+    if (!session->fresh)
+        return false;
+    session->fresh = session->begun = false;
+    tims_timer_clear(&session->held_timer);
+    if (postgres__pool_take(session->pool, &session->transaction, NULL) != TIMS_OK)
+        return false;
+    postgres__call_leave_statement(&session->call);
+    postgres__pool_give(session->pool, former);
+    limit_hold(session);
+    return true;
 }
 
 /* --- begin and end ----------------------------------------------------------------------------------- */
@@ -66,10 +91,9 @@ tims_status postgres__begin(tims_db_session *base, bool schema, tims_error *err)
     if (status != TIMS_OK)
         return status;
     session->begun = session->failed = false;
+    session->fresh = true;
     session->schema = schema;
-    if (base->loop != NULL)
-        tims_timer_set(base->loop, &session->held_timer, session->store->transaction_max_ms, on_held_too_long,
-                       session);
+    limit_hold(session);
     return TIMS_OK;
 }
 
@@ -173,7 +197,7 @@ static tims_status check(postgres__session *session, tims_error *err)
 {
     if (session->failed)
         return fail_failed(session, err);
-    if (session->transaction->state != POSTGRES_READY)
+    if (session->transaction->state != POSTGRES_READY && !retake(session))
         return lost(session, err);
     return TIMS_OK;
 }
@@ -198,31 +222,50 @@ static void undo_statement(postgres__session *session, bool guarded)
                       !postgres__send_control(connection, "RELEASE statement", NULL);
 }
 
+/* One round: OK when the call has been answered, or is to be sent again. */
+static tims_status run_once(postgres__session *session, bool *ret_guarded, tims_error *err)
+{
+    postgres__connection *connection = session->transaction;
+    postgres__call *call = &session->call;
+    tims_status status = TIMS_OK;
+    if (!send_begin(session) || !send_guarded(connection, call, ret_guarded))
+        call->status = TIMS_UNAVAILABLE;
+    else
+        status = postgres__session_wait(session, connection, err);
+    if (session->transaction == NULL) /* it was taken away meanwhile */
+        return fail_broken(session, err);
+    if (status != TIMS_OK) {
+        session->failed = true;
+        return status;
+    }
+    if (TIMS_LIKELY(call->status != TIMS_UNAVAILABLE)) {
+        session->fresh = false;
+        return TIMS_OK;
+    }
+    if (!retake(session))
+        return lost(session, err);
+    postgres__call_renew(call);
+    call->again = true;
+    return TIMS_OK;
+}
+
 tims_status postgres__transaction_run(postgres__session *session, PGresult **ret_result, tims_error *err)
 {
     postgres__call *call = &session->call;
+    bool guarded = false, renewed = false;
     tims_status status = check(session, err);
-    if (status != TIMS_OK)
-        return status;
-    bool guarded = false;
-    do {
-        postgres__connection *connection = session->transaction;
-        bool ok = send_begin(session) && send_guarded(connection, call, &guarded);
-        if (!ok && call->state != POSTGRES_CALL_DONE)
-            return lost(session, err);
-        status = postgres__session_wait(session, connection, err);
-        if (session->transaction == NULL) /* it was taken away meanwhile */
-            return fail_broken(session, err);
-        if (status != TIMS_OK) {
-            session->failed = true;
-            return status;
-        }
-    } while (call->again);
-    if (call->status == TIMS_UNAVAILABLE)
-        return lost(session, err);
-    if (call->result != NULL && postgres__is_error(call->result))
-        undo_statement(session, guarded);
-    return postgres__session_outcome(session, ret_result, err);
+    while (status == TIMS_OK) {
+        status = run_once(session, &guarded, err);
+        if (status != TIMS_OK || call->again)
+            continue;
+        if (call->result != NULL && postgres__is_error(call->result))
+            undo_statement(session, guarded);
+        if (!call->stale || !guarded || renewed)
+            return postgres__session_outcome(session, ret_result, err);
+        renewed = true;
+        postgres__call_renew(call);
+    }
+    return status;
 }
 
 /* --- savepoints: of the same name, the innermost is meant -------------------------------------------- */
@@ -232,6 +275,7 @@ static tims_status send_inside(postgres__session *session, const char *sql, tims
     tims_status status = check(session, err);
     if (status != TIMS_OK)
         return status;
+    session->fresh = false;
     if (!send_begin(session) || !postgres__send_control(session->transaction, sql, NULL))
         return lost(session, err);
     return TIMS_OK;

@@ -5,6 +5,7 @@
 #include "tims/crypto.h"
 #include "tims/loop.h"
 #include "tims/model.h"
+#include "tims/redis.h"
 
 /* The stack's own user. Apps keep what is theirs (display name, picture …) in models that point at it. */
 typedef struct tims_user {
@@ -46,6 +47,11 @@ tims_status tims_auth_new(tims_arena *arena, tims_db *db, const tims_auth_option
  * sessions on unsafe methods (header X-CSRF-Token, or the form field csrf_token), checks the route's access.
  * Raises: 401, 403. */
 void tims_auth_begin(tims_request *rq, tims_auth *auth);
+/* Limits of logins and registrations are counted once for all nodes that share the server and the prefix;
+ * while it is away, by each for itself. Before the loops start; both must outlive them. */
+void tims_auth_share_limits(tims_auth *auth, tims_redis *redis, tims_str prefix);
+/* 16 characters: the same for all nodes on this database, and known to nobody else. */
+tims_str tims_auth_database_name(const tims_auth *auth, tims_arena *arena);
 /* The same look-up of a device's token for other ways in (websocket hello): OK or UNAUTHORIZED, or the
  * database's UNAVAILABLE. Suspends. */
 tims_status tims_auth_by_token(tims_request *rq, tims_auth *auth, tims_str token, tims_caller *ret_caller,

@@ -88,6 +88,32 @@ void tims_time_format(tims_time time, char ret_text[TIMS_TIME_TEXT_LENGTH]);
 /* RFC 3339 with Z or an offset and 0–9 fraction digits (cut to microseconds). */
 TIMS_MUST_USE bool tims_time_parse(tims_str text, tims_time *ret_time);
 
+/* --- decimals and bytes ------------------------------------------------------------------------ */
+
+/* `units` of 10^-scale; the scale is the field's. At most 18 digits in all. */
+typedef struct tims_decimal {
+    int64_t units;
+} tims_decimal;
+
+enum { TIMS_DECIMAL_DIGITS = 18, TIMS_DECIMAL_TEXT_MAX = 24 };
+#define TIMS_DECIMAL_UNITS_MAX INT64_C(999999999999999999)
+
+TIMS_MUST_USE bool tims_decimal_fits(int64_t units);
+/* "-12.50", with `scale` digits behind the point; in `ret_text`, without a terminator. */
+tims_str tims_decimal_format(int64_t units, uint8_t scale, char ret_text[TIMS_DECIMAL_TEXT_MAX]);
+typedef enum tims_decimal_problem {
+    TIMS_DECIMAL_FINE,
+    TIMS_DECIMAL_MALFORMED, /* not digits with a point between them */
+    TIMS_DECIMAL_TOO_FINE,  /* more digits behind the point than `scale`, and not zeros */
+    TIMS_DECIMAL_TOO_LARGE
+} tims_decimal_problem;
+TIMS_MUST_USE tims_decimal_problem tims_decimal_parse(tims_str text, uint8_t scale, int64_t *ret_units);
+
+/* Bytes that are no text; base64 in JSON. */
+typedef struct tims_bytes {
+    tims_str data;
+} tims_bytes;
+
 /* --- optional values: absent is a type, never a convention ------------------------------------ */
 
 typedef struct tims_opt_bool {
@@ -113,6 +139,14 @@ typedef struct tims_opt_time {
     bool present;
     tims_time value;
 } tims_opt_time;
+typedef struct tims_opt_decimal {
+    bool present;
+    tims_decimal value;
+} tims_opt_decimal;
+typedef struct tims_opt_bytes {
+    bool present;
+    tims_bytes value;
+} tims_opt_bytes;
 typedef struct tims_ids {
     tims_id *items;
     size_t count;
@@ -253,6 +287,9 @@ void tims_buf_print(tims_buf *buf, const char *format, ...);
 void tims_buf_print_v(tims_buf *buf, const char *format, va_list arguments);
 /* The same with every %S and %s value percent-encoded as one URL component, for URLs and filters. */
 void tims_buf_print_url_v(tims_buf *buf, const char *format, va_list arguments);
+/* Appends bytes as base64, with "+", "/" and padding; and reads exactly what that writes. */
+void tims_base64_append(tims_buf *out, tims_str bytes);
+TIMS_MUST_USE bool tims_base64_decode(tims_arena *arena, tims_str text, tims_str *ret_bytes);
 void tims_buf_consume(tims_buf *buf, size_t bytes); /* drops bytes at the front */
 static inline tims_str tims_buf_str(const tims_buf *buf)
 {

@@ -14,12 +14,16 @@ typedef enum tims_kind {
     TIMS_KIND_ID,
     TIMS_KIND_TIME,
     TIMS_KIND_JSON,
+    TIMS_KIND_DECIMAL,
+    TIMS_KIND_BYTES,
     TIMS_KIND_OPT_BOOL,
     TIMS_KIND_OPT_INT,
     TIMS_KIND_OPT_DOUBLE,
     TIMS_KIND_OPT_STR,
     TIMS_KIND_OPT_ID,
     TIMS_KIND_OPT_TIME,
+    TIMS_KIND_OPT_DECIMAL,
+    TIMS_KIND_OPT_BYTES,
     TIMS_KIND_IDS,
     TIMS_KIND_STRS /* bodies only, never columns */
 } tims_kind;
@@ -30,9 +34,11 @@ struct tims_unsupported_field_type;
 #define TIMS_KIND_OF(value)                                                                                    \
     _Generic((value), bool: TIMS_KIND_BOOL, int64_t: TIMS_KIND_INT, double: TIMS_KIND_DOUBLE,                  \
         tims_str: TIMS_KIND_STR, tims_id: TIMS_KIND_ID, tims_time: TIMS_KIND_TIME,                             \
-        tims_json_text: TIMS_KIND_JSON, tims_opt_bool: TIMS_KIND_OPT_BOOL, tims_opt_int: TIMS_KIND_OPT_INT,    \
+        tims_json_text: TIMS_KIND_JSON, tims_decimal: TIMS_KIND_DECIMAL, tims_bytes: TIMS_KIND_BYTES,          \
+        tims_opt_bool: TIMS_KIND_OPT_BOOL, tims_opt_int: TIMS_KIND_OPT_INT,                                    \
         tims_opt_double: TIMS_KIND_OPT_DOUBLE, tims_opt_str: TIMS_KIND_OPT_STR,                                \
-        tims_opt_id: TIMS_KIND_OPT_ID, tims_opt_time: TIMS_KIND_OPT_TIME, tims_ids: TIMS_KIND_IDS,             \
+        tims_opt_id: TIMS_KIND_OPT_ID, tims_opt_time: TIMS_KIND_OPT_TIME,                                      \
+        tims_opt_decimal: TIMS_KIND_OPT_DECIMAL, tims_opt_bytes: TIMS_KIND_OPT_BYTES, tims_ids: TIMS_KIND_IDS, \
         tims_strs: TIMS_KIND_STRS)
 /* clang-format on */
 
@@ -44,10 +50,12 @@ typedef struct tims_field {
     size_t offset;
     const char *doc;
     /* what a value must be (checked when JSON is bound) */
-    bool required;                   /* must be given on create; strings also not empty */
-    int64_t min, max;                /* numbers; both 0: no bounds */
-    uint32_t min_length, max_length; /* strings in code points, lists in items; max 0: 10,000 */
-    tims_names choices;              /* strings: one of these */
+    bool required;    /* must be given on create; strings also not empty */
+    int64_t min, max; /* numbers; both 0: no bounds */
+    /* strings in code points, lists in items, bytes in bytes; max 0: 10,000 */
+    uint32_t min_length, max_length;
+    uint8_t scale;             /* decimals: digits behind the point */
+    tims_names choices;        /* strings: one of these */
     const char *format;        /* "email", "url", "slug", "color": checked; shown in the API documents */
     const char *default_value; /* as it would be written in JSON without quotes; NULL: the zero value */
     /* who may set or see it over the API */
@@ -115,7 +123,9 @@ void tims_json_bool(tims_json_writer *w, bool value);
 void tims_json_null(tims_json_writer *w);
 void tims_json_id(tims_json_writer *w, tims_id value);
 void tims_json_time(tims_json_writer *w, tims_time value);
-void tims_json_raw(tims_json_writer *w, tims_str json); /* trusted JSON text */
+void tims_json_decimal(tims_json_writer *w, tims_decimal value, uint8_t scale); /* "12.50" */
+void tims_json_bytes(tims_json_writer *w, tims_str value);                      /* base64 */
+void tims_json_raw(tims_json_writer *w, tims_str json);                         /* trusted JSON text */
 /* Appends the JSON string for `value`, quotes included, to any buffer. */
 void tims_json_escape(tims_buf *out, tims_str value);
 /* One member of a struct by its descriptor, key and value; and a whole struct as an object (hidden and
@@ -175,9 +185,9 @@ typedef enum tims_bind_mode {
 /* Reads an object into `ret_object` (size bytes, zeroed by the caller), checking every field's rules. Unknown
  * (and hidden) and read-only fields are errors; so is the primary key in a patch. After an error `ret_object`
  * may be partly filled. Field codes: unknown, read_only, required, null, type, min, max, min_length,
- * max_length, choice, format, id, time, encoding. Collects all field errors (at most 32), each with its JSON
- * pointer. `ret_present` (may be NULL): which fields the body named. Strings point into the arena. Errors:
- * MALFORMED (not an object), INVALID with fields. */
+ * max_length, choice, format, id, time, scale, range, base64, encoding. Collects all field errors (at most
+ * 32), each with its JSON pointer. `ret_present` (may be NULL): which fields the body named. Strings point
+ * into the arena. Errors: MALFORMED (not an object), INVALID with fields. */
 tims_status tims_json_bind(tims_arena *arena, const tims_json *body, tims_fields fields, tims_bind_mode mode,
                            void *ret_object, tims_field_set *ret_present, tims_error *err);
 /* One value from text (query strings, path parameters, defaults), by the field's kind and rules. */

@@ -71,4 +71,23 @@ void tims_redis_listen(tims_redis *redis, const tims_redis_listener *listener);
 void tims_redis_subscribe(tims_redis *redis, tims_str channel);
 void tims_redis_unsubscribe(tims_redis *redis, tims_str channel);
 
+/* --- limits, counted once for all who share the server ---------------------------------------------------- */
+
+typedef struct tims_redis_limit {
+    int64_t max, period_us;
+} tims_redis_limit;
+/* At most `max` in a period that begins with the first. 0: open, and counted if `counts`; else how long it is
+ * closed. Suspends. Errors: as tims_redis_call: then who asks decides alone. */
+tims_status tims_redis_limit_window(tims_redis *redis, tims_arena *arena, tims_str key,
+                                    tims_redis_limit limit, bool counts, int64_t *ret_wait_us,
+                                    tims_error *err);
+/* Takes one of `max` tokens that come back evenly over the period; 0, or how long until there is one.
+ * Suspends. */
+tims_status tims_redis_limit_bucket(tims_redis *redis, tims_arena *arena, tims_str key,
+                                    tims_redis_limit limit, int64_t *ret_wait_us, tims_error *err);
+/* Of a window; nobody waits for it, and while the server is away nothing happens. */
+void tims_redis_limit_count(tims_redis *redis, tims_str key, int64_t period_us);
+void tims_redis_limit_take_back(tims_redis *redis, tims_str key);
+void tims_redis_limit_clear(tims_redis *redis, tims_str key);
+
 #endif

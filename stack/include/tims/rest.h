@@ -5,6 +5,7 @@
 
 #include "tims/auth.h"
 #include "tims/model.h"
+#include "tims/redis.h"
 
 enum {
     TIMS_LIST = 1,
@@ -113,6 +114,10 @@ tims_status tims_rest_resolve_computed(const tims_rest *rest, tims_arena *arena,
 tims_status tims_rest_compute(tims_request *rq, const tims_computed_url *url, tims_caller caller,
                               tims_reads *reads, tims_buf *out, tims_error *err);
 
+/* Rates per minute and per hour are counted once for all nodes that share the server and the prefix (rates
+ * per second protect a node, and are its own); while it is away, by each for itself. Before the loops start;
+ * both must outlive them. */
+void tims_rest_share_limits(tims_rest *rest, tims_redis *redis, tims_str prefix);
 /* Throttle for endpoints: raises 429 with Retry-After when `key` (e.g. a user id, an address) is over
  * `rate`. */
 void tims_throttle(tims_request *rq, const char *name, const char *rate);
