@@ -344,7 +344,8 @@ tims_status tims_model_select(tims_db_session *db, tims_arena *arena, const tims
         return status;
     model__sql sql;
     model__sql_init(&sql, arena, tims_db_session_dialect(db));
-    tims_sql statement = model__select_sql(&sql, query, model__all(model), NULL, 0, query->limit);
+    tims_sql statement =
+        model__select_sql(&sql, query, &(model__columns){ .fields = model__all(model) }, query->limit);
     tims_db_rows *rows;
     status = tims_db_query(db, statement.text, statement.values, statement.value_count, &rows, err);
     if (status != TIMS_OK)
