@@ -182,8 +182,7 @@ static tims_status wait_for_answer(postgres__pool *pool, postgres__call *call, t
         leave_queue(pool, call);
     postgres__call_detach(call);
     if (status == TIMS_TIMEOUT && limited)
-        return tims_fail(err, TIMS_UNAVAILABLE, "database_busy",
-                         "Too many statements wait for the database; try again shortly.");
+        return postgres__fail_busy(err);
     return tims_fail(err, status, NULL, "%s", tims_status_text(status));
 }
 

@@ -286,11 +286,7 @@ static tims_status fail_wait(postgres__pool *pool, tims_status status, bool own_
         return postgres__fail_down(pool, err);
     if (status != TIMS_TIMEOUT || !own_deadline)
         return tims_fail(err, status, NULL, "%s", tims_status_text(status));
-    status = tims_fail(err, TIMS_UNAVAILABLE, "database_busy",
-                       "Too many transactions and snapshots are open at once; try again shortly.");
-    if (err != NULL)
-        err->retry_after_s = 1;
-    return status;
+    return postgres__fail_busy(err);
 }
 
 /* Until it is given one. Suspends. */

@@ -382,6 +382,7 @@ bool postgres__is_stale(const PGresult *result); /* the statement must be prepar
 bool postgres__is_error(const PGresult *result);
 tims_status postgres__fail_lost(tims_error *err);
 tims_status postgres__fail_stale(tims_error *err);
+tims_status postgres__fail_busy(tims_error *err);
 
 /* --- store.c, session.c, transaction.c, rows.c ------------------------------------------------------- */
 
