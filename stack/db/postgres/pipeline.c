@@ -3,10 +3,18 @@
  * A read outside of snapshots and transactions waits until the loop's tick ends; those that came together are
  * sent together, with one Sync and one write, to a connection that nobody owns. They are one implicit
  * transaction, which reads one state, so a position asked for once holds for all of them. An error skips the
- * ones behind it; they are sent again, each with a Sync of its own. */
+ * ones behind it; they are sent again, each with a Sync of its own.
+ *
+ * While PARALLEL such groups are under way the next one gathers: what costs the server most is not a
+ * statement but a transaction and a wakening. One that takes long does not count. */
 #include "postgres_internal.h"
 
-enum { GROW_ENTRIES = 8 }; /* in flight on the least busy connection: then another one is worth opening */
+enum {
+    PARALLEL = 2,
+    LONG_US = 2000, /* a group that has waited this long for an answer holds nobody up */
+    HOLD_MS = 10,
+    GROW_ENTRIES = 8 /* in flight on the least busy connection: then another one is worth opening */
+};
 
 void postgres__pool_enqueue(postgres__pool *pool, postgres__call *call, bool first)
 {
@@ -127,9 +135,30 @@ static size_t take_chunk(postgres__pool *pool, postgres__call **ret_calls)
     return count;
 }
 
+static bool is_full(const postgres__pool *pool)
+{
+    int active = 0;
+    int64_t long_us = tims_loop_now_us(pool->loop) - LONG_US;
+    for (uint32_t slot = 0; slot < pool->store->settings.connections_max; slot++) {
+        const postgres__connection *connection = pool->slots[slot];
+        active += connection != NULL && !connection->owned && !connection->draining &&
+                  connection->entry_count > 0 && connection->waiting_since_us > long_us;
+    }
+    return active >= PARALLEL;
+}
+
+static void flush_held(void *argument)
+{
+    postgres__pool_flush(argument);
+}
+
 void postgres__pool_flush(postgres__pool *pool)
 {
     while (pool->first_call != NULL) {
+        if (is_full(pool)) {
+            tims_timer_set(pool->loop, &pool->hold_timer, HOLD_MS, flush_held, pool);
+            return;
+        }
         postgres__connection *connection = choose(pool);
         if (connection == NULL) {
             if (postgres__pool_is_down(pool))

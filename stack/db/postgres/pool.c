@@ -30,6 +30,7 @@ static void close_all(postgres__pool *pool)
 {
     tims_timer_clear(&pool->retry_timer);
     tims_timer_clear(&pool->idle_timer);
+    tims_timer_clear(&pool->hold_timer);
     for (uint32_t slot = 0; slot < POSTGRES_CONNECTIONS_MAX; slot++) {
         postgres__connection *connection = pool->slots[slot];
         pool->slots[slot] = NULL;

@@ -169,7 +169,7 @@ static void wait_in_vain(void *argument)
     tims_error err = { 0 };
     tims_status status = tims_db_begin(session, &err);
     if (status == TIMS_OK) {
-        assert_int_equal(tims_sleep_ms(400), TIMS_OK);
+        assert_int_equal(tims_sleep_ms(2000), TIMS_OK);
         assert_int_equal(number(session, "SELECT 3"), 3);
         status = tims_db_commit(session, &err);
     }
@@ -179,7 +179,7 @@ static void wait_in_vain(void *argument)
 static void who_waits_too_long_for_a_connection_is_told_when_to_come_back(void **state)
 {
     fixture *f = *state;
-    open_with(f, "connections=3", (tims_db_options){ .begin_timeout_ms = 100 });
+    open_with(f, "connections=3", (tims_db_options){ .begin_timeout_ms = 1000 });
     worker w[5];
     run_workers(f, wait_in_vain, w, 5);
     int served = 0;
