@@ -98,6 +98,7 @@ static void send_chunk(postgres__connection *connection, postgres__call **calls,
     bool ok = postgres__send_housekeeping(connection);
     if (explicit)
         ok = ok && postgres__send_control(connection, POSTGRES_BEGIN_READ_SQL, NULL);
+    connection->explicit_reads = explicit;
     if (wants_position)
         ok = ok && postgres__send_position(connection, NULL);
     size_t at = 0;
@@ -181,8 +182,7 @@ static tims_status wait_for_answer(postgres__pool *pool, postgres__call *call, t
         leave_queue(pool, call);
     postgres__call_detach(call);
     if (status == TIMS_TIMEOUT && limited)
-        return tims_fail(err, TIMS_UNAVAILABLE, "database_busy",
-                         "Too many statements wait for the database; try again shortly.");
+        return postgres__fail_busy(err);
     return tims_fail(err, status, NULL, "%s", tims_status_text(status));
 }
 
