@@ -61,6 +61,36 @@ static void fill_in(tims_arena *arena, const tims_model *model, void *row)
     }
 }
 
+/* --- what cannot be kept ---------------------------------------------------------------------- */
+
+static bool is_text(tims_str text)
+{
+    return text.length == 0 || (memchr(text.data, '\0', text.length) == NULL && tims_str_is_utf8(text));
+}
+
+/* One of the databases would take it, so it is found before either is asked. */
+static void check_value(tims_arena *arena, const tims_field *field, const void *row, tims_error *err)
+{
+    tims_db_value value = tims_model_value(field, row);
+    tims_str pointer = { NULL, 0 };
+    if (value.type == TIMS_DB_TEXT && !value.is_id && !is_text(value.bytes)) {
+        pointer = tims_print(arena, "/%s", field->name);
+        tims_error_field(arena, err, pointer, "encoding", "Must be UTF-8 text without NUL.");
+    } else if (model__base_kind(field->kind) == TIMS_KIND_DECIMAL && !tims_decimal_fits(value.integer)) {
+        pointer = tims_print(arena, "/%s", field->name);
+        tims_error_field(arena, err, pointer, "range", "Must have at most %d digits.", TIMS_DECIMAL_DIGITS);
+    }
+}
+
+static tims_status check_values(tims_arena *arena, const tims_model *model, const void *row,
+                                tims_field_set fields, tims_error *err)
+{
+    for (size_t i = 0; i < model->fields.count; i++)
+        if (fields >> i & 1)
+            check_value(arena, &model->fields.items[i], row, err);
+    return err->fields != NULL ? TIMS_INVALID : TIMS_OK;
+}
+
 /* --- what was refused ------------------------------------------------------------------------- */
 
 static tims_status has_target(tims_db_session *db, tims_arena *arena, const tims_field *field,
@@ -193,6 +223,9 @@ tims_status tims_model_insert(tims_db_session *db, tims_arena *arena, const tims
     if (err == NULL)
         err = &own;
     fill_in(arena, model, row);
+    tims_status status = check_values(arena, model, row, model__all(model), err);
+    if (status != TIMS_OK)
+        return status;
     model__sql sql;
     model__sql_init(&sql, arena, tims_db_session_dialect(db));
     model__sql_add(&sql, "INSERT INTO ");
@@ -207,7 +240,7 @@ tims_status tims_model_insert(tims_db_session *db, tims_arena *arena, const tims
     }
     model__sql_add(&sql, ")");
     tims_sql statement = model__sql_done(&sql);
-    tims_status status = tims_db_run(db, statement.text, statement.values, statement.value_count, NULL, err);
+    status = tims_db_run(db, statement.text, statement.values, statement.value_count, NULL, err);
     return explain(db, arena, model, row, true, status, err);
 }
 
@@ -241,6 +274,9 @@ tims_status tims_model_update(tims_db_session *db, tims_arena *arena, const tims
     if (fields == 0)
         return TIMS_OK;
     fields = with_auto_fields(model, row, fields);
+    tims_status status = check_values(arena, model, row, fields, err);
+    if (status != TIMS_OK)
+        return status;
     model__sql sql;
     model__sql_init(&sql, arena, tims_db_session_dialect(db));
     model__sql_add(&sql, "UPDATE ");
@@ -259,8 +295,7 @@ tims_status tims_model_update(tims_db_session *db, tims_arena *arena, const tims
     model__sql_add_value(&sql, tims_model_value(primary, row));
     tims_sql statement = model__sql_done(&sql);
     int64_t changed = 0;
-    tims_status status =
-        tims_db_run(db, statement.text, statement.values, statement.value_count, &changed, err);
+    status = tims_db_run(db, statement.text, statement.values, statement.value_count, &changed, err);
     if (status == TIMS_OK && changed == 0)
         return not_found(model, err);
     return explain(db, arena, model, row, false, status, err);
@@ -309,7 +344,8 @@ tims_status tims_model_select(tims_db_session *db, tims_arena *arena, const tims
         return status;
     model__sql sql;
     model__sql_init(&sql, arena, tims_db_session_dialect(db));
-    tims_sql statement = model__select_sql(&sql, query, model__all(model), NULL, 0, query->limit);
+    tims_sql statement =
+        model__select_sql(&sql, query, &(model__columns){ .fields = model__all(model) }, query->limit);
     tims_db_rows *rows;
     status = tims_db_query(db, statement.text, statement.values, statement.value_count, &rows, err);
     if (status != TIMS_OK)

@@ -294,10 +294,11 @@ static void watch(postgres__connection *connection, bool unwritten)
         tims_poll_set(connection->poll, TIMS_READABLE | (unwritten ? TIMS_WRITABLE : 0));
 }
 
+/* libpq takes a write to a closed socket for done, and may have closed its end: then no event would tell. */
 static bool write_out(postgres__connection *connection)
 {
     int left = PQflush(connection->handle);
-    if (!sent(connection, left >= 0))
+    if (!sent(connection, left >= 0 && PQstatus(connection->handle) != CONNECTION_BAD))
         return false;
     watch(connection, left > 0);
     return true;
