@@ -205,9 +205,11 @@ typedef struct tims_written {
     /* order fields; NULL without rows; `last` also NULL unless `limit` rows came */
     const tims_db_value *first, *last;
     tims_ids *collected; /* per field of `collect`: the distinct ids in it, by first appearance */
+    int64_t total;       /* of `count`; unknown without rows */
 } tims_written;
 typedef struct tims_write_options {
     bool probe;
+    bool count; /* what tims_query_count says, in the same statement */
     const tims_field *const *collect;
     size_t collect_count;
 } tims_write_options;
