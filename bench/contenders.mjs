@@ -13,6 +13,7 @@ export const programs = {
   routing: join(root, "build/release/routing"),
 };
 
+// `database`: a file, or the URL of a PostgreSQL.
 export async function startOurs({ folder, database, program = programs.ours, env = {}, cpu, port: wanted }) {
   const port = wanted ?? (await freePort());
   const server = await startProcess({
@@ -24,7 +25,7 @@ export async function startOurs({ folder, database, program = programs.ours, env
       HOST: "127.0.0.1",
       PORT: String(port),
       LOOPS: "1",
-      DATABASE_URL: `sqlite:${database}`,
+      DATABASE_URL: databaseUrl(database),
       CHEAP_PASSWORDS: "true",
       FRONT_DIRECTORY: join(root, "front"),
       ...env,
@@ -33,6 +34,9 @@ export async function startOurs({ folder, database, program = programs.ours, env
   });
   return { ...server, url: `http://127.0.0.1:${port}`, port };
 }
+
+export const isPostgres = (database) => database.startsWith("postgres:");
+export const databaseUrl = (database) => (isPostgres(database) ? database : `sqlite:${database}`);
 
 export async function startLimit(workload, database) {
   const port = await freePort();
@@ -43,7 +47,8 @@ export async function startLimit(workload, database) {
 
 export async function startFastify(database) {
   const port = await freePort();
-  const args = [join(here, "peers/fastify.mjs"), String(port), ...(database ? [database] : [])];
+  const script = database && isPostgres(database) ? "fastify_postgres.mjs" : "fastify.mjs";
+  const args = [join(here, "peers", script), String(port), ...(database ? [database] : [])];
   const server = await startProcess({ command: node, args, readyText: "ready" });
   return { ...server, url: `http://127.0.0.1:${port}` };
 }

@@ -7,8 +7,10 @@ import { programs, signInAll, startOurs } from "./contenders.mjs";
 import { cpuMicroseconds, memoryKilobytes } from "./process.mjs";
 
 // `ask` takes a phase (load/main.c lists them) and returns what it has measured.
-export async function startCrowd({ dialect, server, count, plan, proxy = false }) {
+// `door`: another server that the clients connect to; the changes are still made at `server`.
+export async function startCrowd({ dialect, server, door, count, plan, proxy = false }) {
   const options = [`dialect=${dialect}`, `port=${new URL(server.url).port}`, `count=${count}`];
+  if (door) options.push(`door=${new URL(door.url).port}`);
   if (plan) options.push(`plan=${plan}`);
   if (proxy) options.push("proxy=1");
   const child = spawn("taskset", ["-c", "1", programs.crowd, ...options], {
@@ -74,10 +76,20 @@ export async function planHall({ folder, data }, server) {
   );
 }
 
-// Everybody in chats of their own five: a change is for count / 1,000.
-export async function planChats({ folder, data }, server, count) {
+// Each in the chat that it writes to.
+export async function planOwnChats({ folder, data }, server) {
+  const chats = data.sessions.map(({ user }) => data.chatsOf(user.id)[0]);
+  const subscriptions = chats.map((chat, i) => [i, `/api/messages/?chat=${chat}`]);
+  return { plan: await writePlan({ folder, data }, server, subscriptions, []), count: chats.length };
+}
+
+const CHATS = 1000;
+
+// Everybody in chats of their own five: a change is for so many as there are in one of `chatCount` chats.
+export async function planChats({ folder, data }, server, count, chatCount = CHATS) {
   const chats = data.sessions.flatMap(({ user }, i) => data.chatsOf(user.id).map((chat) => [i, chat]));
   chats.sort((a, b) => (a[1] < b[1] ? -1 : 1));
+  chats.length = (chats.length / CHATS) * chatCount;
   const audience = new Map();
   const writers = new Map();
   for (let i = 0; i < count; i++) {

@@ -94,14 +94,14 @@ export function writeTable() {
     "Made by `make bench`; do not edit. Server on one core, load on the other; the machine's limit, ours and the peers interleaved in",
     "one run. Ratios are medians over rounds; compare them, not the bare figures. Each `results/*.json` holds every round.",
     "",
-    "| workload | server | per second | server CPU µs each | p50 ms | p99 ms |",
-    "|---|---|---|---|---|---|",
+    "| workload | server | per second | server CPU µs each | database CPU µs each | p50 ms | p99 ms |",
+    "|---|---|---|---|---|---|---|",
   ];
   for (const { name, summary } of results)
     for (const [server, row] of Object.entries(summary))
       if (typeof row === "object" && "cpu_us" in row)
         lines.push(
-          `| ${name} | ${server} | ${Math.round(row.per_second)} | ${row.cpu_us.toFixed(1)} | ${row.p50_ms ?? ""} | ${row.p99_ms ?? ""} |`,
+          `| ${name} | ${server} | ${Math.round(row.per_second)} | ${row.cpu_us.toFixed(1)} | ${row.database_us?.toFixed(1) ?? ""} | ${row.p50_ms ?? ""} | ${row.p99_ms ?? ""} |`,
         );
   lines.push("", "| workload | what | figures |", "|---|---|---|");
   for (const { name, summary } of results) {

@@ -5,13 +5,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { programs } from "./contenders.mjs";
 import { makeData } from "./data.mjs";
+import * as db from "./db.mjs";
 import { files } from "./files.mjs";
 import { footprint } from "./footprint.mjs";
 import { writeTable } from "./goals.mjs";
 import { fanout, few, idle } from "./live.mjs";
 import { drops, restart } from "./live_faults.mjs";
 import { nobody, routing } from "./live_routing.mjs";
+import { nodes } from "./nodes.mjs";
 import { page } from "./page.mjs";
+import { closePostgres } from "./postgres.mjs";
 import * as requests from "./requests.mjs";
 
 const workloads = {
@@ -29,6 +32,10 @@ const workloads = {
   live_restart: restart,
   live_drops: drops,
   footprint,
+  db_row: db.row,
+  db_list: db.list,
+  db_create: db.create,
+  db_nodes: nodes,
 };
 
 const only = process.argv[2];
@@ -48,6 +55,7 @@ try {
   };
   for (const [name, run] of Object.entries(workloads)) if (wanted(name)) await run(context);
 } finally {
+  await closePostgres();
   rmSync(folder, { recursive: true, force: true });
 }
 const missed = writeTable();

@@ -105,12 +105,13 @@ function toMilliseconds(text) {
   return Number(number) * { us: 0.001, ms: 1, s: 1000, m: 60_000 }[unit];
 }
 
-// One closed-loop run of wrk on core 1 against a server's process tree.
-export async function runLoad({ url, server, seconds, connections = 64, script, headers = [] }) {
+// One closed-loop run of wrk on core 1 against a server's process tree, and that of a database server behind it.
+export async function runLoad({ url, server, database, seconds, connections = 64, script, headers = [] }) {
   const args = ["-c", "1", "wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--latency"];
   for (const header of headers) args.push("-H", header);
   if (script) args.push("-s", script);
   const before = cpuMicroseconds(server.pid);
+  const databaseBefore = database && cpuMicroseconds(database.pid);
   const child = spawn("taskset", [...args, url], { stdio: ["ignore", "pipe", "inherit"] });
   let text = "";
   child.stdout.on("data", (bytes) => {
@@ -125,6 +126,7 @@ export async function runLoad({ url, server, seconds, connections = 64, script, 
   return {
     per_second: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)[1]),
     cpu_us: (cpuMicroseconds(server.pid) - before) / requests,
+    ...(database && { database_us: (cpuMicroseconds(database.pid) - databaseBefore) / requests }),
     p50_ms: toMilliseconds(/^\s+50%\s+(\S+)/m.exec(text)[1]),
     p99_ms: toMilliseconds(/^\s+99%\s+(\S+)/m.exec(text)[1]),
     requests,

@@ -1,69 +1,9 @@
 // requests.mjs: json, row, list and create: the machine's limit, ours, Fastify and Django in turn.
-import { copyFileSync, writeFileSync } from "node:fs";
+import { copyFileSync } from "node:fs";
 import { join } from "node:path";
-import { signInAll, startDjango, startFastify, startLimit, startOurs } from "./contenders.mjs";
+import { startDjango, startFastify, startLimit, startOurs } from "./contenders.mjs";
 import { goal, ratio, save, summarise } from "./goals.mjs";
-import { runLoad } from "./process.mjs";
-
-// A wrk script that sends `requests` in turn, starting anywhere.
-function writeScript(folder, name, requests) {
-  const quote = (text) => JSON.stringify(text);
-  const rows = requests.map(
-    ({ method = "GET", path, headers = {}, body }) =>
-      `wrk.format(${quote(method)}, ${quote(path)}, {${Object.entries(headers)
-        .map(([key, value]) => `[${quote(key)}]=${quote(value)}`)
-        .join(",")}}, ${body ? quote(body) : "nil"})`,
-  );
-  const file = join(folder, `${name}.lua`);
-  writeFileSync(
-    file,
-    `local all = nil\nlocal at = 0\nfunction init()\n  math.randomseed(1)\n  all = {}\n` +
-      rows.map((row) => `  all[#all+1] = ${row}\n`).join("") +
-      `end\nfunction request()\n  at = at % #all + 1\n  return all[at]\nend\n`,
-  );
-  return file;
-}
-
-async function expect(server, { method = "GET", path, headers, body }, check) {
-  const answer = await fetch(server.url + path, { method, headers, body });
-  const text = await answer.text();
-  if (!answer.ok || !check(JSON.parse(text)))
-    throw new Error(`${server.url}${path}: ${answer.status} ${text.slice(0, 300)}`);
-}
-
-// `start()` each contender once a round, check its answer, load it, stop it.
-async function runRounds({ contenders, rounds, seconds, folder, name, check }) {
-  const results = [];
-  for (let round = 0; round < rounds; round++) {
-    const row = {};
-    for (const [label, contender] of Object.entries(contenders)) {
-      const server = await contender.start();
-      try {
-        const requests = await contender.requests(server);
-        await expect(server, requests[0], check);
-        const script = writeScript(folder, `${name}-${label}`, requests);
-        await runLoad({ url: server.url, server, seconds: 1, script });
-        row[label] = await runLoad({ url: server.url, server, seconds, script });
-        process.stderr.write(
-          `  ${name} ${label} ${Math.round(row[label].per_second)}/s ${row[label].cpu_us.toFixed(1)} µs\n`,
-        );
-      } finally {
-        await server.stop();
-      }
-    }
-    results.push(row);
-  }
-  return results;
-}
-
-const cookies = (data) => data.sessions.map(({ token }) => ({ Cookie: `session=${token}` }));
-
-async function oursHeaders(server, data) {
-  return signInAll(
-    server.url,
-    data.sessions.map(({ user }) => user),
-  );
-}
+import { cookies, createRequests, listRequests, oursHeaders, rowRequests, runRounds } from "./rounds.mjs";
 
 export async function json({ folder, data, rounds, seconds }) {
   const plain = async () => [{ path: "/json" }];
@@ -117,8 +57,7 @@ export async function json({ folder, data, rounds, seconds }) {
 }
 
 export async function row({ folder, data, rounds, seconds }) {
-  const requests = async () =>
-    Array.from({ length: 2000 }, (_, i) => ({ path: `/api/items/${data.item(i * 7919)}/` }));
+  const requests = async () => rowRequests(data);
   const contenders = {
     limit: { start: () => startLimit("row", data.peers), requests },
     ours: { start: () => startOurs({ folder, database: data.file }), requests },
@@ -157,11 +96,6 @@ export async function row({ folder, data, rounds, seconds }) {
     ],
   });
 }
-
-const listRequests = (data, headers) =>
-  data.sessions.flatMap(({ user }, i) =>
-    data.chatsOf(user.id).map((chat) => ({ path: `/api/messages/?chat=${chat}`, headers: headers[i] })),
-  );
 
 export async function list({ folder, data, rounds, seconds }) {
   const peer = async () => listRequests(data, cookies(data));
@@ -204,17 +138,6 @@ export async function list({ folder, data, rounds, seconds }) {
     ],
   });
 }
-
-const createRequests = (data, headers) =>
-  data.sessions.map(({ user }, i) => ({
-    method: "POST",
-    path: "/api/messages/",
-    headers: { ...headers[i], "Content-Type": "application/json" },
-    body: JSON.stringify({
-      chat: data.chatsOf(user.id)[0],
-      text: "A message that is written while others write theirs, a hundred characters or so, durable.",
-    }),
-  }));
 
 export async function create({ folder, data, rounds, seconds }) {
   const fresh = (source, name) => {

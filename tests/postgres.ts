@@ -57,6 +57,11 @@ export class Postgres {
     return server;
   }
 
+  // The postmaster's, while it runs.
+  get pid(): number | undefined {
+    return this.process?.pid;
+  }
+
   private get data(): string {
     return join(this.folder, "data");
   }

@@ -1,4 +1,5 @@
 /* epoll.c: read, answer, write; nothing else. */
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -9,6 +10,8 @@
 #include <unistd.h>
 
 #include "limit.h"
+
+static int epoll = -1;
 
 static int listen_on(int port)
 {
@@ -24,7 +27,7 @@ static int listen_on(int port)
     return fd;
 }
 
-static void accept_all(int epoll, int listener)
+static void accept_all(int listener)
 {
     int fd, one = 1;
     while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
@@ -33,20 +36,47 @@ static void accept_all(int epoll, int listener)
             abort();
         c->fd = fd;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
-        epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+        limit_watch(c);
     }
 }
 
-void limit_send(connection *to, const char *data, size_t length)
+static void send_all(connection *to, const char *data, size_t length)
 {
     while (length > 0) {
-        ssize_t written = write(to->fd, data, length);
+        ssize_t written = send(to->fd, data, length, MSG_NOSIGNAL);
+        if (written < 0 && errno != EAGAIN)
+            return; /* it has gone, which reading will tell */
         if (written <= 0)
             continue; /* the load generator always reads */
         data += written;
         length -= (size_t)written;
     }
+}
+
+void limit_watch(connection *socket)
+{
+    struct epoll_event event = { .events = EPOLLIN, .data.ptr = socket };
+    if (epoll < 0)
+        epoll = epoll_create1(0);
+    epoll_ctl(epoll, EPOLL_CTL_ADD, socket->fd, &event);
+}
+
+static void close_connection(connection *c)
+{
+    if (!c->closed)
+        close(c->fd);
+    c->closed = true;
+    if (c->pending == 0)
+        free(c);
+}
+
+void limit_finish(connection *to, const char *data, size_t length)
+{
+    to->pending--;
+    if (to->closed)
+        close_connection(to);
+    else
+        send_all(to, data, length);
 }
 
 size_t limit_head(char *output, const char *status, size_t body_length)
@@ -82,32 +112,34 @@ static bool serve_connection(connection *c, answer_fn answer, void *state)
     c->input_length += (size_t)got;
     size_t length, out = 0;
     while ((length = request_length(c)) > 0) {
-        out += answer(state, c->input, length, c, output + out);
+        size_t answered = answer(state, c->input, length, c, output + out);
+        c->pending += answered == 0;
+        out += answered;
         c->input_length -= length;
         memmove(c->input, c->input + length, c->input_length);
     }
     if (out > 0)
-        limit_send(c, output, out);
+        send_all(c, output, out);
     return true;
 }
 
 int limit_serve(int port, answer_fn answer, finish_fn finish, void *state)
 {
-    int listener = listen_on(port), epoll = epoll_create1(0);
-    struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL }, events[128];
-    epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
+    connection listener = { .fd = listen_on(port) };
+    struct epoll_event events[128];
+    limit_watch(&listener);
     printf("ready\n");
     fflush(stdout);
     for (;;) {
         int count = epoll_wait(epoll, events, 128, -1);
         for (int i = 0; i < count; i++) {
             connection *c = events[i].data.ptr;
-            if (c == NULL)
-                accept_all(epoll, listener);
-            else if (!serve_connection(c, answer, state)) {
-                close(c->fd);
-                free(c);
-            }
+            if (c == &listener)
+                accept_all(listener.fd);
+            else if (c->on_input != NULL)
+                c->on_input(c);
+            else if (!serve_connection(c, answer, state))
+                close_connection(c);
         }
         if (finish != NULL)
             finish(state);

@@ -1,4 +1,4 @@
-/* main.c: limit json|fanout PORT | limit row|list|create PORT DATABASE */
+/* main.c: limit json|fanout PORT | limit row|list|create PORT FILE|URL */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 int main(int argc, char **argv)
 {
     if (argc < 3) {
-        fprintf(stderr, "limit json|fanout PORT | limit row|list|create PORT DATABASE\n");
+        fprintf(stderr, "limit json|fanout PORT | limit row|list|create PORT FILE|URL\n");
         return 2;
     }
     int port = (int)strtol(argv[2], NULL, 10);
@@ -16,5 +16,8 @@ int main(int argc, char **argv)
         return limit_json(port);
     if (strcmp(argv[1], "fanout") == 0)
         return limit_fanout(port);
-    return argc > 3 ? limit_sqlite(port, argv[1], argv[3]) : 2;
+    if (argc < 4)
+        return 2;
+    bool postgres = strncmp(argv[3], "postgres:", 9) == 0;
+    return postgres ? limit_postgres(port, argv[1], argv[3]) : limit_sqlite(port, argv[1], argv[3]);
 }

@@ -1,15 +1,12 @@
 /* sqlite.c: the same SQL as the servers run, prepared once: a row by key; the latest 50 messages of a chat
  * with session, membership and total; an insert with group commit per epoll wake. */
 #include <sqlite3.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
-#include "limit.h"
+#include "text.h"
 
-enum { WAITING_MAX = 256, ID_LENGTH = 36 };
+enum { WAITING_MAX = 256 };
 
 typedef struct waiting {
     connection *to;
@@ -35,49 +32,15 @@ static sqlite3_stmt *prepare(sqlite3 *db, const char *sql)
     return statement;
 }
 
-static char *append(char *at, const void *data, size_t length)
-{
-    memcpy(at, data, length);
-    return at + length;
-}
-#define APPEND(at, literal) append(at, literal, sizeof literal - 1)
-
 static char *append_column(char *at, sqlite3_stmt *row, int column)
 {
     return append(at, sqlite3_column_text(row, column), (size_t)sqlite3_column_bytes(row, column));
 }
 
-/* Escapes what JSON must have escaped. */
-static char *append_string(char *at, sqlite3_stmt *row, int column)
+static char *append_text(char *at, sqlite3_stmt *row, int column)
 {
-    const unsigned char *text = sqlite3_column_text(row, column);
-    *at++ = '"';
-    for (int i = 0, length = sqlite3_column_bytes(row, column); i < length; i++) {
-        if (text[i] == '"' || text[i] == '\\')
-            *at++ = '\\';
-        if (text[i] < 0x20)
-            at += sprintf(at, "\\u%04x", text[i]);
-        else
-            *at++ = (char)text[i];
-    }
-    *at++ = '"';
-    return at;
-}
-
-static char *append_time(char *at, int64_t us)
-{
-    time_t seconds = us / 1000000;
-    struct tm parts;
-    gmtime_r(&seconds, &parts);
-    return at + sprintf(at, "\"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ\"", parts.tm_year + 1900, parts.tm_mon + 1,
-                        parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, (int)(us % 1000000));
-}
-
-static size_t with_head(char *output, const char *body, size_t length)
-{
-    size_t head = limit_head(output, "200 OK", length);
-    memcpy(output + head, body, length);
-    return head + length;
+    return append_string(at, (const char *)sqlite3_column_text(row, column),
+                         (size_t)sqlite3_column_bytes(row, column));
 }
 
 static size_t answer_row(void *data, const char *request, size_t length, connection *from, char *output)
@@ -85,26 +48,26 @@ static size_t answer_row(void *data, const char *request, size_t length, connect
     state *s = data;
     char body[1024], *at = body;
     (void)from;
-    const char *id = memmem(request, length, "/api/items/", 11);
-    sqlite3_bind_text(s->row, 1, id + 11, ID_LENGTH, SQLITE_STATIC);
+    const char *id = find_after(request, length, "/api/items/");
+    sqlite3_bind_text(s->row, 1, id, ID_LENGTH, SQLITE_STATIC);
     if (sqlite3_step(s->row) == SQLITE_ROW) {
         at = APPEND(at, "{\"id\":\"");
         at = append_column(at, s->row, 0);
         at = APPEND(at, "\",\"name\":");
-        at = append_string(at, s->row, 1);
+        at = append_text(at, s->row, 1);
         at = APPEND(at, ",\"value\":");
         at = append_column(at, s->row, 2);
         *at++ = '}';
     }
     sqlite3_reset(s->row);
-    return with_head(output, body, (size_t)(at - body));
+    return with_head(output, "200 OK", body, (size_t)(at - body));
 }
 
 /* The user of the session cookie, 36 characters, or NULL. */
 static const char *find_user(state *s, const char *request, size_t length, char user[ID_LENGTH])
 {
-    const char *cookie = memmem(request, length, "session=", 8);
-    sqlite3_bind_text(s->session, 1, cookie + 8, 43, SQLITE_STATIC);
+    const char *token = find_after(request, length, "session=");
+    sqlite3_bind_text(s->session, 1, token, TOKEN_LENGTH, SQLITE_STATIC);
     bool found = sqlite3_step(s->session) == SQLITE_ROW;
     if (found)
         memcpy(user, sqlite3_column_text(s->session, 0), ID_LENGTH);
@@ -130,7 +93,7 @@ static char *append_message(char *at, sqlite3_stmt *row)
     at = APPEND(at, "\",\"sender\":\"");
     at = append_column(at, row, 2);
     at = APPEND(at, "\",\"text\":");
-    at = append_string(at, row, 3);
+    at = append_text(at, row, 3);
     at = APPEND(at, ",\"created_at\":");
     at = append_time(at, sqlite3_column_int64(row, 4));
     *at++ = '}';
@@ -145,7 +108,7 @@ static size_t answer_list(void *data, const char *request, size_t length, connec
     (void)from;
     sqlite3_step(s->begin);
     sqlite3_reset(s->begin);
-    const char *chat = (const char *)memmem(request, length, "chat=", 5) + 5;
+    const char *chat = find_after(request, length, "chat=");
     const char *me = find_user(s, request, length, user);
     int64_t total = 0;
     if (me != NULL && is_member(s, chat, me)) {
@@ -163,16 +126,9 @@ static size_t answer_list(void *data, const char *request, size_t length, connec
     }
     sqlite3_step(s->commit);
     sqlite3_reset(s->commit);
-    at += sprintf(at, "],\"total\":%lld}", (long long)total);
-    return with_head(output, body, (size_t)(at - body));
-}
-
-/* The value of a string member of a small flat JSON body. */
-static size_t find_member(const char *request, size_t length, const char *key, const char **ret_value)
-{
-    const char *at = (const char *)memmem(request, length, key, strlen(key)) + strlen(key);
-    *ret_value = at;
-    return (size_t)((const char *)memchr(at, '"', (size_t)(request + length - at)) - at);
+    at = append_number(APPEND(at, "],\"total\":"), total);
+    *at++ = '}';
+    return with_head(output, "200 OK", body, (size_t)(at - body));
 }
 
 static size_t answer_create(void *data, const char *request, size_t length, connection *from, char *output)
@@ -211,9 +167,7 @@ static size_t answer_create(void *data, const char *request, size_t length, conn
         chat, me, (int)text_length, text);
     at = append_time(at, us);
     *at++ = '}';
-    w->length = limit_head(w->answer, "201 Created", (size_t)(at - body));
-    memcpy(w->answer + w->length, body, (size_t)(at - body));
-    w->length += (size_t)(at - body);
+    w->length = with_head(w->answer, "201 Created", body, (size_t)(at - body));
     return 0;
 }
 
@@ -226,7 +180,7 @@ static void commit_group(void *data)
         abort();
     sqlite3_reset(s->commit);
     for (size_t i = 0; i < s->waiting_count; i++)
-        limit_send(s->waiting[i].to, s->waiting[i].answer, s->waiting[i].length);
+        limit_finish(s->waiting[i].to, s->waiting[i].answer, s->waiting[i].length);
     s->waiting_count = 0;
 }
 

@@ -143,7 +143,7 @@ typedef struct target {
 
 struct crowd {
     const dialect *dialect;
-    int port, door; /* door: where clients dial; another one than the server's when a proxy stands between */
+    int port, door; /* door: where clients dial: another server, or a proxy between */
     int epoll, protocol;
     uint64_t now_ns; /* as of the latest read */
     size_t count, live, on_their_way, ever_dropped;

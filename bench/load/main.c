@@ -1,4 +1,4 @@
-/* main.c: crowd dialect=tims|plain|socketio port=N count=N [plan=FILE] [proxy=1]
+/* main.c: crowd dialect=tims|plain|socketio port=N count=N [door=N] [plan=FILE] [proxy=1]
  *
  * Connects everybody, prints a line of JSON, and then does what each line of standard input says, answering
  * with a line of JSON:
@@ -244,7 +244,9 @@ int main(int argc, char **argv)
     const char *plan = option(argc, argv, "plan", "");
     if (plan[0] != '\0')
         read_plan(&g, plan);
-    g.door = option(argc, argv, "proxy", "0")[0] == '1' ? proxy_open(&g, g.port) : g.port;
+    g.door = (int)strtol(option(argc, argv, "door", option(argc, argv, "port", NULL)), NULL, 10);
+    if (option(argc, argv, "proxy", "0")[0] == '1')
+        g.door = proxy_open(&g, g.door);
     for (size_t i = 0; i < g.count; i++) {
         g.clients[i].fd = -1;
         g.clients[i].number = (uint32_t)i;

@@ -74,6 +74,7 @@ int app__complain(const app__stack *stack, const tims_error *err);
 int app__serve(app__stack *stack, int argc, char **argv);
 int app__migrate(app__stack *stack, int argc, char **argv);
 int app__makemigrations(app__stack *stack, int argc, char **argv);
+int app__copy_database(app__stack *stack, int argc, char **argv);
 int app__createadmin(app__stack *stack, int argc, char **argv);
 int app__demo(app__stack *stack, int argc, char **argv);
 int app__routes_command(app__stack *stack, int argc, char **argv);

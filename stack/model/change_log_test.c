@@ -92,7 +92,9 @@ static int tear_down(void **state)
 static tims_mark mark_now(fixture *f)
 {
     tims_mark mark;
+    OK(tims_db_begin_snapshot(f->session, err));
     OK(tims_mark_now(f->session, &mark, err));
+    tims_db_end_snapshot(f->session);
     mark.snapshot = tims_copy(f->arena, mark.snapshot);
     return mark;
 }

@@ -71,9 +71,17 @@ static inline tims_field_set model__wanted(const tims_query *query)
 {
     return query->fields != 0 ? query->fields : model__visible(query->model);
 }
-/* SELECT of these columns in descriptor order, then of `extra` ones. `limit` 0: none. */
-tims_sql model__select_sql(model__sql *sql, const tims_query *query, tims_field_set columns,
-                           const tims_field *const *extra, size_t extra_count, int64_t limit);
+/* The columns of a SELECT, in descriptor order; then the extra ones; then how many rows the query has without
+ * its limit, cursor and offset. */
+typedef struct model__columns {
+    tims_field_set fields;
+    const tims_field *const *extra;
+    size_t extra_count;
+    bool count;
+} model__columns;
+/* `limit` 0: none. */
+tims_sql model__select_sql(model__sql *sql, const tims_query *query, const model__columns *columns,
+                           int64_t limit);
 tims_status model__parse_order(const tims_model *model, tims_str text, tims_order *ret_orders,
                                size_t *ret_count, tims_error *err);
 

@@ -235,28 +235,41 @@ static void add_order(model__sql *sql, const tims_query *query)
     }
 }
 
-static void add_columns(model__sql *sql, const tims_query *query, tims_field_set columns,
-                        const tims_field *const *extra, size_t extra_count)
+/* Where the rule says the same of all rows, it is the outer statement that asks it: without rows there is no
+ * count either. */
+static void add_count(model__sql *sql, const tims_query *query)
+{
+    tims_query counted = *query;
+    if (tims_query_has_gate(query))
+        counted.caller.trusted = true;
+    model__sql_add(sql, ",(SELECT count(*)");
+    (void)add_where(sql, &counted, false);
+    model__sql_add(sql, ")");
+}
+
+static void add_columns(model__sql *sql, const tims_query *query, const model__columns *columns)
 {
     const char *before = "SELECT ";
     for (size_t i = 0; i < query->model->fields.count; i++) {
-        if ((columns >> i & 1) == 0)
+        if ((columns->fields >> i & 1) == 0)
             continue;
         model__sql_add(sql, before);
         model__sql_add_column(sql, 0, query->model->fields.items[i].name);
         before = ",";
     }
-    for (size_t i = 0; i < extra_count; i++) {
+    for (size_t i = 0; i < columns->extra_count; i++) {
         model__sql_add(sql, before);
-        model__sql_add_column(sql, 0, extra[i]->name);
+        model__sql_add_column(sql, 0, columns->extra[i]->name);
         before = ",";
     }
+    if (columns->count)
+        add_count(sql, query);
 }
 
-tims_sql model__select_sql(model__sql *sql, const tims_query *query, tims_field_set columns,
-                           const tims_field *const *extra, size_t extra_count, int64_t limit)
+tims_sql model__select_sql(model__sql *sql, const tims_query *query, const model__columns *columns,
+                           int64_t limit)
 {
-    add_columns(sql, query, columns, extra, extra_count);
+    add_columns(sql, query, columns);
     if (!add_where(sql, query, true))
         return model__sql_done(sql);
     add_order(sql, query);
@@ -277,7 +290,8 @@ void tims_query_sql(tims_arena *arena, tims_db_dialect dialect, const tims_query
 {
     model__sql sql;
     model__sql_init(&sql, arena, dialect);
-    *ret_sql = model__select_sql(&sql, query, model__wanted(query), NULL, 0, query->limit);
+    *ret_sql =
+        model__select_sql(&sql, query, &(model__columns){ .fields = model__wanted(query) }, query->limit);
 }
 
 void tims_query_count_sql(tims_arena *arena, tims_db_dialect dialect, const tims_query *query,

@@ -26,7 +26,8 @@ typedef struct plan {
     int order_columns[TIMS_ORDERS_MAX + 1];
     const tims_write_options *options;
     int *collect_columns;
-    int64_t day_us; /* the day last written, and its text */
+    int count_column; /* the last */
+    int64_t day_us;   /* the day last written, and its text */
     char day_text[TIMS_TIME_TEXT_LENGTH];
     bool has_day;
 } plan;
@@ -81,6 +82,7 @@ static void make_plan(plan *p, tims_arena *arena, const tims_query *query, const
     p->collect_columns = TIMS_NEW_ARRAY(arena, int, options->collect_count + 1);
     for (size_t i = 0; i < options->collect_count; i++)
         p->collect_columns[i] = find_column(p, wanted, options->collect[i]);
+    p->count_column = (int)(p->column_count + p->extra_count);
 }
 
 /* --- one row ---------------------------------------------------------------------------------- */
@@ -312,8 +314,10 @@ static void read_rows(target *to, plan *p, tims_db_rows *rows, tims_written *wri
         put_row(to, p, rows, written->rows);
         if (p->options->collect_count > 0)
             collect_ids(p, rows, written->collected);
-        if (written->rows == 0)
+        if (written->rows == 0) {
             nearest = keep_order_values(p, rows);
+            written->total = p->options->count ? tims_db_get_int(rows, p->count_column) : 0;
+        }
         if (++written->rows == limit)
             farthest = limit == 1 ? nearest : keep_order_values(p, rows);
     }
@@ -333,7 +337,8 @@ tims_status tims_query_write_page(tims_db_session *db, tims_arena *arena, const 
     int64_t limit = query->limit > 0 && options->probe ? query->limit + 1 : query->limit;
     model__sql sql;
     model__sql_init(&sql, arena, tims_db_session_dialect(db));
-    tims_sql statement = model__select_sql(&sql, query, model__wanted(query), p.extra, p.extra_count, limit);
+    const model__columns columns = { model__wanted(query), p.extra, p.extra_count, options->count };
+    tims_sql statement = model__select_sql(&sql, query, &columns, limit);
     tims_db_rows *rows;
     status = tims_db_query(db, statement.text, statement.values, statement.value_count, &rows, err);
     if (status != TIMS_OK)

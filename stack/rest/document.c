@@ -37,6 +37,7 @@ static tims_status write_rows(document *d)
     /* With a total known, whether there is more needs no look at one row more. */
     bool by_cursor = url->query.after != NULL;
     tims_write_options options = { .probe = by_cursor || !url->with_total,
+                                   .count = url->with_total,
                                    .collect = url->includes,
                                    .collect_count = url->include_count };
     tims_json_key(d->writer, TIMS_STR("rows"));
@@ -57,8 +58,9 @@ static tims_status write_total(document *d)
         return TIMS_OK;
     }
     int64_t total = (int64_t)d->written.rows;
-    bool whole = query->after == NULL && query->offset == 0 && total < query->limit;
-    if (!whole) {
+    if (total > 0) {
+        total = d->written.total;
+    } else if (query->after != NULL || query->offset > 0) {
         tims_status status = tims_query_count(d->db, d->arena, query, &total, d->err);
         if (status != TIMS_OK)
             return status;

@@ -76,9 +76,11 @@ TIMS_NORETURN static void raise_bad_url(tims_request *rq, tims_error *err)
     tims_raise_error(rq, err);
 }
 
+/* A total comes with the rows; only behind the last one it takes a statement of its own. */
 static bool is_one_statement(const tims_live_url *url)
 {
-    return url->is_detail || (!url->with_total && url->include_count == 0);
+    bool from_start = url->query.after == NULL && url->query.offset == 0;
+    return url->is_detail || (url->include_count == 0 && (!url->with_total || from_start));
 }
 
 static tims_status write_document(tims_request *rq, const tims_live_url *url, tims_str *ret_position,

@@ -20,7 +20,7 @@ function attempt(args: string[], input = "") {
 
 test("help lists every command, and each explains itself", () => {
   const help = run(folder, ["--help"]);
-  const names = [...help.matchAll(/^ {2}([a-z]+) /gm)].map((match) => match[1]);
+  const names = [...help.matchAll(/^ {2}([a-z-]+) /gm)].map((match) => match[1]);
   assert.ok(names.length >= 8, help);
   for (const name of names) assert.match(run(folder, [name, "--help"]), new RegExp(`chat ${name}`));
 });

@@ -205,9 +205,11 @@ typedef struct tims_written {
     /* order fields; NULL without rows; `last` also NULL unless `limit` rows came */
     const tims_db_value *first, *last;
     tims_ids *collected; /* per field of `collect`: the distinct ids in it, by first appearance */
+    int64_t total;       /* of `count`; unknown without rows */
 } tims_written;
 typedef struct tims_write_options {
     bool probe;
+    bool count; /* what tims_query_count says, in the same statement */
     const tims_field *const *collect;
     size_t collect_count;
 } tims_write_options;
@@ -440,6 +442,7 @@ typedef struct tims_migration_set {
     const char *app;
     const tims_embedded *files;
     const tims_model *const *models;
+    bool allow_destructive; /* migrations that lose data may be applied */
 } tims_migration_set;
 
 /* The canonical description of an app's models (JSON), kept beside its migrations as snapshot.json. */
@@ -455,13 +458,34 @@ typedef struct tims_migration_plan {
  * Errors: INVALID (a NOT NULL column without a default on an existing table …). */
 tims_status tims_migrate_plan(tims_arena *arena, tims_str old_snapshot, const tims_model *const *models,
                               tims_db_dialect dialect, tims_migration_plan *ret_plan, tims_error *err);
-/* Applies what is pending, all sets, each file in a transaction, recorded with its checksum in
- * tims_migration, then refreshes the triggers. `ret_applied`: one line each. Errors: CONFLICT when an applied
- * file was edited. */
+/* Applies what is pending, all sets, each file (or each step of it) in a transaction, recorded with its
+ * checksum in tims_migration, then refreshes the triggers. Processes that do it at once take turns.
+ * `ret_applied`: one line each. Errors: CONFLICT when an applied file was edited; PRECONDITION when one is not
+ * written for this database, or loses data and is not allowed to; UNAVAILABLE when its tables are in use. */
 tims_status tims_migrate_apply(tims_db *db, tims_arena *arena, const tims_migration_set *sets, size_t count,
                                const tims_models *models, tims_buf *ret_applied, tims_error *err);
 /* OK, or PRECONDITION with what is pending, edited or drifted and the command that helps. */
 tims_status tims_migrate_check(tims_db *db, tims_arena *arena, const tims_migration_set *sets, size_t count,
                                const tims_models *models, tims_error *err);
+
+/* --- copying ---------------------------------------------------------------------------------- */
+
+typedef struct tims_copy_progress {
+    const tims_model *model;   /* which table it is at */
+    int64_t steps, steps_done; /* of all tables: each row is read here and there */
+    bool table_done;           /* the table is there whole, and the rest says what it holds */
+    int64_t table_rows;
+    uint64_t table_sum[2];
+} tims_copy_progress;
+typedef struct tims_copy_options {
+    void (*on_progress)(void *argument, const tims_copy_progress *progress); /* NULL: nobody is told */
+    void *argument;
+} tims_copy_options;
+/* Makes the rows of all models in `target` those that a snapshot of `source` shows, in one transaction: what
+ * was there goes, and on failure stays. Both are migrated. Counts and checksums are compared. The target gets
+ * another epoch. Errors: INVALID (a value that is none of its kind), CONFLICT "copy_differs", the databases'.
+ */
+tims_status tims_copy_rows(tims_db *source, tims_db *target, tims_arena *arena, const tims_models *models,
+                           const tims_copy_options *options, tims_error *err);
 
 #endif
