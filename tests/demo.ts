@@ -82,6 +82,11 @@ export class Demo {
     return { socket, view, position };
   }
 
+  // As a client does it: again when the node is not ready for it.
+  lookAgain(url = this.messages): Promise<Screen> {
+    return until("a screen", () => this.look(url).catch(() => null));
+  }
+
   // A new message by hand; its id.
   async write(prompt: pg.Client, text: string, id: string = crypto.randomUUID()): Promise<string> {
     await prompt.query(

@@ -9,13 +9,16 @@ static const app__command commands[] = {
     { "serve", "", "answer requests",
       "Serves the app on HOST and PORT until SIGTERM; SIGHUP restarts it without losing a request.\n",
       app__serve },
-    { "migrate", "[--check]", "bring the database up to date",
-      "Applies the migrations that are pending, each in a transaction.\n"
-      "  --check   only say what is pending, edited or drifted; exit status 1 if anything is\n",
+    { "migrate", "[--check] [--allow-destructive]", "bring the database up to date",
+      "Applies the migrations that are pending, each step in a transaction. Many may run it at once.\n"
+      "  --check                only say what is pending, edited or drifted; exit status 1 if anything is\n"
+      "  --allow-destructive    also those that lose data; a database that is new needs it not\n",
       app__migrate },
     { "makemigrations", "[--name NAME] [--allow-destructive] [--dry-run]",
       "write migrations for changed models",
-      "Compares the models with the committed snapshots and writes the SQL that makes the difference.\n"
+      "Compares the models with the committed snapshots and writes the SQL that makes the difference: a "
+      "file\n"
+      "for SQLite, and one for PostgreSQL (.postgres.sql).\n"
       "  --name NAME            the file's name behind its number\n"
       "  --allow-destructive    write steps that drop tables or columns\n"
       "  --dry-run              only show the SQL\n"

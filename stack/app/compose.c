@@ -154,7 +154,9 @@ static tims_answer stream_live(tims_request *rq, void *data, tims_str url)
 static void hear_change(void *argument, const tims_model *model, tims_change_op op, tims_id id)
 {
     const app__stack *stack = argument;
-    if (op != TIMS_INSERTED && (model == &tims_auth_session_model || model == &tims_user_model))
+    if (op == TIMS_TRUNCATED)
+        tims_auth_forget_all(stack->auth);
+    else if (op != TIMS_INSERTED && (model == &tims_auth_session_model || model == &tims_user_model))
         tims_auth_forget(stack->auth, model, id);
     tims_websockets_forget(stack->websockets, model, op, id);
 }
@@ -163,6 +165,8 @@ static void hear_epoch(void *argument, tims_str epoch)
 {
     const app__stack *stack = argument;
     tims_rest_set_epoch(stack->rest, epoch);
+    if (stack->websockets != NULL) /* else it is the first, before anybody is there */
+        hear_change(argument, &tims_auth_session_model, TIMS_TRUNCATED, (tims_id){ { 0 } });
 }
 
 /* --- the server's parts ----------------------------------------------------------------------- */

@@ -17,6 +17,8 @@ int app__migrate(app__stack *stack, int argc, char **argv)
     tims_status status = app__compose_models(stack, &err);
     if (status == TIMS_OK)
         status = app__open_database(stack, false, &err);
+    for (size_t i = 0; status == TIMS_OK && i < stack->migration_set_count; i++)
+        stack->migration_sets[i].allow_destructive = app__flag(argc, argv, "--allow-destructive");
     if (status == TIMS_OK && app__flag(argc, argv, "--check"))
         status = tims_migrate_check(stack->db, stack->arena, stack->migration_sets,
                                     stack->migration_set_count, stack->models, &err);
@@ -118,30 +120,46 @@ static bool has_file(const tims_migration_set *set, tims_str name)
     return false;
 }
 
+/* "0001_initial.postgres.sql" for a migration that has no such file yet; empty otherwise. */
+static tims_str missing_file(app__stack *stack, const tims_migration_set *set, const tims_embedded *file)
+{
+    tims_str name = tims_str_from(file->name);
+    if (!tims_str_ends_with(name, TIMS_STR(".sql")) || tims_str_ends_with(name, TIMS_STR(".postgres.sql")))
+        return (tims_str){ NULL, 0 };
+    tims_str stem = tims_str_slice(name, 0, name.length - strlen(".sql"));
+    tims_str wanted = tims_print(stack->arena, "%S.postgres.sql", stem);
+    return has_file(set, wanted) ? (tims_str){ NULL, 0 } : wanted;
+}
+
+static bool is_for_sqlite_only(app__stack *stack, const tims_migration_set *set)
+{
+    size_t migrations = 0, missing = 0;
+    for (const tims_embedded *file = set->files; file != NULL && file->name != NULL; file++) {
+        migrations += tims_str_ends_with(tims_str_from(file->name), TIMS_STR(".sql"));
+        missing += missing_file(stack, set, file).length > 0;
+    }
+    return migrations > 0 && missing == migrations;
+}
+
 /* An app that has only been on SQLite: no PostgreSQL database has had any of it, so its first migration there
  * makes everything, and the others have nothing left to do. */
 static int adopt_postgres(app__stack *stack, const tims_migration_set *set, const char *folder)
 {
     tims_error err = { 0 };
     tims_migration_plan whole;
-    bool first = true;
+    tims_str text =
+        TIMS_STR("-- The schema is in the first migration. Rows that this one writes on SQLite are to be "
+                 "written here too.\n");
     if (tims_migrate_plan(stack->arena, (tims_str){ NULL, 0 }, set->models, TIMS_POSTGRES, &whole, &err) !=
         TIMS_OK)
         return app__complain(stack, &err);
+    bool first = true;
     for (const tims_embedded *file = set->files; file != NULL && file->name != NULL; file++) {
-        tims_str name = tims_str_from(file->name);
-        if (!tims_str_ends_with(name, TIMS_STR(".sql")) ||
-            tims_str_ends_with(name, TIMS_STR(".postgres.sql")))
+        tims_str name = missing_file(stack, set, file);
+        const char *path = tims_print(stack->arena, "%s/%S", folder, name).data;
+        if (name.length == 0)
             continue;
-        tims_str ours = tims_print(stack->arena, "%S.postgres.sql",
-                                   tims_str_slice(name, 0, name.length - strlen(".sql")));
-        if (has_file(set, ours))
-            return 0;
-        const char *path = tims_print(stack->arena, "%s/%S", folder, ours).data;
-        tims_str later =
-            TIMS_STR("-- The schema is in the first migration. Rows that this one writes on SQLite "
-                     "are to be written here too.\n");
-        if (!write_told(stack, path, first ? whole.sql : later))
+        if (!write_told(stack, path, first ? whole.sql : text))
             return 1;
         first = false;
     }
@@ -168,7 +186,15 @@ static int make_for_set(app__stack *stack, const tims_migration_set *set, const 
     const tims_migration_plan *plan = &plans.sqlite;
     if (plan->empty) {
         (void)printf("%s: no changes\n", set->app);
-        return options->dry_run ? 0 : adopt_postgres(stack, set, folder);
+        return options->dry_run || !is_for_sqlite_only(stack, set) ? 0 : adopt_postgres(stack, set, folder);
+    }
+    if (is_for_sqlite_only(stack, set)) {
+        (void)fprintf(
+            stderr,
+            "%s: its migrations are for SQLite only, and the models have changed since. Take the changes "
+            "back, run makemigrations and build again; then make the changes.\n",
+            set->app);
+        return 1;
     }
     (void)printf("%s:\n%.*s\nSQLite:\n%.*s\nPostgreSQL:\n%.*s\n", set->app, TIMS_PRINT(plan->summary),
                  TIMS_PRINT(plan->sql), TIMS_PRINT(plans.postgres.sql));

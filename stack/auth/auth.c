@@ -165,11 +165,13 @@ void tims_auth_loop_stop(tims_auth *auth, tims_loop *loop)
 
 typedef struct forgetting {
     tims_loop *loop;
-    tims_id session, user; /* zero: not this */
+    tims_id session, user; /* zero: not this; both: everything */
 } forgetting;
 
 static void forget_here(auth__loop *own, tims_id session, tims_id user)
 {
+    if (tims_id_is_zero(session) && tims_id_is_zero(user))
+        auth__cache_forget_all(own->cache);
     if (!tims_id_is_zero(session))
         auth__cache_forget_session(own->cache, session);
     if (!tims_id_is_zero(user))
@@ -210,6 +212,12 @@ void tims_auth_forget(tims_auth *auth, const tims_model *model, tims_id id)
         auth__forget_everywhere(auth, id, (tims_id){ { 0 } });
     else if (model == &tims_user_model)
         auth__forget_everywhere(auth, (tims_id){ { 0 } }, id);
+}
+
+void tims_auth_forget_all(tims_auth *auth)
+{
+    TIMS_CHECK_MAGIC(auth, AUTH__MAGIC);
+    auth__forget_everywhere(auth, (tims_id){ { 0 } }, (tims_id){ { 0 } });
 }
 
 typedef struct forgetting_later {

@@ -71,6 +71,7 @@ auth__session *auth__cache_put(auth__cache *cache, const char hash[TIMS_TOKEN_HA
                                const auth__session *session);
 void auth__cache_forget_session(auth__cache *cache, tims_id session);
 void auth__cache_forget_user(auth__cache *cache, tims_id user);
+void auth__cache_forget_all(auth__cache *cache);
 uint32_t auth__cache_count(const auth__cache *cache);
 
 /* --- throttle ---------------------------------------------------------------------------------------- */
@@ -174,7 +175,7 @@ typedef struct auth__state {
 /* The state of a request that tims_auth_begin or tims_auth_attach has seen. */
 auth__state *auth__state_of(tims_request *rq);
 auth__loop *auth__loop_of(tims_auth *auth, tims_loop *loop);
-/* On all loops; `session` or `user` is zero. */
+/* On all loops; `session` or `user` is zero; both: everything. */
 void auth__forget_everywhere(tims_auth *auth, tims_id session, tims_id user);
 /* The same as soon as the request's transaction is durable. */
 void auth__forget_on_commit(tims_request *rq, tims_id session, tims_id user);

@@ -26,6 +26,12 @@ struct auth__cache {
     entry *entries;
 };
 
+static void empty_heads(auth__cache *cache)
+{
+    for (int c = 0; c < CHAIN_COUNT; c++)
+        memset(cache->heads[c], 0xff, cache->capacity * sizeof(uint32_t)); /* NONE */
+}
+
 auth__cache *auth__cache_new(uint32_t capacity)
 {
     TIMS_ASSERT(capacity > 0 && (capacity & (capacity - 1)) == 0);
@@ -35,8 +41,8 @@ auth__cache *auth__cache_new(uint32_t capacity)
     for (int c = 0; c < CHAIN_COUNT; c++) {
         cache->heads[c] = malloc(capacity * sizeof(uint32_t));
         TIMS_ASSERT(cache->heads[c] != NULL);
-        memset(cache->heads[c], 0xff, capacity * sizeof(uint32_t)); /* NONE */
     }
+    empty_heads(cache);
     cache->entries = calloc(capacity, sizeof(entry)); /* touched as it is needed */
     TIMS_ASSERT(cache->entries != NULL);
     return cache;
@@ -193,4 +199,17 @@ void auth__cache_forget_session(auth__cache *cache, tims_id session)
 void auth__cache_forget_user(auth__cache *cache, tims_id user)
 {
     forget(cache, BY_USER, user);
+}
+
+void auth__cache_forget_all(auth__cache *cache)
+{
+    TIMS_CHECK_MAGIC(cache, CACHE_MAGIC);
+    cache->generation++;
+    if (cache->count == 0)
+        return;
+    for (uint32_t at = 0; at < cache->fresh; at++)
+        cache->entries[at].taken = false;
+    cache->count = cache->fresh = cache->hand = 0;
+    cache->free_list = NONE;
+    empty_heads(cache);
 }

@@ -115,6 +115,24 @@ static void a_full_cache_gives_up_what_is_not_used(void **state)
     auth__cache_free(&cache);
 }
 
+static void forgetting_everything_leaves_an_empty_cache(void **state)
+{
+    (void)state;
+    auth__cache *cache = auth__cache_new(64);
+    for (uint32_t round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < 100; i++) /* more than it holds */
+            put(cache, i, i % 7);
+        uint64_t generation = auth__cache_generation(cache);
+        auth__cache_forget_all(cache);
+        assert_true(auth__cache_generation(cache) > generation);
+        assert_int_equal(auth__cache_count(cache), 0);
+        for (uint32_t i = 0; i < 100; i++)
+            assert_null(find(cache, i));
+        auth__cache_forget_user(cache, make_id(1000000));
+    }
+    auth__cache_free(&cache);
+}
+
 /* Random puts and forgets against a plain array; the cache may know less, never something else. */
 static void it_agrees_with_an_array_under_random_changes(void **state)
 {
@@ -153,6 +171,7 @@ int main(void)
         cmocka_unit_test(forgetting_a_session_forgets_it_alone),
         cmocka_unit_test(forgetting_a_user_forgets_all_of_its_sessions),
         cmocka_unit_test(every_forget_starts_a_new_generation),
+        cmocka_unit_test(forgetting_everything_leaves_an_empty_cache),
         cmocka_unit_test(a_full_cache_gives_up_what_is_not_used),
         cmocka_unit_test(it_agrees_with_an_array_under_random_changes),
     };

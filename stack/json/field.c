@@ -26,6 +26,24 @@ bool tims_kind_is_optional(tims_kind kind)
     return kind >= TIMS_KIND_OPT_BOOL && kind <= TIMS_KIND_OPT_BYTES;
 }
 
+void json__append_pointer(tims_buf *out, tims_str name)
+{
+    enum { SHOWN_MAX = JSON__POINTER_PART_MAX / 2 };
+    size_t length = name.length;
+    if (length > SHOWN_MAX)
+        for (length = SHOWN_MAX; length > 0 && ((unsigned char)name.data[length] & 0xc0) == 0x80; length--)
+            ;
+    tims_buf_append_char(out, '/');
+    for (size_t i = 0; i < length; i++) {
+        if (name.data[i] == '~')
+            tims_buf_append(out, "~0", 2);
+        else if (name.data[i] == '/')
+            tims_buf_append(out, "~1", 2);
+        else
+            tims_buf_append_char(out, name.data[i]);
+    }
+}
+
 bool json__complain(json__complaint *complaint, const char *code, const char *format, ...)
 {
     va_list arguments;

@@ -36,25 +36,11 @@ static void add_error(binding *b, tims_str pointer, const char *code, const char
     tims_error_field(b->arena, b->err, pointer, code, "%s", message);
 }
 
-/* "/name", escaped as RFC 6901 wants it; a stranger's long name is cut. */
 static tims_str pointer_to(tims_arena *arena, tims_str name)
 {
-    enum { SHOWN_MAX = 100 };
-    size_t length = name.length;
-    if (length > SHOWN_MAX)
-        for (length = SHOWN_MAX; length > 0 && ((unsigned char)name.data[length] & 0xc0) == 0x80; length--)
-            ;
     tims_buf out;
-    tims_buf_init(&out, arena, 2 * SHOWN_MAX + 1);
-    tims_buf_append_char(&out, '/');
-    for (size_t i = 0; i < length; i++) {
-        if (name.data[i] == '~')
-            tims_buf_append(&out, "~0", 2);
-        else if (name.data[i] == '/')
-            tims_buf_append(&out, "~1", 2);
-        else
-            tims_buf_append_char(&out, name.data[i]);
-    }
+    tims_buf_init(&out, arena, JSON__POINTER_PART_MAX);
+    json__append_pointer(&out, name);
     return tims_buf_str(&out);
 }
 

@@ -17,6 +17,10 @@ static inline const void *json__member_const(const tims_field *field, const void
     return (const char *)object + field->offset;
 }
 
+/* Appends "/name", escaped as RFC 6901 wants it; a stranger's long name is cut. */
+enum { JSON__POINTER_PART_MAX = 201 };
+void json__append_pointer(tims_buf *out, tims_str name);
+
 /* What is wrong with a value: `code` NULL means nothing. `message` is for the person who sent it. */
 typedef struct json__complaint {
     const char *code;

@@ -84,7 +84,6 @@ static const char *code_of(const json_error_t *problem)
         return "json_duplicate_key";
     case json_error_numeric_overflow:
         return "json_number";
-    case json_error_null_character:
     case json_error_null_byte_in_key:
         return "json_nul";
     case json_error_invalid_utf8:
@@ -105,6 +104,50 @@ static tims_status fail_syntax(const json_error_t *problem, tims_error *err)
                      length, problem->text, problem->line, problem->column);
 }
 
+static bool has_nul(const json_t *value)
+{
+    return json_is_string(value) && memchr(json_string_value(value), '\0', json_string_length(value)) != NULL;
+}
+
+/* Where the first string with NUL is, as a JSON pointer. Depth is bounded by check_depth. */
+static bool find_nul(json_t *value, tims_buf *pointer)
+{
+    size_t before = pointer->length, index;
+    json_t *part;
+    const char *name;
+    json_object_foreach(value, name, part)
+    {
+        json__append_pointer(pointer, tims_str_from(name));
+        if (find_nul(part, pointer))
+            return true;
+        pointer->length = before;
+    }
+    json_array_foreach(value, index, part)
+    {
+        tims_buf_print(pointer, "/%zu", index);
+        if (find_nul(part, pointer))
+            return true;
+        pointer->length = before;
+    }
+    return has_nul(value);
+}
+
+/* No database keeps NUL in text that is shared by both, so it is told like any other wrong value of a field.
+ * The document is read once more, to say of which. */
+static tims_status fail_nul(tims_arena *arena, tims_str text, holder *held, const json_error_t *problem,
+                            tims_error *err)
+{
+    held->root =
+        json_loadb(text.data, text.length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    if (held->root == NULL || err == NULL)
+        return fail_syntax(problem, err);
+    tims_buf pointer;
+    tims_buf_init(&pointer, arena, TIMS_JSON_DEPTH_MAX * JSON__POINTER_PART_MAX);
+    (void)find_nul(held->root, &pointer);
+    tims_error_field(arena, err, tims_buf_str(&pointer), "encoding", "Must be text without NUL.");
+    return TIMS_INVALID;
+}
+
 tims_status tims_json_parse(tims_arena *arena, tims_str text, const tims_json **ret_value, tims_error *err)
 {
     depth_scan at;
@@ -123,6 +166,8 @@ tims_status tims_json_parse(tims_arena *arena, tims_str text, const tims_json **
     tims_arena_defer(arena, release, held);
     json_error_t problem;
     held->root = json_loadb(text.data, text.length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+    if (held->root == NULL && json_error_code(&problem) == json_error_null_character)
+        return fail_nul(arena, text, held, &problem, err);
     if (held->root == NULL)
         return fail_syntax(&problem, err);
     *ret_value = json_of(held->root);

@@ -55,7 +55,7 @@ static const tims_websocket_route endpoints[] = {
     { 0 },
 };
 
-static void end_login_elsewhere(const nodes_options *options)
+static void end_login_elsewhere(const nodes_options *options, const char *how)
 {
     nodes *all = start_nodes(2, options);
     node *a = &all->node[0], *b = &all->node[1];
@@ -64,7 +64,7 @@ static void end_login_elsewhere(const nodes_options *options)
     expect_text(&plain, "welcome");
     expect_status(b, b->f.token_ann, 200); /* the loops remember it now */
     expect_status(b, b->f.token_ann, 200);
-    sql(&a->f, "DELETE FROM auth_session WHERE id = '" LOGIN_ANN "'");
+    sql(&a->f, how);
     assert_int_equal(ws_closed(&live), LIVE__CLOSE_SESSION);
     expect_close(&plain, 4401, "session_ended");
     for (int i = 0; i < 8; i++) /* whichever loop takes it */
@@ -77,13 +77,28 @@ static void end_login_elsewhere(const nodes_options *options)
 static void a_login_that_ends_on_one_node_ends_on_all(void **state)
 {
     (void)state;
-    end_login_elsewhere(&(nodes_options){ .endpoints = endpoints });
+    end_login_elsewhere(&(nodes_options){ .endpoints = endpoints },
+                        "DELETE FROM auth_session WHERE id = '" LOGIN_ANN "'");
+}
+
+/* As an operator may: nothing says which rows there were. */
+static void emptying_the_table_of_logins_ends_all_that_do_not_come_back(void **state)
+{
+    (void)state;
+    const char *how = testing_on_postgres() ? "TRUNCATE auth_session" : "DELETE FROM auth_session";
+    char sql[256];
+    snprintf(sql, sizeof sql,
+             "CREATE TABLE kept AS SELECT * FROM auth_session WHERE id <> '%s'; %s;"
+             "INSERT INTO auth_session SELECT * FROM kept",
+             LOGIN_ANN, how);
+    end_login_elsewhere(&(nodes_options){ .endpoints = endpoints }, sql);
 }
 
 static void without_redis_it_ends_at_the_next_look_at_the_log(void **state)
 {
     (void)state;
-    end_login_elsewhere(&(nodes_options){ .endpoints = endpoints, .without_redis = true, .poll_ms = 25 });
+    end_login_elsewhere(&(nodes_options){ .endpoints = endpoints, .without_redis = true, .poll_ms = 25 },
+                        "DELETE FROM auth_session WHERE id = '" LOGIN_ANN "'");
 }
 
 /* --- rooms -------------------------------------------------------------------------------------------- */
@@ -288,6 +303,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_commit_on_one_node_wakes_the_others),
         TEST(a_login_that_ends_on_one_node_ends_on_all),
+        TEST(emptying_the_table_of_logins_ends_all_that_do_not_come_back),
         TEST(without_redis_it_ends_at_the_next_look_at_the_log),
         TEST(who_is_present_is_the_same_on_all_nodes),
         TEST(a_node_that_comes_later_learns_who_is_there),

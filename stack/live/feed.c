@@ -46,6 +46,18 @@ static void poll(void *argument)
 
 /* --- the fiber -------------------------------------------------------------------------------- */
 
+/* What is remembered of sessions is as good as what is heard of changes: while nothing is, not for longer
+ * than a second. */
+static void doubt(live__feed *feed)
+{
+    enum { DOUBT_US = 1000 * 1000 };
+    int64_t now_us = tims_monotonic_us();
+    if (feed->live->auth == NULL || now_us - feed->doubted_us < DOUBT_US)
+        return;
+    feed->doubted_us = now_us;
+    tims_auth_forget_all(feed->live->auth);
+}
+
 static void say_failure(bool failed, bool *failing, tims_status status, const tims_error *err)
 {
     if (failed && !*failing)
@@ -91,6 +103,8 @@ static void run_feed(void *argument)
         say_failure(status != TIMS_OK, &failing, status, &err);
         if (status == TIMS_OK)
             keep_retention(feed, &retention_failing);
+        else
+            doubt(feed);
         /* A failed step is tried again at the next look. */
         bool goes_on = !failing && (feed->poked || live__engine_has_work(engine) || is_due_now(feed));
         if (feed->stopping || (!goes_on && tims_fiber_suspend() == TIMS_CANCELLED))

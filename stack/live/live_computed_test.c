@@ -130,8 +130,8 @@ static void an_answer_runs_again_in_a_flood(void **state)
     fixture *f = *state;
     client c = ws_subscribed(f, f->token_ann, "/api/sum/");
     sql(f, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20001)"
-           "INSERT INTO message SELECT printf('00000000-0000-7000-8000-0001%08d', i), '" CHAT2 "', '" BOB
-           "', '', 1 FROM n");
+           "INSERT INTO message SELECT '00000000-0000-7000-8000-0001' || substr(CAST(100000000 + i AS TEXT), "
+           "2), '" CHAT2 "', '" BOB "', '', 1 FROM n");
     ws_expect(&c, "\"op\":\"patch\",\"patch\":{\"sum\":20007}");
     ws_close(&c);
 }

@@ -8,7 +8,8 @@
 /* `n` messages in chat 2, whose numbers are beyond all others. */
 #define INSERT_MANY(n)                                                                                      \
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " #n ")"                      \
-    "INSERT INTO message SELECT printf('00000000-0000-7000-8000-0001%08d', i), '" CHAT2 "', '" BOB "', 'm'" \
+    "INSERT INTO message SELECT '00000000-0000-7000-8000-0001' || substr(CAST(100000000 + i AS TEXT), 2), " \
+    "'" CHAT2 "', '" BOB "', 'm'"                                                                           \
     " || i, 1000 + i FROM n;"
 
 static void more_changes_than_a_step_tells_load_the_views_of_their_models(void **state)
@@ -129,7 +130,7 @@ static void more_bytes_than_a_step_tells_load_too(void **state)
 {
     fixture *f = *state;
     client ann = ws_subscribed(f, f->token_ann, CHAT1_MESSAGES "&fields=number");
-    sql(f, "UPDATE message SET text = printf('%.*c', 600000, 'x') WHERE chat = '" CHAT1 "'");
+    sql_long_text(f, 600000, "chat = '" CHAT1 "'");
     ws_expect(&ann, "\"op\":\"load\"", "\"reason\":\"lagging\"", "\"rows\":[{\"id\":\"" MESSAGE("2"));
     assert_int_equal(metric(f, "floods_total"), 1);
     sql(f, "UPDATE message SET text = 'small', number = 7 WHERE number = 1");

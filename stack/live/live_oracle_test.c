@@ -223,9 +223,9 @@ static void write_step(fixture *f, int step)
         char id[40];
         snprintf(id, sizeof id, "00000000-0000-7000-8000-0000000050%02u", roll(40));
         static const char *const statements[] = {
-            "INSERT OR IGNORE INTO message VALUES ('%1$s','%2$s','%3$s','m%4$d',%5$u);",
-            "INSERT OR IGNORE INTO message VALUES ('%1$s','%2$s','%3$s','m%4$d',%5$u);",
-            "INSERT OR IGNORE INTO message VALUES ('%1$s','%2$s','%3$s','m%4$d',%5$u);",
+            "INSERT INTO message VALUES ('%1$s','%2$s','%3$s','m%4$d',%5$u) ON CONFLICT DO NOTHING;",
+            "INSERT INTO message VALUES ('%1$s','%2$s','%3$s','m%4$d',%5$u) ON CONFLICT DO NOTHING;",
+            "INSERT INTO message VALUES ('%1$s','%2$s','%3$s','m%4$d',%5$u) ON CONFLICT DO NOTHING;",
             "UPDATE message SET number = %5$u, text = 'm%4$d' WHERE id = '%1$s' /* %2$s %3$s */;",
             "UPDATE message SET chat = '%2$s', text = 'm%4$d' WHERE id = '%1$s' /* %3$s %5$u */;",
             "DELETE FROM message WHERE id = '%1$s' /* %2$s %3$s %4$d %5$u */;",

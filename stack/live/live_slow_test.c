@@ -39,7 +39,7 @@ static int64_t write_until_behind(fixture *f)
     for (int i = 0; metric(f, "behind_total") == before; i++) {
         if (i == UPDATES_MAX)
             fail_msg("nobody ever was behind");
-        position = sql(f, "UPDATE message SET text = printf('%.*c', 8000, 'x') WHERE number = 1");
+        position = sql_long_text(f, 8000, "number = 1");
     }
     return position;
 }

@@ -167,7 +167,7 @@ static client open_window(fixture *f, const char *more)
 {
     sql(f, "DELETE FROM message;"
            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30)"
-           "INSERT INTO message SELECT printf('00000000-0000-7000-8000-00000000%04d', 7000 + i), '" CHAT1
+           "INSERT INTO message SELECT '00000000-0000-7000-8000-00000000' || CAST(7000 + i AS TEXT), '" CHAT1
            "', '" BOB "', 'm' || i, i FROM n");
     client c = ws_hello(f, f->token_ann);
     const char *url = tims_copy_c(f->arena, tims_print(f->arena, CHAT1_MESSAGES "&limit=3%s", more));

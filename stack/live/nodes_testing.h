@@ -49,7 +49,9 @@ static inline void begin_handler_at_node(tims_request *rq)
 static inline void hear_change_at_node(void *argument, const tims_model *model, tims_change_op op, tims_id id)
 {
     const node *n = argument;
-    if (op != TIMS_INSERTED && (model == &tims_auth_session_model || model == &tims_user_model))
+    if (op == TIMS_TRUNCATED)
+        tims_auth_forget_all(n->f.auth);
+    else if (op != TIMS_INSERTED && (model == &tims_auth_session_model || model == &tims_user_model))
         tims_auth_forget(n->f.auth, model, id);
     tims_websockets_forget(n->websockets, model, op, id);
 }

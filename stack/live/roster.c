@@ -82,3 +82,10 @@ live__seat *live__roster_first(const live__roster *roster, tims_str name)
     const live__row *row = tims_map_get(roster->rows, name);
     return row != NULL ? row->first : NULL;
 }
+
+live__seat *live__roster_next(const live__roster *roster, size_t *cursor)
+{
+    tims_str name;
+    void *row;
+    return tims_map_next(roster->rows, cursor, &name, &row) ? ((live__row *)row)->first : NULL;
+}

@@ -51,6 +51,8 @@ void live__roster_free(live__roster **roster);
 bool live__roster_add(live__roster *roster, tims_str name, live__seat *seat, tims_websocket *websocket);
 /* True when it was the last; fine when it has no seat. */
 bool live__roster_remove(live__roster *roster, live__seat *seat);
+/* The first seat of one name after the other; start with *cursor = 0. Nobody enters or leaves meanwhile. */
+live__seat *live__roster_next(const live__roster *roster, size_t *cursor);
 live__seat *live__roster_first(const live__roster *roster, tims_str name); /* then ->next */
 
 /* --- websockets.c: the process and its loops ---------------------------------------------------------- */

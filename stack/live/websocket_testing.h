@@ -47,7 +47,9 @@ static inline void finish_request(tims_request *rq, tims_answer *answer)
 static inline void hear_change(void *argument, const tims_model *model, tims_change_op op, tims_id id)
 {
     (void)argument;
-    if (op != TIMS_INSERTED && (model == &tims_auth_session_model || model == &tims_user_model))
+    if (op == TIMS_TRUNCATED)
+        tims_auth_forget_all(world->auth);
+    else if (op != TIMS_INSERTED && (model == &tims_auth_session_model || model == &tims_user_model))
         tims_auth_forget(world->auth, model, id);
     if (websockets != NULL)
         tims_websockets_forget(websockets, model, op, id);

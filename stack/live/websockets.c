@@ -179,24 +179,56 @@ typedef struct forgetting {
     tims_id id;
 } forgetting;
 
-/* A deleted login or user ends its sockets at once. A user that was changed may have been switched off, or
- * only have another picture: each socket looks, in its own order of work. */
-static void forget_here(void *argument)
+static void look_later(tims_websocket *websocket)
 {
-    forgetting *f = argument;
-    TIMS_CHECK_MAGIC(f->home, LIVE__SOCKET_LOOP_MAGIC);
+    websocket->check_login = true;
+    live__websocket_wake(websocket);
+}
+
+/* Waking may end a socket, so all are found before the first is woken. */
+static void forget_everybody(const live__socket_loop *home)
+{
+    tims_websocket **all = NULL;
+    size_t count = 0, capacity = 0, cursor = 0;
+    for (live__seat *seat; (seat = live__roster_next(home->logins, &cursor)) != NULL;)
+        for (; seat != NULL; seat = seat->next) {
+            if (count == capacity) {
+                capacity = capacity == 0 ? 64 : capacity * 2;
+                all = realloc(all, capacity * sizeof(tims_websocket *));
+                TIMS_ASSERT(all != NULL);
+            }
+            all[count++] = seat->websocket;
+        }
+    for (size_t i = 0; i < count; i++)
+        look_later(all[i]);
+    free(all);
+}
+
+static void forget_one(const forgetting *f)
+{
     const live__roster *roster = f->model == &tims_user_model ? f->home->users : f->home->logins;
     live__seat *seat = live__roster_first(roster, key_of(&f->id));
     while (seat != NULL) {
         live__seat *next = seat->next;
-        if (f->op == TIMS_DELETED) {
+        if (f->op == TIMS_DELETED)
             live__websocket_close(seat->websocket, LIVE__SOCKET_SESSION_ENDED, TIMS_STR("session_ended"));
-        } else {
-            seat->websocket->check_login = true;
-            live__websocket_wake(seat->websocket);
-        }
+        else
+            look_later(seat->websocket);
         seat = next;
     }
+}
+
+/* A deleted login or user ends its sockets at once. A user that was changed may have been switched off, or
+ * only have another picture: each socket looks, in its own order of work; so do all when a table was emptied.
+ */
+static void forget_here(void *argument)
+{
+    forgetting *f = argument;
+    TIMS_CHECK_MAGIC(f->home, LIVE__SOCKET_LOOP_MAGIC);
+    if (f->op == TIMS_TRUNCATED)
+        forget_everybody(f->home);
+    else
+        forget_one(f);
     free(f);
 }
 

@@ -80,20 +80,19 @@ const tims_model note_model = {
     .order = "text",
 };
 
-static const char world_rows[] =
+static const char world_people[] =
     "INSERT INTO \"user\" (id, username, username_key, display_name, avatar, password, staff, active, "
     "created_at) VALUES"
     " ('" ANN "','ann','ann','Ann','','x',0,1,1),('" BOB "','bob','bob','Bob','','x',0,1,1),"
     " ('" EVE "','eve','eve','Eve','','x',0,1,1);"
     "INSERT INTO chat VALUES ('" CHAT1 "','One'),('" CHAT2 "','Two');"
-    "INSERT INTO member VALUES ('" ID("31") "','" CHAT1 "','" ANN "',0),('" ID(
-        "32") "','" CHAT1 "','" BOB "',0),"
-              " ('" ID("33") "','" CHAT2 "','" BOB "',0);"
-                             "INSERT INTO message VALUES ('" MESSAGE(
-                                 "1") "','" CHAT1 "','" ANN "','one',1),"
-                                      " ('" MESSAGE("2") "','" CHAT1 "','" BOB
-                                                         "','two',2),('" MESSAGE("3") "','" CHAT2 "','" BOB
-                                                                                      "','three',3);";
+    "INSERT INTO member VALUES ('" ID("31") "','" CHAT1 "','" ANN
+                                            "',0),('" ID("32") "','" CHAT1 "','" BOB "',0),"
+                                                               " ('" ID("33") "','" CHAT2 "','" BOB "',0);";
+static const char world_messages[] = "INSERT INTO message VALUES ('" MESSAGE(
+    "1") "','" CHAT1 "','" ANN "','one',1),"
+         " ('" MESSAGE("2") "','" CHAT1 "','" BOB "','two',2),('" MESSAGE("3") "','" CHAT2 "','" BOB
+                                                                               "','three',3);";
 
 /* --- the server ------------------------------------------------------------------------------- */
 
@@ -105,6 +104,7 @@ typedef struct fixture {
     tims_models *models;
     tims_auth *auth;
     tims_live *live;
+    int64_t before_messages; /* a position that was noted as a mark */
     char token_ann[TIMS_TOKEN_TEXT_LENGTH + 1], token_bob[TIMS_TOKEN_TEXT_LENGTH + 1];
 } fixture;
 
@@ -356,7 +356,15 @@ static inline void make_database(fixture *f)
     OK(tims_db_begin(db, err));
     OK(tims_db_script(db, plan.sql, err));
     OK(tims_db_script(db, tims_change_ddl(f->arena, f->models, dialect), err));
-    OK(tims_db_script(db, tims_str_from(world_rows), err));
+    OK(tims_db_script(db, tims_str_from(world_people), err));
+    OK(tims_commit_position(db, &f->before_messages, err));
+    OK(tims_db_begin_snapshot(db, err));
+    tims_mark mark;
+    OK(tims_mark_now(db, &mark, err));
+    tims_db_end_snapshot(db);
+    OK(tims_mark_note(db, &mark, 0, 0, err));
+    OK(tims_db_begin(db, err));
+    OK(tims_db_script(db, tims_str_from(world_messages), err));
     add_login(f, db, LOGIN_ANN, ANN, f->token_ann);
     add_login(f, db, LOGIN_BOB, BOB, f->token_bob);
     OK(tims_db_commit(db, err));
@@ -423,6 +431,16 @@ static inline int64_t sql(fixture *f, const char *text)
     int64_t position = strtoll(answer.body, NULL, 10);
     test_answer_free(&answer);
     return position;
+}
+
+/* Messages with a text of so many characters. */
+static inline int64_t sql_long_text(fixture *f, size_t length, const char *which)
+{
+    char *text = tims_alloc_raw(f->arena, length + 1);
+    memset(text, 'x', length);
+    text[length] = '\0';
+    return sql(f, tims_copy_c(f->arena,
+                              tims_print(f->arena, "UPDATE message SET text = '%s' WHERE %s", text, which)));
 }
 
 /* One of the numbers that the room counts, without "tims_live_". */

@@ -18,9 +18,18 @@ static void finish_close(uv_handle_t *handle)
     free(poll);
 }
 
+static int watched(int events)
+{
+    return ((events & TIMS_READABLE) != 0 ? UV_READABLE : 0) |
+           ((events & TIMS_WRITABLE) != 0 ? UV_WRITABLE : 0);
+}
+
+/* libuv stops watching a socket that failed; there may still be something to read before the reason. */
 static void notice(uv_poll_t *handle, int status, int events)
 {
     tims_poll *poll = handle->data;
+    if (status != 0)
+        (void)uv_poll_start(handle, watched(poll->events), notice);
     int seen = 0;
     if (status != 0 || (events & (UV_READABLE | UV_DISCONNECT)) != 0)
         seen |= TIMS_READABLE;
@@ -53,9 +62,8 @@ void tims_poll_set(tims_poll *poll, int events)
     if (events == poll->events)
         return;
     poll->events = events;
-    int wanted =
-        ((events & TIMS_READABLE) != 0 ? UV_READABLE : 0) | ((events & TIMS_WRITABLE) != 0 ? UV_WRITABLE : 0);
-    int err = wanted != 0 ? uv_poll_start(&poll->handle, wanted, notice) : uv_poll_stop(&poll->handle);
+    int err = watched(events) != 0 ? uv_poll_start(&poll->handle, watched(events), notice)
+                                   : uv_poll_stop(&poll->handle);
     TIMS_ASSERT(err == 0);
 }
 

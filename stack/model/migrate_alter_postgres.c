@@ -16,7 +16,7 @@ enum { PART_BYTES_MAX = 1 << 20 };
 typedef struct writer {
     tims_arena *arena;
     const model__changes *changes;
-    tims_buf change, fill, validate, settle, concurrent; /* the steps; of the last a step each */
+    tims_buf change, fill, refuse, validate, settle, concurrent; /* the steps; of the last a step each */
 } writer;
 
 /* --- values of another type -------------------------------------------------------------------------- */
@@ -192,15 +192,19 @@ static void add_new_column(table_writer *t, const model__column *column)
         add_reference_later(t, column);
 }
 
+/* The nulls are filled before new ones are refused, so that nobody is in the way of those who change rows. A
+ * null that comes in between is found by the validation. */
 static void require_value(table_writer *t, const model__column *column)
 {
     tims_str table = t->change->after->name, name = column->name;
     tims_str check =
         model__postgres_name(t->w->arena, tims_print(t->w->arena, "%S_%S_not_null", table, name));
-    act(t, "ADD CONSTRAINT \"%S\" CHECK (\"%S\" IS NOT NULL) NOT VALID", check, name);
     if (column->has_default)
         tims_buf_print(&t->w->fill, "UPDATE \"%S\" SET \"%S\" = %S WHERE \"%S\" IS NULL;\n", table, name,
                        model__postgres_literal(t->w->arena, column), name);
+    tims_buf_print(&t->w->refuse,
+                   "ALTER TABLE \"%S\" ADD CONSTRAINT \"%S\" CHECK (\"%S\" IS NOT NULL) NOT VALID;\n", table,
+                   check, name);
     validate(t, check);
     tims_buf_print(&t->w->settle,
                    "ALTER TABLE \"%S\" ALTER COLUMN \"%S\" SET NOT NULL, DROP CONSTRAINT \"%S\";\n", table,
@@ -366,7 +370,7 @@ static void add_words_function(writer *w)
 void model__postgres_add_changes(tims_arena *arena, const model__changes *changes, tims_buf *out)
 {
     writer w = { .arena = arena, .changes = changes };
-    tims_buf *parts[] = { &w.change, &w.fill, &w.validate, &w.settle, &w.concurrent };
+    tims_buf *parts[] = { &w.change, &w.fill, &w.refuse, &w.validate, &w.settle, &w.concurrent };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         tims_buf_init(parts[i], arena, PART_BYTES_MAX);
     add_words_function(&w);
@@ -382,6 +386,7 @@ void model__postgres_add_changes(tims_arena *arena, const model__changes *change
     drop_tables(&w);
     add_step(out, &w.change);
     add_step(out, &w.fill);
+    add_step(out, &w.refuse);
     add_step(out, &w.validate);
     add_step(out, &w.settle);
     TIMS_ASSERT(!w.concurrent.overflow);

@@ -101,14 +101,41 @@ static tims_status apply_set(tims_db_session *session, tims_arena *arena, const 
     return TIMS_OK;
 }
 
+static bool has_any(const model__record *record, const char *app)
+{
+    for (size_t i = 0; i < record->count; i++)
+        if (tims_str_equal(record->items[i].app, tims_str_from(app)))
+            return true;
+    return false;
+}
+
+/* A database that is new to the app has nothing to lose. */
+static tims_status check_losses(const tims_migration_set *set, const model__migration *migration,
+                                const model__record *record, tims_error *err)
+{
+    tims_str text = { migration->file->data, migration->file->length };
+    if (set->allow_destructive || !tims_str_starts_with(text, TIMS_STR(MODEL__DESTRUCTIVE)) ||
+        !has_any(record, set->app))
+        return TIMS_OK;
+    tims_str rest = tims_str_slice(text, strlen(MODEL__DESTRUCTIVE), text.length),
+             loss = tims_str_cut(&rest, '\n');
+    return tims_fail(
+        err, TIMS_PRECONDITION, "migration_destructive",
+        "The migration %.50s/%.50s loses data: it %.*s. Run `migrate --allow-destructive` if that is "
+        "meant.",
+        set->app, migration->file->name, (int)(loss.length < 80 ? loss.length : 80), loss.data);
+}
+
 static tims_status check_set(tims_db_session *session, tims_arena *arena, const tims_migration_set *set,
                              const model__record *record, tims_error *err)
 {
     model__migrations list = model__migrations_of(arena, set, tims_db_session_dialect(session));
     for (size_t i = 0; i < list.count; i++) {
-        tims_status status = TIMS_OK;
-        if (!model__record_has(record, set->app, list.items[i].name))
-            status = check_written(session, set->app, &list.items[i], err);
+        if (model__record_has(record, set->app, list.items[i].name))
+            continue;
+        tims_status status = check_written(session, set->app, &list.items[i], err);
+        if (status == TIMS_OK)
+            status = check_losses(set, &list.items[i], record, err);
         if (status != TIMS_OK)
             return status;
     }

@@ -13,6 +13,13 @@ const model__dialect model__sqlite = {
                   "CREATE TABLE IF NOT EXISTS tims_migration_step (app TEXT NOT NULL, name TEXT NOT NULL, "
                   "checksum TEXT NOT NULL, done INTEGER NOT NULL, PRIMARY KEY (app, name)) STRICT;\n",
     .find_table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1",
+    .step_start = "PRAGMA legacy_alter_table = ON;",
+    .find_aside =
+        "SELECT '', sql || ';' FROM sqlite_schema WHERE type = 'trigger' AND name NOT GLOB 'tims_*' "
+        "AND instr(?1, 'DROP TABLE \"' || tbl_name || '\"') > 0 "
+        "AND instr(?1, ' RENAME TO \"' || tbl_name || '\"') > 0 "
+        "AND instr(?1, '\"' || name || '\"') = 0",
+    .list_views = "SELECT name FROM sqlite_schema WHERE type = 'view'",
     .read_table = model__sqlite_read_table,
 };
 
@@ -32,6 +39,12 @@ const model__dialect model__postgres = {
     /* A step that has to wait for a lock makes everybody wait who comes after it, so it gives up soon and
      * tries again; a step that works may take its time. */
     .step_start = "SET LOCAL lock_timeout = '3s'; SET LOCAL statement_timeout = 0;",
+    .find_aside =
+        "SELECT DISTINCT 'DROP FUNCTION \"' || p.proname || '\"() CASCADE;', '' FROM pg_trigger t "
+        "JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid "
+        "WHERE starts_with(p.proname, 'tims_change_') AND "
+        "c.relnamespace = current_schema()::regnamespace AND ?1::text ~* ('alter\\s+table\\s+\"?' || "
+        "c.relname || '\"?\\s[^;]*(rename|drop)\\s')",
     .find_invalid_indexes = "SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
                             "WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace "
                             "AND position('\"' || c.relname || '\"' IN ?1::text) > 0",

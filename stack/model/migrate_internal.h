@@ -85,6 +85,7 @@ bool model__is_dropped(const model__table_change *change, const model__column *b
 
 /* What stands before a file's second and further steps: of one that is a transaction; of one that no
  * transaction can hold, a single statement that may run twice. */
+#define MODEL__DESTRUCTIVE "-- destructive: " /* a line for each loss, before everything else */
 #define MODEL__STEP_TRANSACTION "-- step: in a transaction"
 #define MODEL__STEP_ALONE "-- step: outside of a transaction"
 
@@ -107,7 +108,10 @@ typedef struct model__dialect {
     void (*add_changes)(tims_arena *arena, const model__changes *changes, tims_buf *out);
     const char *record_ddl; /* tims_migration, tims_migration_step */
     const char *find_table; /* one row if the table ?1 exists */
-    const char *step_start; /* before a step's statements, in its transaction; NULL: nothing */
+    const char *step_start; /* before a step's statements, in its transaction */
+    /* (to be run before the step ?1, to be run after it): for what is in its way; migrate_aside.c */
+    const char *find_aside;
+    const char *list_views; /* that the database itself does not look after; NULL: it does */
     /* names of those that the statement ?1 names; NULL: a step is always in a transaction */
     const char *find_invalid_indexes;
     /* One process migrates at a time: asks for the lock in a transaction; and what is to be said in it once
@@ -214,6 +218,11 @@ bool model__record_has(const model__record *record, const char *app, tims_str na
  * no other process. */
 tims_status model__run_migration(tims_db_session *session, tims_arena *arena, const char *app,
                                  const model__migration *migration, bool *ret_applied, tims_error *err);
+
+/* migrate_aside.c: in the transaction of a step, before and after its statements */
+tims_status model__set_aside(tims_db_session *session, tims_arena *arena, tims_str step, tims_str *ret_aside,
+                             tims_error *err);
+tims_status model__put_back(tims_db_session *session, tims_arena *arena, tims_str aside, tims_error *err);
 
 /* migrate_drift.c: PRECONDITION naming the first difference between the database and a schema */
 tims_status model__drift(tims_db_session *session, tims_arena *arena, const model__schema *schema,

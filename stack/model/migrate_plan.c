@@ -259,6 +259,12 @@ static tims_status check_conversions(const model__table_change *change, tims_err
     return TIMS_OK;
 }
 
+static void mark_losses(tims_buf *sql, tims_str list)
+{
+    while (list.length > 0)
+        tims_buf_print(sql, "%s%S\n", MODEL__DESTRUCTIVE, tims_str_cut(&list, '\n'));
+}
+
 tims_status tims_migrate_plan(tims_arena *arena, tims_str old_snapshot, const tims_model *const *models,
                               tims_db_dialect dialect, tims_migration_plan *ret_plan, tims_error *err)
 {
@@ -280,6 +286,7 @@ tims_status tims_migrate_plan(tims_arena *arena, tims_str old_snapshot, const ti
             return status;
         tell(&p, &p.changes.items[i]);
     }
+    mark_losses(&sql, tims_buf_str(&p.destructive));
     model__dialect_of(dialect)->add_changes(arena, &p.changes, &sql);
     TIMS_ASSERT(!sql.overflow && !p.summary.overflow && !p.destructive.overflow);
     *ret_plan = (tims_migration_plan){

@@ -89,26 +89,28 @@ static tims_status read_progress(run *r, tims_error *err)
     tims_status status = tims_db_query(r->session, sql, key, 2, &rows, err);
     if (status != TIMS_OK)
         return status;
-    bool found = tims_db_next(rows), same = true;
+    bool same = true;
     r->done = 0;
-    if (found) {
+    if (tims_db_next(rows)) {
         same = tims_str_equal(tims_db_get_text(rows, 0), r->checksum);
         r->done = (size_t)tims_db_get_int(rows, 1);
     }
     status = tims_db_rows_end(&rows, err);
-    if (status == TIMS_OK && (!same || r->done >= r->count) && found)
+    if (status == TIMS_OK && (!same || r->done >= r->count))
         return tims_fail(err, TIMS_CONFLICT, "migration_edited",
                          "it was edited after %zu of its steps had been applied: restore it", r->done);
     return status;
 }
 
-static tims_status is_pending(run *r, bool *ret_pending, tims_error *err)
+/* What is to be done, as the open transaction sees it. */
+static tims_status look(run *r, bool *ret_pending, tims_error *err)
 {
     model__record record;
     tims_status status = model__record_read(r->session, r->arena, &record, err);
-    if (status == TIMS_OK)
-        *ret_pending = !model__record_has(&record, r->app, r->migration->name);
-    return status;
+    if (status != TIMS_OK)
+        return status;
+    *ret_pending = !model__record_has(&record, r->app, r->migration->name);
+    return *ret_pending ? read_progress(r, err) : TIMS_OK;
 }
 
 /* One more step, in the open transaction. */
@@ -140,12 +142,8 @@ static tims_status record_step(run *r, tims_error *err)
 static tims_status begin_step(run *r, tims_error *err)
 {
     tims_status status = tims_db_begin_schema(r->session, err);
-    if (status != TIMS_OK || r->dialect->step_start == NULL)
-        return status;
-    status = tims_db_script(r->session, tims_str_from(r->dialect->step_start), err);
-    if (status != TIMS_OK)
-        tims_db_rollback(r->session);
-    return status;
+    return status == TIMS_OK ? tims_db_script(r->session, tims_str_from(r->dialect->step_start), err)
+                             : status;
 }
 
 /* An index that a failure left behind is in nobody's use, and in the way. */
@@ -167,38 +165,45 @@ static tims_status drop_invalid_indexes(run *r, tims_str sql, tims_error *err)
     return status;
 }
 
-static tims_status run_alone(run *r, tims_str sql, tims_error *err)
+static tims_status run_inside(run *r, tims_str sql, tims_error *err)
 {
+    tims_str aside;
+    tims_status status = model__set_aside(r->session, r->arena, sql, &aside, err);
+    if (status == TIMS_OK)
+        status = tims_db_script(r->session, sql, err);
+    if (status == TIMS_OK)
+        status = model__put_back(r->session, r->arena, aside, err);
+    return status;
+}
+
+/* Ends the transaction that looked, and leaves one to record in. */
+static tims_status run_outside(run *r, tims_str sql, tims_error *err)
+{
+    tims_db_rollback(r->session);
     if (r->dialect->find_invalid_indexes == NULL)
         return tims_fail(err, TIMS_INVALID, NULL, "%s runs every step in a transaction", r->dialect->title);
     tims_status status = drop_invalid_indexes(r, sql, err);
-    return status == TIMS_OK ? tims_db_script_alone(r->session, sql, err) : status;
+    if (status == TIMS_OK)
+        status = tims_db_script_alone(r->session, sql, err);
+    return status == TIMS_OK ? begin_step(r, err) : status;
 }
 
 /* The next step; `ret_pending` false: there was none left. */
 static tims_status run_next(run *r, bool *ret_pending, tims_error *err)
 {
     tims_status status = begin_step(r, err);
-    if (status != TIMS_OK)
-        return status;
-    status = is_pending(r, ret_pending, err);
-    if (status == TIMS_OK && *ret_pending)
-        status = read_progress(r, err);
-    if (status == TIMS_OK && *ret_pending && r->steps[r->done].alone) {
-        tims_db_rollback(r->session);
-        status = run_alone(r, r->steps[r->done].sql, err);
+    if (status == TIMS_OK)
+        status = look(r, ret_pending, err);
+    if (status == TIMS_OK && *ret_pending) {
+        const step *next = &r->steps[r->done];
+        status = next->alone ? run_outside(r, next->sql, err) : run_inside(r, next->sql, err);
         if (status == TIMS_OK)
-            status = begin_step(r, err);
-        if (status != TIMS_OK)
-            return status;
-    } else if (status == TIMS_OK && *ret_pending) {
-        status = tims_db_script(r->session, r->steps[r->done].sql, err);
+            status = record_step(r, err);
+        if (status == TIMS_OK)
+            return tims_db_commit(r->session, err);
     }
-    if (status == TIMS_OK && *ret_pending)
-        status = record_step(r, err);
-    if (status == TIMS_OK && *ret_pending)
-        return tims_db_commit(r->session, err);
-    tims_db_rollback(r->session);
+    if (tims_db_in_transaction(r->session))
+        tims_db_rollback(r->session);
     return status;
 }
 
@@ -208,7 +213,7 @@ static tims_status run_next_patiently(run *r, bool *ret_pending, tims_error *err
         *err = (tims_error){ 0 };
         tims_status status = run_next(r, ret_pending, err);
         if (status == TIMS_OK || err->code == NULL || strcmp(err->code, "database_busy") != 0 ||
-            r->dialect->step_start == NULL)
+            r->dialect->try_lock == NULL)
             return status;
         if (attempt == ATTEMPTS_MAX)
             return tims_fail(

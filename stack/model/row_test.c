@@ -132,9 +132,13 @@ static void what_is_taken_is_a_conflict(void **state)
     note again = p.first;
     assert_int_equal(tims_model_insert(w->session, w->arena, &note_model, &again, &err), TIMS_CONFLICT);
     assert_string_equal(err.code, "unique");
+    assert_str(err.fields->pointer, "/id");
+    assert_null(err.fields->next);
     member m = { .room = p.hall.id, .user = p.ann.id }, same = m;
     insert(w, &member_model, &m);
     assert_int_equal(tims_model_insert(w->session, w->arena, &member_model, &same, &err), TIMS_CONFLICT);
+    assert_str(err.fields->pointer, "/room");
+    assert_str(err.fields->next->pointer, "/user");
 }
 
 static void a_reference_to_nothing_is_an_error_of_its_field(void **state)

@@ -61,6 +61,36 @@ static void fill_in(tims_arena *arena, const tims_model *model, void *row)
     }
 }
 
+/* --- what cannot be kept ---------------------------------------------------------------------- */
+
+static bool is_text(tims_str text)
+{
+    return text.length == 0 || (memchr(text.data, '\0', text.length) == NULL && tims_str_is_utf8(text));
+}
+
+/* One of the databases would take it, so it is found before either is asked. */
+static void check_value(tims_arena *arena, const tims_field *field, const void *row, tims_error *err)
+{
+    tims_db_value value = tims_model_value(field, row);
+    tims_str pointer = { NULL, 0 };
+    if (value.type == TIMS_DB_TEXT && !value.is_id && !is_text(value.bytes)) {
+        pointer = tims_print(arena, "/%s", field->name);
+        tims_error_field(arena, err, pointer, "encoding", "Must be UTF-8 text without NUL.");
+    } else if (model__base_kind(field->kind) == TIMS_KIND_DECIMAL && !tims_decimal_fits(value.integer)) {
+        pointer = tims_print(arena, "/%s", field->name);
+        tims_error_field(arena, err, pointer, "range", "Must have at most %d digits.", TIMS_DECIMAL_DIGITS);
+    }
+}
+
+static tims_status check_values(tims_arena *arena, const tims_model *model, const void *row,
+                                tims_field_set fields, tims_error *err)
+{
+    for (size_t i = 0; i < model->fields.count; i++)
+        if (fields >> i & 1)
+            check_value(arena, &model->fields.items[i], row, err);
+    return err->fields != NULL ? TIMS_INVALID : TIMS_OK;
+}
+
 /* --- what was refused ------------------------------------------------------------------------- */
 
 static tims_status has_target(tims_db_session *db, tims_arena *arena, const tims_field *field,
@@ -76,7 +106,7 @@ static tims_status has_target(tims_db_session *db, tims_arena *arena, const tims
     return tims_db_rows_end(&rows, NULL);
 }
 
-/* SQLite does not say which foreign key failed: look for it. */
+/* SQLite does not say which foreign key failed, PostgreSQL one of them: look for all. */
 static void name_missing_targets(tims_db_session *db, tims_arena *arena, const tims_model *model,
                                  const void *row, tims_error *err)
 {
@@ -93,12 +123,84 @@ static void name_missing_targets(tims_db_session *db, tims_arena *arena, const t
     }
 }
 
+/* Whether another row has the same values in these columns. */
+static bool is_taken(tims_db_session *db, tims_arena *arena, const tims_model *model, const void *row,
+                     tims_names columns)
+{
+    const tims_field *primary = tims_model_primary(model);
+    bool is_key = columns.count == 1 && strcmp(columns.items[0], primary->name) == 0;
+    model__sql sql;
+    model__sql_init(&sql, arena, tims_db_session_dialect(db));
+    model__sql_add(&sql, "SELECT 1 FROM ");
+    model__sql_add_name(&sql, model->name);
+    model__sql_add(&sql, " WHERE ");
+    for (size_t i = 0; i < columns.count; i++) {
+        const tims_field *field = model__rule_field(model, columns.items[i] + (columns.items[i][0] == '-'));
+        tims_db_value value = tims_model_value(field, row);
+        if (value.type == TIMS_DB_NULL)
+            return false;
+        model__sql_add_name(&sql, field->name);
+        model__sql_add(&sql, " = ");
+        model__sql_add_value(&sql, value);
+        model__sql_add(&sql, i + 1 < columns.count ? " AND " : "");
+    }
+    if (!is_key) {
+        model__sql_add(&sql, " AND ");
+        model__sql_add_name(&sql, primary->name);
+        model__sql_add(&sql, " <> ");
+        model__sql_add_value(&sql, tims_model_value(primary, row));
+    }
+    tims_sql statement = model__sql_done(&sql);
+    tims_db_rows *rows;
+    if (tims_db_query(db, statement.text, statement.values, statement.value_count, &rows, NULL) != TIMS_OK)
+        return false;
+    bool found = tims_db_next(rows);
+    return tims_db_rows_end(&rows, NULL) == TIMS_OK && found;
+}
+
+static bool name_if_taken(tims_db_session *db, tims_arena *arena, const tims_model *model, const void *row,
+                          tims_names columns, tims_error *err)
+{
+    if (!is_taken(db, arena, model, row, columns))
+        return false;
+    tims_error named = { 0 };
+    for (size_t i = 0; i < columns.count; i++)
+        tims_error_field(arena, &named,
+                         tims_print(arena, "/%s", columns.items[i] + (columns.items[i][0] == '-')), "unique",
+                         "%s", err->message);
+    err->fields = named.fields;
+    return true;
+}
+
+/* A row may have more than one value that is taken. Which of them a database tells is its own affair; here it
+ * is the key, else the first as they are declared. `inserts`: the key is not the row's own yet. */
+static void name_what_is_taken(tims_db_session *db, tims_arena *arena, const tims_model *model,
+                               const void *row, bool inserts, tims_error *err)
+{
+    tims_names key = { &tims_model_primary(model)->name, 1 };
+    if (inserts && name_if_taken(db, arena, model, row, key, err))
+        return;
+    for (const tims_index *index = model->indexes; index != NULL && index->columns.count > 0; index++)
+        if (index->unique && name_if_taken(db, arena, model, row, index->columns, err))
+            return;
+    for (size_t i = 0; i < model->fields.count; i++) {
+        tims_names column = { &model->fields.items[i].name, 1 };
+        if (model->fields.items[i].unique && name_if_taken(db, arena, model, row, column, err))
+            return;
+    }
+}
+
 /* A conflict that the row itself caused is invalid input; only "unique" is a conflict with something else. */
 static tims_status explain(tims_db_session *db, tims_arena *arena, const tims_model *model, const void *row,
-                           tims_status status, tims_error *err)
+                           bool inserts, tims_status status, tims_error *err)
 {
-    if (status != TIMS_CONFLICT || err == NULL || err->code == NULL || strcmp(err->code, "unique") == 0)
+    if (status != TIMS_CONFLICT || err == NULL || err->code == NULL ||
+        strcmp(err->code, "serialization") == 0)
         return status;
+    if (strcmp(err->code, "unique") == 0) {
+        name_what_is_taken(db, arena, model, row, inserts, err);
+        return status;
+    }
     tims_error refined = { 0 };
     const char *code = err->code;
     if (strcmp(code, "foreign_key") == 0)
@@ -121,6 +223,9 @@ tims_status tims_model_insert(tims_db_session *db, tims_arena *arena, const tims
     if (err == NULL)
         err = &own;
     fill_in(arena, model, row);
+    tims_status status = check_values(arena, model, row, model__all(model), err);
+    if (status != TIMS_OK)
+        return status;
     model__sql sql;
     model__sql_init(&sql, arena, tims_db_session_dialect(db));
     model__sql_add(&sql, "INSERT INTO ");
@@ -135,8 +240,8 @@ tims_status tims_model_insert(tims_db_session *db, tims_arena *arena, const tims
     }
     model__sql_add(&sql, ")");
     tims_sql statement = model__sql_done(&sql);
-    tims_status status = tims_db_run(db, statement.text, statement.values, statement.value_count, NULL, err);
-    return explain(db, arena, model, row, status, err);
+    status = tims_db_run(db, statement.text, statement.values, statement.value_count, NULL, err);
+    return explain(db, arena, model, row, true, status, err);
 }
 
 static tims_status not_found(const tims_model *model, tims_error *err)
@@ -169,6 +274,9 @@ tims_status tims_model_update(tims_db_session *db, tims_arena *arena, const tims
     if (fields == 0)
         return TIMS_OK;
     fields = with_auto_fields(model, row, fields);
+    tims_status status = check_values(arena, model, row, fields, err);
+    if (status != TIMS_OK)
+        return status;
     model__sql sql;
     model__sql_init(&sql, arena, tims_db_session_dialect(db));
     model__sql_add(&sql, "UPDATE ");
@@ -187,11 +295,10 @@ tims_status tims_model_update(tims_db_session *db, tims_arena *arena, const tims
     model__sql_add_value(&sql, tims_model_value(primary, row));
     tims_sql statement = model__sql_done(&sql);
     int64_t changed = 0;
-    tims_status status =
-        tims_db_run(db, statement.text, statement.values, statement.value_count, &changed, err);
+    status = tims_db_run(db, statement.text, statement.values, statement.value_count, &changed, err);
     if (status == TIMS_OK && changed == 0)
         return not_found(model, err);
-    return explain(db, arena, model, row, status, err);
+    return explain(db, arena, model, row, false, status, err);
 }
 
 tims_status tims_model_delete(tims_db_session *db, tims_arena *arena, const tims_model *model, tims_id id,

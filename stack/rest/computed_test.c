@@ -220,10 +220,12 @@ static void compute_in_snapshot(tims_request *rq, void *argument)
     tims_db_session *db = tims_session_db(rq);
     tims_caller caller = caller_named(tims_str_from(j->user));
     tims_computed_url url;
+    int64_t position;
     assert_ok(tims_db_begin_snapshot(db, &answer->err), &answer->err);
     assert_ok(
         tims_rest_resolve_computed(j->w->rest, rq->arena, tims_str_from(j->url), caller, &url, &answer->err),
         &answer->err);
+    assert_ok(tims_position(db, &position, &answer->err), &answer->err); /* a snapshot is of its first read */
     if (j->meanwhile != NULL)
         j->meanwhile(j->w);
     tims_reads *reads = tims_reads_new();

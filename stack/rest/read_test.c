@@ -379,6 +379,18 @@ static tims_str document_of(world *w, tims_db_session *session, const char *url,
     return tims_buf_str(&out);
 }
 
+/* On PostgreSQL a position moves whoever writes, in another database too. */
+static const char *without_position(world *w, tims_str document)
+{
+    tims_str key = TIMS_STR("\"position\":\"");
+    size_t from = tims_str_find(document, key);
+    if (from == SIZE_MAX)
+        return tims_copy_c(w->arena, document);
+    tims_str rest = tims_str_slice(document, from + key.length, document.length);
+    (void)tims_str_cut(&rest, '"');
+    return tims_print(w->arena, "%S%S", tims_str_slice(document, 0, from), rest).data;
+}
+
 static void the_resolver_writes_the_same_bytes(void **state)
 {
     static const char *const urls[] = {
@@ -397,9 +409,10 @@ static void the_resolver_writes_the_same_bytes(void **state)
         tims_live_url url;
         reply r = get(w, "ann", urls[i]);
         assert_status(r, 200);
-        assert_str(document_of(w, session, urls[i], &url), tims_copy_c(w->arena, r.body));
-        assert_str(document_of(w, session, tims_copy_c(w->arena, url.canonical), &url),
-                   tims_copy_c(w->arena, r.body));
+        const char *wanted = without_position(w, r.body);
+        assert_string_equal(without_position(w, document_of(w, session, urls[i], &url)), wanted);
+        const char *canonical = tims_copy_c(w->arena, url.canonical);
+        assert_string_equal(without_position(w, document_of(w, session, canonical, &url)), wanted);
     }
     tims_arena_free(&arena);
 }
@@ -473,23 +486,39 @@ typedef struct toggling {
     atomic_bool stop;
 } toggling;
 
+static void come(tims_db_session *session, tims_arena *arena)
+{
+    tims_error err = { 0 };
+    assert_ok(tims_db_begin(session, &err), &err);
+    for (int i = 0; i < 2; i++)
+        insert(session, arena, &note_model,
+               &(note){ .room = id_of(ROOM1),
+                        .author = id_of(ANN),
+                        .text = TIMS_STR("x"),
+                        .kind = TIMS_STR("plain"),
+                        .number = 555,
+                        .extra = { TIMS_STR("{}") } });
+    assert_ok(tims_db_commit(session, &err), &err);
+}
+
+static void go(tims_db_session *session)
+{
+    tims_error err = { 0 };
+    assert_ok(tims_db_run(session, TIMS_STR("DELETE FROM note WHERE number = 555"), NULL, 0, NULL, &err),
+              &err);
+}
+
 /* Two rows come together and go together, again and again. */
 static void *toggle(void *argument)
 {
     toggling *t = argument;
-    static const char *const steps[] = {
-        "INSERT INTO note SELECT '00000000-0000-7000-8000-0000000001' || printf('%02d', number), room, "
-        "author, "
-        "text, kind, 555, score, ratio, done, secret, NULL, extra, at, until FROM note WHERE number IN (1, "
-        "9) "
-        "AND room = '" ROOM1 "'",
-        "DELETE FROM note WHERE number = 555",
-    };
     for (int i = 0; !atomic_load(&t->stop) || i % 2 == 1; i++) {
         tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
-        tims_error err = { 0 };
         tims_db_session *session = tims_db_session_new(t->w->db, NULL, arena);
-        assert_ok(tims_db_run(session, tims_str_from(steps[i % 2]), NULL, 0, NULL, &err), &err);
+        if (i % 2 == 0)
+            come(session, arena);
+        else
+            go(session);
         tims_arena_free(&arena);
     }
     return NULL;

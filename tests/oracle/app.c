@@ -245,14 +245,20 @@ static const tims_resource *make_resources(const world *w)
 
 static const tims_embedded *make_migrations(const world *w, const tims_model *const *models)
 {
-    tims_migration_plan plan;
-    tims_error err = { 0 };
-    tims_status status = tims_migrate_plan(w->arena, TIMS_STR(""), models, TIMS_SQLITE, &plan, &err);
-    TIMS_ASSERT(status == TIMS_OK);
+    static const struct {
+        const char *name;
+        tims_db_dialect dialect;
+    } plans[] = { { "0001_initial.postgres.sql", TIMS_POSTGRES }, { "0001_initial.sql", TIMS_SQLITE } };
+    tims_embedded *files = TIMS_NEW_ARRAY(w->arena, tims_embedded, 4);
+    for (size_t i = 0; i < 2; i++) {
+        tims_migration_plan plan;
+        tims_error err = { 0 };
+        tims_status status = tims_migrate_plan(w->arena, TIMS_STR(""), models, plans[i].dialect, &plan, &err);
+        TIMS_ASSERT(status == TIMS_OK);
+        files[i] = (tims_embedded){ plans[i].name, plan.sql.data, plan.sql.length };
+    }
     tims_str snapshot = tims_migrate_snapshot(w->arena, models);
-    tims_embedded *files = TIMS_NEW_ARRAY(w->arena, tims_embedded, 3);
-    files[0] = (tims_embedded){ "0001_initial.sql", plan.sql.data, plan.sql.length };
-    files[1] = (tims_embedded){ "snapshot.json", snapshot.data, snapshot.length };
+    files[2] = (tims_embedded){ "snapshot.json", snapshot.data, snapshot.length };
     return files;
 }
 

@@ -171,7 +171,7 @@ class Run {
         const { token } = actor.account;
         const headers: Record<string, string> = token ? { Authorization: `Bearer ${token}` } : {};
         const node = this.stage.nodes[done.size % this.stage.nodes.length];
-        const answer = await fetch(node?.url + url, { headers });
+        const answer = await ask(node?.url + url, headers);
         const body = (await answer.json()) as never;
         await this.stage.history.poll();
         const named = answer.headers.get("Tims-Position")?.split("-")[1];
@@ -226,6 +226,15 @@ class Run {
   async close(): Promise<void> {
     for (const actor of this.actors) actor.close();
     await this.writer.close();
+  }
+}
+
+// A node that has just got its database back may say once more that it is away, and when to come again.
+async function ask(url: string, headers: Record<string, string>): Promise<Response> {
+  for (let attempt = 0; ; attempt++) {
+    const answer = await fetch(url, { headers });
+    if (answer.status !== 503 || !answer.headers.has("retry-after") || attempt === 3) return answer;
+    await pause(1_000 * Number(answer.headers.get("retry-after")));
   }
 }
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Postgres } from "../postgres.ts";
 import { Redis } from "../redis.ts";
-import { run as runCommand } from "../server.ts";
+import { run as runCommand, until } from "../server.ts";
 import type { Account } from "./actor.ts";
 import { installLog, PostgresHistory } from "./history_postgres.ts";
 import { Links, type Loss } from "./links.ts";
@@ -246,6 +246,7 @@ export class PostgresStage implements Stage {
     this.healing.abort();
     this.healing = new AbortController();
     await Promise.all(this.repairs);
+    await until("PostgreSQL to have recovered", () => this.ask("SELECT 1") !== "", START_MS);
   }
 
   report(): Record<string, number> {

@@ -1,7 +1,7 @@
 // PostgreSQL goes, comes back, comes back older, or breaks down and recovers: what clients are told stays true.
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { Demo, type Screen, told } from "../demo.ts";
+import { Demo, told } from "../demo.ts";
 import { until } from "../server.ts";
 
 let demo: Demo;
@@ -20,13 +20,6 @@ const answers = (status: number) =>
     return answer?.status === status ? answer : null;
   });
 
-// As a client does whose connection was closed.
-async function comeBack(from: string | null): Promise<{ screen: Screen; first: string }> {
-  const next = await demo.look("/api/chats/?limit=1");
-  const frame = await next.socket.sub(demo.messages, from ? { from } : {});
-  return { screen: { ...next, view: frame.json.view }, first: frame.json.t };
-}
-
 test("while it is away answers are 503 with Retry-After; when it is back all goes on by itself", async () => {
   assert.equal((await post("before")).status, 201);
   await demo.postgres.stop("fast");
@@ -43,7 +36,7 @@ test("while it is away answers are 503 with Retry-After; when it is back all goe
     const answer = await post("after");
     return answer.status === 201 ? answer : null;
   });
-  const screen = await demo.look();
+  const screen = await demo.lookAgain();
   const prompt = await demo.prompt();
   await told(screen, await demo.write(prompt, "the feed goes on"));
   assert.equal(demo.sql(`select count(*) from message where id = '${written.json.id}'`), "1");
@@ -86,7 +79,7 @@ test("an older base backup is another epoch, and clients fetch anew", async () =
   const page = await answers(200);
   assert.equal(page.json.rows[0].id, lost);
   const epoch = await epochOf();
-  const screen = await demo.look();
+  const screen = await demo.lookAgain();
 
   await demo.postgres.stop();
   demo.postgres.restore("backup");
@@ -100,12 +93,10 @@ test("an older base backup is another epoch, and clients fetch anew", async () =
     return now !== undefined && now !== epoch;
   });
   await until("the screen to be closed or told", () => screen.socket.closed !== null);
-  const back = await comeBack(page.headers.get("tims-position"));
-  assert.equal(back.first, "reset");
-  const snap = await back.screen.socket.frame(
-    "the snap",
-    ({ t, document }) => t === "snap" && document.rows.length > 1,
-  );
+  const { socket } = await demo.lookAgain();
+  const snap = await socket.sub(demo.messages, { from: page.headers.get("tims-position") });
+  const reset = socket.frames.find(({ json }) => json.t === "reset");
+  assert.equal(reset?.json.reason, "epoch", "what it held cannot be continued");
   const rows = snap.json.document.rows.map(({ id }: { id: string }) => id);
   assert.deepEqual(rows.slice(0, 21), [...ids].reverse().concat(old));
   assert.ok(!rows.includes(lost));
@@ -115,7 +106,7 @@ test("an older base backup is another epoch, and clients fetch anew", async () =
 // so the next transactions have the same numbers: a node that was not looking then must not take them for seen.
 test("after a crash from which it recovers by itself no change is taken for one that was seen", async () => {
   await answers(200);
-  const screen = await demo.look();
+  const screen = await demo.lookAgain();
   const prompt = await demo.prompt();
   await told(screen, await demo.write(prompt, "before the crash"));
   const numbers = await demo.prompt();

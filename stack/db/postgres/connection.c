@@ -180,14 +180,6 @@ static bool is_ready(const postgres__connection *connection)
     return connection->state == POSTGRES_READY;
 }
 
-bool postgres__send_control(postgres__connection *connection, const char *sql, postgres__call *call)
-{
-    if (!is_ready(connection) ||
-        !sent(connection, PQsendQueryParams(connection->handle, sql, 0, NULL, NULL, NULL, NULL, 0)))
-        return false;
-    return push(connection, POSTGRES_CONTROL, call, NULL);
-}
-
 /* In a transaction of its own: BEGIN must not find one that has done something. */
 bool postgres__send_housekeeping(postgres__connection *connection)
 {
@@ -196,8 +188,10 @@ bool postgres__send_housekeeping(postgres__connection *connection)
     while (connection->doomed_count > 0) {
         char sql[32];
         (void)snprintf(sql, sizeof sql, "DEALLOCATE s%u", connection->doomed[--connection->doomed_count]);
-        if (!postgres__send_control(connection, sql, NULL))
+        if (!is_ready(connection) ||
+            !sent(connection, PQsendQueryParams(connection->handle, sql, 0, NULL, NULL, NULL, NULL, 0)))
             return false;
+        push(connection, POSTGRES_CONTROL, NULL, NULL);
     }
     return postgres__send_sync(connection, NULL);
 }
@@ -257,17 +251,28 @@ bool postgres__send_call(postgres__connection *connection, postgres__call *call)
            push(connection, POSTGRES_EXECUTE, call, statement);
 }
 
-bool postgres__send_position(postgres__connection *connection, postgres__call *call)
+/* One without parameters, whose answer is `kind`: prepared like any other. */
+static bool send_fixed(postgres__connection *connection, tims_str sql, postgres__entry_kind kind,
+                       postgres__call *call)
 {
     if (!is_ready(connection))
         return false;
-    postgres__statement *statement =
-        postgres__statement_get(connection->statements, TIMS_STR(POSTGRES_POSITION_SQL));
-    statement->described = true; /* it has no parameters */
+    postgres__statement *statement = postgres__statement_get(connection->statements, sql);
+    statement->described = true;
     bool ok = send_prepare(connection, statement, NULL) && send_execute(connection, statement, 0) &&
-              push(connection, POSTGRES_POSITION, call, statement);
+              push(connection, kind, call, statement);
     postgres__statement_release(statement);
     return ok;
+}
+
+bool postgres__send_control(postgres__connection *connection, const char *sql, postgres__call *call)
+{
+    return send_fixed(connection, tims_str_from(sql), POSTGRES_CONTROL, call);
+}
+
+bool postgres__send_position(postgres__connection *connection, postgres__call *call)
+{
+    return send_fixed(connection, TIMS_STR(POSTGRES_POSITION_SQL), POSTGRES_POSITION, call);
 }
 
 /* The pipeline is left for it, so everything before it must have been answered. */
@@ -289,10 +294,11 @@ static void watch(postgres__connection *connection, bool unwritten)
         tims_poll_set(connection->poll, TIMS_READABLE | (unwritten ? TIMS_WRITABLE : 0));
 }
 
+/* libpq takes a write to a closed socket for done, and may have closed its end: then no event would tell. */
 static bool write_out(postgres__connection *connection)
 {
     int left = PQflush(connection->handle);
-    if (!sent(connection, left >= 0))
+    if (!sent(connection, left >= 0 && PQstatus(connection->handle) != CONNECTION_BAD))
         return false;
     watch(connection, left > 0);
     return true;

@@ -146,8 +146,11 @@ bool postgres__is_error(const PGresult *result)
     return status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK && status != PGRES_EMPTY_QUERY;
 }
 
+/* The server's last words, or libpq's own: those have no SQLSTATE. */
 bool postgres__is_fatal(const PGresult *result)
 {
+    if (PQresultStatus(result) == PGRES_FATAL_ERROR && PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL)
+        return true;
     const char *severity = field_of(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     return strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0;
 }

@@ -143,19 +143,26 @@ static bool needs_resolution(const postgres__settings *settings)
 
 /* --- connecting -------------------------------------------------------------------------------------- */
 
-/* The last line says what the server, or the system, said. */
+/* Of what libpq says, about each address in turn, what it says last; without where, which is said anyway. */
+static tims_str reason_in(const char *message)
+{
+    tims_str rest = tims_str_from(message), reason = { "", 0 };
+    while (rest.data != NULL) {
+        tims_str line = tims_str_trim(tims_str_cut(&rest, '\n'));
+        size_t failed = tims_str_find(line, TIMS_STR("failed: "));
+        if (failed != SIZE_MAX)
+            reason = tims_str_trim(tims_str_slice(line, failed + 8, line.length));
+        else if (reason.length == 0)
+            reason = line;
+    }
+    return reason;
+}
+
 static tims_status fail_connect(const postgres__connection *connection, const char *message, tims_error *err)
 {
-    tims_str text = tims_str_trim(tims_str_from(message)), last = text;
-    for (size_t at = 0; at < text.length; at++)
-        if (text.data[at] == '\n')
-            last = tims_str_slice(text, at + 1, text.length);
-    size_t colon = tims_str_find(last, TIMS_STR("failed: "));
-    if (colon != SIZE_MAX)
-        last = tims_str_slice(last, colon + 8, last.length);
-    last = tims_str_trim(last);
+    tims_str reason = reason_in(message);
     tims_status status = tims_fail(err, TIMS_UNAVAILABLE, "database", "The database %s cannot be used: %.*s",
-                                   connection->pool->store->settings.place, TIMS_PRINT(last));
+                                   connection->pool->store->settings.place, TIMS_PRINT(reason));
     if (err != NULL)
         err->retry_after_s = 1;
     return status;

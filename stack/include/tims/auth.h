@@ -68,6 +68,9 @@ tims_auth *tims_auth_of(const tims_request *rq); /* NULL: none is attached */
 void tims_auth_loop_stop(tims_auth *auth, tims_loop *loop);
 /* The feed tells that a session or user row changed: forget what is cached of it. Any loop. */
 void tims_auth_forget(tims_auth *auth, const tims_model *model, tims_id id);
+/* Nothing that is cached may still hold: the database is another, its tables were emptied, or its changes
+ * cannot be heard. Any loop. */
+void tims_auth_forget_all(tims_auth *auth);
 
 /* For applications. */
 tims_id tims_user_id(tims_request *rq); /* Raises: 401 when nobody is signed in */

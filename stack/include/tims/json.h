@@ -150,7 +150,8 @@ typedef enum tims_json_type {
 enum { TIMS_JSON_DEPTH_MAX = 64, TIMS_JSON_VALUES_MAX = 100000 };
 
 /* Strict: one value, no trailing bytes, no duplicate keys, no NUL in strings, depth ≤ 64, at most 100,000
- * values, integers in int64. Errors: MALFORMED with line and column in the message. */
+ * values, integers in int64. Errors: MALFORMED with line and column in the message; INVALID with the field
+ * ("encoding") whose string has NUL. */
 tims_status tims_json_parse(tims_arena *arena, tims_str text, const tims_json **ret_value, tims_error *err);
 tims_json_type tims_json_type_of(const tims_json *value);
 const tims_json *tims_json_get(const tims_json *object, tims_str key); /* NULL: absent or not an object */
