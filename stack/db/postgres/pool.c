@@ -30,7 +30,7 @@ static void close_all(postgres__pool *pool)
 {
     tims_timer_clear(&pool->retry_timer);
     tims_timer_clear(&pool->idle_timer);
-    tims_timer_clear(&pool->hold_timer);
+    tims_timer_clear(&pool->gather_timer);
     for (uint32_t slot = 0; slot < POSTGRES_CONNECTIONS_MAX; slot++) {
         postgres__connection *connection = pool->slots[slot];
         pool->slots[slot] = NULL;
@@ -264,7 +264,7 @@ void postgres__pool_settle(postgres__pool *pool, postgres__connection *connectio
     }
     serve(pool);
     if (pool->first_call != NULL)
-        postgres__pool_flush(pool);
+        postgres__pool_flush_soon(pool); /* together with what those ask who have just had an answer */
 }
 
 static void leave_waiting(postgres__pool *pool, const postgres__wait *wait)

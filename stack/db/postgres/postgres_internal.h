@@ -337,11 +337,13 @@ struct postgres__pool {
     postgres__statements statements;
     postgres__wait *first_wait, *last_wait; /* for a connection of their own */
     postgres__call *first_call, *last_call; /* plain reads, to be sent at the tick's end */
-    bool flush_armed;
+    uint32_t call_count;
+    bool flush_armed, gathering;
+    tims_timer gather_timer;
     /* after a failed attempt to connect */
     uint32_t failures;
     int64_t retry_us; /* no further attempt before */
-    tims_timer retry_timer, idle_timer, hold_timer;
+    tims_timer retry_timer, idle_timer;
     char down_why[200];
     postgres__connection *idle; /* of the blocking pool, under the store's mutex */
     uint32_t idle_count;
@@ -369,6 +371,7 @@ tims_status postgres__fail_down(const postgres__pool *pool, tims_error *err);
 tims_status postgres__read(postgres__pool *pool, postgres__call *call, tims_error *err);
 /* Sends what is gathered, as far as there are connections. */
 void postgres__pool_flush(postgres__pool *pool);
+void postgres__pool_flush_soon(postgres__pool *pool); /* at the tick's end */
 void postgres__pool_enqueue(postgres__pool *pool, postgres__call *call, bool first);
 void postgres__pool_fail_calls(postgres__pool *pool);
 

@@ -225,8 +225,8 @@ static void undo_statement(postgres__session *session, bool guarded)
         session->failed = !postgres__send_control(connection, "ROLLBACK TO statement", NULL) ||
                           !postgres__send_control(connection, "RELEASE statement", NULL);
     } else if (!session->dirty) {
-        session->failed = !postgres__send_control(connection, "ROLLBACK", NULL) ||
-                          !postgres__send_sync(connection, NULL);
+        session->failed =
+            !postgres__send_control(connection, "ROLLBACK", NULL) || !postgres__send_sync(connection, NULL);
         session->begun = false;
     } else {
         session->failed = true;
