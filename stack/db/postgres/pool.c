@@ -17,7 +17,7 @@ enum {
     IDLE_LOOK_MS = 10000
 };
 
-/* --- pools ------------------------------------------------------------------------------------------- */
+/* --- pools ----------------------------------------------------------------------------------------- */
 
 static postgres__pool *find_pool(postgres__pool *pool, const tims_loop *loop)
 {
@@ -90,7 +90,7 @@ void postgres__pool_free(postgres__pool *pool)
     free(pool);
 }
 
-/* --- the database is away ---------------------------------------------------------------------------- */
+/* --- the database is away -------------------------------------------------------------------------- */
 
 bool postgres__pool_is_down(const postgres__pool *pool)
 {
@@ -149,7 +149,7 @@ static void opening_failed(postgres__pool *pool, const tims_error *why)
     retry_later(pool);
 }
 
-/* --- growing ----------------------------------------------------------------------------------------- */
+/* --- growing --------------------------------------------------------------------------------------- */
 
 bool postgres__pool_grow(postgres__pool *pool)
 {
@@ -190,7 +190,7 @@ void postgres__pool_opened(postgres__pool *pool, postgres__connection *connectio
     postgres__pool_settle(pool, connection);
 }
 
-/* --- taking and giving ------------------------------------------------------------------------------- */
+/* --- taking and giving ----------------------------------------------------------------------------- */
 
 static bool is_idle(const postgres__connection *connection)
 {
@@ -351,7 +351,7 @@ void postgres__pool_give(postgres__pool *pool, postgres__connection *connection)
     postgres__pool_settle(pool, connection);
 }
 
-/* --- closing what is not needed ---------------------------------------------------------------------- */
+/* --- closing what is not needed -------------------------------------------------------------------- */
 
 static void close_idle(void *argument)
 {

@@ -29,7 +29,7 @@ static void transactions_take_turns_on_the_connections_there_are(void **state)
     assert_int_equal(number_now(f, "SELECT count(*) FROM t"), 300);
 }
 
-/* --- statements that fail ---------------------------------------------------------------------------- */
+/* --- statements that fail -------------------------------------------------------------------------- */
 
 static void fail_and_go_on(void *argument)
 {
@@ -112,7 +112,7 @@ static void of_two_that_wait_for_each_other_one_is_told_to_try_again(void **stat
     assert_string_equal(loser->code, "serialization");
 }
 
-/* --- time -------------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------------ */
 
 static void hold_too_long(void *argument)
 {
@@ -194,7 +194,7 @@ static void who_waits_too_long_for_a_connection_is_told_when_to_come_back(void *
     assert_int_equal(served, 2); /* the third connection is for reads */
 }
 
-/* --- fibers that end --------------------------------------------------------------------------------- */
+/* --- fibers that end ------------------------------------------------------------------------------- */
 
 /* Cancelled in the middle of a statement, inside of a transaction or a snapshot; and others go on. */
 static void be_cancelled(void *argument)
@@ -279,7 +279,7 @@ static void a_statement_nobody_waits_for_does_not_run_on_for_long(void **state)
     assert_int_equal(w[1].status, TIMS_CANCELLED);
 }
 
-/* --- loops and threads ------------------------------------------------------------------------------- */
+/* --- loops and threads ----------------------------------------------------------------------------- */
 
 enum { LOOPS = 3, FIBERS = 12, TURNS = 20 };
 
