@@ -47,7 +47,7 @@ export const nowSql = () => timeSql(Date.now() * 1000);
 // Runs a statement with the database's own program, as a foreign reader or writer: one row a line, columns between |.
 export function runSql(url: string, statement: string): string {
   const [program, args] = shellCommand(url, statement);
-  return execFileSync(program, args, { encoding: "utf8" }).trim();
+  return execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }).trim();
 }
 
 export function shellCommand(url: string, statement: string): [string, string[]] {

@@ -85,10 +85,13 @@ static void check_value(tims_arena *arena, const tims_field *field, const void *
 static tims_status check_values(tims_arena *arena, const tims_model *model, const void *row,
                                 tims_field_set fields, tims_error *err)
 {
+    tims_error found = { 0 };
     for (size_t i = 0; i < model->fields.count; i++)
         if (fields >> i & 1)
-            check_value(arena, &model->fields.items[i], row, err);
-    return err->fields != NULL ? TIMS_INVALID : TIMS_OK;
+            check_value(arena, &model->fields.items[i], row, &found);
+    if (found.fields != NULL)
+        *err = found;
+    return found.status;
 }
 
 /* --- what was refused ------------------------------------------------------------------------- */

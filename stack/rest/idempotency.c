@@ -1,13 +1,15 @@
 /* idempotency.c: a write that is sent twice happens once.
  *
  * The key and the answer are stored in the transaction that writes the row: there is no moment in which one
- * is there without the other. Keys belong to a user (strangers share one name space) and are kept for a day;
- * each new one sweeps a few old ones away, so the table stays as large as a day's keys. */
+ * is there without the other. The key is the transaction's first write, so that a second request with it
+ * waits for the first, also where others write at the same time. Keys belong to a user (strangers share one
+ * name space) and are kept for a day; new ones sweep old ones away, so the table stays as large as a day's
+ * keys. */
 #include "rest/rest_internal.h"
 
 #include "tims/crypto.h"
 
-enum { KEY_BYTES_MAX = 200, KEEP_S = 24 * 3600, SWEEP_ROWS = 8 };
+enum { KEY_BYTES_MAX = 200, KEEP_S = 24 * 3600, SWEEP_EVERY = 16, SWEEP_ROWS = 128 };
 
 typedef struct idempotency {
     tims_id id;
@@ -70,12 +72,28 @@ static tims_str fingerprint_of(tims_request *rq, tims_str body)
     return (tims_str){ text, 32 };
 }
 
+/* Waits while another request with this key is under way. False: the key was used before. */
+static bool claim(tims_request *rq, tims_str key, tims_str fingerprint)
+{
+    const tims_db_value values[] = { tims_db_id(tims_id_new()), tims_db_text(key), tims_db_text(fingerprint),
+                                     tims_db_int(tims_now().us) };
+    return tims_sql_run(
+               rq,
+               TIMS_STR("INSERT INTO tims_idempotency (id, \"key\", fingerprint, location, etag, answer, "
+                        "created_at) VALUES (?1, ?2, ?3, '', '', '', ?4) ON CONFLICT (\"key\") DO "
+                        "NOTHING"),
+               values, 4) == 1;
+}
+
 bool rest__idempotency_find(tims_request *rq, tims_str key, tims_str body, tims_answer *ret_answer)
 {
-    const idempotency *known = tims_find_by(rq, &idempotency_model, "key", key);
-    if (known == NULL)
+    tims_str fingerprint = fingerprint_of(rq, body);
+    if (claim(rq, key, fingerprint))
         return false;
-    if (!tims_str_equal(known->fingerprint, fingerprint_of(rq, body)))
+    const idempotency *known = tims_find_by(rq, &idempotency_model, "key", key);
+    if (known == NULL) /* swept this moment */
+        tims_raise(rq, 409, "serialization", "This Idempotency-Key has just ended; try again.");
+    if (!tims_str_equal(known->fingerprint, fingerprint))
         tims_raise(rq, 422, "idempotency_key_reused", "This Idempotency-Key was used with another body.");
     tims_set_header(rq, TIMS_STR("Idempotent-Replayed"), TIMS_STR("true"));
     if (known->location.length > 0)
@@ -90,25 +108,32 @@ bool rest__idempotency_find(tims_request *rq, tims_str key, tims_str body, tims_
     return true;
 }
 
+/* Now and then, so that it costs little, and on PostgreSQL around what others sweep, so that nobody waits. */
 static void sweep(tims_request *rq)
 {
-    int64_t limit = tims_now().us - (int64_t)KEEP_S * 1000000;
-    (void)tims_sql_run(
-        rq,
-        TIMS_STR("DELETE FROM tims_idempotency WHERE id IN (SELECT id FROM tims_idempotency WHERE "
-                 "created_at < ?1 ORDER BY created_at LIMIT ?2)"),
-        (tims_db_value[]){ tims_db_int(limit), tims_db_int(SWEEP_ROWS) }, 2);
+    static const tims_str old = TIMS_STR_INIT("DELETE FROM tims_idempotency WHERE id IN (SELECT id FROM "
+                                              "tims_idempotency WHERE created_at < ?1 ORDER BY created_at "
+                                              "LIMIT ?2)");
+    static const tims_str free_old =
+        TIMS_STR_INIT("DELETE FROM tims_idempotency WHERE id IN (SELECT id FROM "
+                      "tims_idempotency WHERE created_at < ?1 ORDER BY created_at "
+                      "LIMIT ?2 FOR UPDATE SKIP LOCKED)");
+    uint8_t chance;
+    tims_random(&chance, sizeof chance);
+    if (chance % SWEEP_EVERY != 0)
+        return;
+    const tims_db_value values[] = { tims_db_int(tims_now().us - (int64_t)KEEP_S * 1000000),
+                                     tims_db_int(SWEEP_ROWS) };
+    bool on_postgres = tims_db_session_dialect(tims_session_db(rq)) == TIMS_POSTGRES;
+    (void)tims_sql_run(rq, on_postgres ? free_old : old, values, 2);
 }
 
-void rest__idempotency_keep(tims_request *rq, tims_str key, tims_str body, tims_str location, tims_str etag,
-                            tims_str answer)
+void rest__idempotency_keep(tims_request *rq, tims_str key, tims_str location, tims_str etag, tims_str answer)
 {
     sweep(rq);
-    idempotency *row = TIMS_NEW(rq->arena, idempotency);
-    *row = (idempotency){ .key = key,
-                          .fingerprint = fingerprint_of(rq, body),
-                          .location = location,
-                          .etag = etag,
-                          .answer = answer };
-    tims_create(rq, &idempotency_model, row);
+    const tims_db_value values[] = { tims_db_text(key), tims_db_text(location), tims_db_text(etag),
+                                     tims_db_text(answer) };
+    (void)tims_sql_run(
+        rq, TIMS_STR("UPDATE tims_idempotency SET location = ?2, etag = ?3, answer = ?4 WHERE \"key\" = ?1"),
+        values, 4);
 }

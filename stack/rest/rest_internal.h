@@ -130,7 +130,7 @@ void rest__throttle_request(tims_request *rq, rest__throttle *throttle, tims_str
 tims_str rest__idempotency_key(tims_request *rq);
 /* In the request's transaction: whether this was answered before. Raises: 422 when it was another body. */
 bool rest__idempotency_find(tims_request *rq, tims_str key, tims_str body, tims_answer *ret_answer);
-void rest__idempotency_keep(tims_request *rq, tims_str key, tims_str body, tims_str location, tims_str etag,
+void rest__idempotency_keep(tims_request *rq, tims_str key, tims_str location, tims_str etag,
                             tims_str answer);
 
 #endif

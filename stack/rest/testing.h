@@ -176,6 +176,8 @@ static const tims_resource resources[] = {
 
 /* What a test sets before its world starts is served too. */
 static const tims_computed *computed_table;
+static const tims_route *more_routes;
+static size_t more_route_count;
 
 /* --- the server ------------------------------------------------------------------------------- */
 
@@ -386,11 +388,13 @@ static int start_world(void **state)
         assert_ok(tims_rest_add_computed(w->rest, w->arena, computed_table, &err), &err);
     size_t count;
     const tims_route *routes = tims_rest_routes(w->rest, &count);
-    const tims_route **list = TIMS_NEW_ARRAY(w->arena, const tims_route *, count + 1);
+    const tims_route **list = TIMS_NEW_ARRAY(w->arena, const tims_route *, count + 1 + more_route_count);
     for (size_t i = 0; i < count; i++)
         list[i] = &routes[i];
-    list[count] = &own_routes[0];
-    assert_ok(tims_router_new(list, count + 1, &w->router, &err), &err);
+    list[count++] = &own_routes[0];
+    for (size_t i = 0; i < more_route_count; i++)
+        list[count++] = &more_routes[i];
+    assert_ok(tims_router_new(list, count, &w->router, &err), &err);
     assert_int_equal(sem_init(&w->ready, 0, 0), 0);
     assert_int_equal(pthread_create(&w->thread, NULL, serve, w), 0);
     assert_int_equal(sem_wait(&w->ready), 0);

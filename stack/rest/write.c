@@ -224,7 +224,7 @@ tims_answer rest__create(tims_request *rq)
     tims_id id = *(const tims_id *)(const void *)((const char *)row + tims_model_primary(model)->offset);
     tims_str location = tims_print(rq->arena, "%S%I/", entry->path, id);
     if (key.data != NULL)
-        rest__idempotency_keep(rq, key, tims_body(rq), location, etag, text);
+        rest__idempotency_keep(rq, key, location, etag, text);
     tims_set_header(rq, TIMS_STR("Location"), location);
     tims_set_header(rq, TIMS_STR("ETag"), etag);
     return tims_answer_json(201, text);
@@ -280,7 +280,7 @@ tims_answer rest__update(tims_request *rq)
     tims_str text = rest__row_text(rq, model, row);
     tims_str etag = rest__etag(rq->arena, text);
     if (key.data != NULL)
-        rest__idempotency_keep(rq, key, tims_body(rq), TIMS_STR(""), etag, text);
+        rest__idempotency_keep(rq, key, TIMS_STR(""), etag, text);
     tims_set_header(rq, TIMS_STR("ETag"), etag);
     return tims_answer_json(200, text);
 }
@@ -303,6 +303,6 @@ tims_answer rest__delete(tims_request *rq)
         entry->resource->before_delete(rq, row);
     tims_delete(rq, model, tims_path_id(rq, "id"));
     if (key.data != NULL)
-        rest__idempotency_keep(rq, key, TIMS_STR(""), TIMS_STR(""), TIMS_STR(""), TIMS_STR(""));
+        rest__idempotency_keep(rq, key, TIMS_STR(""), TIMS_STR(""), TIMS_STR(""));
     return tims_answer_empty(204);
 }

@@ -16,6 +16,7 @@ export class Node implements Target {
   readonly folder: string;
   isUp = false;
   kills = 0;
+  private past = ""; // what it has logged in former lives
   readonly namespace: string | undefined;
   private readonly options: NodeOptions;
   private server: Server | null = null;
@@ -52,6 +53,8 @@ export class Node implements Target {
     this.kills++;
     this.isUp = false;
     await this.server?.kill();
+    this.past = (this.past + (this.server?.output() ?? "")).slice(-100_000);
+    this.server = null;
   }
 
   // It never ends by itself.
@@ -63,8 +66,13 @@ export class Node implements Target {
       );
   }
 
-  output(): string {
-    return this.server?.output() ?? "";
+  // The last of its own faults that it has logged, in all its lives.
+  complaints(): string {
+    const lines = (this.past + (this.server?.output() ?? "")).split("\n");
+    return lines
+      .filter((line) => / 500 | status=internal/.test(line))
+      .slice(-20)
+      .join("\n");
   }
 
   async close(): Promise<void> {

@@ -189,6 +189,7 @@ class Run {
         const inserts = history.insertsOf(sent.id);
         const marks = sent.mark ? history.marksOf(sent.mark) : 0;
         const what = `${actor.name}: ${sent.kind} of ${sent.id}, mark ${sent.mark}, ${sent.outcome} ${sent.problem}`;
+        if (sent.problem.startsWith("500")) throw new Divergence(`${what}\n${this.stage.complaints()}`);
         if (sent.outcome === "refused" && marks > 0)
           throw new Divergence(`${what}: it was refused, but is there`);
         if (sent.outcome === "done" && sent.kind !== "delete" && marks === 0)

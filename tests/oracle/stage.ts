@@ -20,6 +20,8 @@ export interface Stage {
   trouble(chaos: Random): Promise<void>;
   // Everything is up and reachable again.
   heal(): Promise<void>;
+  // What the nodes have logged as their own faults, for people.
+  complaints(): string;
   // What has happened, for the report.
   report(): Record<string, number>;
   close(): Promise<void>;

@@ -249,6 +249,10 @@ export class PostgresStage implements Stage {
     await until("PostgreSQL to have recovered", () => this.ask("SELECT 1") !== "", START_MS);
   }
 
+  complaints(): string {
+    return this.nodes.map((node) => node.complaints()).join("\n");
+  }
+
   report(): Record<string, number> {
     return { ...this.counts, outOfOrder: this.history.outOfOrder, ...this.writer?.ends };
   }

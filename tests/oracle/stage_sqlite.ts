@@ -65,6 +65,10 @@ export class SqliteStage implements Stage {
 
   async heal(): Promise<void> {}
 
+  complaints(): string {
+    return this.nodes[0].complaints();
+  }
+
   report(): Record<string, number> {
     return { kills: this.nodes[0].kills };
   }
