@@ -76,21 +76,21 @@ TIMS_UNUSED static void testing_database_new(testing_database *database, const c
     testing_postgres_url(database->name, database->url, sizeof database->url);
 }
 
-/* Lets 0, 1 and microseconds stand for booleans and times in a test's own SQL, as SQLite does. */
+/* Lets 0, 1, microseconds and text stand for booleans, times and ids in a test's own SQL, as SQLite does. */
 TIMS_UNUSED static void testing_database_loosen(const testing_database *database)
 {
     if (!testing_on_postgres())
         return;
     testing_postgres_run(
-        database->name,
-        "CREATE FUNCTION test_time(bigint) RETURNS timestamptz IMMUTABLE LANGUAGE sql AS "
-        "$$SELECT timestamptz 'epoch' + $1 * interval '1 microsecond'$$;"
-        "CREATE FUNCTION test_time(integer) RETURNS timestamptz IMMUTABLE LANGUAGE sql AS "
-        "$$SELECT timestamptz 'epoch' + $1 * interval '1 microsecond'$$;"
-        "CREATE CAST (bigint AS timestamptz) WITH FUNCTION test_time(bigint) AS ASSIGNMENT;"
-        "CREATE CAST (integer AS timestamptz) WITH FUNCTION test_time(integer) AS ASSIGNMENT;"
-        "UPDATE pg_cast SET castcontext = 'a' WHERE castsource = 'integer'::regtype AND "
-        "casttarget = 'boolean'::regtype");
+        database->name, "CREATE FUNCTION test_time(bigint) RETURNS timestamptz IMMUTABLE LANGUAGE sql AS "
+                        "$$SELECT timestamptz 'epoch' + $1 * interval '1 microsecond'$$;"
+                        "CREATE FUNCTION test_time(integer) RETURNS timestamptz IMMUTABLE LANGUAGE sql AS "
+                        "$$SELECT timestamptz 'epoch' + $1 * interval '1 microsecond'$$;"
+                        "CREATE CAST (bigint AS timestamptz) WITH FUNCTION test_time(bigint) AS ASSIGNMENT;"
+                        "CREATE CAST (integer AS timestamptz) WITH FUNCTION test_time(integer) AS ASSIGNMENT;"
+                        "CREATE CAST (text AS uuid) WITH INOUT AS ASSIGNMENT;"
+                        "UPDATE pg_cast SET castcontext = 'a' WHERE castsource = 'integer'::regtype AND "
+                        "casttarget = 'boolean'::regtype");
 }
 
 /* Everything on it is closed, but for what a child that was killed had open. */

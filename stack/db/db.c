@@ -142,12 +142,20 @@ int64_t *tims_db_snapshot_memo(tims_db_session *session)
     return session->driver->snapshot_memo(session);
 }
 
+static tims_status fail_broken(const tims_db_session *session, tims_error *err)
+{
+    tims_status status = tims_fail(err, session->broken, NULL, "%s", session->broken_why);
+    if (status == TIMS_UNAVAILABLE && err != NULL)
+        err->retry_after_s = 1;
+    return status;
+}
+
 tims_status tims_db_snapshot_text(tims_db_session *session, tims_str *ret_text, tims_error *err)
 {
     TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
     *ret_text = (tims_str){ NULL, 0 };
     if (session->broken != TIMS_OK)
-        return tims_fail(err, session->broken, NULL, "%s", session->broken_why);
+        return fail_broken(session, err);
     if (session->driver->snapshot_text == NULL)
         return TIMS_OK;
     return session->driver->snapshot_text(session, ret_text, err);
@@ -161,11 +169,6 @@ void tims_db_hint_last(tims_db_session *session)
 }
 
 /* --- transactions ------------------------------------------------------------------------------------ */
-
-static tims_status fail_broken(const tims_db_session *session, tims_error *err)
-{
-    return tims_fail(err, session->broken, NULL, "%s", session->broken_why);
-}
 
 static tims_status begin(tims_db_session *session, bool schema, tims_error *err)
 {

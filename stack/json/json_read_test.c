@@ -94,7 +94,6 @@ static void what_is_not_strict_json_is_refused_with_its_place(void **state)
         { "{}{}", "json_trailing" },
         { "{\"a\":1,\"a\":2}", "json_duplicate_key" },
         { "{\"a\":1,\"\\u0061\":2}", "json_duplicate_key" },
-        { "[\"\\u0000\"]", "json_nul" },
         { "{\"\\u0000\":1}", "json_nul" },
         { "[\"\\ud800\"]", "json_syntax" },
         { "[\"\\ud800x\"]", "json_syntax" },
@@ -129,6 +128,25 @@ static void what_is_not_strict_json_is_refused_with_its_place(void **state)
             fail_msg("\"%s\": %d %s %s", rows[i].text, status, err.code, err.message);
         assert_null(value);
         assert_non_null(strstr(err.message, "line 1, column"));
+    }
+}
+
+static void a_string_with_nul_is_an_error_of_its_field(void **state)
+{
+    tims_arena *arena = *state;
+    static const char *const rows[][2] = {
+        { "\"\\u0000\"", "" },
+        { "{\"a\":1,\"b\":\"x\\u0000\"}", "/b" },
+        { "{\"a\":[{},[\"x\",\"\\u0000\"]]}", "/a/1/1" },
+        { "{\"a/b~\":{\"c\":\"\\u0000x\"}}", "/a~1b~0/c" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const tims_json *value = NULL;
+        tims_error err = { 0 };
+        assert_int_equal(tims_json_parse(arena, tims_str_from(rows[i][0]), &value, &err), TIMS_INVALID);
+        assert_null(value);
+        assert_str(err.fields->pointer, rows[i][1]);
+        assert_string_equal(err.fields->code, "encoding");
     }
 }
 
@@ -243,6 +261,7 @@ int main(void)
         TEST(members_are_stepped_through_in_their_order),
         TEST(scalars_alone_are_json_too),
         TEST(what_is_not_strict_json_is_refused_with_its_place),
+        TEST(a_string_with_nul_is_an_error_of_its_field),
         TEST(a_raw_nul_is_refused),
         TEST(the_place_is_counted_in_lines_and_columns),
         TEST(depth_is_bounded),

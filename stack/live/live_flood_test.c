@@ -80,7 +80,7 @@ static void gates_are_asked_again(void **state)
            bob = ws_subscribed(f, f->token_bob, CHAT1_MESSAGES);
     free(ws_snap(&ann, 2, "/api/messages/?chat=" CHAT2));
     free(ws_snap(&ann, 3, "/api/chats/"));
-    sql(f, FLOOD "DELETE FROM member WHERE user = '" ANN "'; UPDATE message SET text = 'secret' WHERE "
+    sql(f, FLOOD "DELETE FROM member WHERE \"user\" = '" ANN "'; UPDATE message SET text = 'secret' WHERE "
                  "number = 1; INSERT INTO member VALUES ('" ID("34") "','" CHAT2 "','" ANN "',0)");
     char *got = ws_next(&ann);
     assert_non_null(got);
@@ -120,7 +120,7 @@ static void rooms_end_in_a_flood_for_whom_they_end(void **state)
     ws_send(&ann, "{\"t\":\"join\",\"id\":1,\"url\":\"/api/chats/" CHAT1 "/\"}");
     ws_expect(&ann, "\"join\":1");
     ws_expect(&ann, "\"joined\"");
-    sql(f, FLOOD "DELETE FROM member WHERE user = '" ANN "'");
+    sql(f, FLOOD "DELETE FROM member WHERE \"user\" = '" ANN "'");
     ws_expect(&ann, "\"t\":\"error\"", "\"join\":1", "\"status\":404");
     ws_close(&ann);
 }

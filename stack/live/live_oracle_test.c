@@ -229,10 +229,10 @@ static void write_step(fixture *f, int step)
             "UPDATE message SET number = %5$u, text = 'm%4$d' WHERE id = '%1$s' /* %2$s %3$s */;",
             "UPDATE message SET chat = '%2$s', text = 'm%4$d' WHERE id = '%1$s' /* %3$s %5$u */;",
             "DELETE FROM message WHERE id = '%1$s' /* %2$s %3$s %4$d %5$u */;",
-            "DELETE FROM member WHERE chat = '%2$s' AND user = '%3$s' /* %1$s %4$d %5$u */;",
+            "DELETE FROM member WHERE chat = '%2$s' AND \"user\" = '%3$s' /* %1$s %4$d %5$u */;",
             "INSERT INTO member SELECT '00000000-0000-7000-8000-%4$010d%5$02u','%2$s','%3$s',0 WHERE NOT "
             "EXISTS "
-            "(SELECT 1 FROM member WHERE chat = '%2$s' AND user = '%3$s') /* %1$s */;",
+            "(SELECT 1 FROM member WHERE chat = '%2$s' AND \"user\" = '%3$s') /* %1$s */;",
         };
         at += (size_t)snprintf(text + at, sizeof text - at, statements[roll(8)], id, in, user,
                                step * 4 + (int)i, number);

@@ -119,12 +119,14 @@ static void too_far_back_starts_again(void **state)
 {
     fixture *f = *state;
     int64_t position = snap_and_drop(f, f->token_ann, CHAT1_MESSAGES);
-    for (int i = 0; i < 6; i++)
-        sql(f, "UPDATE message SET text = text || '.' WHERE number = 1");
+    sql(f, "INSERT INTO message VALUES ('" ID("51") "','" CHAT1 "','" BOB "','a',11),('" ID(
+               "52") "','" CHAT1 "','" BOB "','b',12),('" ID("53") "','" CHAT1 "','" BOB "','c',13)");
+    sql(f, "INSERT INTO message VALUES ('" ID("54") "','" CHAT1 "','" BOB "','d',14),('" ID(
+               "55") "','" CHAT1 "','" BOB "','e',15),('" ID("56") "','" CHAT1 "','" BOB "','last',16)");
     client c = ws_hello(f, f->token_ann);
     subscribe_from(&c, f, CHAT1_MESSAGES, position, 2);
     ws_expect(&c, "\"t\":\"reset\"", "\"reason\":\"too_far\"");
-    ws_expect(&c, "\"t\":\"snap\"", "one......");
+    ws_expect(&c, "\"t\":\"snap\"", "\"last\"");
     ws_close(&c);
 }
 
@@ -152,10 +154,11 @@ static void a_changed_row_that_documents_include_comes(void **state)
     client c = ws_hello(f, f->token_ann);
     subscribe_from(&c, f, CHAT1_MESSAGES "&include=sender", position, 2);
     ws_expect(&c, "\"t\":\"resumed\"", "\"op\":\"include\"", "Robert");
-    position = sql(f, "INSERT INTO message VALUES ('" MESSAGE("4") "','" CHAT1 "','" EVE "','four',4)");
+    position = sql(f, "UPDATE message SET text = 'two again' WHERE number = 2");
+    sql(f, "INSERT INTO message VALUES ('" MESSAGE("4") "','" CHAT1 "','" EVE "','four',4)");
     ws_close(&c);
     c = ws_hello(f, f->token_ann);
-    subscribe_from(&c, f, CHAT1_MESSAGES "&include=sender", position - 1, 2);
+    subscribe_from(&c, f, CHAT1_MESSAGES "&include=sender", position, 2);
     ws_expect(&c, "\"t\":\"resumed\"", "\"op\":\"put\"", "\"op\":\"include\"", "\"username\":\"eve\"");
     ws_close(&c);
 }
@@ -207,8 +210,7 @@ static void events_tell_the_same(void **state)
     expect_event(e, "\"text\":\"two\"");
     int64_t position = sql(f, "UPDATE message SET text = 'changed' WHERE number = 2");
     char id[64];
-    snprintf(id, sizeof id, "event: tx\nid: %.*s-%lld\n", TIMS_PRINT(tims_live_epoch(f->live)),
-             (long long)position);
+    snprintf(id, sizeof id, "event: tx\nid: %.*s-", TIMS_PRINT(tims_live_epoch(f->live)));
     expect_event(e, id);
     expect_event(e, "\"text\":\"changed\"");
     close_events(e);

@@ -139,7 +139,7 @@ static void a_revoked_member_is_thrown_out_and_gone_at_once(void **state)
     client ann = in_room(f, f->token_ann, ROOM1, ""), bob = in_room(f, f->token_bob, ROOM1, "");
     expect_in(&bob, "presence", "\"joined\"");
     int64_t since_us = tims_monotonic_us();
-    sql(f, "DELETE FROM member WHERE chat = '" CHAT1 "' AND user = '" ANN "'");
+    sql(f, "DELETE FROM member WHERE chat = '" CHAT1 "' AND \"user\" = '" ANN "'");
     expect_in(&ann, "error", "\"join\":1,\"status\":404");
     expect_in(&bob, "presence", "\"count\":1,\"left\":[{\"id\":\"" ANN "\"}]");
     assert_true(tims_monotonic_us() - since_us < LIVE__GRACE_MS * INT64_C(1000) / 2);

@@ -108,7 +108,7 @@ static void who_was_revoked_while_behind_starts_again_with_nothing(void **state)
     fixture *f = *state;
     client slow = ws_subscribed(f, f->token_ann, CHAT1_MESSAGES);
     write_until_behind(f);
-    sql(f, "UPDATE message SET text = 'secret'; DELETE FROM member WHERE user = '" ANN "'");
+    sql(f, "UPDATE message SET text = 'secret'; DELETE FROM member WHERE \"user\" = '" ANN "'");
     client witness = ws_subscribed(f, f->token_bob, CHAT1_MESSAGES); /* the engine has seen it */
     char *reset = next_but_tx(&slow);
     assert_non_null(reset);

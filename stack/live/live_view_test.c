@@ -107,7 +107,7 @@ static void a_row_visible_for_two_reasons_stays_until_both_are_gone(void **state
                                                  "('" ID("62") "','" BOB "','" CHAT1 "','ours')");
     ws_expect(&ann, "\"text\":\"mine\"", "\"text\":\"ours\"");
     ws_expect(&bob, "\"text\":\"mine\"", "\"text\":\"ours\"");
-    int64_t position = sql(f, "DELETE FROM member WHERE chat = '" CHAT1 "' AND user = '" ANN "'");
+    int64_t position = sql(f, "DELETE FROM member WHERE chat = '" CHAT1 "' AND \"user\" = '" ANN "'");
     ws_expect_without(&ann, "\"op\":\"del\",\"id\":\"" ID("62") "\"", ID("61"));
     ws_expect_nothing(&bob, position);
     sql(f, "UPDATE note SET text = 'still mine' WHERE id = '" ID("61") "'");
@@ -130,7 +130,7 @@ static void who_is_revoked_is_told_nothing_of_the_transaction_that_did_it(void *
     free(ws_snap(&ann, 2, "/api/messages/"));
     free(ws_snap(&ann, 3, "/api/messages/" MESSAGE("1") "/"));
     sql(f, INSERT_IN(CHAT1, "4", "4") "UPDATE message SET text = 'secret' WHERE number = 1;"
-                                      "DELETE FROM member WHERE chat = '" CHAT1 "' AND user = '" ANN "';"
+                                      "DELETE FROM member WHERE chat = '" CHAT1 "' AND \"user\" = '" ANN "';"
                                       "UPDATE message SET text = 'secret too' WHERE number = 2");
     ws_expect(&bob, PUT("4"), "secret", "secret too");
     char *got = ws_next(&ann);

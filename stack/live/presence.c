@@ -188,6 +188,7 @@ void live__member_look_again(live__member *member, const live__shown *before)
     if (!is_present) {
         if (!member->is_present)
             return;
+        (void)set_state(member, (tims_str){ before->state, before->length }); /* as clients still show them */
         member->is_present = false;
         member->answered = room->answers;
         room->present_count--;
@@ -226,7 +227,7 @@ static void tell_others(const live__member *member)
 static void come(live__member *member, tims_str state)
 {
     live__shown before = live__member_shown(member);
-    bool has_changed = set_state(member, state) || !member->is_here;
+    bool has_changed = set_state(member, state) || !member->is_here || member->remotes != NULL;
     live__chain_remove_if_in(&member->room->presence->absent, &member->in_absent);
     member->absent_until_us = 0;
     member->place_count++;

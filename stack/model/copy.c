@@ -40,6 +40,7 @@ typedef struct copy {
     tims_arena *arena, *scratch; /* scratch: of a batch */
     const tims_models *models;
     const tims_copy_options *options;
+    tims_buf defer, restore; /* what makes backward references wait, and ends that */
     tims_copy_progress progress;
     tims_error *err;
 } copy;
@@ -224,21 +225,42 @@ static tims_status copy_table(copy *c, const tims_model *model)
 
 /* --- around the rows ---------------------------------------------------------------------------- */
 
-/* References to the same table or to one that comes later cannot hold while rows come in. */
-static void add_reference_steps(copy *c, tims_buf *out, const char *action)
+static size_t place_of(const copy *c, tims_str table)
 {
-    for (size_t m = 0; m < tims_models_count(c->models); m++) {
-        const tims_model *model = tims_models_at(c->models, m);
-        for (size_t i = 0; i < model->fields.count; i++) {
-            const tims_field *field = &model->fields.items[i];
-            bool backwards = field->to != NULL;
-            for (size_t before = 0; before < m; before++)
-                backwards &= tims_models_at(c->models, before) != field->to;
-            if (backwards)
-                tims_buf_print(out, "ALTER TABLE \"%s\" ALTER CONSTRAINT \"%s\" %s;\n", model->name,
-                               field->name, action);
-        }
+    size_t place = 0;
+    while (place < tims_models_count(c->models) &&
+           !tims_str_equal(table, tims_str_from(tims_models_at(c->models, place)->name)))
+        place++;
+    return place;
+}
+
+/* References to the same table or to one that comes later cannot hold while rows come in: they are checked at
+ * the end. SQLite does so with all of them in such a transaction. */
+static tims_status find_backward_references(copy *c)
+{
+    tims_buf_init(&c->defer, c->arena, SCRIPT_BYTES_MAX);
+    tims_buf_init(&c->restore, c->arena, SCRIPT_BYTES_MAX);
+    if (tims_db_session_dialect(c->target) != TIMS_POSTGRES)
+        return TIMS_OK;
+    tims_db_rows *rows = NULL;
+    tims_status status = tims_db_query(
+        c->target,
+        TIMS_STR("SELECT t.relname, c.conname, r.relname FROM pg_constraint c JOIN pg_class t ON t.oid = "
+                 "c.conrelid JOIN pg_class r ON r.oid = c.confrelid WHERE c.contype = 'f' AND NOT "
+                 "c.condeferrable AND c.connamespace = current_schema()::regnamespace"),
+        NULL, 0, &rows, c->err);
+    if (status != TIMS_OK)
+        return status;
+    tims_buf_print(&c->restore, "SET CONSTRAINTS ALL IMMEDIATE;\n");
+    while (tims_db_next(rows)) {
+        tims_str table = tims_db_get_text(rows, 0), name = tims_db_get_text(rows, 1);
+        if (place_of(c, tims_db_get_text(rows, 2)) < place_of(c, table))
+            continue;
+        const char *step = "ALTER TABLE \"%S\" ALTER CONSTRAINT \"%S\" %s;\n";
+        tims_buf_print(&c->defer, step, table, name, "DEFERRABLE INITIALLY DEFERRED");
+        tims_buf_print(&c->restore, step, table, name, "NOT DEFERRABLE");
     }
+    return tims_db_rows_end(&rows, c->err);
 }
 
 static tims_status run_script(copy *c, tims_buf *script)
@@ -247,7 +269,6 @@ static tims_status run_script(copy *c, tims_buf *script)
     return script->length > 0 ? tims_db_script(c->target, tims_buf_str(script), c->err) : TIMS_OK;
 }
 
-/* SQLite does not check references before the commit of such a transaction anyway. */
 static tims_status prepare_target(copy *c)
 {
     tims_db_dialect dialect = tims_db_session_dialect(c->target);
@@ -259,9 +280,10 @@ static tims_status prepare_target(copy *c)
         model__log_of(dialect)->add_drop(&script, triggers[i].name);
     for (size_t m = tims_models_count(c->models); m > 0; m--)
         tims_buf_print(&script, "DELETE FROM \"%s\";\n", tims_models_at(c->models, m - 1)->name);
-    if (dialect == TIMS_POSTGRES)
-        add_reference_steps(c, &script, "DEFERRABLE INITIALLY DEFERRED");
-    return run_script(c, &script);
+    tims_status status = find_backward_references(c);
+    if (status == TIMS_OK)
+        status = run_script(c, &script);
+    return status == TIMS_OK ? run_script(c, &c->defer) : status;
 }
 
 static tims_status finish_target(copy *c)
@@ -269,10 +291,7 @@ static tims_status finish_target(copy *c)
     tims_db_dialect dialect = tims_db_session_dialect(c->target);
     tims_buf script;
     tims_buf_init(&script, c->arena, MODEL__CHANGE_DDL_BYTES_MAX + SCRIPT_BYTES_MAX);
-    if (dialect == TIMS_POSTGRES) {
-        tims_buf_print(&script, "SET CONSTRAINTS ALL IMMEDIATE;\n");
-        add_reference_steps(c, &script, "NOT DEFERRABLE");
-    }
+    tims_buf_append_str(&script, tims_buf_str(&c->restore));
     tims_buf_append_str(&script, tims_change_ddl(c->arena, c->models, dialect));
     tims_str epoch;
     tims_status status = run_script(c, &script);

@@ -23,6 +23,9 @@ typedef struct thing {
     tims_opt_time until;
     tims_opt_id parent;
     tims_json_text extra;
+    tims_decimal price;
+    tims_opt_decimal rate;
+    tims_opt_bytes bytes;
 } thing;
 
 static const tims_model thing_model;
@@ -41,6 +44,9 @@ static const tims_field thing_fields[] = {
     TIMS_FIELD(thing, until),
     TIMS_FIELD(thing, parent, .to = &thing_model, .on_delete = TIMS_RESTRICT),
     TIMS_FIELD(thing, extra),
+    TIMS_FIELD(thing, price, .scale = 2),
+    TIMS_FIELD(thing, rate, .scale = 6),
+    TIMS_FIELD(thing, bytes),
 };
 static const char *const searched[] = { "text", "note" };
 static const tims_index thing_indexes[] =
@@ -205,6 +211,12 @@ static double random_double(void)
     return PICK(ends);
 }
 
+static int64_t random_units(void)
+{
+    static const int64_t ends[] = { 999999999999999999, -999999999999999999, 0, 1, -1, 50, 100, 123456 };
+    return PICK(ends);
+}
+
 static int64_t random_time(void)
 {
     static const int64_t ends[] = {
@@ -233,7 +245,10 @@ static thing random_thing(both *b, size_t index)
                   .liked = { chance(3) != 0, chance(2) == 1 },
                   .at = { random_time() },
                   .until = { chance(3) != 0, { random_time() } },
-                  .extra = { tims_str_from(PICK(documents)) } };
+                  .extra = { tims_str_from(PICK(documents)) },
+                  .price = { random_units() },
+                  .rate = { chance(3) != 0, { random_units() } },
+                  .bytes = { chance(3) != 0, { random_text(arena) } } };
     if (index > 0 && chance(2) == 0)
         row.parent = (tims_opt_id){ true, b->rows[chance((uint32_t)index)].id };
     return row;
@@ -297,6 +312,10 @@ static tims_str value_text(both *b, const tims_field *field)
         (void)snprintf(number, sizeof number, "%.17g", random_double());
         return tims_print(arena, "%s", number);
     }
+    case TIMS_KIND_DECIMAL: {
+        char decimal[TIMS_DECIMAL_TEXT_MAX];
+        return tims_copy(arena, tims_decimal_format(random_units(), field->scale, decimal));
+    }
     case TIMS_KIND_TIME:
         tims_time_format((tims_time){ random_time() }, time);
         return tims_copy(arena, (tims_str){ time, sizeof time });
@@ -322,8 +341,9 @@ static void add_random_condition(both *b, tims_query *query)
 
 static void make_random_query(both *b, tims_query *query)
 {
-    static const char *const columns[] = { "text", "name",  "note", "number", "score",  "weight", "ratio",
-                                           "done", "liked", "at",   "until",  "parent", "id" };
+    static const char *const columns[] = { "text",   "name",   "note", "number", "score",
+                                           "weight", "ratio",  "done", "liked",  "at",
+                                           "until",  "parent", "id",   "price",  "rate" };
     tims_error err = { 0 };
     tims_query_init(query, &thing_model, (tims_caller){ .trusted = true });
     for (uint32_t i = chance(3); i > 0; i--)

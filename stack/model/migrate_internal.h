@@ -219,6 +219,14 @@ bool model__record_has(const model__record *record, const char *app, tims_str na
 tims_status model__run_migration(tims_db_session *session, tims_arena *arena, const char *app,
                                  const model__migration *migration, bool *ret_applied, tims_error *err);
 
+/* Begins a transaction for it, with the database's own limits. */
+tims_status model__begin_step(tims_db_session *session, tims_error *err);
+/* Calls until others let it: a few seconds for each attempt, about a minute in all. `err` is cleared before
+ * each. */
+tims_status model__patiently(tims_db_session *session,
+                             tims_status (*attempt)(void *argument, tims_error *err), void *argument,
+                             tims_error *err);
+
 /* migrate_aside.c: in the transaction of a step, before and after its statements */
 tims_status model__set_aside(tims_db_session *session, tims_arena *arena, tims_str step, tims_str *ret_aside,
                              tims_error *err);

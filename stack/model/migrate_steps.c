@@ -31,6 +31,7 @@ typedef struct run {
     tims_str checksum;
     step steps[STEPS_MAX];
     size_t count, done;
+    bool pending;
 } run;
 
 /* --- the steps of a file ----------------------------------------------------------------------------- */
@@ -103,14 +104,14 @@ static tims_status read_progress(run *r, tims_error *err)
 }
 
 /* What is to be done, as the open transaction sees it. */
-static tims_status look(run *r, bool *ret_pending, tims_error *err)
+static tims_status look(run *r, tims_error *err)
 {
     model__record record;
     tims_status status = model__record_read(r->session, r->arena, &record, err);
     if (status != TIMS_OK)
         return status;
-    *ret_pending = !model__record_has(&record, r->app, r->migration->name);
-    return *ret_pending ? read_progress(r, err) : TIMS_OK;
+    r->pending = !model__record_has(&record, r->app, r->migration->name);
+    return r->pending ? read_progress(r, err) : TIMS_OK;
 }
 
 /* One more step, in the open transaction. */
@@ -139,11 +140,11 @@ static tims_status record_step(run *r, tims_error *err)
 
 /* --- running ----------------------------------------------------------------------------------------- */
 
-static tims_status begin_step(run *r, tims_error *err)
+tims_status model__begin_step(tims_db_session *session, tims_error *err)
 {
-    tims_status status = tims_db_begin_schema(r->session, err);
-    return status == TIMS_OK ? tims_db_script(r->session, tims_str_from(r->dialect->step_start), err)
-                             : status;
+    const model__dialect *dialect = model__dialect_of(tims_db_session_dialect(session));
+    tims_status status = tims_db_begin_schema(session, err);
+    return status == TIMS_OK ? tims_db_script(session, tims_str_from(dialect->step_start), err) : status;
 }
 
 /* An index that a failure left behind is in nobody's use, and in the way. */
@@ -185,16 +186,17 @@ static tims_status run_outside(run *r, tims_str sql, tims_error *err)
     tims_status status = drop_invalid_indexes(r, sql, err);
     if (status == TIMS_OK)
         status = tims_db_script_alone(r->session, sql, err);
-    return status == TIMS_OK ? begin_step(r, err) : status;
+    return status == TIMS_OK ? model__begin_step(r->session, err) : status;
 }
 
-/* The next step; `ret_pending` false: there was none left. */
-static tims_status run_next(run *r, bool *ret_pending, tims_error *err)
+/* The next step; `pending` false: there was none left. */
+static tims_status run_next(void *argument, tims_error *err)
 {
-    tims_status status = begin_step(r, err);
+    run *r = argument;
+    tims_status status = model__begin_step(r->session, err);
     if (status == TIMS_OK)
-        status = look(r, ret_pending, err);
-    if (status == TIMS_OK && *ret_pending) {
+        status = look(r, err);
+    if (status == TIMS_OK && r->pending) {
         const step *next = &r->steps[r->done];
         status = next->alone ? run_outside(r, next->sql, err) : run_inside(r, next->sql, err);
         if (status == TIMS_OK)
@@ -207,15 +209,22 @@ static tims_status run_next(run *r, bool *ret_pending, tims_error *err)
     return status;
 }
 
-static tims_status run_next_patiently(run *r, bool *ret_pending, tims_error *err)
+static bool is_in_use(const tims_error *err)
 {
-    for (int attempt = 1;; attempt++) {
+    return err->code != NULL &&
+           (strcmp(err->code, "database_busy") == 0 || strcmp(err->code, "serialization") == 0);
+}
+
+tims_status model__patiently(tims_db_session *session,
+                             tims_status (*attempt)(void *argument, tims_error *err), void *argument,
+                             tims_error *err)
+{
+    for (int left = ATTEMPTS_MAX;; left--) {
         *err = (tims_error){ 0 };
-        tims_status status = run_next(r, ret_pending, err);
-        if (status == TIMS_OK || err->code == NULL || strcmp(err->code, "database_busy") != 0 ||
-            r->dialect->try_lock == NULL)
+        tims_status status = attempt(argument, err);
+        if (status == TIMS_OK || !is_in_use(err) || tims_db_session_dialect(session) == TIMS_SQLITE)
             return status;
-        if (attempt == ATTEMPTS_MAX)
+        if (left == 1)
             return tims_fail(
                 err, status, "database_busy",
                 "others hold its tables, %d times in a row; end what has been open for long and run "
@@ -246,15 +255,14 @@ tims_status model__run_migration(tims_db_session *session, tims_arena *arena, co
                 .dialect = model__dialect_of(tims_db_session_dialect(session)),
                 .app = app,
                 .migration = migration,
-                .checksum = model__checksum(arena, migration->file) };
+                .checksum = model__checksum(arena, migration->file),
+                .pending = true };
     tims_error why = { 0 };
     tims_status status = parse_steps(r, (tims_str){ migration->file->data, migration->file->length }, &why);
-    bool pending = true;
-    while (status == TIMS_OK && pending) {
-        status = run_next_patiently(r, &pending, &why);
-        *ret_applied = status == TIMS_OK && pending && r->done + 1 == r->count;
-        if (*ret_applied)
-            return TIMS_OK;
-    }
-    return status == TIMS_OK ? TIMS_OK : name_the_file(r, status, &why, err);
+    for (bool last = false; status == TIMS_OK && r->pending && !last; last = r->done + 1 == r->count)
+        status = model__patiently(session, run_next, r, &why);
+    if (status != TIMS_OK)
+        return name_the_file(r, status, &why, err);
+    *ret_applied = r->pending;
+    return TIMS_OK;
 }

@@ -91,35 +91,55 @@ static tims_status add_drops(tims_db_session *session, tims_buf *out, tims_error
 }
 
 static tims_status make_anew(tims_db_session *session, tims_arena *arena, const tims_models *models,
-                             bool new_epoch, tims_error *err)
+                             tims_error *err)
 {
-    tims_db_dialect dialect = tims_db_session_dialect(session);
     tims_buf drops;
     tims_buf_init(&drops, arena, 1 << 20);
     tims_status status = add_drops(session, &drops, err);
     if (status == TIMS_OK && drops.length > 0)
         status = tims_db_script(session, tims_buf_str(&drops), err);
     if (status == TIMS_OK)
-        status = tims_db_script(session, tims_change_ddl(arena, models, dialect), err);
-    if (status == TIMS_OK && new_epoch)
-        status = tims_db_run(session, model__log_of(dialect)->renew_epoch, NULL, 0, NULL, err);
+        status =
+            tims_db_script(session, tims_change_ddl(arena, models, tims_db_session_dialect(session)), err);
+    return status;
+}
+
+typedef struct refresh {
+    tims_db_session *session;
+    tims_arena *arena;
+    const tims_models *models;
+    bool new_epoch;
+} refresh;
+
+/* What is as it should be is not touched: the triggers of a table cannot be made anew while it is in use. What
+ * was not may have missed changes, so the log begins a new epoch. */
+static tims_status try_refresh(void *argument, tims_error *err)
+{
+    refresh *r = argument;
+    bool current = false;
+    tims_status status = model__triggers_current(r->session, r->arena, r->models, &current, err);
+    if (status != TIMS_OK || (current && !r->new_epoch))
+        return status;
+    status = model__begin_step(r->session, err);
+    if (status == TIMS_OK && !current)
+        status = make_anew(r->session, r->arena, r->models, err);
+    if (status == TIMS_OK)
+        status = tims_db_run(r->session, model__log_of(tims_db_session_dialect(r->session))->renew_epoch,
+                             NULL, 0, NULL, err);
+    if (status == TIMS_OK)
+        return tims_db_commit(r->session, err);
+    if (tims_db_in_transaction(r->session))
+        tims_db_rollback(r->session);
     return status;
 }
 
 tims_status model__triggers_refresh(tims_db_session *session, tims_arena *arena, const tims_models *models,
                                     bool new_epoch, tims_error *err)
 {
-    bool current = false;
-    tims_status status = model__triggers_current(session, arena, models, &current, err);
-    if (status != TIMS_OK || (current && !new_epoch))
-        return status;
-    status = tims_db_begin_schema(session, err);
-    if (status != TIMS_OK)
-        return status;
-    status = make_anew(session, arena, models, new_epoch, err);
-    if (status != TIMS_OK) {
-        tims_db_rollback(session);
-        return status;
-    }
-    return tims_db_commit(session, err);
+    refresh r = { session, arena, models, new_epoch };
+    tims_error why = { 0 };
+    tims_status status = model__patiently(session, try_refresh, &r, &why);
+    if (status != TIMS_OK && err != NULL)
+        *err = why;
+    return status;
 }

@@ -352,6 +352,41 @@ static void a_password_is_needed_and_checked(void **state)
     assert_non_null(strstr(refused.said, "asks for a password"));
 }
 
+static void use_as_app(void *argument)
+{
+    stage *s = argument;
+    const tims_str key = TIMS_STR("tims:x:limit:y"), channel = TIMS_STR("tims:x:nodes");
+    const tims_redis_limit limit = { 3, 60 * 1000 * 1000 };
+    const tims_redis_reply *reply = NULL;
+    int64_t wait_us = 1;
+    tims_redis_subscribe(s->redis, channel);
+    WAIT_UNTIL(s->is_up);
+    assert_int_equal(tims_redis_limit_window(s->redis, s->arena, key, limit, true, &wait_us, NULL), TIMS_OK);
+    assert_int_equal(wait_us, 0);
+    assert_int_equal(
+        tims_redis_limit_bucket(s->redis, s->arena, TIMS_STR("tims:x:rate:y"), limit, &wait_us, NULL),
+        TIMS_OK);
+    tims_redis_limit_take_back(s->redis, key);
+    tims_redis_limit_clear(s->redis, key);
+    (void)call(s, TIMS_REDIS_COMMAND(TIMS_STR("PUBLISH"), channel, TIMS_STR("1")));
+    WAIT_UNTIL(s->heard == 1);
+    assert_int_equal(tims_redis_call(s->redis, s->arena,
+                                     TIMS_REDIS_COMMAND(TIMS_STR("GET"), TIMS_STR("another's")), &reply,
+                                     NULL),
+                     TIMS_INVALID);
+}
+
+/* What docs/guide/4-many-machines.md says that it needs. */
+static void a_user_that_may_do_little_is_enough(void **state)
+{
+    static const char *const extra[] = { "--user",  "app",      "on",    ">pass",    "~tims:*",
+                                         "&tims:*", "+@pubsub", "+eval", "+del",     "+get",
+                                         "+set",    "+incr",    "+decr", "+pexpire", "+pttl",
+                                         "+time",   "+select",  "+info", "+ping",    NULL };
+    (void)state;
+    (void)play(use_as_app, extra, "app:pass@");
+}
+
 static void clusters_and_missing_databases_are_refused(void **state)
 {
     char file[64];
@@ -394,6 +429,7 @@ int main(void)
         cmocka_unit_test(a_server_that_became_a_replica_is_left),
         cmocka_unit_test(channels_are_joined_and_left),
         cmocka_unit_test(a_password_is_needed_and_checked),
+        cmocka_unit_test(a_user_that_may_do_little_is_enough),
         cmocka_unit_test(clusters_and_missing_databases_are_refused),
         cmocka_unit_test(a_server_that_is_not_there_is_away),
     };

@@ -17,7 +17,7 @@
 
 #include "base/testing.h"
 
-enum { REDIS_STARTS_MS = 10000, REDIS_ARGUMENTS_MAX = 32 };
+enum { REDIS_STARTS_MS = 10000, REDIS_ARGUMENTS_MAX = 48 };
 
 typedef struct redis_server {
     pid_t pid; /* 0: it does not run */

@@ -25,7 +25,7 @@ const bodies: [string, () => string, number, string?][] = [
   ["a duplicate key", () => `{"chat":"${chat}","text":"a","text":"b"}`, 400],
   ["depth 10,000", () => `{"chat":${"[".repeat(10_000)}${"]".repeat(10_000)}}`, 400],
   ["a lone surrogate", () => `{"chat":"${chat}","text":"\\ud800"}`, 400],
-  ["NUL in a string", () => `{"chat":"${chat}","text":"a\\u0000b"}`, 400],
+  ["NUL in a string", () => `{"chat":"${chat}","text":"a\\u0000b"}`, 422, "/text"],
   ["a huge number", () => `{"chat":"${chat}","text":1${"0".repeat(400)}}`, 400],
   ["a number for text", () => `{"chat":"${chat}","text":7}`, 422, "/text"],
   ["null for text", () => `{"chat":"${chat}","text":null}`, 422, "/text"],

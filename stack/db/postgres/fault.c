@@ -193,6 +193,15 @@ tims_status postgres__fail_lost(tims_error *err)
     return status;
 }
 
+tims_status postgres__fail_busy(tims_error *err)
+{
+    tims_status status = tims_fail(err, TIMS_UNAVAILABLE, "database_busy",
+                                   "Too many wait for a connection to the database; try again shortly.");
+    if (err != NULL)
+        err->retry_after_s = 1;
+    return status;
+}
+
 tims_status postgres__fail_stale(tims_error *err)
 {
     return tims_fail(err, classes[0].status, classes[0].code, "%s", classes[0].sentence);

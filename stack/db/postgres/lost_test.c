@@ -80,6 +80,7 @@ static void lose_in_a_transaction(void *argument)
     assert_int_equal(run(session, "INSERT INTO t (worker) VALUES (2)", &err), TIMS_UNAVAILABLE);
     assert_true(err.retry_after_s > 0);
     assert_int_equal(run(session, "INSERT INTO t (worker) VALUES (2)", &err), TIMS_UNAVAILABLE);
+    assert_true(err.retry_after_s > 0);
     tims_db_rollback(session);
     tims_status status = tims_db_commit(session, &err);
     assert_int_equal(number(session, "SELECT count(*) FROM t"), 0);

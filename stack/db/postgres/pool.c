@@ -30,6 +30,7 @@ static void close_all(postgres__pool *pool)
 {
     tims_timer_clear(&pool->retry_timer);
     tims_timer_clear(&pool->idle_timer);
+    tims_timer_clear(&pool->gather_timer);
     for (uint32_t slot = 0; slot < POSTGRES_CONNECTIONS_MAX; slot++) {
         postgres__connection *connection = pool->slots[slot];
         pool->slots[slot] = NULL;
@@ -263,7 +264,7 @@ void postgres__pool_settle(postgres__pool *pool, postgres__connection *connectio
     }
     serve(pool);
     if (pool->first_call != NULL)
-        postgres__pool_flush(pool);
+        postgres__pool_flush_soon(pool); /* together with what those ask who have just had an answer */
 }
 
 static void leave_waiting(postgres__pool *pool, const postgres__wait *wait)
@@ -286,11 +287,7 @@ static tims_status fail_wait(postgres__pool *pool, tims_status status, bool own_
         return postgres__fail_down(pool, err);
     if (status != TIMS_TIMEOUT || !own_deadline)
         return tims_fail(err, status, NULL, "%s", tims_status_text(status));
-    status = tims_fail(err, TIMS_UNAVAILABLE, "database_busy",
-                       "Too many transactions and snapshots are open at once; try again shortly.");
-    if (err != NULL)
-        err->retry_after_s = 1;
-    return status;
+    return postgres__fail_busy(err);
 }
 
 /* Until it is given one. Suspends. */
@@ -323,61 +320,10 @@ static tims_status wait_for_grant(postgres__pool *pool, postgres__connection **r
     return fail_wait(pool, status, own_deadline, err);
 }
 
-/* --- the blocking pool ------------------------------------------------------------------------------- */
-
-static postgres__connection *pop_idle(postgres__pool *pool)
-{
-    pthread_mutex_lock(&pool->store->mutex);
-    postgres__connection *connection = pool->idle;
-    if (connection != NULL) {
-        pool->idle = connection->next;
-        pool->idle_count--;
-    }
-    pthread_mutex_unlock(&pool->store->mutex);
-    return connection;
-}
-
-/* One that has lain idle may have been closed by the server meanwhile. */
-static tims_status take_blocking(postgres__pool *pool, postgres__connection **ret_connection, tims_error *err)
-{
-    postgres__connection *connection;
-    while ((connection = pop_idle(pool)) != NULL) {
-        postgres__connection_turn(connection);
-        if (connection->state == POSTGRES_READY) {
-            *ret_connection = connection;
-            return TIMS_OK;
-        }
-        postgres__connection_free(connection);
-    }
-    connection = postgres__connection_new(pool, 0);
-    tims_status status = postgres__connection_open(connection, err);
-    if (status != TIMS_OK) {
-        postgres__connection_free(connection);
-        return status;
-    }
-    *ret_connection = connection;
-    return TIMS_OK;
-}
-
-static void give_blocking(postgres__pool *pool, postgres__connection *connection)
-{
-    postgres__connection_block(connection, NULL);
-    pthread_mutex_lock(&pool->store->mutex);
-    bool keeps = connection->state == POSTGRES_READY && pool->idle_count < POSTGRES_BLOCKING_IDLE_MAX;
-    if (keeps) {
-        connection->next = pool->idle;
-        pool->idle = connection;
-        pool->idle_count++;
-    }
-    pthread_mutex_unlock(&pool->store->mutex);
-    if (!keeps)
-        postgres__connection_free(connection);
-}
-
 tims_status postgres__pool_take(postgres__pool *pool, postgres__connection **ret_connection, tims_error *err)
 {
     if (pool->loop == NULL)
-        return take_blocking(pool, ret_connection, err);
+        return postgres__blocking_take(pool, ret_connection, err);
     if (postgres__pool_is_down(pool))
         return postgres__fail_down(pool, err);
     postgres__connection *connection =
@@ -393,7 +339,7 @@ void postgres__pool_give(postgres__pool *pool, postgres__connection *connection)
 {
     TIMS_CHECK_MAGIC(connection, POSTGRES_CONNECTION_MAGIC);
     if (pool->loop == NULL) {
-        give_blocking(pool, connection);
+        postgres__blocking_give(pool, connection);
         return;
     }
     connection->owned = false;

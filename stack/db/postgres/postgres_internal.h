@@ -114,7 +114,11 @@ void postgres__statements_lose(postgres__statements *statements, uint32_t slot);
 /* ?1 as $1, outside of strings, quoted names and comments; malloc'ed. */
 char *postgres__placeholders(tims_str sql);
 
-/* --- types.c, numeric.c ------------------------------------------------------------------------------ */
+/* --- parameters.c, types.c, numeric.c ------------------------------------------------------------------------------ */
+
+/* Times are microseconds since 1970 on this side, since 2000 on the other. */
+#define POSTGRES_EPOCH_US INT64_C(946684800000000)
+#define POSTGRES_DAY_US INT64_C(86400000000)
 
 /* Values as PostgreSQL's binary formats; the arrays are what libpq wants to be given. */
 typedef struct postgres__parameters {
@@ -156,7 +160,7 @@ tims_str postgres__numeric_text(postgres__datum datum, char *scratch, size_t siz
 /* "-12.50" */
 int postgres__decimal_text(int64_t units, uint8_t scale, char *ret_text, size_t size);
 
-/* --- calls: a statement that somebody waits for ------------------------------------------------------ */
+/* --- call.c ------------------------------------------------------ */
 
 /* What pg_current_snapshot() said, shared by the calls of a chunk. */
 typedef struct postgres__position {
@@ -195,7 +199,7 @@ typedef struct postgres__call {
     postgres__position *position; /* one user */
 } postgres__call;
 
-/* --- connection.c, opening.c ------------------------------------------------------------------------- */
+/* --- connection.c, sending.c, answers.c, opening.c ------------------------------------------------------------------------- */
 
 typedef struct postgres__pool postgres__pool;
 
@@ -240,6 +244,7 @@ struct postgres__connection {
     tims_fiber *opener;
     bool owned;               /* by a snapshot or a transaction */
     bool draining;            /* given back with a statement running that nobody waits for any more */
+    bool explicit_reads;      /* behind a pooler: plain reads between BEGIN and COMMIT are under way */
     bool unsynced;            /* an implicit transaction is open: no Sync since */
     postgres__entry *entries; /* a ring */
     uint32_t entry_first, entry_count, entry_capacity;
@@ -269,10 +274,28 @@ bool postgres__send_sync(postgres__connection *connection, postgres__call *call)
 /* Asks the server for what it has so far, and sends all. */
 bool postgres__send_flush(postgres__connection *connection);
 
+static inline bool postgres__is_ready(const postgres__connection *connection)
+{
+    return connection->state == POSTGRES_READY;
+}
+postgres__entry *postgres__entry_at(postgres__connection *connection, uint32_t index);
+bool postgres__entry_push(postgres__connection *connection, postgres__entry_kind kind, postgres__call *call,
+                          postgres__statement *statement);
+void postgres__entry_pop(postgres__connection *connection);
+/* Hands out what has been read. */
+void postgres__deliver(postgres__connection *connection);
+bool postgres__write_out(postgres__connection *connection);
 /* Reads and hands out what has arrived, writes what could not be written. */
 void postgres__connection_turn(postgres__connection *connection);
 /* Blocking: until the call is done, or (NULL) everything is answered. */
 void postgres__connection_block(postgres__connection *connection, const postgres__call *call);
+/* Wakes who waits for it. */
+void postgres__call_finish(postgres__call *call);
+/* Whether it may be sent again, having failed through no fault of its own; then finishes it so. */
+bool postgres__call_may_try_again(postgres__call *call);
+bool postgres__call_try_again(postgres__call *call);
+/* With its connection. */
+void postgres__call_lose(postgres__call *call);
 /* Nobody waits for the call any more: its answer will be dropped. */
 void postgres__call_detach(postgres__call *call);
 /* Its statement may belong to a connection that is about to be given back. */
@@ -293,7 +316,7 @@ tims_status postgres__connection_open(postgres__connection *connection, tims_err
 /* On a fiber of its own; tells the pool. */
 void postgres__connection_start(postgres__connection *connection);
 
-/* --- pool.c, pipeline.c ------------------------------------------------------------------------------ */
+/* --- pool.c, blocking.c, pipeline.c ------------------------------------------------------------------------------ */
 
 typedef struct postgres__store postgres__store;
 
@@ -314,7 +337,9 @@ struct postgres__pool {
     postgres__statements statements;
     postgres__wait *first_wait, *last_wait; /* for a connection of their own */
     postgres__call *first_call, *last_call; /* plain reads, to be sent at the tick's end */
-    bool flush_armed;
+    uint32_t call_count;
+    bool flush_armed, gathering;
+    tims_timer gather_timer;
     /* after a failed attempt to connect */
     uint32_t failures;
     int64_t retry_us; /* no further attempt before */
@@ -329,6 +354,10 @@ void postgres__pool_free(postgres__pool *pool);
 /* A connection of its own. Suspends. Errors: UNAVAILABLE, TIMEOUT, CANCELLED. */
 tims_status postgres__pool_take(postgres__pool *pool, postgres__connection **ret_connection, tims_error *err);
 void postgres__pool_give(postgres__pool *pool, postgres__connection *connection);
+/* The same for the pool of blocking sessions. */
+tims_status postgres__blocking_take(postgres__pool *pool, postgres__connection **ret_connection,
+                                    tims_error *err);
+void postgres__blocking_give(postgres__pool *pool, postgres__connection *connection);
 /* One more try to have a connection; false: there cannot be more. */
 bool postgres__pool_grow(postgres__pool *pool);
 void postgres__pool_opened(postgres__pool *pool, postgres__connection *connection, tims_status status,
@@ -342,6 +371,7 @@ tims_status postgres__fail_down(const postgres__pool *pool, tims_error *err);
 tims_status postgres__read(postgres__pool *pool, postgres__call *call, tims_error *err);
 /* Sends what is gathered, as far as there are connections. */
 void postgres__pool_flush(postgres__pool *pool);
+void postgres__pool_flush_soon(postgres__pool *pool); /* at the tick's end */
 void postgres__pool_enqueue(postgres__pool *pool, postgres__call *call, bool first);
 void postgres__pool_fail_calls(postgres__pool *pool);
 
@@ -355,6 +385,7 @@ bool postgres__is_stale(const PGresult *result); /* the statement must be prepar
 bool postgres__is_error(const PGresult *result);
 tims_status postgres__fail_lost(tims_error *err);
 tims_status postgres__fail_stale(tims_error *err);
+tims_status postgres__fail_busy(tims_error *err);
 
 /* --- store.c, session.c, transaction.c, rows.c ------------------------------------------------------- */
 

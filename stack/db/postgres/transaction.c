@@ -369,10 +369,11 @@ tims_status postgres__script_alone(tims_db_session *base, tims_str sql, tims_err
     tims_status status = postgres__pool_take(session->pool, &connection, err);
     if (status != TIMS_OK)
         return status;
-    status = run_alone(session, connection,
-                       "SET default_transaction_read_only = off;"
-                       "SET default_transaction_isolation = 'read committed'",
-                       err);
+    if (connection->statements->named)
+        status = run_alone(session, connection,
+                           "SET default_transaction_read_only = off;"
+                           "SET default_transaction_isolation = 'read committed'",
+                           err);
     if (status == TIMS_OK)
         status = run_alone(session, connection, text, err);
     postgres__connection_lose(connection);

@@ -1,10 +1,16 @@
 /* db.h: statements, rows, snapshots and transactions on the app's database; one API over a driver table.
  *
- * SQLite here: WAL. Each loop has read connections of its own, on which statements run at once. There is one
- * write connection; a transaction owns it for a moment and runs its statements on its own loop's thread, then
+ * SQLite: WAL. Each loop has read connections of its own, on which statements run at once. There is one write
+ * connection; a transaction owns it for a moment and runs its statements on its own loop's thread, then
  * passes it on; when nobody else is waiting (or a group is full) the writer thread commits the whole group
  * with one fsync and wakes every transaction in it. A savepoint each keeps a failing one from spoiling the
- * others. */
+ * others.
+ *
+ * PostgreSQL: libpq, asynchronous. Each loop has a few connections. Plain reads, and snapshots of one
+ * statement, are gathered until the loop's tick ends and share connections in pipeline mode; a transaction,
+ * or a longer snapshot, has one of its own meanwhile.
+ *
+ * A fiber waits in every call that may need the database: on PostgreSQL in each statement. */
 #ifndef TIMS_DB_H
 #define TIMS_DB_H
 
@@ -17,13 +23,14 @@ typedef struct tims_db_session tims_db_session; /* what one scope (request, task
 typedef enum tims_db_dialect { TIMS_SQLITE, TIMS_POSTGRES } tims_db_dialect;
 
 typedef struct tims_db_options {
-    tims_str url;            /* sqlite:path, sqlite::memory: is refused; postgres://… */
-    int64_t busy_timeout_ms; /* for foreign writers; 0: 5 s */
-    /* a transaction on a loop that holds the writer longer is rolled back; 0: 5 s */
+    tims_str url; /* sqlite:path, sqlite::memory: is refused; postgres://… */
+    int64_t
+        busy_timeout_ms; /* SQLite: for foreign writers; PostgreSQL: for locks of schema changes; 0: 5 s */
+    /* a transaction on a loop that holds the writer (its connection) longer is rolled back; 0: 5 s */
     int64_t transaction_max_ms;
-    int64_t begin_timeout_ms; /* waiting for the writer; 0: 10 s, then UNAVAILABLE */
-    uint32_t group_max;       /* transactions per commit; 0: 256 */
-    bool exclusive;           /* take the lock file: a second serving process gets BUSY */
+    int64_t begin_timeout_ms; /* waiting for the writer (a connection); 0: 10 s, then UNAVAILABLE */
+    uint32_t group_max;       /* SQLite: transactions per commit; 0: 256 */
+    bool exclusive;           /* SQLite: take the lock file: a second serving process gets BUSY */
 } tims_db_options;
 
 /* Errors: UNAVAILABLE, BUSY (another serve owns it), IO, each with one clear sentence. */
@@ -92,11 +99,13 @@ tims_status tims_db_snapshot_text(tims_db_session *session, tims_str *ret_text, 
  * connection of its own. A hint. */
 void tims_db_hint_last(tims_db_session *session);
 
-/* Waits for the writer. Suspends. Nested calls make savepoints. Reads inside see the transaction's own
- * writes. Errors: UNAVAILABLE, TIMEOUT, CANCELLED. */
+/* Waits for the writer (PostgreSQL: a connection). Suspends. Nested calls make savepoints. Reads inside see
+ * the transaction's own writes. A statement that writes and fails is undone alone; after another failure
+ * PostgreSQL only takes a rollback. Errors: UNAVAILABLE, TIMEOUT, CANCELLED. */
 tims_status tims_db_begin(tims_db_session *session, tims_error *err);
 /* The outermost commit returns when the changes are durable (fsync'd). Suspends, shielded.
- * Errors: CONFLICT (deferred constraints), UNAVAILABLE (disk full, I/O error: nothing was written). */
+ * Errors: CONFLICT (deferred constraints; "serialization": run it all again), UNAVAILABLE (disk full, I/O
+ * error: nothing was written; connection lost: not known, which the message says). */
 tims_status tims_db_commit(tims_db_session *session, tims_error *err);
 void tims_db_rollback(tims_db_session *session); /* innermost; fine when none is open */
 bool tims_db_in_transaction(const tims_db_session *session);
@@ -109,8 +118,8 @@ void tims_db_on_commit(tims_db_session *session, tims_loop_fn function, void *ar
  * with tims_db_rows_end, the transaction they were opened in, or the session. `sql` uses ?1 ?2 …; statements
  * are prepared once per connection and kept (LRU of 256).
  * Errors: CONFLICT with err->code "unique" | "foreign_key" | "not_null" | "check" and the column in the
- * pointer list, UNAVAILABLE (busy, disk full, lost), TIMEOUT, INTERNAL (a bad statement; the text goes to
- * detail). */
+ * pointer list, or "serialization": others were faster, run it all again; UNAVAILABLE (busy, disk full,
+ * lost), TIMEOUT, INTERNAL (a bad statement; the text goes to detail). */
 typedef struct tims_db_rows tims_db_rows;
 tims_status tims_db_query(tims_db_session *session, tims_str sql, const tims_db_value *values, size_t count,
                           tims_db_rows **ret_rows, tims_error *err);
@@ -141,8 +150,8 @@ tims_status tims_db_script_alone(tims_db_session *session, tims_str sql, tims_er
  * enforced while it runs but checked as a whole at its commit (CONFLICT). Waits for other processes. Blocking
  * sessions only, outermost only. */
 tims_status tims_db_begin_schema(tims_db_session *session, tims_error *err);
-/* Told after every group commit of this process, on the writer's thread: poke a loop from it. One per
- * argument; `function` NULL ends it (it is not running when this returns). */
+/* Told after every commit (SQLite: of a group) of this process, on the thread that made it: poke a loop from
+ * it. One per argument; `function` NULL ends it (it is not running when this returns). */
 void tims_db_watch_commits(tims_db *db, void (*function)(void *argument), void *argument);
 /* A number that changes when another process has committed (and may change for commits of this one);
  * cheap. */

@@ -113,8 +113,8 @@ void *tims_websocket_state(tims_websocket *websocket);
  * socket). */
 void tims_group_add(tims_request *rq, tims_websocket *websocket, tims_str group);    /* fine when it is in */
 void tims_group_remove(tims_request *rq, tims_websocket *websocket, tims_str group); /* fine when it is not */
-/* To every member, in the same order for all of them. From any request, handler or task. In a transaction: as
- * soon as it is durable, and never when it is rolled back. */
+/* To every member, in the same order for all of them on one node. From any request, handler or task. In a
+ * transaction: as soon as it is durable, and never when it is rolled back. */
 void tims_group_send(tims_request *rq, tims_str group, tims_str text);
 
 /* What carries groups between nodes; for those who bring one. Called from any loop; must not block. */
