@@ -286,7 +286,7 @@ tims_status postgres__foreign_version(tims_db_session *base, int64_t *ret_versio
 {
     postgres__session *session = (postgres__session *)base;
     (void)postgres__session_call(session, TIMS_STR(POSTGRES_POSITION_SQL), NULL, 0, err);
-    PGresult *result;
+    PGresult *result = NULL;
     tims_status status = run_plain(session, &result, err);
     if (status != TIMS_OK)
         return status;
