@@ -33,6 +33,7 @@ typedef struct worker {
     tims_fiber *fiber;
     struct worker *other; /* the next one */
     int step;
+    uint32_t seed;
 } worker;
 
 TIMS_UNUSED static void open_with(fixture *f, const char *parameters, tims_db_options options)
