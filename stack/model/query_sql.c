@@ -191,6 +191,7 @@ static void add_after_spelled(model__sql *sql, const tims_query *query)
 static bool add_where(model__sql *sql, const tims_query *query, bool with_after)
 {
     uint16_t fixed[TIMS_FIELDS_MAX] = { 0 };
+    size_t values = sql->count, me = sql->me; /* of a count that stands before */
     model__sql_add(sql, " FROM ");
     model__sql_add_name(sql, query->model->name);
     model__sql_add(sql, " t0 WHERE ");
@@ -206,7 +207,8 @@ static bool add_where(model__sql *sql, const tims_query *query, bool with_after)
     model__truth truth = model__rule_sql(sql, query->model->read, &view, &query->caller);
     if (truth == MODEL__NO) {
         sql->text.length = start;
-        sql->count = sql->me = 0;
+        sql->count = values;
+        sql->me = me;
         model__sql_add(sql, "FALSE");
         return false;
     }
