@@ -395,6 +395,20 @@ static void a_stopped_loop_can_run_again(void **state)
     tims_loop_free(&s.loop);
 }
 
+static void who_lives_with_a_loop_hears_of_its_end(void **state)
+{
+    (void)state;
+    stage s = { .loop = new_loop() }, other = { .loop = s.loop };
+    tims_loop_on_free(s.loop, note_a, &s);
+    tims_loop_on_free(s.loop, note_b, &s); /* instead */
+    tims_loop_on_free(s.loop, note_c, &other);
+    tims_loop_on_free(s.loop, NULL, &other);
+    assert_string_equal(s.trace, "");
+    tims_loop_free(&s.loop);
+    assert_string_equal(s.trace, "b");
+    assert_string_equal(other.trace, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +425,7 @@ int main(void)
         cmocka_unit_test(slots_keep_what_they_are_given),
         cmocka_unit_test(the_time_is_read_once_a_tick),
         cmocka_unit_test(a_stopped_loop_can_run_again),
+        cmocka_unit_test(who_lives_with_a_loop_hears_of_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
