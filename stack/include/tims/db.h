@@ -100,8 +100,8 @@ tims_status tims_db_snapshot_text(tims_db_session *session, tims_str *ret_text, 
 void tims_db_hint_last(tims_db_session *session);
 
 /* Waits for the writer (PostgreSQL: a connection). Suspends. Nested calls make savepoints. Reads inside see
- * the transaction's own writes. A statement that writes and fails is undone alone; after another failure
- * PostgreSQL only takes a rollback. Errors: UNAVAILABLE, TIMEOUT, CANCELLED. */
+ * the transaction's own writes. A statement that fails is undone alone; only after a read that fails behind a
+ * write PostgreSQL takes nothing but a rollback. Errors: UNAVAILABLE, TIMEOUT, CANCELLED. */
 tims_status tims_db_begin(tims_db_session *session, tims_error *err);
 /* The outermost commit returns when the changes are durable (fsync'd). Suspends, shielded.
  * Errors: CONFLICT (deferred constraints; "serialization": run it all again), UNAVAILABLE (disk full, I/O
