@@ -7,8 +7,33 @@
 
 enum { NOTES = 2500 }; /* some batches */
 
-static const tims_model *const all_models[] = { &person_model, &room_model, &member_model,
-                                                &note_model,   &star_model, NULL };
+typedef struct parcel {
+    tims_id id;
+    tims_decimal price;
+    tims_opt_decimal discount;
+    tims_bytes seal;
+    tims_opt_bytes photo;
+} parcel;
+
+static const tims_model parcel_model = {
+    .name = "parcel",
+    .size = sizeof(parcel),
+    .fields = TIMS_FIELDS(TIMS_FIELD(parcel, id, .primary = true), TIMS_FIELD(parcel, price, .scale = 2),
+                          TIMS_FIELD(parcel, discount, .scale = 18), TIMS_FIELD(parcel, seal),
+                          TIMS_FIELD(parcel, photo)),
+};
+
+static const tims_model *const parcel_models[] = { &parcel_model, NULL };
+static const tims_model *const all_models[] = { &person_model, &room_model,   &member_model, &note_model,
+                                                &star_model,   &parcel_model, NULL };
+enum { MODELS = sizeof all_models / sizeof all_models[0] - 1 };
+
+static int set_up_all(void **state)
+{
+    int status = set_up(state);
+    make_tables_of(*state, parcel_models);
+    return status;
+}
 
 /* --- two databases ------------------------------------------------------------------------------ */
 
@@ -28,7 +53,7 @@ static tims_models *models_of(world *w)
 {
     tims_models *models;
     tims_error err = { 0 };
-    assert_ok(tims_models_new(w->arena, all_models, 5, &models, &err), &err);
+    assert_ok(tims_models_new(w->arena, all_models, MODELS, &models, &err), &err);
     return models;
 }
 
@@ -92,6 +117,21 @@ static tims_id note_id(int i)
     return id;
 }
 
+static void insert_parcels(world *w)
+{
+    static const tims_str bytes[] = { TIMS_STR_INIT(""), TIMS_STR_INIT("\0\xff\x80 x"),
+                                      TIMS_STR_INIT("text") };
+    static const int64_t units[] = { 0, -TIMS_DECIMAL_UNITS_MAX, TIMS_DECIMAL_UNITS_MAX, 1, -5 };
+    for (int i = 0; i < 15; i++) {
+        parcel p = { .price = { units[i % 5] }, .seal = { bytes[i % 3] } };
+        if (i % 2 == 0)
+            p.discount = (tims_opt_decimal){ true, { units[(i + 1) % 5] } };
+        if (i % 4 == 0)
+            p.photo = (tims_opt_bytes){ true, { bytes[(i + 1) % 3] } };
+        insert(w, &parcel_model, &p);
+    }
+}
+
 /* Each note's parent is the one after it, which comes later in every order. */
 static void fill_source(world *w)
 {
@@ -100,6 +140,7 @@ static void fill_source(world *w)
     room here = { .title = TIMS_STR("here") };
     insert(w, &person_model, &someone);
     insert(w, &room_model, &here);
+    insert_parcels(w);
     assert_ok(tims_db_begin_schema(w->session, &err), &err); /* references are checked at the end */
     for (int i = 0; i < NOTES; i++) {
         note n = { .id = note_id(i + 1), .room = here.id, .author = someone.id };
@@ -148,10 +189,10 @@ static void every_value_arrives_and_comes_back(void **state)
     fill_source(&source);
     assert_ok(copy_to(w, &source, w, &there, &err), &err);
     assert_ok(copy_to(w, w, &back, &again, &err), &err);
-    assert_int_equal(there.rows, NOTES + 2);
+    assert_int_equal(there.rows, NOTES + 2 + 15);
     assert_int_equal(there.steps, 2 * there.rows);
     assert_int_equal(there.steps_done, there.steps);
-    assert_int_equal(there.tables, 5);
+    assert_int_equal(there.tables, MODELS);
     assert_memory_equal(&there, &again, sizeof there);
     /* The log says nothing of it, and goes on. */
     assert_int_equal(number_of(w, "SELECT count(*) FROM tims_change"), 0);
@@ -202,10 +243,11 @@ static void a_value_that_is_none_of_its_kind_is_named_and_nothing_is_kept(void *
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(every_value_arrives_and_comes_back, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_target_gets_another_epoch_and_loses_its_rows, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_value_that_is_none_of_its_kind_is_named_and_nothing_is_kept, set_up,
+        cmocka_unit_test_setup_teardown(every_value_arrives_and_comes_back, set_up_all, tear_down),
+        cmocka_unit_test_setup_teardown(a_target_gets_another_epoch_and_loses_its_rows, set_up_all,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_value_that_is_none_of_its_kind_is_named_and_nothing_is_kept,
+                                        set_up_all, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

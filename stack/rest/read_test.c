@@ -58,6 +58,8 @@ static void lists_show_what_filters_say_and_rules_allow(void **state)
         { "ann", "/api/notes/?search=plain+OR+loud", 0 },
         { "ann", "/api/notes/?search=hello&room=" ROOM2, 0 },
         { "ann", "/api/notes/?id=00000000-0000-7000-8000-000000000021", 1 },
+        { "ann", "/api/notes/?limit=2", 7 },
+        { "ann", "/api/notes/?page=99", 7 },
         { "ann", "/api/rooms/", 1 },
         { "bob", "/api/members/?room=" ROOM1, 2 },
         { "eve", "/api/members/?room=" ROOM1, 0 },

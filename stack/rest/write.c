@@ -170,6 +170,32 @@ static bool waits_for_hook(const tims_rule *rule, const tims_model *model, const
            (value.type == TIMS_DB_NULL || memcmp(value.id_text, zero.id_text, TIMS_ID_TEXT_LENGTH) == 0);
 }
 
+/* Whether the rule would say another thing of a row that differs in these fields. */
+static bool looks_at(const tims_rule *rule, const tims_model *model, tims_field_set fields)
+{
+    if (rule == NULL || fields == 0)
+        return false;
+    const tims_field *field = NULL;
+    switch (rule->kind) {
+    case TIMS_RULE_ANY:
+    case TIMS_RULE_ALL:
+        for (const tims_rule *const *part = rule->parts; *part != NULL; part++)
+            if (looks_at(*part, model, fields))
+                return true;
+        return false;
+    case TIMS_RULE_OWNER:
+    case TIMS_RULE_LIKE:
+        field = tims_field_find(model->fields, tims_str_from(rule->column));
+        break;
+    case TIMS_RULE_MEMBERS:
+        field = tims_model_primary(model);
+        break;
+    default:
+        return false;
+    }
+    return (fields >> tims_field_index(model->fields, field) & 1) != 0;
+}
+
 /* Refused: a reference the caller cannot see is told as such (422), the rest is 403. */
 static void need_create_rule(tims_request *rq, const tims_model *model, const tims_rule *rule,
                              tims_field_set present, const void *row)
@@ -195,7 +221,7 @@ static void *create_row(tims_request *rq, const tims_resource *resource, const t
     if (resource->before_create != NULL) {
         void *before = copy_row(rq, model, row);
         resource->before_create(rq, row);
-        checked = checked && changed_fields(model, before, row) == 0;
+        checked = checked && !looks_at(rule, model, changed_fields(model, before, row));
     }
     if (!checked)
         need_create_rule(rq, model, rule, present, row);
