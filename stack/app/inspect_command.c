@@ -64,17 +64,22 @@ int app__check(app__stack *stack, int argc, char **argv)
     return 0;
 }
 
+/* Both print the rows of a statement alike: one a line, columns between |. */
 int app__shell(app__stack *stack, int argc, char **argv)
 {
     tims_str url = stack->settings.database_url;
-    if (!tims_str_starts_with(url, TIMS_STR("sqlite:"))) {
-        (void)fprintf(stderr, "%s: shell knows sqlite databases only\n", stack->project->name);
-        return 1;
+    const char *statement = app__word(argc, argv), *program = "psql", *package = "postgresql-client";
+    if (tims_str_starts_with(url, TIMS_STR("sqlite:"))) {
+        program = package = "sqlite3";
+        const char *path = tims_copy_c(stack->arena, tims_str_slice(url, 7, url.length));
+        (void)execlp(program, program, path, statement, (char *)NULL);
+    } else if (statement == NULL) {
+        (void)execlp(program, program, tims_copy_c(stack->arena, url), (char *)NULL);
+    } else {
+        (void)execlp(program, program, "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", statement,
+                     tims_copy_c(stack->arena, url), (char *)NULL);
     }
-    const char *path = tims_copy_c(stack->arena, tims_str_slice(url, 7, url.length));
-    const char *statement = app__word(argc, argv);
-    (void)execlp("sqlite3", "sqlite3", path, statement, (char *)NULL);
-    (void)fprintf(stderr, "%s: sqlite3 does not start: %s (Debian's package is sqlite3)\n",
-                  stack->project->name, strerror(errno));
+    (void)fprintf(stderr, "%s: %s does not start: %s (Debian's package is %s)\n", stack->project->name,
+                  program, strerror(errno), package);
     return 1;
 }
