@@ -79,6 +79,7 @@ static void change(void *data, bool is_up)
     live__bus *bus = data;
     TIMS_CHECK_MAGIC(bus, LIVE__BUS_MAGIC);
     atomic_store(&bus->is_up, is_up);
+    atomic_store(&bus->live->metrics.bus_up, is_up);
     live__out_drop(bus);
     if (is_up) {
         live__peers_doubt(bus);

@@ -312,7 +312,7 @@ typedef struct live__metrics {
         slow;
     _Atomic uint64_t lag_buckets[LIVE__LAG_BUCKETS + 1], lag_count, lag_sum_us;
     _Atomic uint64_t views, subscribers, sessions;
-    _Atomic uint64_t pokes_sent, pokes_heard, bus_sent, bus_heard, bus_unreadable, bus_peers;
+    _Atomic uint64_t pokes_sent, pokes_heard, bus_sent, bus_heard, bus_unreadable, bus_peers, bus_up;
     _Atomic uint64_t group_sent, group_heard, group_unsent;
 } live__metrics;
 void live__metrics_lag(live__metrics *metrics, int64_t lag_us);

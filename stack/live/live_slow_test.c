@@ -86,7 +86,7 @@ static void who_reads_again_gets_what_was_missed_as_one(void **state)
     assert_true(position_of(pong) < behind);
     free(pong);
     char *resumed = ws_next(&slow);
-    if (strstr(resumed, "\"t\":\"resumed\",\"sub\":1") == NULL || position_of(resumed) != position)
+    if (strstr(resumed, "\"t\":\"resumed\",\"sub\":1") == NULL || position_of(resumed) < position)
         fail_msg("got %s, expected to go on at %lld", resumed, (long long)position);
     assert_int_equal(times_in(resumed, "\"op\":\"put\",\"id\":\"" MESSAGE("1")), 1);
     assert_int_equal(times_in(resumed, "\"text\":\"newest\""), 1);
@@ -145,7 +145,9 @@ static void who_was_behind_learns_who_is_in_the_room(void **state)
         assert_non_null(got);
     }
     assert_non_null(strstr(got, "\"join\":2,"));
-    assert_non_null(strstr(got, "\"count\":1,\"users\":[{\"id\":\"" BOB "\"}]"));
+    /* all of it, or, if what was told had already been read by then, what came after */
+    if (strstr(got, "\"count\":1,\"users\":[{\"id\":\"" BOB "\"}]") == NULL)
+        assert_non_null(strstr(got, "\"count\":1,\"left\":[{\"id\":\"" ANN "\"}]"));
     free(got);
     ws_close(&slow);
     ws_close(&witness);

@@ -56,6 +56,7 @@ void tims_live_metrics(tims_live *live, tims_buf *out)
         { "resets_total", "counter", "Subscriptions that could not.", &m->resets },
         { "loads_total", "counter", "Documents sent because access was granted or revoked.", &m->loads },
         { "behind_total", "counter", "Times a client read too slowly and was left behind.", &m->behind },
+        { "bus_up", "gauge", "1 while other nodes can be heard through Redis.", &m->bus_up },
         { "nodes", "gauge", "Other nodes that are heard through Redis.", &m->bus_peers },
         { "pokes_sent_total", "counter", "Other nodes told that something was committed.", &m->pokes_sent },
         { "pokes_heard_total", "counter", "Told so by them.", &m->pokes_heard },

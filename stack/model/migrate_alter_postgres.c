@@ -285,7 +285,9 @@ static void prepare_table(table_writer *t)
                            model__postgres_name(t->w->arena, before->indexes[i].name));
     for (size_t i = 0; i < after->column_count; i++) {
         const model__source *source = &t->change->sources[i];
-        if (source->from != NULL && source->from->to.length > 0)
+        if (source->from == NULL)
+            continue;
+        if (source->from->to.length > 0)
             prepare_reference(t, source);
         if (source->renamed)
             tims_buf_print(out, "ALTER TABLE \"%S\" RENAME COLUMN \"%S\" TO \"%S\";\n", after->name,

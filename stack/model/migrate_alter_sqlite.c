@@ -131,25 +131,39 @@ static void alter_in_place(tims_arena *arena, const model__table_change *change,
             model__sqlite_add_index(out, after, &after->indexes[i]);
 }
 
+static void add_new_table(tims_arena *arena, const model__table *table, tims_buf *out)
+{
+    model__sqlite_add_table(arena, out, table, table->name);
+    add_indexes(out, table);
+    model__sqlite_add_search(out, table);
+}
+
+/* The words of a search are numbered beside the table, so a rebuild takes them along. */
+static void alter_table(tims_arena *arena, const model__table_change *change, tims_buf *out)
+{
+    bool rebuilds = needs_rebuild(change);
+    bool indexes_words = rebuilds || !model__same_search(change->before, change->after);
+    if (indexes_words)
+        model__sqlite_drop_search(out, change->before);
+    if (rebuilds)
+        rebuild(arena, change, out);
+    else
+        alter_in_place(arena, change, out);
+    if (indexes_words)
+        model__sqlite_add_search(out, change->after);
+}
+
 void model__sqlite_add_changes(tims_arena *arena, const model__changes *changes, tims_buf *out)
 {
     for (size_t i = 0; i < changes->count; i++) {
         const model__table_change *change = &changes->items[i];
-        bool indexes_words = change->before == NULL || change->after == NULL || needs_rebuild(change) ||
-                             !model__same_search(change->before, change->after);
-        if (indexes_words && change->before != NULL)
+        if (change->before == NULL) {
+            add_new_table(arena, change->after, out);
+        } else if (change->after == NULL) {
             model__sqlite_drop_search(out, change->before);
-        if (change->after == NULL) {
             tims_buf_print(out, "DROP TABLE \"%S\";\n", change->before->name);
-        } else if (change->before == NULL) {
-            model__sqlite_add_table(arena, out, change->after, change->after->name);
-            add_indexes(out, change->after);
-        } else if (needs_rebuild(change)) {
-            rebuild(arena, change, out);
         } else {
-            alter_in_place(arena, change, out);
+            alter_table(arena, change, out);
         }
-        if (indexes_words && change->after != NULL)
-            model__sqlite_add_search(out, change->after);
     }
 }

@@ -111,8 +111,8 @@ typedef struct refresh {
     bool new_epoch;
 } refresh;
 
-/* What is as it should be is not touched: the triggers of a table cannot be made anew while it is in use. What
- * was not may have missed changes, so the log begins a new epoch. */
+/* What is as it should be is not touched: the triggers of a table cannot be made anew while it is in use.
+ * What was not may have missed changes, so the log begins a new epoch. */
 static tims_status try_refresh(void *argument, tims_error *err)
 {
     refresh *r = argument;

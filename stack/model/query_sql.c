@@ -194,7 +194,7 @@ static bool add_where(model__sql *sql, const tims_query *query, bool with_after)
     model__sql_add(sql, " FROM ");
     model__sql_add_name(sql, query->model->name);
     model__sql_add(sql, " t0 WHERE ");
-    size_t start = sql->text.length;
+    const model__sql start = *sql;
     for (size_t i = 0; i < query->condition_count; i++) {
         if (i > 0)
             model__sql_add(sql, " AND ");
@@ -205,8 +205,9 @@ static bool add_where(model__sql *sql, const tims_query *query, bool with_after)
     model__view view = { .model = query->model, .fixed = fixed };
     model__truth truth = model__rule_sql(sql, query->model->read, &view, &query->caller);
     if (truth == MODEL__NO) {
-        sql->text.length = start;
-        sql->count = sql->me = 0;
+        sql->text.length = start.text.length;
+        sql->count = start.count; /* what was said before, of a count, stays */
+        sql->me = start.me;
         model__sql_add(sql, "FALSE");
         return false;
     }

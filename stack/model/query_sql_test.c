@@ -182,6 +182,26 @@ static void an_answer_past_its_maximum_is_an_error(void **state)
                      TIMS_TOO_LARGE);
 }
 
+static void a_count_keeps_its_values_where_no_row_can_be_meant(void **state)
+{
+    world *w = *state;
+    tims_query query;
+    tims_error err = { 0 };
+    tims_query_init(&query, &note_model, (tims_caller){ 0 });
+    assert_ok(tims_query_where(w->arena, &query, TIMS_STR("room"), TIMS_EQUAL,
+                               tims_print(w->arena, "%I", tims_id_new()), &err),
+              &err);
+    tims_buf out;
+    tims_buf_init(&out, w->arena, 4096);
+    tims_json_writer writer = tims_json_to(&out);
+    tims_written written;
+    tims_json_begin_array(&writer);
+    assert_ok(tims_query_write_page(w->session, w->arena, &query, &(tims_write_options){ .count = true },
+                                    &writer, &written, &err),
+              &err);
+    assert_int_equal(written.rows, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -194,6 +214,7 @@ int main(void)
         TEST(filters_read_like_urls),
         TEST(junk_in_an_id_column_stays_valid_json),
         TEST(an_answer_past_its_maximum_is_an_error),
+        TEST(a_count_keeps_its_values_where_no_row_can_be_meant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

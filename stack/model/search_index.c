@@ -69,10 +69,11 @@ void model__sqlite_add_search(tims_buf *out, const model__table *table)
                    "CREATE TABLE \"tims_searched_%S\" (number INTEGER PRIMARY KEY, id TEXT NOT NULL "
                    "UNIQUE) STRICT;\n",
                    name);
-    tims_buf_print(out,
-                   "CREATE VIRTUAL TABLE \"tims_search_%S\" USING fts5(words, content='', detail=none, "
-                   "tokenize=\"unicode61 remove_diacritics 0 categories 'L* M* N*' separators '",
-                   name);
+    tims_buf_print(
+        out,
+        "CREATE VIRTUAL TABLE \"tims_search_%S\" USING fts5(words, content='', detail=none, columnsize=0, "
+        "tokenize=\"unicode61 remove_diacritics 0 categories 'L* M* N*' separators '",
+        name);
     model__append_pictures(out);
     tims_buf_print(out, "'\");\n");
     append_triggers(out, table, key);

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/folder_testing.h"
+#include "db/database_testing.h"
 #include "pages/pages_internal.h"
 #include "tims/crypto.h"
 
@@ -138,7 +138,8 @@ static const char danger[] = "</script><script>alert(1)</script>";
 
 typedef struct world {
     tims_arena *arena;
-    char folder[64];
+    testing_database database;
+    const char *folder; /* the database's */
     tims_db *db;
     tims_auth *auth;
     tims_loop *loop;
@@ -162,9 +163,6 @@ typedef struct asking {
 /* How many people there are; and then there is one more, by somebody else's commit. */
 TIMS_UNUSED static tims_status write_count(tims_request *rq, tims_json_writer *w, tims_error *err)
 {
-    static const tims_str add =
-        TIMS_STR_INIT("INSERT INTO \"user\" SELECT hex(randomblob(16)), hex(randomblob(8)), "
-                      "hex(randomblob(8)), NULL, '', '', '', 0, 1, 0");
     tims_db_rows *rows;
     tims_status status =
         tims_db_query(tims_session_db(rq), TIMS_STR("SELECT count(*) FROM \"user\""), NULL, 0, &rows, err);
@@ -174,7 +172,10 @@ TIMS_UNUSED static tims_status write_count(tims_request *rq, tims_json_writer *w
     status = tims_db_rows_end(&rows, err);
     const world *asker = ((const asking *)rq->slots[TIMS_SLOT_RUN])->world;
     tims_db_session *other = tims_db_session_new(asker->db, rq->loop, rq->arena);
-    return status == TIMS_OK ? tims_db_run(other, add, NULL, 0, NULL, err) : status;
+    tims_id id = tims_id_new();
+    tims_str name = tims_print(rq->arena, "%I", id);
+    tims_user one_more = { .id = id, .username = name, .username_key = name, .active = true };
+    return status == TIMS_OK ? tims_model_insert(other, rq->arena, &tims_user_model, &one_more, err) : status;
 }
 
 TIMS_UNUSED static tims_status write_url(const void *data, tims_request *rq, tims_str url,
@@ -241,7 +242,7 @@ TIMS_UNUSED static void make_folders(world *w)
 TIMS_UNUSED static void open_database(world *w)
 {
     tims_error err = { 0 };
-    tims_db_options options = { .url = tims_print(w->arena, "sqlite:%s/test.sqlite3", w->folder) };
+    tims_db_options options = { .url = tims_str_from(w->database.url) };
     const tims_migration_set sets[] = { { "auth", tims_auth_migrations, tims_auth_models } };
     tims_auth_options auth = { .password_cost = tims_password_cost_for_tests };
     tims_models *models;
@@ -264,8 +265,8 @@ TIMS_UNUSED static int set_up(void **state)
     assert_non_null(w);
     w->arena = tims_arena_new((size_t)1 << 28, NULL, NULL);
     w->renderer = (renderer){ .html = TIMS_STR("<p>rendered</p>"), .status = 200, .arena = w->arena };
-    (void)snprintf(w->folder, sizeof w->folder, "/tmp/tims-pages-test-XXXXXX");
-    assert_non_null(mkdtemp(w->folder));
+    testing_database_new(&w->database, "pages");
+    w->folder = w->database.folder;
     make_folders(w);
     open_database(w);
     *state = w;
@@ -278,7 +279,7 @@ TIMS_UNUSED static int tear_down(void **state)
     tims_router_free(&w->router);
     tims_arena_free(&w->arena);
     tims_db_close(&w->db);
-    remove_folder(w->folder);
+    testing_database_drop(&w->database);
     free(w);
     return 0;
 }

@@ -70,7 +70,7 @@ export class Node implements Target {
   complaints(): string {
     const lines = (this.past + (this.server?.output() ?? "")).split("\n");
     return lines
-      .filter((line) => / 500 | status=internal/.test(line))
+      .filter((line) => / 500 | status=internal|event=\w+_failed/.test(line))
       .slice(-20)
       .join("\n");
   }

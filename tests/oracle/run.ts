@@ -153,7 +153,7 @@ class Run {
       if (Date.now() > deadline)
         throw new Divergence(
           `${actor.name} (${actor.account.name}) does not come to rest at position ${position}: ${restless[at]}\n` +
-            `  connection: ${JSON.stringify(actor.client.state.connection)}`,
+            `  connection: ${JSON.stringify(actor.client.state.connection)}\n${this.stage.complaints()}`,
         );
       for (const one of this.actors) one.hurry();
       await pause(25);

@@ -27,7 +27,7 @@ function useMarkRead(chat: string, unread: number) {
   }, [client, chat, unread]);
 }
 
-function Head({ chat, members, people, here, onThrow, onMembers }: HeadProps) {
+function Head({ chat, members, people, here, partial, onThrow, onMembers }: HeadProps) {
   const names = members.map((member) => nameOf(people[member.user])).join(", ");
   return (
     <header className="border-base-content/8 bg-base-100 flex h-16 shrink-0 items-center gap-2 border-b px-3 md:px-5">
@@ -37,7 +37,12 @@ function Head({ chat, members, people, here, onThrow, onMembers }: HeadProps) {
       <div className="min-w-0 grow">
         <h1 className="truncate leading-tight font-semibold">{chat?.title ?? " "}</h1>
         <p className="text-soft truncate text-sm">
-          {here > 1 && <span className="text-base-content font-medium">{here} here · </span>}
+          {here > 1 && (
+            <span className="text-base-content font-medium">
+              {partial && "at least "}
+              {here} here ·{" "}
+            </span>
+          )}
           {names}
         </p>
       </div>
@@ -64,6 +69,8 @@ interface HeadProps {
   people: People;
   /** How many look at it now, oneself too. */
   here: number;
+  /** There may be more, whom the server cannot hear at the moment. */
+  partial: boolean;
   onThrow: (() => void) | null;
   onMembers: () => void;
 }
@@ -111,6 +118,7 @@ export function Conversation({ id }: { id: string }) {
         members={members.rows}
         people={people}
         here={room.count}
+        partial={room.partial}
         onThrow={dice.throwDie}
         onMembers={() => setShowsMembers(true)}
       />

@@ -103,6 +103,10 @@ function dropSeenMutations(state: LiveState): void {
   }
 }
 
+/** Whether a document shows less than another one of the same database. */
+const isOlder = (one: DocumentState, other: DocumentState) =>
+  one.epoch === other.epoch && one.position < other.position;
+
 function advance(state: LiveState, position: number, followed: string[]): void {
   state.connection.position = Math.max(state.connection.position, position);
   for (const url of followed) {
@@ -180,8 +184,11 @@ const slice = createSlice({
       action: PayloadAction<{ url: string; document: LiveDocument; position: string | null }>,
     ) {
       const { url, document, position } = action.payload;
-      if (state.documents[url]?.status === "live") return;
-      state.documents[url] = loadDocument(url, document, position, "stale");
+      const held = state.documents[url];
+      const loaded = loadDocument(url, document, position, "stale");
+      // Answers may come late, or from a node that is behind.
+      if (held && (held.status === "live" || isOlder(loaded, held))) return;
+      state.documents[url] = loaded;
     },
     documentFailed(state, action: PayloadAction<{ url: string; problem: Problem }>) {
       const { url, problem } = action.payload;

@@ -138,6 +138,22 @@ describe("following a URL", () => {
     expect(client.state.documents[URL]).toMatchObject({ status: "stale", ids: ["a"] });
   });
 
+  test("takes no answer by REST that is older than what the socket has told", async () => {
+    startLive();
+    network.last.receive({ t: "tx", position: 17, ops: [{ view: 7, op: "put", id: "c", row: row("c", 3) }] });
+    network.last.cut();
+    network.answer = () => json(200, { ...listOf([row("a", 1)]), position: `${EPOCH}-16` });
+    await client.read(URL);
+    expect(client.state.documents[URL]).toMatchObject({
+      status: "stale",
+      ids: ["c", "b", "a"],
+      position: 17,
+    });
+    network.answer = () => json(200, { ...listOf([row("a", 1)]), position: `${EPOCH}-18` });
+    await client.read(URL);
+    expect(client.state.documents[URL]).toMatchObject({ ids: ["a"], position: 18 });
+  });
+
   test("surfaces a refusal", () => {
     start();
     client.follow("/api/nothing/");

@@ -25,7 +25,7 @@ enum {
     POSTGRES_STATEMENTS_MAX = 256, /* prepared statements kept per connection */
     POSTGRES_STATEMENT_BUCKETS = 256,
     POSTGRES_CONNECTIONS_MAX = 64, /* per loop, at most: one bit each in a statement */
-    POSTGRES_CHUNK_MAX = 16,       /* plain reads that share one Sync */
+    POSTGRES_CHUNK_MAX = 32,       /* plain reads that share one Sync */
     POSTGRES_BLOCKING_IDLE_MAX = 4
 };
 
@@ -83,7 +83,7 @@ typedef struct postgres__statement {
     char name[16];        /* "s<number>"; empty: never prepared under a name */
     uint64_t prepared_on; /* a bit for each connection's slot */
     bool described;       /* the parameters' types are known */
-    bool writes;          /* it begins with INSERT, UPDATE, DELETE or MERGE */
+    bool reads;           /* it leaves nothing behind in a transaction, not even a lock */
     bool kept;            /* in the table; otherwise freed with its last user */
     uint32_t users;
     size_t parameter_count;
@@ -422,6 +422,7 @@ typedef struct postgres__session {
     postgres__connection *transaction;
     bool begun;  /* BEGIN has been sent */
     bool fresh;  /* nothing has been answered yet: another connection is as good */
+    bool dirty;  /* something was done that a new BEGIN would lose */
     bool failed; /* a statement failed: only a rollback helps */
     bool schema;
     tims_timer held_timer;

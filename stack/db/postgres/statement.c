@@ -93,15 +93,24 @@ static postgres__statement *find(postgres__statements *statements, tims_str sql,
     return statement;
 }
 
-static bool does_write(tims_str sql)
+static bool contains(tims_str sql, tims_str word)
 {
-    static const tims_str verbs[] = { TIMS_STR_INIT("INSERT"), TIMS_STR_INIT("UPDATE"),
-                                      TIMS_STR_INIT("DELETE"), TIMS_STR_INIT("MERGE") };
-    sql = tims_str_trim(sql);
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        if (tims_str_equal_ignoring_case(tims_str_slice(sql, 0, verbs[i].length), verbs[i]))
+    for (size_t at = 0; at + word.length <= sql.length; at++)
+        if (tims_str_equal_ignoring_case(tims_str_slice(sql, at, at + word.length), word))
             return true;
     return false;
+}
+
+static bool only_reads(tims_str sql)
+{
+    static const tims_str traces[] = { TIMS_STR_INIT("FOR UPDATE"), TIMS_STR_INIT("FOR SHARE"),
+                                       TIMS_STR_INIT("FOR NO KEY"), TIMS_STR_INIT("FOR KEY"),
+                                       TIMS_STR_INIT("advisory"),   TIMS_STR_INIT("set_config") };
+    sql = tims_str_trim(sql);
+    bool reads = tims_str_equal_ignoring_case(tims_str_slice(sql, 0, 6), TIMS_STR("SELECT"));
+    for (size_t i = 0; i < sizeof traces / sizeof *traces && reads; i++)
+        reads = !contains(sql, traces[i]);
+    return reads;
 }
 
 static postgres__statement *add(postgres__statements *statements, tims_str sql, uint64_t hash)
@@ -123,7 +132,7 @@ static postgres__statement *add(postgres__statements *statements, tims_str sql, 
     statement->sql[sql.length] = 0;
     statement->sql_length = sql.length;
     statement->text = postgres__placeholders(sql);
-    statement->writes = does_write(sql);
+    statement->reads = only_reads(sql);
     statement->number = ++statements->last_number;
     if (statements->named)
         (void)snprintf(statement->name, sizeof statement->name, "s%u", statement->number);

@@ -2,8 +2,9 @@
  *
  * BEGIN is sent with the first statement, a savepoint with the next one. PostgreSQL gives a transaction up
  * when one of its statements fails; SQLite does not, and the rooms above rely on that: a violated constraint
- * is looked into, or stepped around. So a statement that writes is sent between a savepoint and its release,
- * in the same write to the socket; when it fails, it alone is undone.
+ * is looked into, or stepped around. As long as it has only read, a transaction that failed is just begun
+ * again. From its first write on, each further statement that does more than read is sent between a savepoint
+ * and its release, in the same write to the socket; when it fails, it alone is undone.
  *
  * A rollback is sent and not waited for: what is sent next on the connection comes after it. */
 #include "postgres_internal.h"
@@ -90,7 +91,7 @@ tims_status postgres__begin(tims_db_session *base, bool schema, tims_error *err)
     tims_status status = postgres__pool_take(session->pool, &session->transaction, err);
     if (status != TIMS_OK)
         return status;
-    session->begun = session->failed = false;
+    session->begun = session->failed = session->dirty = false;
     session->fresh = true;
     session->schema = schema;
     limit_hold(session);
@@ -202,11 +203,13 @@ static tims_status check(postgres__session *session, tims_error *err)
     return TIMS_OK;
 }
 
-static bool send_guarded(postgres__connection *connection, postgres__call *call, bool *ret_guarded)
+static bool send_guarded(postgres__session *session, bool *ret_guarded)
 {
+    postgres__connection *connection = session->transaction;
+    postgres__call *call = &session->call;
     if (call->statement == NULL)
         call->statement = postgres__statement_get(connection->statements, call->sql);
-    bool guarded = call->statement->writes && call->statement->described;
+    bool guarded = session->dirty && !call->statement->reads && call->statement->described;
     *ret_guarded = guarded;
     return (!guarded || postgres__send_control(connection, "SAVEPOINT statement", NULL)) &&
            postgres__send_call(connection, call) &&
@@ -214,12 +217,20 @@ static bool send_guarded(postgres__connection *connection, postgres__call *call,
            postgres__send_sync(connection, NULL);
 }
 
-/* After an error of the server's, or an end of the wait. */
+/* After an error of the server's. */
 static void undo_statement(postgres__session *session, bool guarded)
 {
     postgres__connection *connection = session->transaction;
-    session->failed = !guarded || !postgres__send_control(connection, "ROLLBACK TO statement", NULL) ||
-                      !postgres__send_control(connection, "RELEASE statement", NULL);
+    if (guarded) {
+        session->failed = !postgres__send_control(connection, "ROLLBACK TO statement", NULL) ||
+                          !postgres__send_control(connection, "RELEASE statement", NULL);
+    } else if (!session->dirty) {
+        session->failed =
+            !postgres__send_control(connection, "ROLLBACK", NULL) || !postgres__send_sync(connection, NULL);
+        session->begun = false;
+    } else {
+        session->failed = true;
+    }
 }
 
 /* One round: OK when the call has been answered, or is to be sent again. */
@@ -228,7 +239,7 @@ static tims_status run_once(postgres__session *session, bool *ret_guarded, tims_
     postgres__connection *connection = session->transaction;
     postgres__call *call = &session->call;
     tims_status status = TIMS_OK;
-    if (!send_begin(session) || !send_guarded(connection, call, ret_guarded))
+    if (!send_begin(session) || !send_guarded(session, ret_guarded))
         call->status = TIMS_UNAVAILABLE;
     else
         status = postgres__session_wait(session, connection, err);
@@ -260,7 +271,9 @@ tims_status postgres__transaction_run(postgres__session *session, PGresult **ret
             continue;
         if (call->result != NULL && postgres__is_error(call->result))
             undo_statement(session, guarded);
-        if (!call->stale || !guarded || renewed)
+        else if (call->result != NULL)
+            session->dirty = session->dirty || !call->statement->reads;
+        if (!call->stale || session->failed || renewed)
             return postgres__session_outcome(session, ret_result, err);
         renewed = true;
         postgres__call_renew(call);
@@ -276,6 +289,7 @@ static tims_status send_inside(postgres__session *session, const char *sql, tims
     if (status != TIMS_OK)
         return status;
     session->fresh = false;
+    session->dirty = true; /* BEGIN alone would not make it again */
     if (!send_begin(session) || !postgres__send_control(session->transaction, sql, NULL))
         return lost(session, err);
     return TIMS_OK;
@@ -311,6 +325,7 @@ static tims_status run_script(postgres__session *session, const char *sql, tims_
 {
     postgres__connection *connection = session->transaction;
     postgres__call *call = &session->call;
+    session->dirty = true;
     bool ok = send_begin(session) && postgres__send_sync(connection, call);
     if (!ok && call->state != POSTGRES_CALL_DONE)
         return lost(session, err);

@@ -169,7 +169,7 @@ static void wait_in_vain(void *argument)
     tims_error err = { 0 };
     tims_status status = tims_db_begin(session, &err);
     if (status == TIMS_OK) {
-        assert_int_equal(tims_sleep_ms(400), TIMS_OK);
+        assert_int_equal(tims_sleep_ms(2000), TIMS_OK);
         assert_int_equal(number(session, "SELECT 3"), 3);
         status = tims_db_commit(session, &err);
     }
@@ -179,7 +179,7 @@ static void wait_in_vain(void *argument)
 static void who_waits_too_long_for_a_connection_is_told_when_to_come_back(void **state)
 {
     fixture *f = *state;
-    open_with(f, "connections=3", (tims_db_options){ .begin_timeout_ms = 100 });
+    open_with(f, "connections=3", (tims_db_options){ .begin_timeout_ms = 1000 });
     worker w[5];
     run_workers(f, wait_in_vain, w, 5);
     int served = 0;
@@ -279,6 +279,113 @@ static void a_statement_nobody_waits_for_does_not_run_on_for_long(void **state)
     assert_int_equal(w[1].status, TIMS_CANCELLED);
 }
 
+/* --- loops and threads ------------------------------------------------------------------------------- */
+
+enum { LOOPS = 3, FIBERS = 12, TURNS = 20 };
+
+/* A loop on a thread of its own, on a database that all share. */
+typedef struct busy_loop {
+    tims_db *db;
+    tims_loop *loop;
+    int left, wrong;
+} busy_loop;
+
+static void read_and_write(void *argument)
+{
+    busy_loop *b = argument;
+    tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
+    tims_db_session *session = tims_db_session_new(b->db, b->loop, arena);
+    tims_error err = { 0 };
+    for (int i = 0; i < TURNS; i++) {
+        int64_t value = 0, before = 0;
+        tims_db_value values[] = { tims_db_int(i) };
+        b->wrong +=
+            read_number(session, "SELECT ?1::bigint", values, 1, &value, &err) != TIMS_OK || value != i;
+        b->wrong += run(session, "INSERT INTO t (worker) VALUES (1)", &err) != TIMS_OK;
+        b->wrong += tims_db_begin_snapshot(session, &err) != TIMS_OK;
+        b->wrong += read_number(session, "SELECT count(*) FROM t", NULL, 0, &before, &err) != TIMS_OK;
+        b->wrong += read_number(session, "SELECT count(*) FROM t", NULL, 0, &value, &err) != TIMS_OK;
+        b->wrong += value != before || value == 0;
+        tims_db_end_snapshot(session);
+    }
+    tims_arena_free(&arena);
+    if (--b->left == 0)
+        tims_loop_stop(b->loop);
+}
+
+static void start_fibers(void *argument)
+{
+    busy_loop *b = argument;
+    b->left = FIBERS;
+    for (int i = 0; i < FIBERS; i++)
+        if (tims_fiber_start(b->loop, read_and_write, b) == NULL)
+            b->wrong++;
+}
+
+static void *run_loop(void *argument)
+{
+    busy_loop *b = argument;
+    if (tims_loop_new(&(tims_loop_options){ .watchdog_ms = 10000 }, &b->loop) != TIMS_OK)
+        return b;
+    tims_loop_post(b->loop, start_fibers, b);
+    tims_loop_run(b->loop);
+    tims_loop_free(&b->loop); /* its connections go with it, while others go on */
+    return NULL;
+}
+
+static void count_commit(void *argument)
+{
+    atomic_fetch_add((atomic_int *)argument, 1);
+}
+
+static void loops_and_threads_share_a_database(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "connections=3", (tims_db_options){ 0 });
+    atomic_int commits = 0;
+    tims_db_watch_commits(f->db, count_commit, &commits);
+    busy_loop loops[LOOPS];
+    pthread_t threads[LOOPS];
+    for (int i = 0; i < LOOPS; i++) {
+        loops[i] = (busy_loop){ .db = f->db };
+        assert_int_equal(pthread_create(&threads[i], NULL, run_loop, &loops[i]), 0);
+    }
+    for (int i = 0; i < 20; i++) /* and a blocking session beside them */
+        assert_int_equal(number_now(f, "SELECT 7"), 7);
+    for (int i = 0; i < LOOPS; i++) {
+        void *failed;
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+        assert_int_equal(loops[i].wrong, 0);
+    }
+    assert_int_equal(number_now(f, "SELECT count(*) FROM t"), LOOPS * FIBERS * TURNS);
+    assert_int_equal(atomic_load(&commits), LOOPS * FIBERS * TURNS);
+    tims_db_watch_commits(f->db, NULL, &commits);
+}
+
+static void look_at_the_version(void *argument)
+{
+    worker *w = argument;
+    tims_db_session *session = session_of(w);
+    tims_error err = { 0 };
+    int64_t before = 0, idle = 0, after = 0;
+    char sql[160];
+    assert_int_equal(tims_db_foreign_version(session, &before, &err), TIMS_OK);
+    assert_int_equal(tims_db_foreign_version(session, &idle, &err), TIMS_OK);
+    (void)snprintf(sql, sizeof sql, "INSERT INTO t (worker) VALUES (1)");
+    testing_postgres_run(w->f->name, sql);
+    assert_int_equal(tims_db_foreign_version(session, &after, &err), TIMS_OK);
+    w->step = before > 0 && before <= idle && idle < after;
+    report(w, TIMS_OK, &err);
+}
+
+static void a_commit_of_another_program_is_seen_in_the_version(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "", (tims_db_options){ 0 });
+    assert_int_equal(run_one(f, look_at_the_version).step, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -291,6 +398,8 @@ int main(void)
         TEST(who_waits_too_long_for_a_connection_is_told_when_to_come_back),
         TEST(a_fiber_that_ends_in_a_statement_leaves_nothing_behind),
         TEST(a_statement_nobody_waits_for_does_not_run_on_for_long),
+        TEST(loops_and_threads_share_a_database),
+        TEST(a_commit_of_another_program_is_seen_in_the_version),
     };
     return cmocka_run_group_tests_name("transaction", tests, NULL, NULL);
 }
