@@ -141,11 +141,11 @@ static void more_bytes_than_a_step_tells_load_too(void **state)
 static void what_a_flood_concerned_cannot_be_resumed_from_before_it(void **state)
 {
     fixture *f = *state;
-    int64_t position = sql(f, "UPDATE chat SET title = 'Uno' WHERE id = '" CHAT1 "'");
-    sql(f, FLOOD);
-    int64_t last = sql(f, "UPDATE chat SET title = 'Eins' WHERE id = '" CHAT1 "'");
     client c = ws_hello(f, f->token_ann);
-    ws_expect_nothing(&c, last);
+    int64_t position = sql(f, "UPDATE chat SET title = 'Uno' WHERE id = '" CHAT1 "'");
+    ws_expect_nothing(&c, position); /* each in a step of its own */
+    ws_expect_nothing(&c, sql(f, FLOOD));
+    ws_expect_nothing(&c, sql(f, "UPDATE chat SET title = 'Eins' WHERE id = '" CHAT1 "'"));
     static const struct {
         const char *url, *answer;
     } table[] = { { CHAT1_MESSAGES, "\"t\":\"reset\",\"sub\":1,\"reason\":\"too_far\"" },

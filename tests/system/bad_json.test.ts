@@ -113,7 +113,7 @@ for (const text of nasty)
       assert.ok(answer.status >= 400 && answer.status < 500, `${path}: ${answer.status}`);
     }
     assert.ok([400, 404].includes((await demo.get(`/api/messages/${value}/`)).status));
-    assert.equal(sql(server, "select count(*) > 0 from message"), "1");
+    assert.notEqual(sql(server, "select count(*) from message"), "0");
   });
 
 test("rows of others are 404, not 403", async () => {
