@@ -17,4 +17,17 @@ export const reasons = {
     "a ping every 15 s and its pong are two system calls and a turn of the loop, 15 µs or 1 µs a second; looking after 10,000 sessions each second is most of the rest",
   "page.next":
     "a cached page is the next issue's; the render itself is Next's, and its CPU differs by half from round to round on two shared cores",
+  "db.row.limit":
+    "half of our CPU is the kernel's, which is as much as in the C program (four fifths of its); the rest is routing, a fiber, the SQL's text, headers and the log, a flat profile in which nothing has more than 3 %",
+  "db.row.limit.rate":
+    "see db.row.limit: reads that share a transaction save PostgreSQL less than they cost us",
+  "db.row.share":
+    "a row by key is the cheapest thing PostgreSQL does: 10 to 20 µs, less than HTTP costs any server here; the C program's own share is about 1",
+  "db.list.limit":
+    "a third of our CPU is the kernel's and a fifth libpq's and libc's, as in C; of the rest a third is rows to JSON (ids, texts, times), and no other part has more than 2 %",
+  "db.list.limit.rate": "see db.list.limit",
+  "db.create.limit":
+    "the C program says all in one statement and one round trip. Ours takes three (begin and the rule; a savepoint, the insert, its release; the commit), of which sending and waiting are 45 % of our CPU and a quarter of PostgreSQL's; the change log's trigger is 8 % of PostgreSQL's",
+  "db.create.fastify":
+    "Fastify keeps no change log and delivers nothing; it says all in one statement, as the C program does",
 };

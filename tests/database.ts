@@ -26,18 +26,21 @@ function testServer(): string {
   return server[0];
 }
 
+// Of a database on the test server, by its name.
+export const databaseUrlOf = (name: string) => `${testServer()}/${encodeURIComponent(name)}`;
+
 export function databaseUrl(folder: string): string {
-  return onPostgres ? `${testServer()}/${basename(folder)}` : `sqlite:${join(folder, "app.sqlite3")}`;
+  return onPostgres ? databaseUrlOf(basename(folder)) : `sqlite:${join(folder, "app.sqlite3")}`;
 }
 
 // SQLite makes its file when it is opened.
 export function createDatabase(folder: string): void {
-  if (onPostgres) runSql(`${testServer()}/postgres`, `CREATE DATABASE "${basename(folder)}"`);
+  if (onPostgres) runSql(databaseUrlOf("postgres"), `CREATE DATABASE "${basename(folder)}"`);
 }
 
 export function dropDatabase(folder: string): void {
   if (onPostgres)
-    runSql(`${testServer()}/postgres`, `DROP DATABASE IF EXISTS "${basename(folder)}" WITH (FORCE)`);
+    runSql(databaseUrlOf("postgres"), `DROP DATABASE IF EXISTS "${basename(folder)}" WITH (FORCE)`);
 }
 
 // A time as SQL says it: microseconds since 1970 are a number in SQLite.

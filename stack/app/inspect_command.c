@@ -101,7 +101,8 @@ int app__shell(app__stack *stack, int argc, char **argv)
         if (statement == NULL)
             (void)execlp(program, program, place, (char *)NULL);
         else /* its answer bare, as sqlite3 gives it */
-            (void)execlp(program, program, "-qAt", place, "-c", statement, (char *)NULL);
+            (void)execlp(program, program, "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", statement, place,
+                         (char *)NULL);
     }
     (void)fprintf(stderr, "%s: %s does not start: %s (Debian's package is %s)\n", stack->project->name,
                   program, strerror(errno), package);

@@ -29,8 +29,8 @@ type Fault = "node" | "power" | "crash" | "terminate" | "redis" | "loss";
 // How often at a step of trouble, of which there are some sixty a second.
 const CHANCES: Record<Fault, number> = {
   node: 0.005,
-  power: 0.0015,
-  crash: 0.001,
+  power: 0.001,
+  crash: 0.0007,
   terminate: 0.008,
   redis: 0.002,
   loss: 0.008,

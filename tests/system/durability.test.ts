@@ -1,12 +1,22 @@
 // What was answered is there after kill -9; a stop or a restart under load loses no request; a full disk is a 503.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { type Client, signedIn } from "../client.ts";
-import { onPostgres } from "../database.ts";
-import { makeFolder, run, type Server, sql, startInVain, startServer, until } from "../server.ts";
+import { databaseUrlOf, onPostgres, runSql } from "../database.ts";
+import {
+  makeFolder,
+  removeFolder,
+  run,
+  type Server,
+  sql,
+  startInVain,
+  startServer,
+  until,
+} from "../server.ts";
 
 async function firstChat(client: Client): Promise<string> {
   return (await client.get("/api/chats/")).json.rows[0].id;
@@ -114,16 +124,26 @@ test("SIGHUP under load restarts in place and loses no request", async () => {
   server.remove();
 });
 
+// The URL of a database on a small disk.
+function databaseOn(disk: string): string {
+  if (!onPostgres) return `sqlite:${join(disk, "app.sqlite3")}`;
+  const [name, admin] = ["small disk", databaseUrlOf("postgres")];
+  execFileSync("chmod", ["755", dirname(disk)]);
+  execFileSync("chown", ["postgres:", disk]);
+  runSql(admin, `create tablespace "${name}" location '${disk}'`);
+  runSql(admin, `create database "${name}" tablespace "${name}"`);
+  return databaseUrlOf(name);
+}
+
 test("a full disk is 503, nothing is half-written, and it heals when there is room", async () => {
   const folder = makeFolder();
   const small = join(folder, "small");
   mkdirSync(small);
-  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${onPostgres ? 20 : 3}m`, "tmpfs", small]);
-  const env = { DATABASE_URL: `sqlite:${join(small, "app.sqlite3")}` };
+  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${onPostgres ? 10 : 3}m`, "tmpfs", small]);
+  const env = { DATABASE_URL: databaseOn(small) };
+  let server: Server | null = null;
   try {
-    run(folder, ["migrate"], env);
-    run(folder, ["demo"], env);
-    const server = await startServer({ folder, env });
+    server = await startServer({ folder, env, fresh: true });
     const client = await signedIn(server, "demo");
     const chat = await firstChat(client);
     const count = async () =>
@@ -131,7 +151,10 @@ test("a full disk is 503, nothing is half-written, and it heals when there is ro
     let written = 0;
     let refused = 0;
     for (let i = 0; i < 2000 && refused < 3; i++) {
-      const answer = await client.post("/api/messages/", { chat, text: `filler ${"x".repeat(3900)}` });
+      const answer = await client.post("/api/messages/", {
+        chat,
+        text: `filler ${randomBytes(1950).toString("hex")}`,
+      });
       if (answer.status === 201) written++;
       else if (answer.status === 429) continue;
       else {
@@ -147,14 +170,16 @@ test("a full disk is 503, nothing is half-written, and it heals when there is ro
       return answer.status === 201 ? answer : null;
     });
     assert.equal(healed.status, 201);
-    await server.stop();
   } finally {
+    await server?.kill();
+    if (onPostgres) runSql(databaseUrlOf("postgres"), 'drop database "small disk" with (force)');
+    if (onPostgres) runSql(databaseUrlOf("postgres"), 'drop tablespace "small disk"');
     execFileSync("umount", ["-l", small]);
-    execFileSync("rm", ["-rf", folder]);
+    removeFolder(folder);
   }
 });
 
-// Many nodes serve one PostgreSQL: see postgres.test.ts.
+// Many nodes serve one PostgreSQL: see postgres_nodes.test.ts.
 if (!onPostgres)
   test("a second serve on the same database says so in one line", async () => {
     const server = await startServer();
