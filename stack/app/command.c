@@ -42,7 +42,7 @@ static const app__command commands[] = {
       "  --settings   also print every setting, its value and its meaning\n",
       app__check },
     { "shell", "[SQL]", "SQL on the app's database",
-      "Opens the database's own shell (sqlite3, psql), or runs one statement.\n", app__shell },
+      "Opens the database's own shell (sqlite3 or psql), or runs one statement.\n", app__shell },
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0], PROCESS_MEMORY_MAX = 256 * 1024 * 1024 };
 

@@ -64,20 +64,44 @@ int app__check(app__stack *stack, int argc, char **argv)
     return 0;
 }
 
-/* Both print the rows of a statement alike: one a line, columns between |. */
+/* The URL as psql takes it: without the parameters that are the stack's own. */
+static const char *psql_url(tims_arena *arena, tims_str url)
+{
+    static const char *const own[] = { "prepared", "connections", "statement_timeout", "connect_timeout" };
+    tims_str rest = url, base = tims_str_cut(&rest, '?');
+    tims_buf out;
+    tims_buf_init(&out, arena, url.length + 2);
+    tims_buf_append_str(&out, base);
+    char separator = '?';
+    while (rest.data != NULL && rest.length > 0) {
+        tims_str pair = tims_str_cut(&rest, '&'), value = pair, name = tims_str_cut(&value, '=');
+        bool is_own = false;
+        for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+            is_own |= tims_str_equal(name, tims_str_from(own[i]));
+        if (is_own)
+            continue;
+        tims_buf_append_char(&out, separator);
+        tims_buf_append_str(&out, pair);
+        separator = '&';
+    }
+    return tims_copy_c(arena, tims_buf_str(&out));
+}
+
 int app__shell(app__stack *stack, int argc, char **argv)
 {
     tims_str url = stack->settings.database_url;
-    const char *statement = app__word(argc, argv), *program = "psql", *package = "postgresql-client";
+    const char *statement = app__word(argc, argv), *program = "sqlite3", *package = "sqlite3";
     if (tims_str_starts_with(url, TIMS_STR("sqlite:"))) {
-        program = package = "sqlite3";
         const char *path = tims_copy_c(stack->arena, tims_str_slice(url, 7, url.length));
         (void)execlp(program, program, path, statement, (char *)NULL);
-    } else if (statement == NULL) {
-        (void)execlp(program, program, tims_copy_c(stack->arena, url), (char *)NULL);
     } else {
-        (void)execlp(program, program, "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", statement,
-                     tims_copy_c(stack->arena, url), (char *)NULL);
+        program = "psql";
+        package = "postgresql-client";
+        const char *place = psql_url(stack->arena, url);
+        if (statement == NULL)
+            (void)execlp(program, program, place, (char *)NULL);
+        else /* its answer bare, as sqlite3 gives it */
+            (void)execlp(program, program, "-qAt", place, "-c", statement, (char *)NULL);
     }
     (void)fprintf(stderr, "%s: %s does not start: %s (Debian's package is %s)\n", stack->project->name,
                   program, strerror(errno), package);

@@ -13,6 +13,8 @@ typedef struct thing {
     tims_opt_int rank;
     tims_ids members;
     tims_strs tags;
+    tims_decimal price;
+    tims_opt_bytes seal;
 } thing;
 
 static const tims_fields fields = TIMS_FIELDS(
@@ -20,7 +22,8 @@ static const tims_fields fields = TIMS_FIELDS(
     TIMS_FIELD(thing, mail, .format = "email"), TIMS_FIELD(thing, site, .format = "url"),
     TIMS_FIELD(thing, count, .min = -5, .max = 10), TIMS_FIELD(thing, share), TIMS_FIELD(thing, flag),
     TIMS_FIELD(thing, at), TIMS_FIELD(thing, extra), TIMS_FIELD(thing, note), TIMS_FIELD(thing, rank),
-    TIMS_FIELD(thing, members), TIMS_FIELD(thing, tags));
+    TIMS_FIELD(thing, members), TIMS_FIELD(thing, tags), TIMS_FIELD(thing, price, .scale = 2),
+    TIMS_FIELD(thing, seal));
 
 static tims_str write_thing(tims_arena *arena, const thing *object)
 {

@@ -132,11 +132,19 @@ void live__view_write_includes(live__step *step, live__view *view, tims_buf *out
 
 /* --- documents -------------------------------------------------------------------------------- */
 
+/* What JSON has as a string, but does not stand in the order of strings. */
+static const char *kind_mark(tims_kind kind)
+{
+    if (kind == TIMS_KIND_DECIMAL || kind == TIMS_KIND_OPT_DECIMAL)
+        return ":decimal";
+    return kind == TIMS_KIND_BYTES || kind == TIMS_KIND_OPT_BYTES ? ":bytes" : "";
+}
+
 void live__order_write(tims_buf *out, const tims_query *query)
 {
     for (size_t i = 0; i < query->order_count; i++)
-        tims_buf_print(out, "%s%s%s", i > 0 ? "," : "", query->orders[i].descending ? "-" : "",
-                       query->orders[i].field->name);
+        tims_buf_print(out, "%s%s%s%s", i > 0 ? "," : "", query->orders[i].descending ? "-" : "",
+                       query->orders[i].field->name, kind_mark(query->orders[i].field->kind));
 }
 
 static void write_by_resolver(live__step *step, tims_str url, tims_caller caller, tims_buf *out)

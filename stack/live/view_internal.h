@@ -168,7 +168,7 @@ void live__view_reset_included(live__view *view);
 void live__view_read_audience(live__step *step, live__view *view);
 void live__view_read_window(live__step *step, live__view *view);
 void live__view_count(live__step *step, live__view *view);
-void live__order_write(tims_buf *out, const tims_query *query); /* as in ?order= */
+void live__order_write(tims_buf *out, const tims_query *query); /* as in ?order=, with kinds */
 
 /* Nobody new will find it; it goes when its last subscriber does. */
 void live__view_unlist(live__view *view);

@@ -144,10 +144,10 @@ const model__log model__postgres_log = {
                       "LIMIT ?2::bigint FOR UPDATE SKIP LOCKED)"),
     .renew_epoch = TIMS_STR_INIT(POSTGRES_NEW_EPOCH),
     .renew_epoch_from = TIMS_STR_INIT(POSTGRES_NEW_EPOCH " AND value = ?1"),
-    /* When a backend crashes, the server recovers without being started anew, but its counters begin again. */
-    .server_start =
-        TIMS_STR_INIT("SELECT (extract(epoch FROM greatest(pg_postmaster_start_time(), "
-                      "(SELECT stats_reset FROM pg_stat_bgwriter))) * 1000000)::bigint"),
+    /* When a backend crashes, the server recovers without being started anew, but its counters begin again.
+     */
+    .server_start = TIMS_STR_INIT("SELECT (extract(epoch FROM greatest(pg_postmaster_start_time(), "
+                                  "(SELECT stats_reset FROM pg_stat_bgwriter))) * 1000000)::bigint"),
     .clear_foreign =
         TIMS_STR_INIT("DELETE FROM tims_change WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())"),
     .tables = TIMS_STR_INIT(

@@ -258,6 +258,36 @@ static void pages_go_on_behind_exact_values(void **state)
     }
 }
 
+/* The change log names old values as topics do, so that those who looked at them are found. */
+static void the_log_has_the_texts_of_topics(void **state)
+{
+    world *w = *state;
+    static const tims_model *const all[] = { &item_model };
+    tims_models *models;
+    tims_error err = { 0 };
+    assert_ok(tims_models_new(w->arena, all, 1, &models, &err), &err);
+    tims_str ddl = tims_change_ddl(w->arena, models, tims_db_dialect_of(w->db));
+    assert_ok(tims_db_script(w->session, ddl, &err), &err);
+    fill(w);
+    assert_ok(tims_db_script(w->session, TIMS_STR("DELETE FROM item"), &err), &err);
+    for (size_t i = 0; i < ITEMS; i++) {
+        tims_db_value id = tims_db_id(items[i].id),
+                      price = tims_model_value(&item_model.fields.items[1], &items[i]),
+                      seal = tims_model_value(&item_model.fields.items[3], &items[i]);
+        tims_db_rows *rows;
+        tims_str sql = TIMS_STR("SELECT old FROM tims_change WHERE op = 3 AND \"row\" = ?1");
+        assert_ok(tims_db_query(w->session, sql, &id, 1, &rows, &err), &err);
+        assert_true(tims_db_next(rows));
+        const tims_json *old;
+        assert_ok(tims_json_parse(w->arena, tims_db_get_text(rows, 0), &old, &err), &err);
+        assert_ok(tims_db_rows_end(&rows, &err), &err);
+        int64_t units = tims_json_get_int(old, TIMS_STR("price"), 0);
+        assert_str(tims_key_text(w->arena, &price), tims_print(w->arena, "%lld", (long long)units).data);
+        assert_str(tims_key_text(w->arena, &seal),
+                   tims_copy_c(w->arena, tims_json_get_str(old, TIMS_STR("seal"), TIMS_STR("?"))));
+    }
+}
+
 static void a_seal_is_given_once(void **state)
 {
     world *w = *state;
@@ -312,6 +342,7 @@ int main(void)
         TEST(conditions_and_orders_agree),
         TEST(what_is_no_value_is_refused_by_filters),
         TEST(pages_go_on_behind_exact_values),
+        TEST(the_log_has_the_texts_of_topics),
         TEST(a_seal_is_given_once),
         TEST(what_cannot_be_kept_is_told_by_field),
     };

@@ -206,9 +206,9 @@ static void require_value(table_writer *t, const model__column *column)
                    "ALTER TABLE \"%S\" ADD CONSTRAINT \"%S\" CHECK (\"%S\" IS NOT NULL) NOT VALID;\n", table,
                    check, name);
     validate(t, check);
-    tims_buf_print(&t->w->settle,
-                   "ALTER TABLE \"%S\" ALTER COLUMN \"%S\" SET NOT NULL, DROP CONSTRAINT \"%S\";\n", table,
-                   name, check);
+    /* one after the other: a constraint that goes in the same statement is not believed */
+    tims_buf_print(&t->w->settle, "ALTER TABLE \"%S\" ALTER COLUMN \"%S\" SET NOT NULL;\n", table, name);
+    tims_buf_print(&t->w->settle, "ALTER TABLE \"%S\" DROP CONSTRAINT \"%S\";\n", table, check);
 }
 
 static bool keeps_reference(const model__source *source)

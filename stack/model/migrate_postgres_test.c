@@ -36,7 +36,8 @@ static void a_value_becomes_required_in_steps(void **state)
         "UPDATE \"book\" SET \"shelf\" = 7 WHERE \"shelf\" IS NULL;",
         "ADD CONSTRAINT \"book_shelf_not_null\" CHECK (\"shelf\" IS NOT NULL) NOT VALID;",
         "VALIDATE CONSTRAINT \"book_shelf_not_null\";",
-        "ALTER COLUMN \"shelf\" SET NOT NULL, DROP CONSTRAINT \"book_shelf_not_null\";",
+        "ALTER TABLE \"book\" ALTER COLUMN \"shelf\" SET NOT NULL;\n"
+        "ALTER TABLE \"book\" DROP CONSTRAINT \"book_shelf_not_null\";",
     };
     size_t at = 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {

@@ -40,6 +40,16 @@ static bool is_listed(const check *c, const tims_model *model)
 
 /* --- names ------------------------------------------------------------------------------------ */
 
+/* Columns that every table has without being asked. */
+static bool is_system_column(const char *name)
+{
+    static const char *const names[] = { "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", "tims_words" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
 /* Why a table or column cannot be called so; NULL: it can. */
 static const char *name_problem(const char *name)
 {
@@ -57,6 +67,8 @@ static const char *name_problem(const char *name)
         return "has a name with two underscores in a row, which filters use for operators; rename it.";
     if (strncmp(name, "sqlite_", 7) == 0)
         return "has a name that starts with sqlite_, which the database keeps for itself; rename it.";
+    if (is_system_column(name))
+        return "has a name that PostgreSQL, or the search, has a column of its own for; rename it.";
     return NULL;
 }
 

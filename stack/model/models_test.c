@@ -34,6 +34,9 @@ SPOIL(hidden_primary, fields[0].hidden = true;)
 SPOIL(field_twice, fields[3].name = "room";)
 SPOIL(field_operator, fields[3].name = "text__lt";)
 SPOIL(field_quote, fields[3].name = "text\" --";)
+SPOIL(field_system, fields[3].name = "xmin";)
+SPOIL(scale_text, fields[3].scale = 2;)
+SPOIL(scale_long, fields[3].kind = TIMS_KIND_DECIMAL; fields[3].scale = 19;)
 SPOIL(list_kind, fields[3].kind = TIMS_KIND_STRS;)
 SPOIL(outside, spoiled.size = 20;)
 SPOIL(unknown_target, static tims_model other; fields[1].to = &other;)
@@ -112,6 +115,9 @@ static const bad_model table[] = {
     { "field \"room\" is there twice", field_twice },
     { "field \"text__lt\" has a name with two underscores", field_operator },
     { "other characters", field_quote },
+    { "field \"xmin\" has a name that PostgreSQL", field_system },
+    { "has a scale, which only decimals can have", scale_text },
+    { "has a scale beyond the 18 digits", scale_long },
     { "is a list", list_kind },
     { "outside the struct", outside },
     { "field \"room\" points at a model that is not in the list", unknown_target },

@@ -305,18 +305,18 @@ static size_t expect(const tables *t, const tims_query *query, const note *ret_r
     return count;
 }
 
-static void assert_page(world *w, tims_query *query, const note *const *rows, size_t count, bool more,
-                        tims_written *ret_written)
+/* `total`: of all pages. */
+static void assert_page(world *w, tims_query *query, const note *const *rows, size_t count, size_t total,
+                        bool more, tims_written *ret_written)
 {
+    tims_write_options options = { .probe = true, .count = chance(2) == 0 };
     tims_error err = { 0 };
     tims_buf got, wanted;
     tims_buf_init(&got, w->arena, 1 << 20);
     tims_buf_init(&wanted, w->arena, 1 << 20);
     tims_json_writer to_got = tims_json_to(&got), to_wanted = tims_json_to(&wanted);
     tims_json_begin_array(&to_got);
-    assert_ok(tims_query_write_page(w->session, w->arena, query, &(tims_write_options){ .probe = true },
-                                    &to_got, ret_written, &err),
-              &err);
+    assert_ok(tims_query_write_page(w->session, w->arena, query, &options, &to_got, ret_written, &err), &err);
     tims_json_end_array(&to_got);
     tims_json_begin_array(&to_wanted);
     for (size_t i = 0; i < count; i++)
@@ -330,6 +330,8 @@ static void assert_page(world *w, tims_query *query, const note *const *rows, si
     }
     assert_int_equal(ret_written->rows, count);
     assert_int_equal(ret_written->more, more);
+    if (options.count && count > 0)
+        assert_int_equal(ret_written->total, total);
 }
 
 /* All pages forward by cursor, and back again from the end. */
@@ -340,7 +342,7 @@ static void walk_pages(world *w, tims_query *query, const note *const *rows, siz
     tims_written written;
     for (size_t from = 0; from == 0 || from < count; from += step) {
         size_t size = count - from < step ? count - from : step;
-        assert_page(w, query, rows + from, size, from + size < count, &written);
+        assert_page(w, query, rows + from, size, count, from + size < count, &written);
         query->after = written.last;
     }
     if (count == 0)
@@ -349,7 +351,7 @@ static void walk_pages(world *w, tims_query *query, const note *const *rows, siz
     query->after = NULL;
     for (size_t to = count; to > 0;) {
         size_t size = to < step ? to : step;
-        assert_page(w, query, rows + to - size, size, to > size, &written);
+        assert_page(w, query, rows + to - size, size, count, to > size, &written);
         query->after = written.first;
         to -= size;
     }

@@ -13,7 +13,8 @@ enum {
     WATCH_MS = 100,
     PING_US = 2000000, /* the one that listens asks whether anybody is there */
     PAUSE_MIN_MS = 50,
-    PAUSE_MAX_MS = 2000
+    PAUSE_MAX_MS = 2000,
+    LIVED_US = 5000000 /* lived so long: the next pause is the shortest again */
 };
 
 static int64_t connect_timeout_ms(const redis__link *link)
@@ -301,12 +302,13 @@ static void run_link(void *argument)
     while (!link->stopping) {
         link->why = (tims_error){ 0 };
         tims_error err = { 0 };
-        if (redis__link_open(link, &err) == TIMS_OK) {
-            pause_ms = PAUSE_MIN_MS;
+        int64_t since_us = tims_monotonic_us();
+        if (redis__link_open(link, &err) == TIMS_OK)
             serve(link);
-        } else {
+        else
             link->why = err;
-        }
+        if (tims_monotonic_us() - since_us > LIVED_US)
+            pause_ms = PAUSE_MIN_MS;
         redis__link_close(link);
         redis__link_changed(link);
         if (link->stopping || tims_sleep_ms(jittered(pause_ms)) == TIMS_CANCELLED)

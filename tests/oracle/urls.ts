@@ -60,7 +60,7 @@ export function drawUrl(random: Random, world: World, history: History, pools: P
   if (random.chance(0.2)) addFilter(random, history, pools, resource, model, query);
   if (random.chance(0.5)) query.set("order", drawOrder(random, resource));
   if (random.chance(0.5)) query.set("limit", String(random.between(1, 9)));
-  if (model.search && random.chance(0.1)) query.set("search", random.pick(words));
+  if ((model.search ?? []).length > 0 && random.chance(0.1)) query.set("search", random.pick(words));
   if (random.chance(0.1)) query.set("total", "false");
   const references = model.fields.filter((field) => field.to && !field.hidden);
   if (references.length > 0 && random.chance(0.3)) query.set("include", random.pick(references).name);

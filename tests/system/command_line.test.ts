@@ -1,12 +1,13 @@
 // The command line, as a person would use it.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { execFile, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Client } from "../client.ts";
 import { onPostgres } from "../database.ts";
-import { environment, makeFolder, program, removeFolder, run, startServer } from "../server.ts";
+import { environment, makeFolder, program, removeFolder, root, run, startServer } from "../server.ts";
 
 let folder: string;
 before(() => {
@@ -41,6 +42,21 @@ test("migrate applies everything once", () => {
   if (!onPostgres) assert.ok(existsSync(join(folder, "app.sqlite3")));
 });
 
+test("ten programs that migrate at once migrate once", async () => {
+  const fresh = makeFolder();
+  const migrate = () =>
+    new Promise<string>((resolve, reject) => {
+      execFile(program, ["migrate"], { cwd: fresh, env: environment(fresh) }, (error, stdout, stderr) =>
+        error ? reject(new Error(stderr)) : resolve(stdout),
+      );
+    });
+  const told = (await Promise.all(Array.from({ length: 10 }, migrate))).join("");
+  const applied = told.match(/^\w+\/\d{4}_\w+\.sql$/gm) ?? [];
+  assert.ok(applied.length >= 5, told);
+  assert.equal(new Set(applied).size, applied.length, told);
+  removeFolder(fresh);
+});
+
 test("check is content, and lists the settings without their secrets", () => {
   const text = run(folder, ["check", "--settings"]);
   assert.match(text, /PORT/);
@@ -71,11 +87,32 @@ test("demo can be run twice", () => {
 
 test("makemigrations finds no changes in what is committed", () => {
   const answer = spawnSync(program, ["makemigrations", "--dry-run"], {
-    cwd: join(import.meta.dirname, "../.."),
+    cwd: root,
     env: environment(folder),
     encoding: "utf8",
   });
   assert.equal(answer.status, 0, answer.stderr);
   assert.ok(!/CREATE|ALTER|DROP/.test(answer.stdout), answer.stdout);
   assert.match(answer.stdout, /chat: no changes/);
+});
+
+test("makemigrations writes a file for each database, and the snapshot", () => {
+  const checkout = mkdtempSync(join(tmpdir(), "tims-test-"));
+  mkdirSync(join(checkout, "back/chat"), { recursive: true });
+  const answer = spawnSync(program, ["makemigrations", "--name", "whole"], {
+    cwd: checkout,
+    env: environment(folder),
+    encoding: "utf8",
+  });
+  assert.equal(answer.status, 0, answer.stderr);
+  const migrations = join(checkout, "back/chat/migrations");
+  const [postgres, sqlite, snapshot, ...others] = readdirSync(migrations).sort();
+  assert.match(postgres ?? "", /^\d{4}_whole\.postgres\.sql$/);
+  assert.match(sqlite ?? "", /^\d{4}_whole\.sql$/);
+  assert.deepEqual([snapshot, others], ["snapshot.json", []]);
+  const text = (name: string | undefined) => readFileSync(join(migrations, name ?? ""), "utf8");
+  assert.match(text(postgres), /CREATE TABLE "message" \(\n {4}"id" uuid PRIMARY KEY/);
+  assert.match(text(sqlite), /CREATE TABLE "message" \(\n {4}"id" TEXT PRIMARY KEY/);
+  assert.equal(text(snapshot), readFileSync(join(root, "back/chat/migrations/snapshot.json"), "utf8"));
+  rmSync(checkout, { recursive: true });
 });

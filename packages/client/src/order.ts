@@ -1,19 +1,22 @@
 /* The order of rows, as `?order=-created_at,id` names it and as the database applies it: nulls first, text by code
- * points. A field that a row does not have yet (an optimistic row without created_at) counts as the greatest value,
+ * points. What JSON has as strings though it is none the backend names: `-price:decimal`, `seal:bytes`. A field that a row does not have yet (an optimistic row without created_at) counts as the greatest value,
  * so that what was just made stands at the new end of the list. */
 
 export interface OrderField {
   field: string;
   descending: boolean;
+  kind?: string;
 }
 
 export function parseOrder(text: string): OrderField[] {
   return text
     .split(",")
     .filter((part) => part !== "" && part !== "-")
-    .map((part) =>
-      part.startsWith("-") ? { field: part.slice(1), descending: true } : { field: part, descending: false },
-    );
+    .map((part) => {
+      const descending = part.startsWith("-");
+      const [field = "", kind] = part.slice(descending ? 1 : 0).split(":");
+      return kind ? { field, descending, kind } : { field, descending };
+    });
 }
 
 function compareText(a: string, b: string): number {
@@ -32,6 +35,28 @@ function compareText(a: string, b: string): number {
   return a.length < b.length ? -1 : 1;
 }
 
+/** Digits without a sign: the longer whole number is the larger one. */
+function compareDigits(a: string, b: string): number {
+  const [x = "", xs = ""] = a.split(".");
+  const [y = "", ys = ""] = b.split(".");
+  const length = Math.max(xs.length, ys.length);
+  return x.length - y.length || compareText(x + xs.padEnd(length, "0"), y + ys.padEnd(length, "0"));
+}
+
+function compareDecimals(a: string, b: string): number {
+  const below = a.startsWith("-");
+  if (below !== b.startsWith("-")) return below ? -1 : 1;
+  return below ? compareDigits(b.slice(1), a.slice(1)) : compareDigits(a, b);
+}
+
+function compareKinds(kind: string | undefined, a: unknown, b: unknown): number {
+  if (a != null && b != null) {
+    if (kind === "decimal") return compareDecimals(String(a), String(b));
+    if (kind === "bytes") return compareText(atob(String(a)), atob(String(b)));
+  }
+  return compareValues(a, b);
+}
+
 export function compareValues(a: unknown, b: unknown): number {
   if (a === b) return 0;
   if (a === undefined || b === undefined) return a === undefined ? 1 : -1;
@@ -47,8 +72,8 @@ export function compareRows(
   a: Record<string, unknown>,
   b: Record<string, unknown>,
 ): number {
-  for (const { field, descending } of order) {
-    const result = compareValues(a[field], b[field]);
+  for (const { field, descending, kind } of order) {
+    const result = compareKinds(kind, a[field], b[field]);
     if (result !== 0) return descending ? -result : result;
   }
   return 0;

@@ -68,6 +68,20 @@ describe("order", () => {
       ],
       ["y", "x"],
     ],
+    [
+      "p:decimal",
+      ["-10.50", "9.00", "10.50", "-9.00", null, "0.05", "100000000000000.01", "-0.05", 9.5].map((p) => ({
+        id: p,
+        p,
+      })),
+      [null, "-10.50", "-9.00", "-0.05", "0.05", "9.00", 9.5, "10.50", "100000000000000.01"],
+    ],
+    ["-p:decimal,id", ["9.00", "10.50"].map((p) => ({ id: p, p })), ["10.50", "9.00"]],
+    [
+      "b:bytes",
+      ["/w==", "AP8=", "", "AA==", null].map((b) => ({ id: b, b })),
+      [null, "", "AA==", "AP8=", "/w=="],
+    ],
   ])("sorts by %s as the database does", (order, rows, expected) => {
     expect(sort(order, rows)).toEqual(expected);
   });

@@ -5,7 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
-/* --- the FIFO ---------------------------------------------------------------------------------------- */
+/* --- the FIFO -------------------------------------------------------------------------------------- */
 
 postgres__entry *postgres__entry_at(postgres__connection *connection, uint32_t index)
 {
@@ -58,7 +58,7 @@ void postgres__entry_pop(postgres__connection *connection)
         connection->waiting_since_us = now_us(connection);
 }
 
-/* --- the socket ---------------------------------------------------------------------------------------- */
+/* --- the socket ------------------------------------------------------------------------------------ */
 
 void postgres__connection_turn(postgres__connection *connection)
 {
@@ -88,7 +88,7 @@ void postgres__connection_block(postgres__connection *connection, const postgres
     }
 }
 
-/* --- the end ----------------------------------------------------------------------------------------- */
+/* --- the end --------------------------------------------------------------------------------------- */
 
 void postgres__connection_lose(postgres__connection *connection)
 {

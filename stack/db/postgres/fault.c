@@ -67,7 +67,7 @@ static const constraint *find_constraint(const char *sqlstate)
     return strncmp(sqlstate, "23", 2) == 0 ? &other : NULL;
 }
 
-/* --- the columns of a constraint --------------------------------------------------------------------- */
+/* --- the columns of a constraint ------------------------------------------------------------------- */
 
 /* "a, b" of "Key (a, b)=(…) …". */
 static tims_str key_columns(const char *detail)
@@ -138,7 +138,7 @@ static tims_status constraint_failed(PGresult *result, const constraint *why, ti
     return status;
 }
 
-/* --- everything else --------------------------------------------------------------------------------- */
+/* --- everything else ------------------------------------------------------------------------------- */
 
 bool postgres__is_error(const PGresult *result)
 {

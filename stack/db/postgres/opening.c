@@ -15,7 +15,10 @@
 
 enum { SERVER_VERSION_MIN = 130000, OPTIONS_MAX = 64 };
 
-/* --- parameters -------------------------------------------------------------------------------------- */
+/* The server's side: what a process holds that is gone without a word is free again within a minute. */
+#define KEEPALIVES " -c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+
+/* --- parameters ------------------------------------------------------------------------------------ */
 
 /* What PQconnectStartParams is given. */
 typedef struct parameters {
@@ -49,7 +52,7 @@ static void set_options(parameters *p, const postgres__settings *settings, bool 
     tims_str given = postgres__settings_find(settings, "options");
     (void)snprintf(p->options, sizeof p->options,
                    "-c default_transaction_isolation=repeatable\\ read -c default_transaction_read_only=on"
-                   " -c TimeZone=UTC -c jit=off%s %.*s",
+                   " -c TimeZone=UTC -c jit=off" KEEPALIVES "%s %.*s",
                    timeout, TIMS_PRINT(given));
     set(p, "options", p->options);
 }
@@ -74,7 +77,7 @@ static void fill(parameters *p, const postgres__settings *settings, bool on_loop
     }
 }
 
-/* --- names ------------------------------------------------------------------------------------------- */
+/* --- names ----------------------------------------------------------------------------------------- */
 
 typedef struct resolution {
     const postgres__settings *settings;
@@ -141,7 +144,7 @@ static bool needs_resolution(const postgres__settings *settings)
            postgres__settings_find(settings, "host").length > 0;
 }
 
-/* --- connecting -------------------------------------------------------------------------------------- */
+/* --- connecting ------------------------------------------------------------------------------------ */
 
 /* Of what libpq says, about each address in turn, what it says last; without where, which is said anyway. */
 static tims_str reason_in(const char *message)
@@ -321,7 +324,7 @@ void postgres__connection_start(postgres__connection *connection)
         postgres__pool_opened(connection->pool, connection, TIMS_UNAVAILABLE, &no_fiber);
 }
 
-/* --- breaking off ------------------------------------------------------------------------------------ */
+/* --- breaking off ---------------------------------------------------------------------------------- */
 
 static void cancel_on_thread(void *argument)
 {

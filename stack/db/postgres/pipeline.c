@@ -195,7 +195,7 @@ void postgres__pool_flush_soon(postgres__pool *pool)
     tims_loop_at_tick_end(pool->loop, &pool->flush_armed, flush_at_tick_end, pool);
 }
 
-/* --- waiting ----------------------------------------------------------------------------------------- */
+/* --- waiting --------------------------------------------------------------------------------------- */
 
 /* While it has not been sent the wait has a limit of its own. */
 static tims_status wait_for_answer(postgres__pool *pool, postgres__call *call, tims_error *err)

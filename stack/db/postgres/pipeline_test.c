@@ -85,7 +85,7 @@ static void a_statement_that_writes_needs_a_transaction(void **state)
     assert_int_equal(number_now(f, "SELECT count(*) FROM t"), 0);
 }
 
-/* --- cancelled fibers -------------------------------------------------------------------------------- */
+/* --- cancelled fibers ------------------------------------------------------------------------------ */
 
 static void sleep_in_the_database(void *argument)
 {
@@ -143,7 +143,7 @@ static void a_statement_that_was_cancelled_while_queued_is_not_sent(void **state
     }
 }
 
-/* --- snapshots --------------------------------------------------------------------------------------- */
+/* --- snapshots ------------------------------------------------------------------------------------- */
 
 static tims_str text_of(tims_db_session *session)
 {
@@ -241,7 +241,7 @@ static void a_snapshot_ends_with_a_statement_that_fails(void **state)
     assert_int_equal(run_one(f, fail_in_snapshot).status, TIMS_OK);
 }
 
-/* --- prepared statements ----------------------------------------------------------------------------- */
+/* --- prepared statements --------------------------------------------------------------------------- */
 
 static void run_many_texts(void *argument)
 {

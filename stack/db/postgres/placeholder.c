@@ -1,7 +1,9 @@
 /* placeholder.c: the stack's ?1 as PostgreSQL's $1.
  *
  * Only where PostgreSQL would read code: a question mark in a string, a quoted name, a comment or a
- * dollar-quoted text stays, and so does the operator ? of jsonb, which no digit follows. */
+ * dollar-quoted text stays, and so does the operator ? of jsonb, which no digit follows. Right behind a word
+ * or a dollar it stays, too, where a $1 would be part of that: PostgreSQL then says what it does not
+ * understand. */
 #include "postgres_internal.h"
 
 #include <stdlib.h>
@@ -92,7 +94,8 @@ char *postgres__placeholders(tims_str sql)
         memcpy(text, sql.data, sql.length);
     text[sql.length] = 0;
     for (size_t at = 0; at < sql.length; at = skip(sql, at))
-        if (sql.data[at] == '?' && at + 1 < sql.length && is_digit(sql.data[at + 1]))
+        if (sql.data[at] == '?' && at + 1 < sql.length && is_digit(sql.data[at + 1]) &&
+            (at == 0 || (!is_word(sql.data[at - 1]) && sql.data[at - 1] != '$')))
             text[at] = '$';
     return text;
 }

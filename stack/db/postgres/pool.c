@@ -17,7 +17,7 @@ enum {
     IDLE_LOOK_MS = 10000
 };
 
-/* --- pools ------------------------------------------------------------------------------------------- */
+/* --- pools ----------------------------------------------------------------------------------------- */
 
 static postgres__pool *find_pool(postgres__pool *pool, const tims_loop *loop)
 {
@@ -90,7 +90,7 @@ void postgres__pool_free(postgres__pool *pool)
     free(pool);
 }
 
-/* --- the database is away ---------------------------------------------------------------------------- */
+/* --- the database is away -------------------------------------------------------------------------- */
 
 bool postgres__pool_is_down(const postgres__pool *pool)
 {
@@ -141,7 +141,8 @@ static void retry_later(postgres__pool *pool)
 static void opening_failed(postgres__pool *pool, const tims_error *why)
 {
     if (pool->failures++ == 0)
-        tims_log(TIMS_LOG_WARN, "db", "event=database_away why=%s", why->message);
+        tims_log(TIMS_LOG_WARN, "db", "event=%s why=%s",
+                 pool->ready_count == 0 ? "database_away" : "no_further_connection", why->message);
     for (size_t i = 0; i < sizeof pool->down_why; i++)
         pool->down_why[i] = i + 1 < sizeof pool->down_why ? why->message[i] : 0;
     if (pool->ready_count == 0) /* else there are others; whoever waits has a limit */
@@ -149,7 +150,7 @@ static void opening_failed(postgres__pool *pool, const tims_error *why)
     retry_later(pool);
 }
 
-/* --- growing ----------------------------------------------------------------------------------------- */
+/* --- growing --------------------------------------------------------------------------------------- */
 
 bool postgres__pool_grow(postgres__pool *pool)
 {
@@ -181,7 +182,7 @@ void postgres__pool_opened(postgres__pool *pool, postgres__connection *connectio
         return;
     }
     if (pool->failures > 0)
-        tims_log(TIMS_LOG_INFO, "db", "event=database_back after=%u attempts", pool->failures);
+        tims_log(TIMS_LOG_INFO, "db", "event=connected failed_attempts=%u", pool->failures);
     pool->failures = 0;
     pool->retry_us = 0;
     pool->ready_count++;
@@ -190,7 +191,7 @@ void postgres__pool_opened(postgres__pool *pool, postgres__connection *connectio
     postgres__pool_settle(pool, connection);
 }
 
-/* --- taking and giving ------------------------------------------------------------------------------- */
+/* --- taking and giving ----------------------------------------------------------------------------- */
 
 static bool is_idle(const postgres__connection *connection)
 {
@@ -351,7 +352,7 @@ void postgres__pool_give(postgres__pool *pool, postgres__connection *connection)
     postgres__pool_settle(pool, connection);
 }
 
-/* --- closing what is not needed ---------------------------------------------------------------------- */
+/* --- closing what is not needed -------------------------------------------------------------------- */
 
 static void close_idle(void *argument)
 {

@@ -56,7 +56,7 @@ enum {
     POSTGRES_XID8 = 5069
 };
 
-/* --- url.c ------------------------------------------------------------------------------------------- */
+/* --- url.c ----------------------------------------------------------------------------------------- */
 
 /* What DATABASE_URL says: libpq's own parameters, and ours. */
 typedef struct postgres__settings {
@@ -72,7 +72,7 @@ tims_status postgres__settings_parse(tims_str url, postgres__settings *settings,
 void postgres__settings_free(postgres__settings *settings);
 tims_str postgres__settings_find(const postgres__settings *settings, const char *keyword);
 
-/* --- statement.c, placeholder.c ---------------------------------------------------------------------- */
+/* --- statement.c, placeholder.c -------------------------------------------------------------------- */
 
 typedef struct postgres__statement {
     uint64_t hash;
@@ -114,7 +114,7 @@ void postgres__statements_lose(postgres__statements *statements, uint32_t slot);
 /* ?1 as $1, outside of strings, quoted names and comments; malloc'ed. */
 char *postgres__placeholders(tims_str sql);
 
-/* --- parameters.c, types.c, numeric.c ------------------------------------------------------------------------------ */
+/* --- parameters.c, types.c, numeric.c -------------------------------------------------------------- */
 
 /* Times are microseconds since 1970 on this side, since 2000 on the other. */
 #define POSTGRES_EPOCH_US INT64_C(946684800000000)
@@ -160,7 +160,7 @@ tims_str postgres__numeric_text(postgres__datum datum, char *scratch, size_t siz
 /* "-12.50" */
 int postgres__decimal_text(int64_t units, uint8_t scale, char *ret_text, size_t size);
 
-/* --- call.c ------------------------------------------------------ */
+/* --- call.c ---------------------------------------------------------------------------------------- */
 
 /* What pg_current_snapshot() said, shared by the calls of a chunk. */
 typedef struct postgres__position {
@@ -199,7 +199,7 @@ typedef struct postgres__call {
     postgres__position *position; /* one user */
 } postgres__call;
 
-/* --- connection.c, sending.c, answers.c, opening.c ------------------------------------------------------------------------- */
+/* --- connection.c, sending.c, answers.c, opening.c ------------------------------------------------- */
 
 typedef struct postgres__pool postgres__pool;
 
@@ -316,7 +316,7 @@ tims_status postgres__connection_open(postgres__connection *connection, tims_err
 /* On a fiber of its own; tells the pool. */
 void postgres__connection_start(postgres__connection *connection);
 
-/* --- pool.c, blocking.c, pipeline.c ------------------------------------------------------------------------------ */
+/* --- pool.c, blocking.c, pipeline.c ---------------------------------------------------------------- */
 
 typedef struct postgres__store postgres__store;
 
@@ -375,7 +375,7 @@ void postgres__pool_flush_soon(postgres__pool *pool); /* at the tick's end */
 void postgres__pool_enqueue(postgres__pool *pool, postgres__call *call, bool first);
 void postgres__pool_fail_calls(postgres__pool *pool);
 
-/* --- fault.c ----------------------------------------------------------------------------------------- */
+/* --- fault.c --------------------------------------------------------------------------------------- */
 
 /* The server's error as a status; constraint errors name their columns. Frees the result. `arena` may be
  * NULL: no columns are named. */
@@ -387,7 +387,7 @@ tims_status postgres__fail_lost(tims_error *err);
 tims_status postgres__fail_stale(tims_error *err);
 tims_status postgres__fail_busy(tims_error *err);
 
-/* --- store.c, session.c, transaction.c, rows.c ------------------------------------------------------- */
+/* --- store.c, session.c, transaction.c, rows.c ----------------------------------------------------- */
 
 typedef struct postgres__watcher {
     struct postgres__watcher *next;

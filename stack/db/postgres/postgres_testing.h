@@ -82,7 +82,7 @@ TIMS_UNUSED static int tear_down(void **state)
     return 0;
 }
 
-/* --- statements -------------------------------------------------------------------------------------- */
+/* --- statements ------------------------------------------------------------------------------------ */
 
 TIMS_UNUSED static tims_status read_number(tims_db_session *session, const char *sql,
                                            const tims_db_value *values, size_t count, int64_t *ret_number,
@@ -120,7 +120,7 @@ TIMS_UNUSED static int64_t number_now(fixture *f, const char *sql)
     return value;
 }
 
-/* --- fibers ------------------------------------------------------------------------------------------ */
+/* --- fibers ---------------------------------------------------------------------------------------- */
 
 TIMS_UNUSED static void free_arena(void *argument)
 {

@@ -77,7 +77,7 @@ tims_status postgres__run(tims_db_session *base, tims_str sql, const tims_db_val
     return TIMS_OK;
 }
 
-/* --- columns of the current row ---------------------------------------------------------------------- */
+/* --- columns of the current row -------------------------------------------------------------------- */
 
 /* False: NULL, or no row. */
 static bool get(const postgres__rows *rows, int column, postgres__datum *ret_datum)

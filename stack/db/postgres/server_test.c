@@ -68,7 +68,7 @@ static void read_three(void *argument)
     report(w, status, &err);
 }
 
-/* --- it goes and comes back -------------------------------------------------------------------------- */
+/* --- it goes and comes back ------------------------------------------------------------------------ */
 
 static void live_through_a_restart(void *argument)
 {
@@ -107,7 +107,7 @@ static void a_server_that_is_away_is_said_at_once_and_found_when_it_is_back(void
     assert_int_equal(run_one(f, live_through_a_restart).status, TIMS_OK);
 }
 
-/* --- what cannot be opened --------------------------------------------------------------------------- */
+/* --- what cannot be opened ------------------------------------------------------------------------- */
 
 static void what_cannot_be_opened_says_why_without_the_password(void **state)
 {
@@ -140,7 +140,7 @@ static void what_cannot_be_opened_says_why_without_the_password(void **state)
     assert_non_null(strstr(err.message, "refused"));
 }
 
-/* --- passwords and TLS ------------------------------------------------------------------------------- */
+/* --- passwords and TLS ----------------------------------------------------------------------------- */
 
 static void passwords_come_from_the_url_or_a_file(void **state)
 {

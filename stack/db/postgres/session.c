@@ -23,7 +23,7 @@ void postgres__session_end(tims_db_session *base)
     postgres__position_release(&session->committed);
 }
 
-/* --- one statement ----------------------------------------------------------------------------------- */
+/* --- one statement --------------------------------------------------------------------------------- */
 
 postgres__call *postgres__session_call(postgres__session *session, tims_str sql, const tims_db_value *values,
                                        size_t count, tims_error *err)
@@ -85,7 +85,7 @@ static tims_status run_plain(postgres__session *session, PGresult **ret_result, 
     return status == TIMS_OK ? postgres__session_outcome(session, ret_result, err) : status;
 }
 
-/* --- snapshots --------------------------------------------------------------------------------------- */
+/* --- snapshots ------------------------------------------------------------------------------------- */
 
 tims_status postgres__snapshot(tims_db_session *base, tims_error *err)
 {
@@ -228,7 +228,7 @@ tims_status postgres__session_run(postgres__session *session, tims_str sql, cons
     return run_plain(session, ret_result, err);
 }
 
-/* --- positions --------------------------------------------------------------------------------------- */
+/* --- positions ------------------------------------------------------------------------------------- */
 
 /* A statement of its own: the snapshot's first, where there is one, otherwise of the moment. */
 static tims_status ask_position(postgres__session *session, tims_error *err)
@@ -286,7 +286,7 @@ tims_status postgres__foreign_version(tims_db_session *base, int64_t *ret_versio
 {
     postgres__session *session = (postgres__session *)base;
     (void)postgres__session_call(session, TIMS_STR(POSTGRES_POSITION_SQL), NULL, 0, err);
-    PGresult *result;
+    PGresult *result = NULL;
     tims_status status = run_plain(session, &result, err);
     if (status != TIMS_OK)
         return status;

@@ -169,9 +169,11 @@ void postgres__statement_release(postgres__statement *statement)
 void postgres__statements_drop(postgres__statements *statements)
 {
     while (statements->oldest != NULL) {
-        statements->oldest->prepared_on = 0;
-        TIMS_ASSERT(statements->oldest->users == 0);
-        postgres__statement_forget(statements, statements->oldest);
+        postgres__statement *statement = statements->oldest;
+        TIMS_ASSERT(statement->users == 0);
+        statement->prepared_on = 0;
+        postgres__statement_forget(statements, statement);
+        TIMS_ASSERT(statements->oldest != statement);
     }
 }
 

@@ -91,7 +91,7 @@ void postgres__close(tims_db *db)
     free_store((postgres__store *)db);
 }
 
-/* --- who wants to know of commits -------------------------------------------------------------------- */
+/* --- who wants to know of commits ------------------------------------------------------------------ */
 
 void postgres__watch_commits(tims_db *db, void (*function)(void *), void *argument)
 {

@@ -82,7 +82,7 @@ static bool retake(postgres__session *session)
     return true;
 }
 
-/* --- begin and end ----------------------------------------------------------------------------------- */
+/* --- begin and end --------------------------------------------------------------------------------- */
 
 tims_status postgres__begin(tims_db_session *base, bool schema, tims_error *err)
 {
@@ -192,7 +192,7 @@ void postgres__rollback(tims_db_session *base)
         give_up(session, TIMS_OK);
 }
 
-/* --- statements -------------------------------------------------------------------------------------- */
+/* --- statements ------------------------------------------------------------------------------------ */
 
 static tims_status check(postgres__session *session, tims_error *err)
 {
@@ -281,7 +281,7 @@ tims_status postgres__transaction_run(postgres__session *session, PGresult **ret
     return status;
 }
 
-/* --- savepoints: of the same name, the innermost is meant -------------------------------------------- */
+/* --- savepoints: of the same name, the innermost is meant ------------------------------------------ */
 
 static tims_status send_inside(postgres__session *session, const char *sql, tims_error *err)
 {
@@ -317,7 +317,7 @@ void postgres__savepoint_rollback(tims_db_session *base)
         (void)!send_inside(session, "RELEASE part", &ignored);
 }
 
-/* --- scripts ----------------------------------------------------------------------------------------- */
+/* --- scripts --------------------------------------------------------------------------------------- */
 
 /* The pipeline takes one statement at a time; the simple protocol takes them all, once everything that was
  * sent before has been answered. */
@@ -360,7 +360,7 @@ tims_status postgres__script(tims_db_session *base, tims_str sql, tims_error *er
     return postgres__session_outcome(session, &ignored, err);
 }
 
-/* --- what no transaction can hold -------------------------------------------------------------------- */
+/* --- what no transaction can hold ------------------------------------------------------------------ */
 
 static tims_status run_alone(postgres__session *session, postgres__connection *connection, const char *sql,
                              tims_error *err)

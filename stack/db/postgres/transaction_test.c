@@ -29,7 +29,7 @@ static void transactions_take_turns_on_the_connections_there_are(void **state)
     assert_int_equal(number_now(f, "SELECT count(*) FROM t"), 300);
 }
 
-/* --- statements that fail ---------------------------------------------------------------------------- */
+/* --- statements that fail -------------------------------------------------------------------------- */
 
 static void fail_and_go_on(void *argument)
 {
@@ -112,7 +112,7 @@ static void of_two_that_wait_for_each_other_one_is_told_to_try_again(void **stat
     assert_string_equal(loser->code, "serialization");
 }
 
-/* --- time -------------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------------ */
 
 static void hold_too_long(void *argument)
 {
@@ -194,7 +194,7 @@ static void who_waits_too_long_for_a_connection_is_told_when_to_come_back(void *
     assert_int_equal(served, 2); /* the third connection is for reads */
 }
 
-/* --- fibers that end --------------------------------------------------------------------------------- */
+/* --- fibers that end ------------------------------------------------------------------------------- */
 
 /* Cancelled in the middle of a statement, inside of a transaction or a snapshot; and others go on. */
 static void be_cancelled(void *argument)
@@ -279,7 +279,52 @@ static void a_statement_nobody_waits_for_does_not_run_on_for_long(void **state)
     assert_int_equal(w[1].status, TIMS_CANCELLED);
 }
 
-/* --- loops and threads ------------------------------------------------------------------------------- */
+/* --- changes of the schema --------------------------------------------------------------------------- */
+
+static void a_change_of_the_schema_does_not_queue_up_behind_a_lock_for_long(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "", (tims_db_options){ .busy_timeout_ms = 100 });
+    tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
+    tims_db_session *session = tims_db_session_new(f->db, NULL, arena);
+    tims_error err = { 0 };
+    PGconn *other = PQconnectdb(f->url);
+    PQclear(PQexec(other, "BEGIN; LOCK TABLE t IN ACCESS SHARE MODE"));
+    assert_int_equal(PQtransactionStatus(other), PQTRANS_INTRANS);
+    assert_int_equal(tims_db_begin_schema(session, &err), TIMS_OK);
+    assert_int_equal(tims_db_script(session, S("ALTER TABLE t ADD COLUMN more TEXT"), &err),
+                     TIMS_UNAVAILABLE);
+    assert_string_equal(err.code, "database_busy");
+    tims_db_rollback(session);
+    PQfinish(other);
+    assert_int_equal(tims_db_begin_schema(session, &err), TIMS_OK);
+    assert_int_equal(tims_db_script(session, S("ALTER TABLE t ADD COLUMN more TEXT"), &err), TIMS_OK);
+    assert_int_equal(tims_db_commit(session, &err), TIMS_OK);
+    assert_int_equal(number(session, "SELECT count(more) FROM t"), 0);
+    tims_arena_free(&arena);
+}
+
+static void what_no_transaction_can_hold_is_run_alone(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "", (tims_db_options){ 0 });
+    tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
+    tims_db_session *session = tims_db_session_new(f->db, NULL, arena);
+    tims_error err = { 0 };
+    tims_str concurrently = S("CREATE INDEX CONCURRENTLY t_worker ON t (worker)");
+    assert_int_equal(tims_db_script(session, concurrently, &err), TIMS_INTERNAL);
+    assert_int_equal(tims_db_script_alone(session, concurrently, &err), TIMS_OK);
+    assert_int_equal(tims_db_script_alone(session, concurrently, &err), TIMS_INTERNAL); /* it is there */
+    assert_int_equal(number(session, "SELECT count(*) FROM pg_indexes WHERE indexname = 't_worker'"), 1);
+    /* what it may do, nobody else may */
+    int64_t value;
+    assert_int_equal(
+        read_number(session, "INSERT INTO t (worker) VALUES (1) RETURNING 1", NULL, 0, &value, &err),
+        TIMS_INTERNAL);
+    tims_arena_free(&arena);
+}
+
+/* --- loops and threads ----------------------------------------------------------------------------- */
 
 enum { LOOPS = 3, FIBERS = 12, TURNS = 20 };
 
@@ -398,6 +443,8 @@ int main(void)
         TEST(who_waits_too_long_for_a_connection_is_told_when_to_come_back),
         TEST(a_fiber_that_ends_in_a_statement_leaves_nothing_behind),
         TEST(a_statement_nobody_waits_for_does_not_run_on_for_long),
+        TEST(a_change_of_the_schema_does_not_queue_up_behind_a_lock_for_long),
+        TEST(what_no_transaction_can_hold_is_run_alone),
         TEST(loops_and_threads_share_a_database),
         TEST(a_commit_of_another_program_is_seen_in_the_version),
     };

@@ -303,6 +303,7 @@ static void placeholders_are_found_where_there_is_code(void **state)
         { "SELECT $$?1$$, $a$?1 $$ ?2$a$, ?1", "SELECT $$?1$$, $a$?1 $$ ?2$a$, $1" },
         { "SELECT a ? 'b', a ?| ?1", "SELECT a ? 'b', a ?| $1" },
         { "SELECT '?1", "SELECT '?1" },
+        { "SELECT $?1, x?1, x$?1", "SELECT $?1, x?1, x$?1" },
         { "SELECT $1 FROM x$y$ WHERE ?1", "SELECT $1 FROM x$y$ WHERE $1" },
     };
     (void)t;

@@ -10,8 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { URL_BYTES_MAX = 8000, CONNECTIONS_DEFAULT = 8 };
+enum { URL_BYTES_MAX = 8000, CONNECTIONS_MIN = 4, CONNECTIONS_MAX = 16, CONNECTIONS_OF_PROCESS = 64 };
 
 static tims_status refuse(tims_error *err, const char *format, tims_str name)
 {
@@ -130,10 +131,21 @@ static void name_place(postgres__settings *settings)
                    port.length > 0 ? ":" : "", TIMS_PRINT(port), TIMS_PRINT(name));
 }
 
+/* Many, for the more commits wait at once the fewer writes to the disk there are (on one core: a quarter more
+ * inserts with 16 than with 8); but PostgreSQL takes 100 by default, and there is a loop per core. */
+static uint32_t default_connections(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    long share = CONNECTIONS_OF_PROCESS / (cores > 0 ? cores : 1);
+    return (uint32_t)(share < CONNECTIONS_MIN   ? CONNECTIONS_MIN
+                      : share > CONNECTIONS_MAX ? CONNECTIONS_MAX
+                                                : share);
+}
+
 tims_status postgres__settings_parse(tims_str url, postgres__settings *settings, tims_error *err)
 {
     *settings = (postgres__settings){ .prepared = true,
-                                      .connections_max = CONNECTIONS_DEFAULT,
+                                      .connections_max = default_connections(),
                                       .connect_timeout_ms = 5000,
                                       .statement_timeout_ms = 30000 };
     if (url.length > URL_BYTES_MAX || memchr(url.data, 0, url.length) != NULL)

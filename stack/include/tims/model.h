@@ -460,8 +460,9 @@ tims_status tims_migrate_plan(tims_arena *arena, tims_str old_snapshot, const ti
                               tims_db_dialect dialect, tims_migration_plan *ret_plan, tims_error *err);
 /* Applies what is pending, all sets, each file (or each step of it) in a transaction, recorded with its
  * checksum in tims_migration, then refreshes the triggers. Processes that do it at once take turns.
- * `ret_applied`: one line each. Errors: CONFLICT when an applied file was edited; PRECONDITION when one is not
- * written for this database, or loses data and is not allowed to; UNAVAILABLE when its tables are in use. */
+ * `ret_applied`: one line each. Errors: CONFLICT when an applied file was edited; PRECONDITION when one is
+ * not written for this database, or loses data and is not allowed to; UNAVAILABLE when its tables are in use.
+ */
 tims_status tims_migrate_apply(tims_db *db, tims_arena *arena, const tims_migration_set *sets, size_t count,
                                const tims_models *models, tims_buf *ret_applied, tims_error *err);
 /* OK, or PRECONDITION with what is pending, edited or drifted and the command that helps. */
