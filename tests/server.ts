@@ -103,8 +103,8 @@ function spawnServer(
   namespace?: string,
 ): { child: ChildProcess; output: () => string } {
   const inside = namespace ? ["ip", "netns", "exec", namespace] : [];
-  const [command = program, ...args] = [...inside, program, "serve"];
-  const child = spawn(command, args, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+  const words = ["--pdeathsig", "KILL", ...inside, program, "serve"]; // it ends with the test, however that ends
+  const child = spawn("setpriv", words, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
   let text = "";
   child.stdout?.on("data", (bytes) => {
     text += bytes;

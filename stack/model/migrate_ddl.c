@@ -44,7 +44,7 @@ const model__dialect model__postgres = {
         "JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid "
         "WHERE starts_with(p.proname, 'tims_change_') AND "
         "c.relnamespace = current_schema()::regnamespace AND ?1::text ~* ('alter\\s+table\\s+\"?' || "
-        "c.relname || '\"?\\s[^;]*(rename|drop)\\s')",
+        "c.relname || '\"?\\s[^;]*(rename|drop)\\s+column\\s')",
     .find_invalid_indexes = "SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
                             "WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace "
                             "AND position('\"' || c.relname || '\"' IN ?1::text) > 0",

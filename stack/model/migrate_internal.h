@@ -83,9 +83,10 @@ bool model__same_search(const model__table *a, const model__table *b);
 /* The column of `before` gives its values to none. */
 bool model__is_dropped(const model__table_change *change, const model__column *before);
 
+/* A line for each loss, before everything else in a file. */
+#define MODEL__DESTRUCTIVE "-- destructive: "
 /* What stands before a file's second and further steps: of one that is a transaction; of one that no
  * transaction can hold, a single statement that may run twice. */
-#define MODEL__DESTRUCTIVE "-- destructive: " /* a line for each loss, before everything else */
 #define MODEL__STEP_TRANSACTION "-- step: in a transaction"
 #define MODEL__STEP_ALONE "-- step: outside of a transaction"
 

@@ -159,10 +159,10 @@ static tims_status drop_invalid_indexes(run *r, tims_str sql, tims_error *err)
     if (status != TIMS_OK)
         return status;
     while (tims_db_next(rows))
-        tims_buf_print(&drops, "DROP INDEX \"%S\";", tims_db_get_text(rows, 0));
+        tims_buf_print(&drops, "DROP INDEX CONCURRENTLY \"%S\"\n", tims_db_get_text(rows, 0));
     status = tims_db_rows_end(&rows, err);
-    if (status == TIMS_OK && drops.length > 0)
-        status = tims_db_script(r->session, tims_buf_str(&drops), err);
+    for (tims_str rest = tims_buf_str(&drops); status == TIMS_OK && rest.length > 0;)
+        status = tims_db_script_alone(r->session, tims_str_cut(&rest, '\n'), err);
     return status;
 }
 

@@ -27,6 +27,9 @@ function knownSeeds(): number[] {
   return lines.map((line) => Number.parseInt(line, 10)).filter((seed) => !Number.isNaN(seed));
 }
 
+// What it has made of the network is taken down also when it is interrupted.
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
+
 let count = 0;
 let failed = 0;
 

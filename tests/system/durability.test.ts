@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { type Client, signedIn } from "../client.ts";
@@ -139,11 +139,13 @@ test("a full disk is 503, nothing is half-written, and it heals when there is ro
   const folder = makeFolder();
   const small = join(folder, "small");
   mkdirSync(small);
-  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${onPostgres ? 10 : 3}m`, "tmpfs", small]);
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=30m", "tmpfs", small]);
   const env = { DATABASE_URL: databaseOn(small) };
   let server: Server | null = null;
   try {
     server = await startServer({ folder, env, fresh: true });
+    const { bavail, bsize } = statfsSync(small);
+    writeFileSync(join(small, "ballast"), Buffer.alloc(bavail * bsize - 2 ** 20));
     const client = await signedIn(server, "demo");
     const chat = await firstChat(client);
     const count = async () =>
@@ -164,7 +166,7 @@ test("a full disk is 503, nothing is half-written, and it heals when there is ro
     }
     assert.equal(refused, 3, "the disk has become full");
     assert.equal(await count(), written, "reads go on, and exactly what was answered with 201 is there");
-    execFileSync("mount", ["-o", "remount,size=30m", small]);
+    rmSync(join(small, "ballast"));
     const healed = await until("writes to work again", async () => {
       const answer = await client.post("/api/messages/", { chat, text: "filler again" });
       return answer.status === 201 ? answer : null;

@@ -158,8 +158,8 @@ test("one socket too many of a user is closed with 4429; the others stay, and ot
   }
 });
 
-describe("a transaction of a million rows", () => {
-  const ROWS = 1_000_000;
+describe("a transaction of very many rows", () => {
+  const ROWS = onPostgres ? 200_000 : 1_000_000; // there references and indexes take a minute for a million
   const GROWTH_BYTES_MAX = 150 * 1024 * 1024;
 
   function residentBytes(): number {
