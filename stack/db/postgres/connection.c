@@ -108,8 +108,10 @@ void postgres__connection_lose(postgres__connection *connection)
     connection->culprit = NULL;
     postgres__position_release(&connection->position);
     postgres__statements_lose(connection->statements, connection->slot);
-    if (was_ready && connection->pool->loop != NULL)
+    if (was_ready && connection->pool->loop != NULL) {
         connection->pool->ready_count--;
+        postgres__pool_doubt(connection->pool);
+    }
 }
 
 void postgres__connection_free(postgres__connection *connection)

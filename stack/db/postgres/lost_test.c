@@ -33,6 +33,39 @@ static void lose_while_idle(void *argument)
     report(w, TIMS_OK, &err);
 }
 
+/* Three are idle, all are dead, and none of it has been heard of. */
+static void lose_several(void *argument)
+{
+    worker *w = argument;
+    tims_error err = { 0 };
+    tims_db_session *sessions[3];
+    sessions[0] = session_of(w);
+    for (int i = 1; i < 3; i++)
+        sessions[i] = tims_db_session_new(w->f->db, w->f->loop, sessions[0]->arena);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(tims_db_begin(sessions[i], &err), TIMS_OK);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(number(sessions[i], "SELECT 1"), 1);
+            assert_int_equal(tims_db_commit(sessions[i], &err), TIMS_OK);
+        }
+        kill_others(w->f);
+        int64_t value = 0;
+        if (round == 0)
+            assert_int_equal(read_number(sessions[0], "SELECT 2", NULL, 0, &value, &err), TIMS_OK);
+        else
+            assert_int_equal(run(sessions[0], "INSERT INTO t (worker) VALUES (1)", &err), TIMS_OK);
+    }
+    report(w, TIMS_OK, &err);
+}
+
+static void several_that_are_lost_are_replaced_at_once(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "connections=5", (tims_db_options){ 0 });
+    assert_int_equal(run_one(f, lose_several).status, TIMS_OK);
+}
+
 static void an_idle_connection_that_is_lost_is_replaced(void **state)
 {
     fixture *f = *state;
@@ -248,6 +281,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(an_idle_connection_that_is_lost_is_replaced),
+        TEST(several_that_are_lost_are_replaced_at_once),
         TEST(a_plain_read_under_way_is_sent_again),
         TEST(a_transaction_whose_connection_is_lost_says_so_to_its_end),
         TEST(a_commit_that_meets_no_database_is_unavailable),

@@ -206,6 +206,14 @@ static bool may_own_another(const postgres__pool *pool)
     return pool->owned_count + 1 < max || (max == 1 && pool->owned_count == 0);
 }
 
+/* What was cut for one may have been cut for all, and who tries again shall not meet the next one. */
+void postgres__pool_doubt(postgres__pool *pool)
+{
+    for (uint32_t slot = 0; slot < pool->store->settings.connections_max; slot++)
+        if (is_idle(pool->slots[slot]))
+            postgres__connection_turn(pool->slots[slot]);
+}
+
 static postgres__connection *find_idle(postgres__pool *pool)
 {
     for (uint32_t slot = 0; slot < pool->store->settings.connections_max; slot++)

@@ -362,6 +362,8 @@ void postgres__blocking_give(postgres__pool *pool, postgres__connection *connect
 bool postgres__pool_grow(postgres__pool *pool);
 void postgres__pool_opened(postgres__pool *pool, postgres__connection *connection, tims_status status,
                            const tims_error *why);
+/* One has been lost: looks at the idle ones. */
+void postgres__pool_doubt(postgres__pool *pool);
 /* A connection has nothing to do any more, or is gone. */
 void postgres__pool_settle(postgres__pool *pool, postgres__connection *connection);
 bool postgres__pool_is_down(const postgres__pool *pool);
