@@ -75,7 +75,10 @@ export class Links {
 
   remove(): void {
     process.off("exit", this.clear);
-    for (const namespace of this.namespaces.splice(0)) run(`ip netns delete ${namespace}`);
+    this.namespaces.splice(0).forEach((namespace, number) => {
+      run(`ip link delete ${this.bridge}n${number}`); // a namespace lives on with what was said last in it
+      run(`ip netns delete ${namespace}`);
+    });
     run(`ip link delete ${this.bridge}`);
   }
 }
