@@ -110,6 +110,10 @@ export abstract class History {
     return lists.map((list) => rowOf(list, state)).filter((row) => row !== null);
   }
 
+  protected describeStep(step: number): string {
+    return `at ${step}`;
+  }
+
   // The latest versions of a row, for people.
   describe(model: string, id: string, state: State): string {
     const list = this.versions.get(model)?.get(id) ?? [];
@@ -117,7 +121,7 @@ export abstract class History {
     return near
       .map(({ step, transaction, row }) => {
         const by = transaction ? ` by ${transaction}` : "";
-        return `    step ${step}${by}: ${JSON.stringify(row?.raw ?? "gone")}`;
+        return `    ${this.describeStep(step)}${by}: ${JSON.stringify(row?.raw ?? "gone")}`;
       })
       .join("\n");
   }

@@ -200,6 +200,11 @@ export class PostgresHistory extends History {
     return setsOf(next.transactions).map((also) => ({ step, also }));
   }
 
+  protected describeStep(step: number): string {
+    const before = this.steps[step - 1];
+    return `between ${before?.last ?? "the start"} and ${this.steps[step]?.first}`;
+  }
+
   torn(): null {
     return null; // a position is a snapshot, and a snapshot shows whole transactions
   }

@@ -153,7 +153,7 @@ class Run {
       if (Date.now() > deadline)
         throw new Divergence(
           `${actor.name} (${actor.account.name}) does not come to rest at position ${position}: ${restless[at]}\n` +
-            `  connection: ${JSON.stringify(actor.client.state.connection)}\n${this.stage.complaints()}`,
+            `  connection: ${JSON.stringify(actor.client.state.connection)}`,
         );
       for (const one of this.actors) one.hurry();
       await pause(25);
@@ -189,7 +189,7 @@ class Run {
         const inserts = history.insertsOf(sent.id);
         const marks = sent.mark ? history.marksOf(sent.mark) : 0;
         const what = `${actor.name}: ${sent.kind} of ${sent.id}, mark ${sent.mark}, ${sent.outcome} ${sent.problem}`;
-        if (sent.problem.startsWith("500")) throw new Divergence(`${what}\n${this.stage.complaints()}`);
+        if (sent.problem.startsWith("500")) throw new Divergence(what);
         if (sent.outcome === "refused" && marks > 0)
           throw new Divergence(`${what}: it was refused, but is there`);
         if (sent.outcome === "done" && sent.kind !== "delete" && marks === 0)
@@ -261,6 +261,10 @@ export async function runSeed(options: RunOptions): Promise<RunReport> {
       rounds++;
     } while (Date.now() < until);
     return run.report(rounds);
+  } catch (error) {
+    if (error instanceof Divergence)
+      error.message += `\n${JSON.stringify(run.report(0).stage)}\n${stage.complaints()}`;
+    throw error;
   } finally {
     await run.close();
     await stage.close();
