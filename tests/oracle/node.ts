@@ -70,7 +70,7 @@ export class Node implements Target {
   complaints(): string {
     const lines = (this.past + (this.server?.output() ?? "")).split("\n");
     return lines
-      .filter((line) => / 500 | status=internal|event=\w+_failed/.test(line))
+      .filter((line) => line.includes(" ERROR ") && !line.includes(" raised 503 "))
       .slice(-20)
       .join("\n");
   }
