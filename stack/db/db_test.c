@@ -386,6 +386,27 @@ static void a_script_is_done_as_a_whole_or_not_at_all(void **state)
     assert_int_equal(run(f, "INSERT INTO two VALUES (1)", &err), TIMS_INTERNAL);
 }
 
+/* What is let go of is cleared up at the beginning of a snapshot, which has its own end all the same. */
+static void more_statements_than_are_kept_leave_no_snapshot_open(void **state)
+{
+    fixture *f = *state;
+    tims_error err = { 0 };
+    for (int i = 0; i < 300; i++) {
+        char sql[96];
+        (void)snprintf(sql, sizeof sql, "SELECT count(*) + %d FROM chat", i);
+        const char *const new_and_known[] = { sql, "SELECT count(*) FROM chat" };
+        for (int j = 0; j < 2; j++) {
+            assert_int_equal(tims_db_begin_snapshot(f->session, &err), TIMS_OK);
+            assert_int_equal(number(f->session, new_and_known[j]), j == 0 ? i + i : i);
+            tims_db_end_snapshot(f->session);
+        }
+        const tims_db_value id = tims_db_id((tims_id){ { (uint8_t)(i / 256), (uint8_t)(i % 256) } });
+        if (tims_db_run(f->session, S("INSERT INTO chat (id, title) VALUES (?1, 'x')"), &id, 1, NULL, &err) !=
+            TIMS_OK)
+            fail_msg("after %d rounds: %s %s", i, err.message, err.detail);
+    }
+}
+
 static void more_statements_than_are_kept_all_work(void **state)
 {
     fixture *f = *state;
@@ -426,6 +447,7 @@ int main(void)
         TEST(deferred_constraints_fail_their_own_commit),
         TEST(a_script_is_done_as_a_whole_or_not_at_all),
         TEST(more_statements_than_are_kept_all_work),
+        TEST(more_statements_than_are_kept_leave_no_snapshot_open),
         TEST(statements_survive_a_changed_schema),
     };
     return cmocka_run_group_tests_name("db", tests, NULL, NULL);

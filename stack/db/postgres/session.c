@@ -131,8 +131,8 @@ static tims_status start_snapshot(postgres__session *session, tims_error *err)
     if (status != TIMS_OK)
         return status;
     session->snapshot = connection;
+    bool ok = postgres__send_housekeeping(connection); /* with a Sync of its own */
     connection->unsynced = true;
-    bool ok = postgres__send_housekeeping(connection);
     if (!connection->statements->named)
         ok = ok && postgres__send_control(connection, POSTGRES_BEGIN_READ_SQL, NULL);
     (void)(ok && postgres__send_position(connection, NULL)); /* what follows finds a lost connection */
