@@ -106,7 +106,10 @@ void live__history_free(live__history *history)
         live__batch_free(&history->items[i]);
     free(history->items);
     free(history->from_snapshot);
-    *history = (live__history){ .items = NULL, .from_snapshot = NULL };
+    history->from_snapshot = NULL;
+    history->items = NULL;
+    history->count = history->capacity = history->change_count = history->byte_count = 0;
+    history->from = history->to = 0;
 }
 
 void live__history_start(live__history *history, const tims_mark *mark)
