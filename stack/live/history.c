@@ -100,20 +100,21 @@ void live__history_pass(live__history *history, int64_t position)
     history->to = position;
 }
 
-void live__history_start(live__history *history, const tims_mark *mark)
+void live__history_free(live__history *history)
 {
     for (size_t i = 0; i < history->count; i++)
         live__batch_free(&history->items[i]);
     free(history->items);
     free(history->from_snapshot);
-    *history = (live__history){ .to = mark->position };
-    set_from(history, mark->position, mark->snapshot);
+    history->from_snapshot = NULL;
+    history->items = NULL;
+    history->count = history->capacity = history->change_count = history->byte_count = 0;
+    history->from = history->to = 0;
 }
 
-void live__history_free(live__history *history)
+void live__history_start(live__history *history, const tims_mark *mark)
 {
-    const tims_mark nowhere = { 0 };
-    live__history_start(history, &nowhere);
-    free(history->from_snapshot);
-    history->from_snapshot = NULL;
+    live__history_free(history);
+    history->to = mark->position;
+    set_from(history, mark->position, mark->snapshot);
 }
