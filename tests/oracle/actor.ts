@@ -25,6 +25,7 @@ export interface Sent {
   mark: string | null;
   outcome: "sending" | "done" | "refused" | "unknown";
   problem: string;
+  attempts: number; // how often it went out, under the same key
 }
 
 interface Followed {
@@ -87,6 +88,10 @@ export class Actor {
       },
       cache: id ? this.device : null,
       tabs: null, // each has its own connection
+      fetch: (input: RequestInfo | URL, init?: RequestInit) => {
+        this.countAttempt(String(init?.body ?? ""));
+        return fetch(input, init);
+      },
       socket: (url: string) => {
         this.socket = new WebSocket(url);
         if (["all", this.name].includes(process.env.TRACE ?? "")) trace(this.name, this.socket);
@@ -98,6 +103,12 @@ export class Actor {
     if (id) client.setSession({ id, username: name, display_name: "", avatar: "", staff });
     client.store.subscribe(() => this.look());
     return client;
+  }
+
+  private countAttempt(body: string): void {
+    const [, mark] = /"mark":"([^"]+)"/.exec(body) ?? [];
+    const sent = this.sent.find((one) => one.mark !== null && one.mark === mark);
+    if (sent) sent.attempts++;
   }
 
   // The app is closed and opened again, now and then on a new device.
@@ -179,7 +190,7 @@ export class Actor {
     if (body) body.mark = mark;
     if (body && kind === "create") body.id = id;
     if (body && this.random.chance(0.05)) body.mark = 7; // not valid
-    const sent: Sent = { kind, id, mark, outcome: "sending", problem: "" };
+    const sent: Sent = { kind, id, mark, outcome: "sending", problem: "", attempts: 0 };
     this.sent.push(sent);
     const method = ({ create: "POST", update: "PATCH", delete: "DELETE" } as const)[kind];
     const url = kind === "create" ? resource.path : `${resource.path}${id}/`;
