@@ -233,6 +233,11 @@ export class Cache {
     else this.timer ??= setTimeout(() => void this.flush(), SAVE_MS);
   }
 
+  /** What comes now is nobody's any more: the next one may have written already. */
+  stop(): void {
+    this.on = false;
+  }
+
   /** Writes what has changed; resolves when it is there. */
   flush(): Promise<void> {
     clearTimeout(this.timer);

@@ -508,6 +508,7 @@ export class Client {
 
   close(): void {
     void this.save();
+    this.cache?.stop();
     for (const timer of this.lingering.values()) clearTimeout(timer);
     this.lingering.clear();
     this.connection.stop();

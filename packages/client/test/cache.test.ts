@@ -179,6 +179,24 @@ describe("what is kept", () => {
     expect((await kept(`d:${URL}`)).document.ids).toEqual(["c", "b", "a"]);
   });
 
+  test("nothing is written any more by a client that was closed", async () => {
+    await startLive();
+    let answer = (_: Response) => {};
+    network.answer = () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      });
+    network.last.cut();
+    const reading = client.read(URL);
+    client.close();
+    await settle();
+    const before = readFileSync(path(), "utf8");
+    answer(json(200, { ...listOf([row("late", 9)]), position: `${EPOCH}-99` }));
+    await reading;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(readFileSync(path(), "utf8")).toBe(before);
+  });
+
   test("is bounded: the longest untouched documents go", async () => {
     const { Cache } = await import("../src/cache");
     await startLive();
