@@ -37,6 +37,7 @@ export class Postgres {
   readonly address: string;
   readonly port: number;
   private readonly settings: Record<string, string>;
+  isRunning = false; // and ready
   private process: ChildProcess | null = null;
   private exited: Promise<unknown> = Promise.resolve();
   private output = "";
@@ -105,10 +106,7 @@ export class Postgres {
       },
       60_000,
     );
-  }
-
-  get isRunning(): boolean {
-    return this.process !== null;
+    this.isRunning = true;
   }
 
   async stop(mode: StopMode = "fast"): Promise<void> {
@@ -121,6 +119,7 @@ export class Postgres {
   }
 
   private async end(signal: NodeJS.Signals): Promise<void> {
+    this.isRunning = false;
     this.process?.kill(signal);
     await this.exited;
     this.process = null;

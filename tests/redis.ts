@@ -16,6 +16,7 @@ export class Redis {
   readonly address: string;
   readonly port: number;
   private readonly password: string;
+  isRunning = false; // and ready
   private process: ChildProcess | null = null;
   private exited: Promise<unknown> = Promise.resolve();
   private output = "";
@@ -62,6 +63,7 @@ export class Redis {
       if (child.exitCode !== null) throw new Error(`Redis has not started:\n${this.output}`);
       return this.accepts();
     });
+    this.isRunning = true;
   }
 
   private accepts(): Promise<boolean> {
@@ -70,10 +72,6 @@ export class Redis {
       socket.on("connect", () => socket.destroy());
       socket.on("error", () => resolve(false));
     });
-  }
-
-  get isRunning(): boolean {
-    return this.process !== null;
   }
 
   async stop(): Promise<void> {
@@ -85,6 +83,7 @@ export class Redis {
   }
 
   private async end(signal: NodeJS.Signals): Promise<void> {
+    this.isRunning = false;
     this.process?.kill(signal);
     await this.exited;
     this.process = null;

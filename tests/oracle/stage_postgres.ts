@@ -56,6 +56,7 @@ export class PostgresStage implements Stage {
   private readonly repairs = new Set<Promise<void>>();
   private healing = new AbortController();
   private writer: PostgresWriter | null = null;
+  private redisTimer: NodeJS.Timeout | undefined;
 
   private constructor(
     world: World,
@@ -218,7 +219,7 @@ export class PostgresStage implements Stage {
     if (!this.redis.isRunning) return;
     this.count("redisStopped");
     await this.redis.stop();
-    setTimeout(() => this.redis.start(), chaos.between(500, 20_000)).unref();
+    this.redisTimer = setTimeout(() => this.redis.start(), chaos.between(500, 20_000));
   }
 
   private losePackets(chaos: Random): void {
@@ -258,6 +259,7 @@ export class PostgresStage implements Stage {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.redisTimer);
     await Promise.allSettled(this.repairs);
     for (const node of this.nodes) await node.kill();
     await this.history.close();
