@@ -251,6 +251,7 @@ static void *serve(void *argument)
     tims_server_options options;
     tims_server_options_default(&options);
     options.host = TIMS_STR("127.0.0.1");
+    options.port = 0;
     options.loops = 1;
     options.router = w->router;
     options.data = w;
