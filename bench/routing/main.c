@@ -137,12 +137,16 @@ static void route_step(bench *b, tims_db_session *db, live__topics *topics, figu
 {
     tims_error err = { 0 };
     live__batch *batch = NULL;
-    live__batch_options options = {
-        .models = b->models, .from = b->position, .changes_max = STEP_CHANGES, .bytes_max = SIZE_MAX
-    };
+    tims_mark now;
     size_t told = 0;
     double start = cpu_us();
     check(tims_db_begin_snapshot(db, &err), &err);
+    check(tims_mark_now(db, &now, &err), &err);
+    live__batch_options options = { .models = b->models,
+                                    .from = { .position = b->position },
+                                    .to = now,
+                                    .changes_max = STEP_CHANGES,
+                                    .bytes_max = SIZE_MAX };
     check(live__batch_read(db, &options, &batch, &err), &err);
     double read = cpu_us();
     for (size_t i = 0; i < batch->count; i++)
