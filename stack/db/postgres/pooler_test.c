@@ -34,7 +34,7 @@ static int start_shared(void **state)
     (void)snprintf(url, sizeof url, "postgres://tims@127.0.0.1:%d/postgres", shared.port);
     int64_t limit_us = tims_monotonic_us() + 20 * 1000000;
     while (PQping(url) != PQPING_OK && tims_monotonic_us() < limit_us)
-        (void)usleep(10000);
+        (void)usleep(10000); /* between two looks whether another program is ready, which tells nobody */
     if (PQping(url) != PQPING_OK)
         fail_msg("pgbouncer has not started: see %s/pooler.log (missing: apt-get install pgbouncer)",
                  shared.server.folder);
