@@ -7,14 +7,15 @@
 typedef struct app__settings {
     tims_str host, database_url, front_directory, render_command, render_url, log_level, log_format,
         certificate_path, key_path, cors_origins, trusted_proxies, connections_uncounted, pid_file,
-        metrics_token, redis_url, redis_prefix;
+        metrics_token, redis_url, redis_prefix, tasks_url, worker_name, worker_queues;
     int64_t port, loops, connections_max, connections_per_address_max, request_memory_max;
     int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms,
         render_timeout_ms;
     int64_t session_idle_ms, session_max_ms, sessions_max, login_failures_max, account_failures_max,
         registrations_max;
+    int64_t worker_concurrency, worker_processes, worker_lease_ms, worker_drain_ms;
     int64_t live_poll_ms, live_log_keep_ms, sockets_per_user;
-    bool development, open_registration, secure_cookies, access_log, compress, cheap_passwords;
+    bool development, open_registration, secure_cookies, access_log, compress, cheap_passwords, worker;
 } app__settings;
 
 /* A program's parts, made in this order, ended in reverse. */
@@ -30,6 +31,7 @@ typedef struct app__stack {
     tims_str redis_prefix;
     tims_auth *auth;
     tims_rest *rest;
+    tims_tasks *tasks;
     tims_live *live;
     tims_websockets *websockets;
     tims_pages *pages;
@@ -48,9 +50,13 @@ tims_status app__compose_models(app__stack *stack, tims_error *err);
 tims_status app__open_database(app__stack *stack, bool exclusive, tims_error *err);
 /* Resources, endpoints, pages and what they stand on. */
 tims_status app__compose_server(app__stack *stack, tims_error *err);
+/* What runs jobs: users and tasks, nothing that answers. */
+tims_status app__compose_jobs(app__stack *stack, tims_error *err);
 /* All routes of the project in one array. */
 const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count);
 void app__close(app__stack *stack);
+/* What WORKER_* says. */
+void app__worker_options(const app__stack *stack, tims_worker_options *ret_options);
 
 /* Around every request: who asks, and one transaction. */
 void app__begin_request(tims_request *rq);
@@ -72,6 +78,9 @@ const char *app__word(int argc, char **argv);
 int app__complain(const app__stack *stack, const tims_error *err);
 
 int app__serve(app__stack *stack, int argc, char **argv);
+int app__worker(app__stack *stack, int argc, char **argv);
+int app__task_process(app__stack *stack, int argc, char **argv);
+int app__enqueue(app__stack *stack, int argc, char **argv);
 int app__migrate(app__stack *stack, int argc, char **argv);
 int app__makemigrations(app__stack *stack, int argc, char **argv);
 int app__copy_database(app__stack *stack, int argc, char **argv);

@@ -9,6 +9,21 @@ static const app__command commands[] = {
     { "serve", "", "answer requests",
       "Serves the app on HOST and PORT until SIGTERM; SIGHUP restarts it without losing a request.\n",
       app__serve },
+    { "worker", "[--queues A,B] [--concurrency N] [--processes N] [--name NAME] [--no-schedules]",
+      "run jobs, without answering requests",
+      "Takes jobs from the queues and runs them until SIGTERM, which lets those that run end.\n"
+      "  --queues A,B       only of these queues; without it of all\n"
+      "  --concurrency N    at once (WORKER_CONCURRENCY)\n"
+      "  --processes N      for blocking tasks (WORKER_PROCESSES)\n"
+      "  --name NAME        what it is called (WORKER_NAME)\n"
+      "  --no-schedules     leave schedules to others\n"
+      "`serve` runs a worker too, unless WORKER=false.\n",
+      app__worker },
+    { "enqueue", "TASK [ARGUMENTS] [--delay SECONDS] [--queue NAME] [--unique KEY] [--priority N]",
+      "enqueue a job", "Enqueues a job of the task; ARGUMENTS is a JSON object. Prints the job's id.\n",
+      app__enqueue },
+    { "task-process", "SOCKET", "run blocking tasks (started by a worker)",
+      "What a worker starts for blocking tasks; of no use by itself.\n", app__task_process },
     { "migrate", "[--check] [--allow-destructive]", "bring the database up to date",
       "Applies the migrations that are pending, each step in a transaction. Many may run it at once.\n"
       "  --check                only say what is pending, edited or drifted; exit status 1 if anything is\n"

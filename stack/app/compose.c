@@ -24,6 +24,7 @@ static size_t list_sets(const tims_project *project, tims_migration_set *ret_set
     size_t count = 0;
     ret_sets[count++] = (tims_migration_set){ "auth", tims_auth_migrations, tims_auth_models };
     ret_sets[count++] = (tims_migration_set){ "rest", tims_rest_migrations, tims_rest_models };
+    ret_sets[count++] = (tims_migration_set){ "tasks", tims_tasks_migrations, tims_tasks_models };
     for (const tims_app *const *app = project->apps; *app != NULL; app++)
         if ((*app)->models != NULL)
             ret_sets[count++] = (tims_migration_set){ (*app)->name, (*app)->migrations, (*app)->models };
@@ -35,7 +36,7 @@ tims_status app__compose_models(app__stack *stack, tims_error *err)
     size_t apps = 0, total = 0;
     while (stack->project->apps[apps] != NULL)
         apps++;
-    stack->migration_sets = TIMS_NEW_ARRAY(stack->arena, tims_migration_set, apps + 2);
+    stack->migration_sets = TIMS_NEW_ARRAY(stack->arena, tims_migration_set, apps + 3);
     stack->migration_set_count = list_sets(stack->project, stack->migration_sets);
     for (size_t i = 0; i < stack->migration_set_count; i++)
         total += count_models(stack->migration_sets[i].models);
@@ -211,10 +212,13 @@ static tims_status compose_rest(app__stack *stack, tims_error *err)
     size_t count = 0;
     const tims_resource **tables =
         TIMS_NEW_ARRAY(stack->arena, const tims_resource *, stack->migration_set_count + 64);
+    tables[count++] = tims_tasks_resources;
     for (const tims_app *const *app = stack->project->apps; *app != NULL; app++)
         if ((*app)->resources != NULL && count < 64)
             tables[count++] = (*app)->resources;
     tims_status status = tims_rest_new(stack->arena, tables, count, stack->models, &stack->rest, err);
+    if (status == TIMS_OK)
+        status = tims_rest_add_computed(stack->rest, stack->arena, tims_tasks_computed, err);
     for (const tims_app *const *app = stack->project->apps; status == TIMS_OK && *app != NULL; app++)
         if ((*app)->computed != NULL)
             status = tims_rest_add_computed(stack->rest, stack->arena, (*app)->computed, err);
@@ -223,6 +227,56 @@ static tims_status compose_rest(app__stack *stack, tims_error *err)
     if (status == TIMS_OK && stack->redis != NULL)
         tims_rest_share_limits(stack->rest, stack->redis, stack->redis_prefix);
     return status;
+}
+
+/* What a job's run has around it: as a request, but for who asks and what answers. */
+static void begin_run(tims_request *rq)
+{
+    const app__stack *stack = rq->server_data;
+    tims_request_set_db(rq, stack->db);
+    tims_request_set_tasks(rq, stack->tasks);
+    if (stack->rest != NULL) { /* else it is a process for blocking tasks, which answers nobody */
+        tims_request_set_rest(rq, stack->rest);
+        tims_request_set_websockets(rq, stack->websockets);
+        rq->slots[TIMS_SLOT_LIVE] = stack->live;
+    }
+    tims_auth_attach(rq, stack->auth);
+}
+
+static tims_status compose_tasks(app__stack *stack, tims_error *err)
+{
+    enum { TABLES_MAX = 64 };
+    const tims_task *const **tasks = TIMS_NEW_ARRAY(stack->arena, const tims_task *const *, TABLES_MAX);
+    const tims_queue **queues = TIMS_NEW_ARRAY(stack->arena, const tims_queue *, TABLES_MAX);
+    const tims_schedule **schedules = TIMS_NEW_ARRAY(stack->arena, const tims_schedule *, TABLES_MAX);
+    tims_tasks_options options = { .tasks = tasks,
+                                   .queues = queues,
+                                   .schedules = schedules,
+                                   .server_data = stack,
+                                   .begin = begin_run,
+                                   .url = stack->settings.tasks_url,
+                                   .program = "/proc/self/exe" };
+    for (const tims_app *const *app = stack->project->apps; *app != NULL; app++) {
+        TIMS_ASSERT(options.task_table_count < TABLES_MAX);
+        if ((*app)->tasks != NULL)
+            tasks[options.task_table_count++] = (*app)->tasks;
+        if ((*app)->queues != NULL)
+            queues[options.queue_table_count++] = (*app)->queues;
+        if ((*app)->schedules != NULL)
+            schedules[options.schedule_table_count++] = (*app)->schedules;
+    }
+    return tims_tasks_new(stack->arena, stack->db, &options, &stack->tasks, err);
+}
+
+void app__worker_options(const app__stack *stack, tims_worker_options *ret_options)
+{
+    const app__settings *settings = &stack->settings;
+    *ret_options = (tims_worker_options){ .name = settings->worker_name,
+                                          .queues = app__split_names(stack->arena, settings->worker_queues),
+                                          .concurrency = settings->worker_concurrency,
+                                          .processes = settings->worker_processes,
+                                          .lease_ms = settings->worker_lease_ms,
+                                          .drain_ms = settings->worker_drain_ms };
 }
 
 static tims_status compose_live(app__stack *stack, tims_error *err)
@@ -247,6 +301,7 @@ static void begin_handler(tims_request *rq)
     const app__stack *stack = rq->server_data;
     tims_request_set_db(rq, stack->db);
     tims_request_set_rest(rq, stack->rest);
+    tims_request_set_tasks(rq, stack->tasks);
     tims_auth_attach(rq, stack->auth);
 }
 
@@ -319,6 +374,7 @@ static tims_answer answer_metrics(tims_request *rq)
     tims_buf out;
     tims_buf_init(&out, rq->arena, METRICS_BYTES_MAX);
     tims_live_metrics(stack->live, &out);
+    tims_tasks_metrics(stack->tasks, &out);
     return tims_answer_bytes(200, TIMS_STR("text/plain; version=0.0.4"), tims_buf_str(&out));
 }
 
@@ -366,6 +422,7 @@ const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count)
                            .anonymous = true, .no_csrf = true, .doc = "What is counted, for Prometheus." };
     add_table(&list, own);
     add_table(&list, tims_auth_routes);
+    add_table(&list, tims_tasks_routes);
     for (const tims_app *const *app = stack->project->apps; *app != NULL; app++)
         add_table(&list, (*app)->endpoints);
     const tims_route *websockets = tims_websockets_routes(stack->websockets, &count);
@@ -378,6 +435,14 @@ const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count)
     return list.items;
 }
 
+tims_status app__compose_jobs(app__stack *stack, tims_error *err)
+{
+    tims_status status = compose_auth(stack, err);
+    if (status == TIMS_OK)
+        status = compose_tasks(stack, err);
+    return status;
+}
+
 tims_status app__compose_server(app__stack *stack, tims_error *err)
 {
     size_t count;
@@ -386,6 +451,8 @@ tims_status app__compose_server(app__stack *stack, tims_error *err)
         status = compose_redis(stack, err);
     if (status == TIMS_OK)
         status = compose_rest(stack, err);
+    if (status == TIMS_OK)
+        status = compose_tasks(stack, err);
     if (status == TIMS_OK)
         status = compose_live(stack, err);
     if (status == TIMS_OK)
@@ -414,6 +481,7 @@ void app__begin_request(tims_request *rq)
     rq->slots[TIMS_SLOT_PAGE] = stack->pages;
     tims_request_set_db(rq, stack->db);
     tims_request_set_rest(rq, stack->rest);
+    tims_request_set_tasks(rq, stack->tasks);
     tims_request_set_websockets(rq, stack->websockets);
     rq->slots[TIMS_SLOT_LIVE] = stack->live;
     tims_auth_begin(rq, stack->auth);
@@ -470,6 +538,8 @@ static void begin_and_call(tims_request *rq, void *argument)
     tims_request_set_caller(rq, (tims_caller){ .trusted = true });
     if (run->stack->auth != NULL)
         tims_auth_attach(rq, run->stack->auth);
+    if (run->stack->tasks != NULL)
+        tims_request_set_tasks(rq, run->stack->tasks);
     run->function(rq, run->argument);
 }
 

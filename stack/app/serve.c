@@ -14,6 +14,11 @@ static tims_status start_loop(tims_loop *loop, const void *data, tims_error *err
         status = tims_pages_start(stack->pages, loop, err);
     if (status == TIMS_OK && tims_loop_index(loop) == 0)
         tims_auth_start(stack->auth, loop);
+    if (status == TIMS_OK && stack->settings.worker && tims_loop_index(loop) == 0) {
+        tims_worker_options options;
+        app__worker_options(stack, &options);
+        status = tims_worker_start(stack->tasks, loop, &options, err);
+    }
     return status;
 }
 
@@ -27,6 +32,15 @@ static void stop_loop(tims_loop *loop, const void *data)
     tims_auth_loop_stop(stack->auth, loop);
     if (stack->redis != NULL)
         tims_redis_loop_stop(stack->redis, loop);
+}
+
+static void drain_loop(tims_loop *loop, const void *data, tims_loop_fn done, void *argument)
+{
+    const app__stack *stack = data;
+    if (tims_loop_index(loop) == 0)
+        tims_worker_stop(stack->tasks, done, argument);
+    else
+        done(argument);
 }
 
 static void probe_redis(tims_request *rq, void *argument)
@@ -71,6 +85,7 @@ static void fill_options(const app__stack *stack, tims_server_options *options)
     options->not_found = tims_pages_not_found;
     options->loop_start = start_loop;
     options->loop_stop = stop_loop;
+    options->loop_drain = drain_loop;
     options->header_timeout_ms = (uint32_t)settings->header_timeout_ms;
     options->body_timeout_ms = (uint32_t)settings->body_timeout_ms;
     options->idle_timeout_ms = (uint32_t)settings->idle_timeout_ms;

@@ -103,7 +103,8 @@ void http__worker_abandon(http__worker *worker)
 
 static void stop_when_empty(http__worker *worker)
 {
-    if (!worker->draining || worker->listener_count > 0 || worker->connection_count > 0)
+    if (!worker->draining || worker->hook_drains || worker->listener_count > 0 ||
+        worker->connection_count > 0)
         return;
     tims_timer_clear(&worker->drain_timer);
     tims_timer_clear(&worker->stop_listening_timer);
@@ -141,6 +142,14 @@ static void cut_off(void *argument)
     }
 }
 
+static void hook_has_drained(void *argument)
+{
+    http__worker *worker = argument;
+    TIMS_CHECK_MAGIC(worker, HTTP__WORKER_MAGIC);
+    worker->hook_drains = false;
+    stop_when_empty(worker);
+}
+
 void http__worker_drain(void *argument)
 {
     http__worker *worker = argument;
@@ -148,6 +157,11 @@ void http__worker_drain(void *argument)
     if (worker->draining)
         return;
     worker->draining = true;
+    if (worker->hook_started && worker->server->options.loop_drain) {
+        worker->hook_drains = true;
+        worker->server->options.loop_drain(worker->loop, worker->server->options.data, hook_has_drained,
+                                           worker);
+    }
     tims_timer_set(worker->loop, &worker->stop_listening_timer, STOP_LISTENING_MS, stop_listening, worker);
     tims_timer_set(worker->loop, &worker->drain_timer, worker->server->options.drain_timeout_ms, cut_off,
                    worker);

@@ -11,5 +11,6 @@
 #include "tims/model.h"
 #include "tims/pages.h"
 #include "tims/rest.h"
+#include "tims/tasks.h"
 
 #endif

@@ -100,5 +100,5 @@ void model__postgres_add_index(tims_arena *arena, tims_buf *out, const model__ta
         tims_buf_print(out, "%s\"%S\"%s%s", i == 0 ? "" : ", ", name, descending ? " DESC" : "",
                        nulls_words(model__table_find(table, name), descending));
     }
-    tims_buf_print(out, ");\n");
+    tims_buf_print(out, ")%s%S;\n", index->where.length > 0 ? " WHERE " : "", index->where);
 }

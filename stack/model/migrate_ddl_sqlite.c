@@ -110,5 +110,5 @@ void model__sqlite_add_index(tims_buf *out, const model__table *table, const mod
         tims_buf_print(out, "%s\"%S\"%s", i == 0 ? "" : ", ", model__index_column(index, i),
                        descending ? " DESC" : "");
     }
-    tims_buf_print(out, ");\n");
+    tims_buf_print(out, ")%s%S;\n", index->where.length > 0 ? " WHERE " : "", index->where);
 }

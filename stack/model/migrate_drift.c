@@ -43,7 +43,7 @@ static void describe_index(model__lines *to, const model__dialect *dialect, cons
                    dialect->name(to->arena, index->name));
     for (size_t i = 0; i < index->column_count; i++)
         tims_buf_print(&line, "%s%S", i == 0 ? "" : ", ", index->columns[i]);
-    tims_buf_print(&line, ")");
+    tims_buf_print(&line, "%s)", index->where.length > 0 ? ", of some rows" : "");
     model__add_line(to, tims_buf_str(&line));
 }
 

@@ -21,7 +21,8 @@ tims_status model__sqlite_read_table(tims_db_session *session, const model__tabl
         TIMS_STR("SELECT \"from\", \"table\", \"to\", on_delete FROM pragma_foreign_key_list(?1)");
     tims_str indexes = TIMS_STR("SELECT i.name, i.\"unique\", (SELECT group_concat(word, ', ') FROM (SELECT "
                                 "iif(x.\"desc\", '-', '') || x.name "
-                                "AS word FROM pragma_index_xinfo(i.name) x WHERE x.key ORDER BY x.seqno)) "
+                                "AS word FROM pragma_index_xinfo(i.name) x WHERE x.key ORDER BY x.seqno)) || "
+                                "iif(i.partial, ', of some rows', '') "
                                 "FROM pragma_index_list(?1) i WHERE i.origin = 'c'");
     tims_status status = model__read_lines(session, columns, expected->name, add_column, to, err);
     if (status == TIMS_OK)

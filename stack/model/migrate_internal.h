@@ -26,6 +26,7 @@ typedef struct model__index {
     tims_str *columns; /* "-created_at": descending */
     size_t column_count;
     bool unique;
+    tims_str where; /* empty: of all rows */
 } model__index;
 
 typedef struct model__table {

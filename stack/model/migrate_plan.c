@@ -38,6 +38,8 @@ bool model__has_index(const model__table *table, const model__index *index)
     const model__index *other = model__table_find_index(table, index->name);
     if (other == NULL || other->unique != index->unique || other->column_count != index->column_count)
         return false;
+    if (!tims_str_equal(other->where, index->where))
+        return false;
     for (size_t i = 0; i < index->column_count; i++)
         if (!tims_str_equal(other->columns[i], index->columns[i]))
             return false;

@@ -118,7 +118,7 @@ static tims_str index_name(tims_arena *arena, tims_str table, const tims_str *co
 }
 
 static void add_index(tims_arena *arena, model__table *table, const tims_str *columns, size_t count,
-                      bool unique)
+                      bool unique, const char *where)
 {
     model__index *index = &table->indexes[table->index_count];
     index->name = index_name(arena, table->name, columns, count, unique);
@@ -128,13 +128,14 @@ static void add_index(tims_arena *arena, model__table *table, const tims_str *co
     memcpy(index->columns, columns, count * sizeof *columns);
     index->column_count = count;
     index->unique = unique;
+    index->where = tims_str_from(where);
     table->index_count++;
 }
 
 static bool is_led_by(const model__table *table, tims_str column)
 {
     for (size_t i = 0; i < table->index_count; i++)
-        if (tims_str_equal(table->indexes[i].columns[0], column))
+        if (tims_str_equal(table->indexes[i].columns[0], column) && table->indexes[i].where.length == 0)
             return true;
     return false;
 }
@@ -151,16 +152,16 @@ static void add_indexes(tims_arena *arena, model__table *table, const tims_model
         tims_str *columns = TIMS_NEW_ARRAY(arena, tims_str, index->columns.count);
         for (size_t c = 0; c < index->columns.count; c++)
             columns[c] = tims_str_from(index->columns.items[c]);
-        add_index(arena, table, columns, index->columns.count, index->unique);
+        add_index(arena, table, columns, index->columns.count, index->unique, index->where);
     }
     for (size_t i = 0; i < model->fields.count; i++)
         if (model->fields.items[i].unique && !model->fields.items[i].primary)
-            add_index(arena, table, &table->columns[i].name, 1, true);
+            add_index(arena, table, &table->columns[i].name, 1, true, NULL);
     for (size_t i = 0; i < model->fields.count; i++) {
         const tims_field *field = &model->fields.items[i];
         if ((field->index || field->to != NULL) && !field->primary &&
             !is_led_by(table, table->columns[i].name))
-            add_index(arena, table, &table->columns[i].name, 1, false);
+            add_index(arena, table, &table->columns[i].name, 1, false, NULL);
     }
 }
 
@@ -229,7 +230,12 @@ static void write_index(tims_buf *out, const model__index *index)
     tims_json_escape(out, index->name);
     tims_buf_print(out, ", \"columns\": ");
     write_names(out, index->columns, index->column_count);
-    tims_buf_print(out, ", \"unique\": %s}", index->unique ? "true" : "false");
+    tims_buf_print(out, ", \"unique\": %s", index->unique ? "true" : "false");
+    if (index->where.length > 0) {
+        tims_buf_print(out, ", \"where\": ");
+        tims_json_escape(out, index->where);
+    }
+    tims_buf_print(out, "}");
 }
 
 static void write_table(tims_buf *out, const model__table *table)
@@ -308,6 +314,7 @@ static bool parse_index(tims_arena *arena, const tims_json *json, model__index *
 {
     index->name = get(json, "name");
     index->unique = tims_json_get_bool(json, TIMS_STR("unique"), false);
+    index->where = get(json, "where");
     return parse_names(arena, tims_json_get(json, TIMS_STR("columns")), &index->columns,
                        &index->column_count) &&
            index->name.length > 0 && index->column_count > 0;

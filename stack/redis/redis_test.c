@@ -389,10 +389,14 @@ static void a_user_that_may_do_little_is_enough(void **state)
 
 static void clusters_and_missing_databases_are_refused(void **state)
 {
-    char file[64];
+    char file[64], port[8];
     (void)state;
     (void)snprintf(file, sizeof file, "/tmp/tims-redis-nodes-%d.conf", (int)getpid());
-    const char *const cluster[] = { "--cluster-enabled", "yes", "--cluster-config-file", file, NULL };
+    (void)snprintf(port, sizeof port, "%d",
+                   (int)free_port()); /* by itself: 10,000 above the server's, or none */
+    const char *const cluster[] = {
+        "--cluster-enabled", "yes", "--cluster-config-file", file, "--cluster-port", port, NULL
+    };
     stage refused = play(probe_once, cluster, "");
     (void)unlink(file);
     assert_int_equal(refused.value, TIMS_INVALID);

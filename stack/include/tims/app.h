@@ -8,6 +8,7 @@
 #include "tims/model.h"
 #include "tims/pages.h"
 #include "tims/rest.h"
+#include "tims/tasks.h"
 
 /* One app of a project: a folder. Every table ends with an empty row (a NULL for models). */
 typedef struct tims_app {
@@ -18,6 +19,9 @@ typedef struct tims_app {
     const tims_computed *computed;
     const tims_route *endpoints;
     const tims_page_route *pages;
+    const tims_task *const *tasks; /* NULL-terminated, like models */
+    const tims_queue *queues;      /* those with limits */
+    const tims_schedule *schedules;
     const tims_websocket_route *websockets;
     const tims_embedded *migrations; /* TIMS_MIGRATIONS(chat): embedded by the build from <app>/migrations */
     void (*demo)(tims_request *rq);  /* fills in test data; runs once, in a transaction */

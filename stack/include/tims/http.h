@@ -73,6 +73,7 @@ typedef enum tims_slot {
     TIMS_SLOT_REST,
     TIMS_SLOT_LIVE,
     TIMS_SLOT_RUN,
+    TIMS_SLOT_TASKS,
     TIMS_SLOT_COUNT
 } tims_slot;
 
@@ -235,6 +236,9 @@ typedef struct tims_server_options {
     /* Per loop, on its thread. */
     tims_status (*loop_start)(tims_loop *loop, const void *data, tims_error *err);
     void (*loop_stop)(tims_loop *loop, const void *data);
+    /* As the loop begins to drain; loop_stop does not come before `done(argument)` was called on it. NULL:
+     * nothing has to end first. */
+    void (*loop_drain)(tims_loop *loop, const void *data, tims_loop_fn done, void *argument);
     tims_http1_limits limits;
     uint32_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms;
     uint32_t connections_max;             /* per process; past it new ones get 503 and close */

@@ -59,6 +59,7 @@ typedef struct tims_rule {
 typedef struct tims_index {
     tims_names columns; /* "-created_at": descending */
     bool unique;
+    const char *where; /* SQL that both databases read: only rows for which it holds; NULL: all */
 } tims_index;
 
 struct tims_model {
@@ -78,6 +79,9 @@ struct tims_model {
 #define TIMS_INDEXES(...) (const tims_index[]){ __VA_ARGS__, { .columns = { NULL, 0 } } }
 #define TIMS_INDEX(...) \
     { .columns = { (const char *const[]){ __VA_ARGS__ }, \
+                   sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *) } }
+#define TIMS_INDEX_WHERE(condition, ...) \
+    { .where = (condition), .columns = { (const char *const[]){ __VA_ARGS__ }, \
                    sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *) } }
 #define TIMS_UNIQUE(...) \
     { .unique = true, \

@@ -1,0 +1,230 @@
+/* enqueue.c: what an app asks for becomes a row, in the transaction that asks. */
+#include "tasks/job_row.h"
+
+#include "tims/crypto.h"
+
+enum { MS_US = 1000 };
+
+/* --- arguments -------------------------------------------------------------------------------------------- */
+
+/* What cannot be bound again must not be stored. */
+static void check_arguments(tims_request *rq, const tims_task *task, const tims_json *arguments)
+{
+    tims_error err = { 0 };
+    void *scratch = tims_alloc(rq->arena, task->size > 0 ? task->size : 1);
+    tims_check(rq, tims_json_bind(rq->arena, arguments, task->fields, TIMS_BIND_CREATE, scratch, NULL, &err),
+               &err);
+}
+
+static void check_size(tims_request *rq, const tims_task *task, size_t bytes)
+{
+    if (bytes > TIMS_ARGUMENTS_BYTES_MAX)
+        tims_raise(rq, 422, "too_large", "The arguments of \"%s\" may have at most %d bytes.", task->name,
+                   TIMS_ARGUMENTS_BYTES_MAX);
+}
+
+tims_str tasks__write_arguments(tims_request *rq, const tims_task *task, const void *arguments)
+{
+    if (task->fields.count == 0)
+        return TIMS_STR("{}");
+    tims_buf out;
+    const tims_json *value;
+    tims_error err = { 0 };
+    tims_buf_init(&out, rq->arena, 2 * TIMS_ARGUMENTS_BYTES_MAX);
+    tims_json_writer w = tims_json_to(&out);
+    tims_json_object(&w, task->fields, arguments, 0);
+    check_size(rq, task, out.overflow ? SIZE_MAX : out.length);
+    tims_check(rq, tims_json_parse(rq->arena, tims_buf_str(&out), &value, &err), &err);
+    check_arguments(rq, task, value);
+    return tims_buf_str(&out);
+}
+
+/* --- the job ---------------------------------------------------------------------------------------------- */
+
+static tims_opt_id user_of(tims_request *rq)
+{
+    const tims_run *run = rq->slots[TIMS_SLOT_RUN];
+    if (run != NULL) {
+        TIMS_CHECK_MAGIC(run, TASKS__RUN_MAGIC);
+        return (tims_opt_id){ !tims_id_is_zero(run->user), run->user };
+    }
+    tims_caller caller = tims_caller_of(rq);
+    return (tims_opt_id){ caller.signed_in, caller.user };
+}
+
+static void refuse(tims_request *rq, const tims_task *task, const char *why)
+{
+    tims_raise(rq, 422, "invalid", "A job of \"%s\" cannot be enqueued: %s.", task->name, why);
+}
+
+static tims_opt_str check_key(tims_request *rq, const tims_task *task, tims_str key)
+{
+    if (key.length > TIMS_TASK_KEY_BYTES_MAX || !tims_str_is_utf8(key))
+        refuse(rq, task, "its key must be UTF-8 of at most 200 bytes");
+    return (tims_opt_str){ key.length > 0, key };
+}
+
+static void set_times(tims_request *rq, const tims_task *task, const tims_enqueue_options *options,
+                      tasks__job *job)
+{
+    if (options->delay_ms < 0)
+        refuse(rq, task, "the delay is negative");
+    if (options->delay_ms > 0 && options->run_at.us != 0)
+        refuse(rq, task, "it has a delay and a time");
+    if (options->delay_ms > INT64_C(100) * 365 * 86400 * 1000)
+        refuse(rq, task, "the delay is more than a hundred years");
+    if (options->run_at.us > job->enqueued_at.us)
+        job->run_at = options->run_at;
+    else
+        job->run_at.us = job->enqueued_at.us + options->delay_ms * MS_US;
+    job->expires_at = (tims_opt_time){ options->expires_at.us != 0, options->expires_at };
+}
+
+void tasks__make_job(tims_request *rq, const tims_task *task, tims_str arguments,
+                     const tims_enqueue_options *options, tasks__job *ret_job)
+{
+    static const tims_enqueue_options none = { 0 };
+    const tims_tasks *tasks = tasks__of(rq);
+    if (options == NULL)
+        options = &none;
+    TIMS_ASSERT(tims_tasks_find(tasks, tims_str_from(task->name)) == task); /* it is in its app's table */
+    *ret_job =
+        (tasks__job){ .id = tims_id_new(),
+                      .task = tims_str_from(task->name),
+                      .queue = tims_str_from(options->queue != NULL ? options->queue : tasks__queue_of(task)),
+                      .version = task->version,
+                      .arguments = arguments,
+                      .priority = options->priority.present ? options->priority.value : task->priority,
+                      .enqueued_at = tasks__now(tasks),
+                      .user = user_of(rq),
+                      .key = check_key(rq, task, options->key),
+                      .trace = TIMS_STR(""),
+                      .unique_while = options->unique_while,
+                      .tracked = task->tracked };
+    if (ret_job->priority < 0 || ret_job->priority > TIMS_PRIORITY_LAST)
+        refuse(rq, task, "a priority goes from 0 to 9");
+    if (ret_job->queue.length == 0 || ret_job->queue.length > TASKS__NAME_BYTES_MAX)
+        refuse(rq, task, "a queue's name has 1 to 200 bytes");
+    set_times(rq, task, options, ret_job);
+    if (options->unique.length > 0) {
+        (void)check_key(rq, task, options->unique);
+        if (options->unique_while == TIMS_UNIQUE_FOR && options->unique_for_ms <= 0)
+            refuse(rq, task, "unique_for_ms must be positive");
+        ret_job->unique_key =
+            (tims_opt_str){ true, tims_print(rq->arena, "%s:%S", task->name, options->unique) };
+    }
+}
+
+/* --- the row ---------------------------------------------------------------------------------------------- */
+
+static const tims_str insert_sql =
+    TIMS_STR_INIT("INSERT INTO tims_job (" TASKS__JOB_COLUMNS
+                  ", state, cancelled) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
+                  "?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)");
+
+/* Takes the key, or finds whose it is. A key whose time is over is taken from its former job. */
+static tims_status take_unique(tims_db_session *session, const tasks__job *job, int64_t until_us,
+                               bool *ret_taken, tims_id *ret_other, tims_error *err)
+{
+    int64_t changed = 0;
+    const tims_db_value values[] = { tims_db_id(tims_id_new()), tims_db_text(job->unique_key.value),
+                                     tims_db_id(job->id),
+                                     until_us > 0 ? tims_db_int(until_us) : tims_db_null(),
+                                     tims_db_int(job->enqueued_at.us) };
+    tims_status status = tims_db_run(
+        session,
+        TIMS_STR(
+            "INSERT INTO tims_job_unique (id, key, job, until) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO "
+            "UPDATE SET job = excluded.job, until = excluded.until WHERE tims_job_unique.until <= ?5"),
+        values, 5, &changed, err);
+    *ret_taken = changed > 0;
+    if (status != TIMS_OK || changed > 0)
+        return status;
+    tims_db_rows *rows;
+    status = tims_db_query(session, TIMS_STR("SELECT job FROM tims_job_unique WHERE key = ?1"), &values[1], 1,
+                           &rows, err);
+    if (status != TIMS_OK)
+        return status;
+    if (tims_db_next(rows))
+        *ret_other = tims_db_get_id(rows, 0);
+    return tims_db_rows_end(&rows, err);
+}
+
+static void wake_after_commit(void *argument)
+{
+    tims_tasks *tasks = argument;
+    tasks__wake(tasks, (tims_time){ 0 });
+}
+
+tims_status tasks__insert(tims_tasks *tasks, tims_db_session *session, tims_arena *arena, tasks__job *job,
+                          int64_t unique_until_us, bool *ret_is_new, tims_error *err)
+{
+    tims_status status = TIMS_OK;
+    *ret_is_new = true;
+    if (job->unique_key.present) {
+        tims_id other = job->id;
+        status = take_unique(session, job, unique_until_us, ret_is_new, &other, err);
+        if (status != TIMS_OK || !*ret_is_new) {
+            job->id = other;
+            return status;
+        }
+    }
+    tims_db_value values[TASKS__JOB_COLUMN_COUNT + 2];
+    tasks__job_values(job, values);
+    bool is_later = job->run_at.us > job->enqueued_at.us;
+    values[TASKS__JOB_COLUMN_COUNT] = tims_db_int(is_later ? TASKS__LATER : TASKS__READY);
+    values[TASKS__JOB_COLUMN_COUNT + 1] = tims_db_int(0);
+    status = tims_db_run(session, insert_sql, values, TASKS__JOB_COLUMN_COUNT + 2, NULL, err);
+    if (status == TIMS_OK && job->tracked)
+        status = tasks__status_begin(session, arena, job, err);
+    if (status == TIMS_OK) {
+        tims_db_on_commit(session, wake_after_commit, tasks);
+        atomic_fetch_add_explicit(&tasks__counts_of(tasks, job->queue)->enqueued, 1, memory_order_relaxed);
+    }
+    return status;
+}
+
+static tims_id insert(tims_request *rq, tasks__job *job, const tims_enqueue_options *options)
+{
+    bool is_new;
+    tims_error err = { 0 };
+    int64_t until_us = 0;
+    if (options != NULL && options->unique_while == TIMS_UNIQUE_FOR)
+        until_us = job->enqueued_at.us + options->unique_for_ms * MS_US;
+    tims_begin(rq);
+    tims_check(rq, tasks__insert(tasks__of(rq), tims_session_db(rq), rq->arena, job, until_us, &is_new, &err),
+               &err);
+    return job->id;
+}
+
+tims_id tims_enqueue_with(tims_request *rq, const tims_task *task, const void *arguments,
+                          const tims_enqueue_options *options)
+{
+    tasks__job job;
+    tasks__make_job(rq, task, tasks__write_arguments(rq, task, arguments), options, &job);
+    return insert(rq, &job, options);
+}
+
+tims_id tims_enqueue(tims_request *rq, const tims_task *task, const void *arguments)
+{
+    return tims_enqueue_with(rq, task, arguments, NULL);
+}
+
+tims_id tims_enqueue_json(tims_request *rq, tims_str name, const tims_json *arguments,
+                          const tims_enqueue_options *options)
+{
+    const tims_task *task = tims_tasks_find(tasks__of(rq), name);
+    if (task == NULL)
+        tims_raise(rq, 404, "unknown_task", "There is no task \"%.*s\".",
+                   TIMS_PRINT(tims_str_slice(name, 0, 200)));
+    tims_str text = arguments != NULL ? tims_json_to_text(rq->arena, arguments) : TIMS_STR("{}");
+    const tims_json *value = arguments;
+    tims_error err = { 0 };
+    check_size(rq, task, text.length);
+    if (value == NULL)
+        tims_check(rq, tims_json_parse(rq->arena, text, &value, &err), &err);
+    check_arguments(rq, task, value);
+    tasks__job job;
+    tasks__make_job(rq, task, text, options, &job);
+    return insert(rq, &job, options);
+}

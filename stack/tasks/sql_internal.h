@@ -1,0 +1,44 @@
+/* sql_internal.h: the store that is the app's database, in four files: what it is (sql_store.c), taking jobs
+ * (sql_claim.c), their ends (sql_finish.c), and keeping order (sql_tidy.c). */
+#ifndef TASKS_SQL_INTERNAL_H
+#define TASKS_SQL_INTERNAL_H
+
+#include "tasks/job_row.h"
+
+typedef struct tasks__sql {
+    tasks__store store;
+    int64_t beat_at_us; /* monotonic: of the last sign of life */
+    int64_t tidied_at_us;
+} tasks__sql;
+
+/* A transaction of the store's own. `work` gets its session and an arena; an error rolls back. Suspends. */
+typedef struct tasks__work {
+    tasks__store *store;
+    tims_arena *arena;
+    tims_db_session *session;
+    void *argument;
+} tasks__work;
+tims_status tasks__sql_transact(tasks__store *store, tims_status (*work)(tasks__work *work, tims_error *err),
+                                void *argument, tims_error *err);
+/* The same without a transaction: one statement. */
+tims_status tasks__sql_read(tasks__store *store, tims_status (*work)(tasks__work *work, tims_error *err),
+                            void *argument, tims_error *err);
+
+static inline bool tasks__on_postgres(const tasks__work *work)
+{
+    return tims_db_session_dialect(work->session) == TIMS_POSTGRES;
+}
+
+tims_status tasks__sql_claim(tasks__store *store, tims_str queue, size_t max, tasks__job **ret_jobs,
+                             size_t *ret_count, tims_error *err);
+tims_status tasks__sql_finish(tasks__store *store, tasks__outcome *list, tims_error *err);
+tims_status tasks__sql_finish_in(tasks__store *store, tims_db_session *session, const tasks__outcome *outcome,
+                                 tims_error *err);
+tims_status tasks__sql_beat(tasks__store *store, void (*cancelled)(void *argument, tims_id job),
+                            void *argument, bool *ret_lost, tims_error *err);
+tims_status tasks__sql_tidy(tasks__store *store, tims_time *ret_next, tims_error *err);
+/* A new incarnation: a new id, and its row. */
+tims_status tasks__sql_register(tasks__store *store, tims_error *err);
+tims_status tasks__sql_read_clock(tasks__work *work, tims_error *err);
+
+#endif

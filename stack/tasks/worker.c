@@ -1,0 +1,586 @@
+/* worker.c: takes jobs from the store, runs them, writes their ends.
+ *
+ * Three fibers: one claims, as many as there is room for; one writes ends, all that have come together since
+ * it last did; one keeps the lease, looks for what is due, and runs schedules. While the store is away they
+ * try again, and what has ended meanwhile waits in memory. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tasks/worker_internal.h"
+
+enum {
+    MS_US = 1000,
+    CONCURRENCY = 100,
+    LEASE_MS = 30 * 1000,
+    DRAIN_MS = 20 * 1000,
+    POLL_MS = 1000,
+    GATHER_MS = 5,
+    CANCEL_GRACE_MS = 5000, /* for a run that was asked to stop; then it is ended */
+    PAUSE_MIN_MS = 50,
+    PAUSE_MAX_MS = 5000,
+};
+
+/* --- waiting ---------------------------------------------------------------------------------------------- */
+
+/* Until somebody calls nudge, or the time is over. */
+static void wait_ms(tasks__waiter *waiter, int64_t ms)
+{
+    if (waiter->nudged) {
+        waiter->nudged = false;
+        return;
+    }
+    waiter->fiber = tims_fiber_self();
+    int64_t before = tims_fiber_set_deadline(tims_monotonic_us() + ms * MS_US);
+    while (!waiter->nudged && tims_fiber_suspend() == TIMS_OK) {
+    }
+    tims_fiber_set_deadline(before);
+    waiter->fiber = NULL;
+    waiter->nudged = false;
+}
+
+static void nudge(tasks__waiter *waiter)
+{
+    waiter->nudged = true;
+    if (waiter->fiber != NULL)
+        tims_fiber_wake(waiter->fiber);
+}
+
+/* After an error of the store: longer each time. */
+static void back_off(tasks__worker *worker, tasks__waiter *waiter, const char *what, const tims_error *err)
+{
+    if (worker->pause_ms == 0)
+        tims_log(TIMS_LOG_WARN, "tasks", "event=store_away doing=%s message=%s detail=%s", what, err->message,
+                 err->detail);
+    worker->pause_ms = worker->pause_ms == 0 ? PAUSE_MIN_MS : worker->pause_ms * 2;
+    if (worker->pause_ms > PAUSE_MAX_MS)
+        worker->pause_ms = PAUSE_MAX_MS;
+    wait_ms(waiter, worker->pause_ms);
+}
+
+static void store_answers(tasks__worker *worker)
+{
+    if (worker->pause_ms > 0)
+        tims_log(TIMS_LOG_INFO, "tasks", "event=store_back");
+    worker->pause_ms = 0;
+}
+
+/* --- running ---------------------------------------------------------------------------------------------- */
+
+static void count_start(tasks__worker *worker, tasks__item *item)
+{
+    tasks__counts *counts = tasks__counts_of(worker->tasks, item->job->queue);
+    int64_t waited_us = tasks__now(worker->tasks).us - item->job->run_at.us;
+    item->counts = counts;
+    atomic_fetch_add_explicit(&counts->started, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&counts->running, 1, memory_order_relaxed);
+    tasks__count_time(counts->waited, &counts->wait_us_sum, waited_us);
+}
+
+static void count_end(const tasks__item *item)
+{
+    tasks__counts *counts = item->counts;
+    const tasks__outcome *outcome = &item->outcome;
+    _Atomic int64_t *of_end[] = { [TASKS__DONE] = &counts->done,
+                                  [TASKS__COMMITTED] = &counts->done,
+                                  [TASKS__AGAIN] = &counts->retried,
+                                  [TASKS__DEAD] = &counts->dead,
+                                  [TASKS__CANCELLED] = &counts->cancelled,
+                                  [TASKS__EXPIRED] = &counts->expired,
+                                  [TASKS__LOST] = NULL,
+                                  [TASKS__BACK] = NULL };
+    atomic_fetch_sub_explicit(&counts->running, 1, memory_order_relaxed);
+    if (of_end[outcome->end] != NULL)
+        atomic_fetch_add_explicit(of_end[outcome->end], 1, memory_order_relaxed);
+    if (outcome->end == TASKS__AGAIN || outcome->end == TASKS__DEAD)
+        atomic_fetch_add_explicit(&counts->failed, 1, memory_order_relaxed);
+    tasks__count_time(counts->ran, &counts->run_us_sum, outcome->runtime_us);
+}
+
+static void unlink_item(tasks__item *item)
+{
+    tasks__worker *worker = item->worker;
+    if (item->next_running != NULL)
+        item->next_running->previous_running = item->previous_running;
+    if (item->previous_running != NULL)
+        item->previous_running->next_running = item->next_running;
+    else
+        worker->running = item->next_running;
+    worker->running_count--;
+    if (item->is_blocking)
+        worker->blocking_count--;
+}
+
+static void soft_timeout(void *argument)
+{
+    tasks__item *item = argument;
+    atomic_store(&item->control.stop, true);
+}
+
+static void hard_timeout(void *argument)
+{
+    tasks__item *item = argument;
+    atomic_store(&item->control.stop, true);
+    atomic_store(&item->control.killed, true);
+    if (item->control.fiber != NULL)
+        tims_fiber_cancel(item->control.fiber);
+}
+
+static void set_timeouts(tasks__item *item)
+{
+    enum { TIMEOUT_MS = 5 * 60 * 1000 };
+    const tims_task *task = item->task;
+    int64_t hard_ms = task != NULL && task->timeout_ms > 0 ? task->timeout_ms : TIMEOUT_MS;
+    if (task != NULL && task->soft_timeout_ms > 0)
+        tims_timer_set(item->worker->loop, &item->soft_timer, task->soft_timeout_ms, soft_timeout, item);
+    tims_timer_set(item->worker->loop, &item->hard_timer, hard_ms, hard_timeout, item);
+}
+
+static void run_item(void *argument)
+{
+    tasks__item *item = argument;
+    tasks__worker *worker = item->worker;
+    item->control.fiber = tims_fiber_self();
+    count_start(worker, item);
+    set_timeouts(item);
+    if (item->is_blocking)
+        tasks__pool_run(worker->pool, worker->store, item->job, &item->control, &item->outcome);
+    else
+        tasks__run_job(worker->tasks, worker->loop, worker->store, item->job, &item->control, &item->outcome);
+    tims_timer_clear(&item->soft_timer);
+    tims_timer_clear(&item->hard_timer);
+    item->control.fiber = NULL;
+    count_end(item);
+    unlink_item(item);
+    item->next = NULL;
+    *worker->ended_tail = item;
+    worker->ended_tail = &item->next;
+    nudge(&worker->finisher);
+    nudge(&worker->taker);
+}
+
+/* --- progress --------------------------------------------------------------------------------------------- */
+
+static void note_progress(tasks__control *control, double fraction, tims_str text)
+{
+    tasks__item *item = control->data;
+    size_t length = text.length < sizeof item->progress_text ? text.length : sizeof item->progress_text;
+    while (length < text.length && length > 0 && ((uint8_t)text.data[length] & 0xc0) == 0x80)
+        length--; /* not within a character */
+    item->progress = fraction;
+    memcpy(item->progress_text, text.data, length);
+    item->progress_length = length;
+    item->progress_changed = true;
+    item->worker->progress_changed = true;
+    nudge(&item->worker->keeper);
+}
+
+/* --- claiming --------------------------------------------------------------------------------------------- */
+
+static void begin_item(tasks__worker *worker, tasks__job *job)
+{
+    tasks__item *item = calloc(1, sizeof *item);
+    TIMS_ASSERT(item != NULL);
+    item->worker = worker;
+    item->job = job;
+    item->task = tims_tasks_find(worker->tasks, job->task);
+    item->is_blocking = item->task != NULL && item->task->blocking;
+    item->control.data = item;
+    item->control.on_progress = note_progress;
+    item->next_running = worker->running;
+    if (worker->running != NULL)
+        worker->running->previous_running = item;
+    worker->running = item;
+    worker->running_count++;
+    worker->blocking_count += item->is_blocking;
+    if (tims_fiber_start(worker->loop, run_item, item) == NULL) {
+        unlink_item(item);
+        item->outcome = (tasks__outcome){ .job = job, .end = TASKS__BACK };
+        *worker->ended_tail = item;
+        worker->ended_tail = &item->next;
+        nudge(&worker->finisher);
+    }
+}
+
+static size_t room_for(const tasks__worker *worker, size_t queue)
+{
+    size_t room =
+        worker->concurrency > worker->running_count ? worker->concurrency - worker->running_count : 0;
+    if (worker->queues[queue].blocks) {
+        size_t processes =
+            worker->processes > worker->blocking_count ? worker->processes - worker->blocking_count : 0;
+        room = room < processes ? room : processes;
+    }
+    return room < TASKS__CLAIM_MAX ? room : TASKS__CLAIM_MAX;
+}
+
+/* One look at each queue. False: the store does not answer. */
+static bool look_at_queues(tasks__worker *worker, size_t *ret_taken)
+{
+    tims_error err = { 0 };
+    for (size_t i = 0; i < worker->queue_count && !worker->stopping; i++) {
+        size_t at = (worker->first_queue + i) % worker->queue_count, count = 0, room = room_for(worker, at);
+        if (room == 0)
+            continue;
+        tims_status status = worker->store->api->claim(worker->store, worker->queues[at].name, room,
+                                                       worker->claimed, &count, &err);
+        if (status != TIMS_OK) {
+            back_off(worker, &worker->taker, "claim", &err);
+            return false;
+        }
+        for (size_t j = 0; j < count; j++)
+            begin_item(worker, worker->claimed[j]);
+        worker->is_busy = worker->is_busy || count == room;
+        *ret_taken += count;
+    }
+    worker->first_queue = (worker->first_queue + 1) % worker->queue_count;
+    return true;
+}
+
+static bool has_room(const tasks__worker *worker)
+{
+    return worker->running_count < worker->concurrency;
+}
+
+/* When the queues are full, a claim for each slot that falls free would cost more than the jobs: a few of
+ * them, or a moment, are waited for. */
+static void wait_for_room(tasks__worker *worker)
+{
+    while (!has_room(worker) && !worker->stopping)
+        wait_ms(&worker->taker, POLL_MS);
+    int64_t until_us = tims_monotonic_us() + GATHER_MS * MS_US;
+    while (worker->is_busy && !worker->stopping && worker->running_count > worker->concurrency * 3 / 4 &&
+           tims_monotonic_us() < until_us)
+        wait_ms(&worker->taker, GATHER_MS);
+}
+
+static void take_jobs(void *argument)
+{
+    tasks__worker *worker = argument;
+    while (!worker->stopping) {
+        size_t taken = 0;
+        wait_for_room(worker);
+        worker->is_busy = false;
+        worker->taker.nudged = false; /* what comes from here on is looked at again */
+        worker->woken = false;
+        if (!look_at_queues(worker, &taken))
+            continue;
+        store_answers(worker);
+        if (taken == 0 && !worker->woken && !worker->stopping)
+            wait_ms(&worker->taker, worker->poll_ms);
+    }
+    tasks__worker_fiber_ended(worker);
+}
+
+/* --- ends ------------------------------------------------------------------------------------------------- */
+
+static void free_items(tasks__item *list)
+{
+    for (tasks__item *next; list != NULL; list = next) {
+        next = list->next;
+        const tasks__store_api *api = list->worker->store->api;
+        if (api->forget != NULL)
+            api->forget(list->job);
+        tims_arena_free(&list->outcome.arena);
+        tasks__job_free(&list->job);
+        free(list);
+    }
+}
+
+/* An end that the store refuses for what it is must not hold up the others. */
+static void bury_alive(tasks__item *item, const tims_error *err)
+{
+    tims_log(TIMS_LOG_ERROR, "tasks", "event=end_refused task=%S job=%I message=%s detail=%s",
+             item->job->task, item->job->id, err->message, err->detail);
+    item->outcome.end = TASKS__DEAD;
+    item->outcome.code = "end_refused";
+    item->outcome.result = (tims_str){ 0 };
+    item->outcome.message = TIMS_STR("The store did not take its end; the log says why.");
+}
+
+static bool is_away(tims_status status)
+{
+    return status == TIMS_UNAVAILABLE || status == TIMS_TIMEOUT || status == TIMS_BUSY || status == TIMS_IO ||
+           status == TIMS_CONFLICT || status == TIMS_CLOSED;
+}
+
+static void write_ends(tasks__worker *worker, tasks__item *list)
+{
+    bool refused_once = false;
+    for (tasks__item *at = list; at != NULL; at = at->next)
+        at->outcome.next = at->next != NULL ? &at->next->outcome : NULL;
+    for (int tries = 0;; tries++) {
+        tims_error err = { 0 };
+        tims_status status = worker->store->api->finish(worker->store, &list->outcome, &err);
+        if (status == TIMS_OK)
+            break;
+        if (is_away(status) && tries < 1000) {
+            back_off(worker, &worker->finisher_pause, "finish", &err);
+        } else if (list->next == NULL) {
+            if (refused_once)
+                break; /* not even that: its lease will run out */
+            refused_once = true;
+            bury_alive(list, &err);
+        } else { /* each by itself, to find out which */
+            for (tasks__item *at = list, *next; at != NULL; at = next) {
+                next = at->next;
+                at->next = NULL;
+                write_ends(worker, at);
+            }
+            return;
+        }
+    }
+    store_answers(worker);
+    for (tasks__item *at = list; at != NULL; at = at->next)
+        if (at->outcome.end == TASKS__AGAIN)
+            nudge(&worker->keeper); /* which knows when what is due next */
+    free_items(list);
+}
+
+static void finish_jobs(void *argument)
+{
+    tasks__worker *worker = argument;
+    while (!worker->stopping || worker->running != NULL || worker->ended != NULL || worker->takes) {
+        if (worker->ended == NULL) {
+            wait_ms(&worker->finisher, POLL_MS);
+            continue;
+        }
+        tasks__item *list = worker->ended;
+        worker->ended = NULL;
+        worker->ended_tail = &worker->ended;
+        write_ends(worker, list);
+    }
+    tasks__worker_fiber_ended(worker);
+}
+
+/* --- keeping ---------------------------------------------------------------------------------------------- */
+
+static void ask_to_stop(tasks__item *item)
+{
+    atomic_store(&item->control.stop, true);
+}
+
+static void hear_cancelled(void *argument, tims_id job)
+{
+    tasks__worker *worker = argument;
+    for (tasks__item *at = worker->running; at != NULL; at = at->next_running)
+        if (tims_same_id(at->job->id, job) && !atomic_exchange(&at->control.cancelled, true)) {
+            ask_to_stop(at);
+            tims_timer_set(worker->loop, &at->hard_timer, CANCEL_GRACE_MS, hard_timeout, at);
+        }
+}
+
+static void lose_all(tasks__worker *worker)
+{
+    tims_log(TIMS_LOG_ERROR, "tasks",
+             "event=lease_lost message=its jobs are others' meanwhile; it goes on as a new one");
+    for (tasks__item *at = worker->running; at != NULL; at = at->next_running) {
+        at->control.lost = true;
+        ask_to_stop(at);
+    }
+}
+
+static void keep_order(void *argument)
+{
+    tasks__worker *worker = argument;
+    while (!worker->stopping || worker->running != NULL || worker->ended != NULL) {
+        tims_error err = { 0 };
+        tims_time next = { INT64_MAX }, next_schedule = { INT64_MAX };
+        bool lost = false;
+        if (worker->progress_changed)
+            tasks__write_progress(worker);
+        tims_status status = worker->store->api->beat(worker->store, hear_cancelled, worker, &lost, &err);
+        if (status == TIMS_OK && lost)
+            lose_all(worker);
+        if (status == TIMS_OK)
+            status = worker->store->api->tidy(worker->store, &next, &err);
+        if (status == TIMS_OK && !worker->options.no_schedules && !worker->stopping)
+            status = tasks__run_schedules(worker->tasks, worker->loop, &next_schedule, &err);
+        if (status == TIMS_OK)
+            status = tasks__count_queues(worker, &err);
+        if (status != TIMS_OK) {
+            back_off(worker, &worker->keeper, "keep", &err);
+            continue;
+        }
+        if (next_schedule.us < next.us)
+            next = next_schedule;
+        int64_t until_ms = (next.us - tasks__now(worker->tasks).us + MS_US - 1) / MS_US;
+        int64_t most_ms = worker->progress_changed ? TASKS__PROGRESS_MS : worker->beat_ms;
+        wait_ms(&worker->keeper, until_ms < 1 ? 1 : until_ms < most_ms ? until_ms : most_ms);
+    }
+    tasks__worker_fiber_ended(worker);
+}
+
+/* --- waking ----------------------------------------------------------------------------------------------- */
+
+static void wake_here(void *argument)
+{
+    tims_tasks *tasks = argument;
+    pthread_mutex_lock(&tasks->worker_lock);
+    tasks__worker *worker = tasks->worker;
+    pthread_mutex_unlock(&tasks->worker_lock);
+    atomic_store(&tasks->wake_is_posted, false);
+    if (worker == NULL)
+        return;
+    worker->woken = true;
+    nudge(&worker->taker);
+    nudge(&worker->keeper);
+}
+
+void tasks__wake(tims_tasks *tasks, tims_time due)
+{
+    (void)due; /* the keeper finds out when it is */
+    pthread_mutex_lock(&tasks->worker_lock);
+    if (tasks->worker != NULL && !atomic_exchange(&tasks->wake_is_posted, true))
+        tims_loop_post(tasks->worker->loop, wake_here, tasks);
+    pthread_mutex_unlock(&tasks->worker_lock);
+}
+
+/* --- life ------------------------------------------------------------------------------------------------- */
+
+static void set_queues(tasks__worker *worker)
+{
+    tims_names names = worker->options.queues.count > 0 ? worker->options.queues : worker->tasks->queues;
+    worker->queue_count = names.count;
+    worker->queues = calloc(names.count, sizeof *worker->queues);
+    TIMS_ASSERT(worker->queues != NULL);
+    tims_buf_init(&worker->queues_text, NULL, 64 * 1024);
+    for (size_t i = 0; i < names.count; i++) {
+        worker->queues[i].name = tims_str_from(names.items[i]);
+        tims_buf_print(&worker->queues_text, "%s%s", i > 0 ? "," : "", names.items[i]);
+    }
+    size_t cursor = 0;
+    tims_str name;
+    void *value;
+    while (tims_map_next(worker->tasks->by_name, &cursor, &name, &value)) {
+        const tims_task *task = value;
+        for (size_t i = 0; i < worker->queue_count; i++)
+            if (task->blocking &&
+                tims_str_equal(worker->queues[i].name, tims_str_from(tasks__queue_of(task)))) {
+                worker->queues[i].blocks = true;
+                worker->any_blocks = true;
+            }
+    }
+}
+
+static void free_worker(tasks__worker *worker)
+{
+    tasks__pool_free(&worker->pool);
+    tims_buf_free(&worker->queues_text);
+    free(worker->queues);
+    free(worker);
+}
+
+static void set_options(tasks__worker *worker, const tims_worker_options *options)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    worker->options = *options;
+    worker->concurrency = (size_t)(options->concurrency > 0 ? options->concurrency : CONCURRENCY);
+    worker->processes = (size_t)(options->processes > 0 ? options->processes : cores > 0 ? cores : 1);
+    worker->drain_ms = options->drain_ms > 0 ? options->drain_ms : DRAIN_MS;
+    worker->poll_ms = POLL_MS;
+    worker->store->lease_ms = options->lease_ms > 0 ? options->lease_ms : LEASE_MS;
+    worker->beat_ms = worker->store->lease_ms / 6 < POLL_MS ? worker->store->lease_ms / 6 : POLL_MS;
+    worker->store->concurrency = (int64_t)worker->concurrency;
+    char host[200] = "";
+    (void)gethostname(host, sizeof host - 1);
+    worker->store->worker_name = options->name.length > 0
+                                     ? options->name
+                                     : tims_print(worker->tasks->arena, "%s:%d", host, (int)getpid());
+}
+
+tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_worker_options *options,
+                              tims_error *err)
+{
+    TIMS_CHECK_MAGIC(tasks, TASKS__MAGIC);
+    tasks__worker *worker = calloc(1, sizeof *worker);
+    TIMS_ASSERT(worker != NULL && tasks->worker == NULL);
+    worker->tasks = tasks;
+    worker->loop = loop;
+    worker->store = tasks->store;
+    worker->ended_tail = &worker->ended;
+    set_options(worker, options);
+    set_queues(worker);
+    worker->store->queues_text = tims_buf_str(&worker->queues_text);
+    tims_status status = worker->store->api->start(worker->store, loop, err);
+    if (status != TIMS_OK) {
+        free_worker(worker);
+        return status;
+    }
+    if (worker->any_blocks)
+        worker->pool = tasks__pool_new(tasks, loop, worker->processes, tasks->options.program);
+    worker->fibers = 3;
+    worker->takes = true;
+    pthread_mutex_lock(&tasks->worker_lock);
+    tasks->worker = worker;
+    pthread_mutex_unlock(&tasks->worker_lock);
+    tims_log(TIMS_LOG_INFO, "tasks", "event=started name=%S queues=%S concurrency=%lld store=%s",
+             worker->store->worker_name, worker->store->queues_text, (long long)worker->concurrency,
+             worker->store->api->name);
+    TIMS_ASSERT(tims_fiber_start(loop, take_jobs, worker) != NULL);
+    TIMS_ASSERT(tims_fiber_start(loop, finish_jobs, worker) != NULL);
+    TIMS_ASSERT(tims_fiber_start(loop, keep_order, worker) != NULL);
+    return TIMS_OK;
+}
+
+static void say_stopped(void *argument)
+{
+    tasks__worker *worker = argument;
+    tims_loop_fn on_stopped = worker->on_stopped;
+    void *on_stopped_argument = worker->on_stopped_argument;
+    tims_log(TIMS_LOG_INFO, "tasks", "event=stopped name=%S", worker->store->worker_name);
+    free_worker(worker);
+    if (on_stopped != NULL)
+        on_stopped(on_stopped_argument);
+}
+
+/* The last fiber to end, on it: signs off. */
+void tasks__worker_fiber_ended(tasks__worker *worker)
+{
+    worker->takes = worker->takes && !worker->stopping;
+    nudge(&worker->finisher);
+    nudge(&worker->keeper);
+    if (--worker->fibers > 0)
+        return;
+    tims_tasks *tasks = worker->tasks;
+    tims_timer_clear(&worker->drain_timer);
+    pthread_mutex_lock(&tasks->worker_lock);
+    tasks->worker = NULL;
+    pthread_mutex_unlock(&tasks->worker_lock);
+    worker->store->api->stop(worker->store);
+    if (worker->pool != NULL)
+        tasks__pool_stop(worker->pool, say_stopped, worker);
+    else
+        say_stopped(worker);
+}
+
+static void hand_all_back(void *argument)
+{
+    tasks__worker *worker = argument;
+    for (tasks__item *at = worker->running; at != NULL; at = at->next_running) {
+        tims_log(TIMS_LOG_INFO, "tasks", "event=handed_back task=%S job=%I", at->job->task, at->job->id);
+        at->control.handed_back = true;
+        if (at->control.fiber != NULL)
+            tims_fiber_cancel(at->control.fiber);
+    }
+}
+
+void tims_worker_stop(tims_tasks *tasks, tims_loop_fn on_stopped, void *argument)
+{
+    TIMS_CHECK_MAGIC(tasks, TASKS__MAGIC);
+    tasks__worker *worker = tasks->worker;
+    if (worker == NULL) {
+        if (on_stopped != NULL)
+            on_stopped(argument);
+        return;
+    }
+    TIMS_ASSERT(!worker->stopping);
+    worker->stopping = true;
+    worker->on_stopped = on_stopped;
+    worker->on_stopped_argument = argument;
+    for (tasks__item *at = worker->running; at != NULL; at = at->next_running)
+        ask_to_stop(at);
+    tims_timer_set(worker->loop, &worker->drain_timer, worker->drain_ms, hand_all_back, worker);
+    nudge(&worker->taker);
+    nudge(&worker->finisher);
+    nudge(&worker->keeper);
+}

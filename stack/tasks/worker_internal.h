@@ -1,0 +1,70 @@
+/* worker_internal.h: the worker's files: worker.c (taking, running, ending), progress.c, queue_counts.c. */
+#ifndef TASKS_WORKER_INTERNAL_H
+#define TASKS_WORKER_INTERNAL_H
+
+#include "tasks/tasks_internal.h"
+
+enum { TASKS__PROGRESS_MS = 100, TASKS__PROGRESS_BYTES = 200 };
+
+/* A fiber that waits for a nudge or a time. */
+typedef struct tasks__waiter {
+    tims_fiber *fiber; /* while it waits */
+    bool nudged;
+} tasks__waiter;
+
+/* A job that runs here, or has ended and is not written yet. */
+typedef struct tasks__item {
+    tasks__worker *worker;
+    tasks__job *job;
+    const tims_task *task; /* NULL: unknown */
+    tasks__control control;
+    tasks__outcome outcome;
+    tasks__counts *counts;
+    tims_timer soft_timer, hard_timer;
+    bool is_blocking, progress_changed;
+    double progress;
+    char progress_text[TASKS__PROGRESS_BYTES];
+    size_t progress_length;
+    struct tasks__item *next_running, *previous_running;
+    struct tasks__item *next; /* among those that have ended */
+} tasks__item;
+
+typedef struct tasks__taken_queue {
+    tims_str name;
+    bool blocks; /* some of its tasks run in processes */
+} tasks__taken_queue;
+
+struct tasks__worker {
+    tims_tasks *tasks;
+    tims_loop *loop;
+    tasks__store *store;
+    tims_worker_options options;
+    size_t concurrency, processes;
+    int64_t drain_ms, beat_ms, poll_ms, pause_ms;
+    tasks__taken_queue *queues;
+    size_t queue_count, first_queue;
+    tims_buf queues_text;
+    tasks__waiter taker, finisher, finisher_pause, keeper;
+    tasks__job *claimed[TASKS__CLAIM_MAX];
+    tasks__item *running; /* a list of running_count */
+    size_t running_count, blocking_count;
+    tasks__item *ended, **ended_tail;
+    tasks__pool *pool; /* NULL: no task of its queues is blocking */
+    int fibers;
+    bool stopping, takes, is_busy, woken, progress_changed, any_blocks;
+    int64_t counted_at_us; /* queue_counts.c */
+    tims_timer drain_timer;
+    tims_loop_fn on_stopped;
+    void *on_stopped_argument;
+};
+
+void tasks__worker_fiber_ended(tasks__worker *worker);
+/* progress.c: what running jobs say of themselves since the last time, in one transaction. */
+void tasks__write_progress(tasks__worker *worker);
+/* queue_counts.c: writes how full the queues are into their rows, at most once a second and only what
+ * changed. */
+tims_status tasks__count_queues(tasks__worker *worker, tims_error *err);
+/* metrics.c */
+void tasks__count_time(_Atomic int64_t *buckets, _Atomic int64_t *sum, int64_t us);
+
+#endif
