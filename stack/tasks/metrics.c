@@ -24,10 +24,10 @@ static void write_head(tims_buf *out, const char *name, const char *type, const 
     tims_buf_print(out, "# HELP tims_tasks_%s %s\n# TYPE tims_tasks_%s %s\n", name, help, name, type);
 }
 
-/* {queue="…", with what must not stand there written as the format says. */
-static void write_queue(tims_buf *out, const char *name, tims_str queue)
+/* name{queue="…", with what must not stand there written as the format says. */
+static void write_queue(tims_buf *out, const char *name, const char *suffix, tims_str queue)
 {
-    tims_buf_print(out, "tims_tasks_%s{queue=\"", name);
+    tims_buf_print(out, "tims_tasks_%s%s{queue=\"", name, suffix);
     for (size_t i = 0; i < queue.length; i++) {
         char c = queue.data[i];
         if (c == '\n')
@@ -46,7 +46,7 @@ static void write_numbers(const tims_tasks *tasks, tims_buf *out, const char *na
     write_head(out, name, type, help);
     for (size_t i = 0; i < tasks->count_count; i++) {
         const char *counts = (const char *)&tasks->counts[i];
-        write_queue(out, name, tasks->counts[i].queue);
+        write_queue(out, name, "", tasks->counts[i].queue);
         tims_buf_print(out, "} %" PRId64 "\n", atomic_load((const _Atomic int64_t *)(counts + offset)));
     }
 }
@@ -59,7 +59,7 @@ static void write_depths(const tims_tasks *tasks, tims_buf *out)
         "Jobs there are, for all processes, as this one's worker last counted; 10001: more than that.");
     for (size_t i = 0; i < tasks->count_count; i++)
         for (int depth = 0; atomic_load(&tasks->counts[i].is_counted) && depth < TASKS__DEPTHS; depth++) {
-            write_queue(out, "jobs", tasks->counts[i].queue);
+            write_queue(out, "jobs", "", tasks->counts[i].queue);
             tims_buf_print(out, ",state=\"%s\"} %" PRId64 "\n", states[depth],
                            atomic_load(&tasks->counts[i].depths[depth]));
         }
@@ -68,22 +68,18 @@ static void write_depths(const tims_tasks *tasks, tims_buf *out)
 static void write_histogram(tims_buf *out, tims_str queue, const char *name, const _Atomic int64_t *buckets,
                             const _Atomic int64_t *sum)
 {
-    char part[64];
     int64_t count = 0;
-    (void)snprintf(part, sizeof part, "%s_bucket", name);
     for (int i = 0; i < TASKS__BUCKETS; i++) {
         count += atomic_load(&buckets[i]);
-        write_queue(out, part, queue);
+        write_queue(out, name, "_bucket", queue);
         if (i < TASKS__BUCKETS - 1)
             tims_buf_print(out, ",le=\"%g\"} %" PRId64 "\n", (double)bounds_us[i] / 1e6, count);
         else
             tims_buf_print(out, ",le=\"+Inf\"} %" PRId64 "\n", count);
     }
-    (void)snprintf(part, sizeof part, "%s_sum", name);
-    write_queue(out, part, queue);
+    write_queue(out, name, "_sum", queue);
     tims_buf_print(out, "} %.6f\n", (double)atomic_load(sum) / 1e6);
-    (void)snprintf(part, sizeof part, "%s_count", name);
-    write_queue(out, part, queue);
+    write_queue(out, name, "_count", queue);
     tims_buf_print(out, "} %" PRId64 "\n", count);
 }
 

@@ -14,10 +14,13 @@ enum { EVERY_US = 1000 * 1000, QUEUES_MAX = 1000, COUNTING_BYTES_MAX = 4 * 1024 
 #define JOBS(state) "tims_job WHERE queue = q.name AND state = " state
 
 /* In the order of tasks__depth. */
+/* clang-format off */
 static const tims_str count_sql = TIMS_STR_INIT(
-    "SELECT q.id, q.name, q.waiting, q.later, q.running, q.blocked, q.dead, " COUNT(JOBS("0")) ", " //
-    COUNT(JOBS("1")) ", " COUNT(JOBS("2")) ", " COUNT(JOBS("3")) ", "                               //
-    COUNT("tims_job_dead WHERE queue = q.name") " FROM tims_queue AS q ORDER BY q.name");
+    "SELECT q.id, q.name, q.waiting, q.later, q.running, q.blocked, q.dead, "
+    COUNT(JOBS("0")) ", " COUNT(JOBS("1")) ", " COUNT(JOBS("2")) ", " COUNT(JOBS("3")) ", "
+    COUNT("tims_job_dead WHERE queue = q.name")
+    " FROM tims_queue AS q ORDER BY q.name");
+/* clang-format on */
 
 /* One row, and what has become of it. */
 typedef struct counted {
