@@ -28,7 +28,8 @@ static const tims_shape enqueue_shape = {
     .fields = TIMS_FIELDS(
         TIMS_FIELD(enqueue_body, task, .required = true, .max_length = TASKS__NAME_BYTES_MAX,
                    .doc = "The task, by name."),
-        TIMS_FIELD(enqueue_body, arguments, .default_value = "{}", .doc = "Its arguments: an object."),
+        TIMS_FIELD(enqueue_body, arguments, .default_value = "{}", .max_length = TIMS_ARGUMENTS_BYTES_MAX,
+                   .doc = "Its arguments: an object."),
         TIMS_FIELD(enqueue_body, delay_s, .doc = "Seconds until it may run."),
         TIMS_FIELD(enqueue_body, run_at, .doc = "When it may run; not together with delay_s."),
         TIMS_FIELD(enqueue_body, expires_at, .doc = "After this it is not begun any more."),
