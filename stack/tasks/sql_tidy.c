@@ -23,7 +23,7 @@ static tims_status sign(tasks__work *work, tims_error *err)
             "UPDATE tims_worker SET seen_at = ?2, lease_until = ?3, running = (SELECT count(*) FROM tims_job "
             "WHERE worker = ?1 AND state = 2) WHERE id = ?1 AND lease_until > ?2"),
         values, 3, &changed, err);
-    b->lost = changed == 0;
+    b->lost = status == TIMS_OK && changed == 0;
     return status;
 }
 
@@ -60,6 +60,8 @@ tims_status tasks__sql_beat(tasks__store *store, void (*cancelled)(void *argumen
         status = tasks__sql_read(store, look_for_cancelled, &b, err);
     if (status == TIMS_OK && b.lost)
         status = tasks__sql_register(store, err);
+    if (status == TIMS_OK && b.lost) /* what kept it from signing may have kept others: they come first */
+        sql->tidied_at_us = now_us + store->lease_ms * MS_US;
     *ret_lost = b.lost;
     return status;
 }

@@ -17,7 +17,7 @@ enum {
     GATHER_MS = 5,
     CANCEL_GRACE_MS = 5000, /* for a run that was asked to stop; then it is ended */
     PAUSE_MIN_MS = 50,
-    PAUSE_MAX_MS = 5000,
+    PAUSE_MAX_MS = 1000,
 };
 
 /* --- waiting ---------------------------------------------------------------------------------------------- */
@@ -54,7 +54,12 @@ static void back_off(tasks__worker *worker, tasks__waiter *waiter, const char *w
     worker->pause_ms = worker->pause_ms == 0 ? PAUSE_MIN_MS : worker->pause_ms * 2;
     if (worker->pause_ms > PAUSE_MAX_MS)
         worker->pause_ms = PAUSE_MAX_MS;
-    wait_ms(waiter, worker->pause_ms);
+    int64_t until_us = tims_monotonic_us() + worker->pause_ms * MS_US;
+    for (int64_t left_us; (left_us = until_us - tims_monotonic_us()) > 0;) {
+        wait_ms(waiter, left_us / MS_US + 1);
+        if (worker->stopping)
+            break;
+    }
 }
 
 static void store_answers(tasks__worker *worker)
