@@ -166,6 +166,7 @@ static const tasks__store_api api = {
     .name = "database",
     .start = start,
     .stop = stop,
+    .look = tasks__sql_look,
     .claim = tasks__sql_claim,
     .finish = tasks__sql_finish,
     .finish_in = tasks__sql_finish_in,

@@ -94,6 +94,9 @@ typedef struct tasks__store_api {
     const char *name;
     tims_status (*start)(tasks__store *store, tims_loop *loop, tims_error *err);
     void (*stop)(tasks__store *store);
+    /* Which queues have something, without taking it: cheap. NULL: claim looks by itself. */
+    tims_status (*look)(tasks__store *store, const tims_str *queues, size_t count, bool *ret_has,
+                        tims_error *err);
     /* At most `max` jobs of the queue that may run now, marked as this worker's; attempt counted. Jobs are
      * copies, in `ret_jobs[max]`. */
     tims_status (*claim)(tasks__store *store, tims_str queue, size_t max, tasks__job **ret_jobs,
@@ -161,6 +164,8 @@ struct tims_tasks {
     pthread_mutex_t worker_lock;
     tasks__worker *worker; /* under the lock; NULL: none runs here */
     _Atomic bool wake_is_posted;
+    _Atomic bool signal_is_coming; /* signal.c */
+    _Atomic int64_t signalled_us;
     _Atomic int64_t clock_offset_us; /* what the database's clock is ahead of ours */
     int64_t test_clock_us;           /* tests: added to it */
 };
@@ -174,6 +179,9 @@ const char *tasks__queue_of(const tims_task *task);
 
 /* Wakes this process's worker: something may be ready, or is due at that time. From any thread. */
 void tasks__wake(tims_tasks *tasks, tims_time due);
+/* signal.c: the same for workers of other processes; on a loop's thread, after the commit. */
+#define TASKS__CHANNEL "tims_jobs"
+void tasks__signal(tims_tasks *tasks);
 
 /* --- enqueue.c -------------------------------------------------------------------------------------------- */
 

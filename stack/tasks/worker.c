@@ -218,13 +218,27 @@ static size_t room_for(const tasks__worker *worker, size_t queue)
     return room < TASKS__CLAIM_MAX ? room : TASKS__CLAIM_MAX;
 }
 
+/* Where queues were full a moment ago, they are taken to have more. */
+static tims_status look(tasks__worker *worker, bool is_busy, tims_error *err)
+{
+    if (!is_busy && worker->store->api->look != NULL)
+        return worker->store->api->look(worker->store, worker->names, worker->queue_count, worker->has, err);
+    for (size_t i = 0; i < worker->queue_count; i++)
+        worker->has[i] = true;
+    return TIMS_OK;
+}
+
 /* One look at each queue. False: the store does not answer. */
-static bool look_at_queues(tasks__worker *worker, size_t *ret_taken)
+static bool look_at_queues(tasks__worker *worker, bool is_busy, size_t *ret_taken)
 {
     tims_error err = { 0 };
+    if (look(worker, is_busy, &err) != TIMS_OK) {
+        back_off(worker, &worker->taker, "look", &err);
+        return false;
+    }
     for (size_t i = 0; i < worker->queue_count && !worker->stopping; i++) {
         size_t at = (worker->first_queue + i) % worker->queue_count, count = 0, room = room_for(worker, at);
-        if (room == 0)
+        if (room == 0 || !worker->has[at])
             continue;
         tims_status status = worker->store->api->claim(worker->store, worker->queues[at].name, room,
                                                        worker->claimed, &count, &err);
@@ -264,10 +278,11 @@ static void take_jobs(void *argument)
     while (!worker->stopping) {
         size_t taken = 0;
         wait_for_room(worker);
+        bool is_busy = worker->is_busy;
         worker->is_busy = false;
         worker->taker.nudged = false; /* what comes from here on is looked at again */
         worker->woken = false;
-        if (!look_at_queues(worker, &taken))
+        if (!look_at_queues(worker, is_busy, &taken))
             continue;
         store_answers(worker);
         if (taken == 0 && !worker->woken && !worker->stopping)
@@ -431,6 +446,25 @@ static void wake_here(void *argument)
     nudge(&worker->keeper);
 }
 
+static void look_again(void *argument)
+{
+    tasks__worker *worker = argument;
+    worker->heard_us = tims_monotonic_us();
+    worker->woken = true;
+    nudge(&worker->taker);
+}
+
+/* Somebody has said that there may be something: a hint, which a look answers. On SQLite each commit is one,
+ * so the first is answered at once and those soon after it together. */
+static void hear_signal(void *argument)
+{
+    tasks__worker *worker = argument;
+    if (tims_monotonic_us() - worker->heard_us > GATHER_MS * MS_US)
+        look_again(worker);
+    else
+        tims_timer_set(worker->loop, &worker->heard_timer, GATHER_MS, look_again, worker);
+}
+
 void tasks__wake(tims_tasks *tasks, tims_time due)
 {
     (void)due; /* the keeper finds out when it is */
@@ -447,10 +481,12 @@ static void set_queues(tasks__worker *worker)
     tims_names names = worker->options.queues.count > 0 ? worker->options.queues : worker->tasks->queues;
     worker->queue_count = names.count;
     worker->queues = calloc(names.count, sizeof *worker->queues);
-    TIMS_ASSERT(worker->queues != NULL);
+    worker->has = calloc(names.count, sizeof *worker->has);
+    worker->names = calloc(names.count, sizeof *worker->names);
+    TIMS_ASSERT(worker->queues != NULL && worker->has != NULL && worker->names != NULL);
     tims_buf_init(&worker->queues_text, NULL, 64 * 1024);
     for (size_t i = 0; i < names.count; i++) {
-        worker->queues[i].name = tims_str_from(names.items[i]);
+        worker->queues[i].name = worker->names[i] = tims_str_from(names.items[i]);
         tims_buf_print(&worker->queues_text, "%s%s", i > 0 ? "," : "", names.items[i]);
     }
     size_t cursor = 0;
@@ -472,6 +508,8 @@ static void free_worker(tasks__worker *worker)
     tasks__pool_free(&worker->pool);
     tims_buf_free(&worker->queues_text);
     free(worker->queues);
+    free(worker->has);
+    free(worker->names);
     free(worker);
 }
 
@@ -513,6 +551,7 @@ tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_wor
     }
     if (worker->any_blocks)
         worker->pool = tasks__pool_new(tasks, loop, worker->processes, tasks->options.program);
+    worker->listener = tims_db_listen(tasks->db, loop, TASKS__CHANNEL, hear_signal, worker);
     worker->fibers = 3;
     worker->takes = true;
     pthread_mutex_lock(&tasks->worker_lock);
@@ -551,6 +590,8 @@ void tasks__worker_fiber_ended(tasks__worker *worker)
     pthread_mutex_lock(&tasks->worker_lock);
     tasks->worker = NULL;
     pthread_mutex_unlock(&tasks->worker_lock);
+    tims_db_listener_free(&worker->listener);
+    tims_timer_clear(&worker->heard_timer);
     worker->store->api->stop(worker->store);
     if (worker->pool != NULL)
         tasks__pool_stop(worker->pool, say_stopped, worker);

@@ -51,6 +51,11 @@ struct tasks__worker {
     tasks__item *ended, **ended_tail;
     tasks__pool *pool; /* NULL: no task of its queues is blocking */
     int fibers;
+    bool *has; /* what the last look found, for each queue */
+    tims_str *names;
+    tims_db_listener *listener;
+    int64_t heard_us; /* the last signal */
+    tims_timer heard_timer;
     bool stopping, takes, is_busy, woken, progress_changed, any_blocks;
     int64_t counted_at_us; /* queue_counts.c */
     tims_timer drain_timer;
