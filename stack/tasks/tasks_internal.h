@@ -57,6 +57,13 @@ typedef struct tasks__job {
     void *store_data; /* of the store that gave it; freed by its `forget` */
 } tasks__job;
 
+/* Beside which workers have died so often that once more is too much: one of them at a time is run by a
+ * worker, so that the one that kills it does not take those along that happened to run beside it. */
+static inline bool tasks__is_suspect(const tasks__job *job)
+{
+    return job->crashes == TASKS__CRASHES_MAX - 1;
+}
+
 tasks__job *tasks__job_copy(const tasks__job *job); /* yours: tasks__job_free */
 void tasks__job_free(tasks__job **job);
 
@@ -126,6 +133,7 @@ struct tasks__store {
     tims_id worker; /* this incarnation */
     tims_str worker_name, queues_text;
     int64_t lease_ms, concurrency;
+    int64_t suspects; /* running here: jobs whose next crash would be their last */
 };
 
 tasks__store *tasks__sql_store_new(tims_tasks *tasks);

@@ -17,7 +17,7 @@ enum {
     GATHER_MS = 5,
     CANCEL_GRACE_MS = 5000, /* for a run that was asked to stop; then it is ended */
     PAUSE_MIN_MS = 50,
-    PAUSE_MAX_MS = 5000,
+    PAUSE_MAX_MS = 1000,
 };
 
 /* --- waiting ---------------------------------------------------------------------------------------------- */
@@ -54,7 +54,12 @@ static void back_off(tasks__worker *worker, tasks__waiter *waiter, const char *w
     worker->pause_ms = worker->pause_ms == 0 ? PAUSE_MIN_MS : worker->pause_ms * 2;
     if (worker->pause_ms > PAUSE_MAX_MS)
         worker->pause_ms = PAUSE_MAX_MS;
-    wait_ms(waiter, worker->pause_ms);
+    int64_t until_us = tims_monotonic_us() + worker->pause_ms * MS_US;
+    for (int64_t left_us; (left_us = until_us - tims_monotonic_us()) > 0;) {
+        wait_ms(waiter, left_us / MS_US + 1);
+        if (worker->stopping)
+            break;
+    }
 }
 
 static void store_answers(tasks__worker *worker)
@@ -106,6 +111,7 @@ static void unlink_item(tasks__item *item)
     else
         worker->running = item->next_running;
     worker->running_count--;
+    worker->store->suspects -= tasks__is_suspect(item->job);
     if (item->is_blocking)
         worker->blocking_count--;
 }
@@ -191,6 +197,7 @@ static void begin_item(tasks__worker *worker, tasks__job *job)
         worker->running->previous_running = item;
     worker->running = item;
     worker->running_count++;
+    worker->store->suspects += tasks__is_suspect(job);
     worker->blocking_count += item->is_blocking;
     if (tims_fiber_start(worker->loop, run_item, item) == NULL) {
         unlink_item(item);
@@ -267,12 +274,22 @@ static void wait_for_room(tasks__worker *worker)
         wait_ms(&worker->taker, GATHER_MS);
 }
 
+/* Who has not signed life for a while may have lost its lease: what it took now would be somebody else's. */
+static bool holds_lease(const tasks__worker *worker)
+{
+    return tims_monotonic_us() - worker->beaten_us < worker->store->lease_ms * MS_US / 2;
+}
+
 static void take_jobs(void *argument)
 {
     tasks__worker *worker = argument;
     while (!worker->stopping) {
         size_t taken = 0;
         wait_for_room(worker);
+        if (!holds_lease(worker)) {
+            wait_ms(&worker->taker, worker->beat_ms);
+            continue;
+        }
         bool is_busy = worker->is_busy;
         worker->is_busy = false;
         worker->taker.nudged = false; /* what comes from here on is looked at again */
@@ -406,6 +423,10 @@ static void keep_order(void *argument)
         tims_status status = worker->store->api->beat(worker->store, hear_cancelled, worker, &lost, &err);
         if (status == TIMS_OK && lost)
             lose_all(worker);
+        if (status == TIMS_OK && !holds_lease(worker))
+            nudge(&worker->taker);
+        if (status == TIMS_OK)
+            worker->beaten_us = tims_monotonic_us();
         if (status == TIMS_OK)
             status = worker->store->api->tidy(worker->store, &next, &err);
         if (status == TIMS_OK && !worker->options.no_schedules && !worker->stopping)
@@ -547,6 +568,7 @@ tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_wor
     if (worker->any_blocks)
         worker->pool = tasks__pool_new(tasks, loop, worker->processes, tasks->options.program);
     worker->listener = tims_db_listen(tasks->db, loop, TASKS__CHANNEL, hear_signal, worker);
+    worker->beaten_us = tims_monotonic_us();
     worker->fibers = 3;
     worker->takes = true;
     pthread_mutex_lock(&tasks->worker_lock);

@@ -54,7 +54,8 @@ struct tasks__worker {
     bool *has; /* what the last look found, for each queue */
     tims_str *names;
     tims_db_listener *listener;
-    int64_t heard_us; /* the last signal */
+    int64_t heard_us;  /* the last signal */
+    int64_t beaten_us; /* the last sign of life */
     tims_timer heard_timer;
     bool stopping, takes, is_busy, woken, progress_changed, any_blocks;
     int64_t counted_at_us; /* queue_counts.c */
