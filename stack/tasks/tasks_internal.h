@@ -223,6 +223,8 @@ typedef struct tasks__control {
     _Atomic bool killed;    /* hard timeout */
     bool lost;              /* the lease is somebody else's */
     bool handed_back;       /* it is ended because the worker leaves */
+    /* In a process: it has been given to one. Until then it has waited for its turn. */
+    void (*on_begin)(struct tasks__control *control);
     /* Progress: tells whoever shows it. On the run's loop. */
     void (*on_progress)(struct tasks__control *control, double fraction, tims_str text);
     void *data;
@@ -237,6 +239,14 @@ void tasks__run_job(tims_tasks *tasks, tims_loop *loop, tasks__store *store, tas
 /* When the next attempt is, or that there is none: fills end, run_at. `error` is code and message. */
 void tasks__fail(tims_tasks *tasks, const tims_task *task, tasks__outcome *outcome, const char *code,
                  tims_str message);
+
+/* The same for one that was killed by its hard timeout. */
+void tasks__fail_late(tims_tasks *tasks, const tims_task *task, tasks__outcome *outcome);
+/* What was asked for from outside goes before what a run that failed says of itself. False: nothing was. */
+bool tasks__overrule(const tasks__control *control, tasks__outcome *outcome);
+void tasks__log_failure(const tasks__outcome *outcome);
+/* A copy in the outcome's arena, made if need be; terminated. */
+tims_str tasks__keep(tasks__outcome *outcome, tims_str text);
 
 /* --- status.c: rows of tracked jobs ------------------------------------------------------------------------ */
 

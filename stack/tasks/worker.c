@@ -15,7 +15,7 @@ enum {
     DRAIN_MS = 20 * 1000,
     POLL_MS = 1000,
     GATHER_MS = 5,
-    CANCEL_GRACE_MS = 5000, /* for a run that was asked to stop; then it is ended */
+    GRACE_MS = 3000, /* for a run that is not wanted any more; then it is ended */
     PAUSE_MIN_MS = 50,
     PAUSE_MAX_MS = 1000,
 };
@@ -141,13 +141,19 @@ static void set_timeouts(tasks__item *item)
     tims_timer_set(item->worker->loop, &item->hard_timer, hard_ms, hard_timeout, item);
 }
 
+static void begin_in_process(tasks__control *control)
+{
+    set_timeouts(control->data);
+}
+
 static void run_item(void *argument)
 {
     tasks__item *item = argument;
     tasks__worker *worker = item->worker;
     item->control.fiber = tims_fiber_self();
     count_start(worker, item);
-    set_timeouts(item);
+    if (!item->is_blocking)
+        set_timeouts(item);
     if (item->is_blocking)
         tasks__pool_run(worker->pool, worker->store, item->job, &item->control, &item->outcome);
     else
@@ -192,6 +198,7 @@ static void begin_item(tasks__worker *worker, tasks__job *job)
     item->is_blocking = item->task != NULL && item->task->blocking;
     item->control.data = item;
     item->control.on_progress = note_progress;
+    item->control.on_begin = begin_in_process;
     item->next_running = worker->running;
     if (worker->running != NULL)
         worker->running->previous_running = item;
@@ -397,7 +404,7 @@ static void hear_cancelled(void *argument, tims_id job)
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running)
         if (tims_same_id(at->job->id, job) && !atomic_exchange(&at->control.cancelled, true)) {
             ask_to_stop(at);
-            tims_timer_set(worker->loop, &at->hard_timer, CANCEL_GRACE_MS, hard_timeout, at);
+            tims_timer_set(worker->loop, &at->hard_timer, worker->grace_ms, hard_timeout, at);
         }
 }
 
@@ -408,6 +415,7 @@ static void lose_all(tasks__worker *worker)
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running) {
         at->control.lost = true;
         ask_to_stop(at);
+        tims_timer_set(worker->loop, &at->hard_timer, worker->grace_ms, hard_timeout, at);
     }
 }
 
@@ -537,6 +545,7 @@ static void set_options(tasks__worker *worker, const tims_worker_options *option
     worker->processes = (size_t)(options->processes > 0 ? options->processes : cores > 0 ? cores : 1);
     worker->drain_ms = options->drain_ms > 0 ? options->drain_ms : DRAIN_MS;
     worker->poll_ms = POLL_MS;
+    worker->grace_ms = GRACE_MS;
     worker->store->lease_ms = options->lease_ms > 0 ? options->lease_ms : LEASE_MS;
     worker->beat_ms = worker->store->lease_ms / 6 < POLL_MS ? worker->store->lease_ms / 6 : POLL_MS;
     worker->store->concurrency = (int64_t)worker->concurrency;

@@ -40,7 +40,7 @@ struct tasks__worker {
     tasks__store *store;
     tims_worker_options options;
     size_t concurrency, processes;
-    int64_t drain_ms, beat_ms, poll_ms, pause_ms;
+    int64_t drain_ms, beat_ms, poll_ms, pause_ms, grace_ms;
     tasks__taken_queue *queues;
     size_t queue_count, first_queue;
     tims_buf queues_text;
