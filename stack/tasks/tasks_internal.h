@@ -202,6 +202,9 @@ void tasks__make_job(tims_request *rq, const tims_task *task, tims_str arguments
  * first: false in `ret_is_new` and the other's id in `job->id` when there is one. */
 tims_status tasks__insert(tims_tasks *tasks, tims_db_session *session, tims_arena *arena, tasks__job *job,
                           int64_t unique_until_us, bool *ret_is_new, tims_error *err);
+/* The hot row alone. */
+tims_status tasks__insert_row(tims_db_session *session, const tasks__job *job, tasks__state state,
+                              tims_error *err);
 
 /* --- sql_finish.c: the database's part of an end, wherever the job waited ---------------------------------- */
 
@@ -275,6 +278,17 @@ tims_status tasks__follow(tims_tasks *tasks, tims_db_session *session, tims_aren
 /* A member that will never be done (cancelled, expired, given up by staff): the group goes on without it. */
 tims_status tasks__follow_without(tims_tasks *tasks, tims_db_session *session, tims_arena *arena,
                                   const tasks__job *job, tims_error *err);
+
+/* --- dead.c: what was given up and may be tried again ------------------------------------------------------- */
+
+/* Both in the request's transaction. False: it is not in the dead list. */
+
+/* Back to its queue as if it had never run: attempts and crashes are counted anew, its place in a chain or
+ * group is kept, its unique key is taken again if it is free. Raises: 409 (a foreign message that could not
+ * be read: there is nothing to run), 503. */
+bool tasks__dead_retry(tims_request *rq, tims_id id);
+/* Given up for good: a group goes on without it, the rest of a chain vanishes. Raises: 503. */
+bool tasks__dead_remove(tims_request *rq, tims_id id);
 
 /* --- schedule.c -------------------------------------------------------------------------------------------- */
 
