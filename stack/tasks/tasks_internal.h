@@ -145,12 +145,26 @@ void tasks__celery_store_free(tasks__store **store);
 
 /* --- counts ----------------------------------------------------------------------------------------------- */
 
-enum { TASKS__BUCKETS = 16 }; /* of latency: below 2^n × 100 µs */
+/* How many there are, as last counted (queue_counts.c). */
+typedef enum tasks__depth {
+    TASKS__WAITING,
+    TASKS__WAITING_LATER,
+    TASKS__NOW_RUNNING,
+    TASKS__WAITING_BLOCKED,
+    TASKS__IN_DEAD_LIST,
+    TASKS__DEPTHS
+} tasks__depth;
+
+enum { TASKS__BUCKETS = 16 }; /* of times: up to the bounds in metrics.c, and a last one for all above */
 typedef struct tasks__counts {
     tims_str queue;
     _Atomic int64_t enqueued, started, done, failed, retried, dead, cancelled, expired, running;
     _Atomic int64_t wait_us_sum, run_us_sum;
     _Atomic int64_t waited[TASKS__BUCKETS], ran[TASKS__BUCKETS];
+    _Atomic int64_t depths[TASKS__DEPTHS];
+    _Atomic bool is_counted;
+    /* What the queue's row has of it; the worker's. */
+    int64_t told_done, told_failed, told_activity;
 } tasks__counts;
 
 /* --- the process's tasks ---------------------------------------------------------------------------------- */
@@ -216,6 +230,11 @@ tims_status tasks__after(tims_tasks *tasks, tims_db_session *session, tims_arena
 tims_status tasks__bury(tims_tasks *tasks, tims_db_session *session, const tasks__outcome *outcome,
                         tims_opt_str foreign_message, tims_error *err);
 tims_status tasks__release_unique(tims_db_session *session, const tasks__job *job, tims_error *err);
+
+/* --- queue_counts.c -------------------------------------------------------------------------------------------- */
+
+/* A row for the queue, unless it has one. In the session's transaction. */
+tims_status tasks__add_queue(tims_db_session *session, tims_str name, tims_time now, tims_error *err);
 
 /* --- run.c: one attempt ----------------------------------------------------------------------------------- */
 

@@ -451,6 +451,7 @@ static void keep_order(void *argument)
         int64_t most_ms = worker->progress_changed ? TASKS__PROGRESS_MS : worker->beat_ms;
         wait_ms(&worker->keeper, until_ms < 1 ? 1 : until_ms < most_ms ? until_ms : most_ms);
     }
+    tasks__count_queues_at_last(worker);
     tasks__worker_fiber_ended(worker);
 }
 

@@ -70,6 +70,7 @@ void tasks__write_progress(tasks__worker *worker);
 /* queue_counts.c: writes how full the queues are into their rows, at most once a second and only what
  * changed. */
 tims_status tasks__count_queues(tasks__worker *worker, tims_error *err);
+void tasks__count_queues_at_last(tasks__worker *worker); /* when it stops */
 /* metrics.c */
 void tasks__count_time(_Atomic int64_t *buckets, _Atomic int64_t *sum, int64_t us);
 
