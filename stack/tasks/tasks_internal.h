@@ -57,6 +57,13 @@ typedef struct tasks__job {
     void *store_data; /* of the store that gave it; freed by its `forget` */
 } tasks__job;
 
+/* Beside which workers have died so often that once more is too much: one of them at a time is run by a
+ * worker, so that the one that kills it does not take those along that happened to run beside it. */
+static inline bool tasks__is_suspect(const tasks__job *job)
+{
+    return job->crashes == TASKS__CRASHES_MAX - 1;
+}
+
 tasks__job *tasks__job_copy(const tasks__job *job); /* yours: tasks__job_free */
 void tasks__job_free(tasks__job **job);
 
@@ -94,6 +101,9 @@ typedef struct tasks__store_api {
     const char *name;
     tims_status (*start)(tasks__store *store, tims_loop *loop, tims_error *err);
     void (*stop)(tasks__store *store);
+    /* Which queues have something, without taking it: cheap. NULL: claim looks by itself. */
+    tims_status (*look)(tasks__store *store, const tims_str *queues, size_t count, bool *ret_has,
+                        tims_error *err);
     /* At most `max` jobs of the queue that may run now, marked as this worker's; attempt counted. Jobs are
      * copies, in `ret_jobs[max]`. */
     tims_status (*claim)(tasks__store *store, tims_str queue, size_t max, tasks__job **ret_jobs,
@@ -123,6 +133,7 @@ struct tasks__store {
     tims_id worker; /* this incarnation */
     tims_str worker_name, queues_text;
     int64_t lease_ms, concurrency;
+    int64_t suspects; /* running here: jobs whose next crash would be their last */
 };
 
 tasks__store *tasks__sql_store_new(tims_tasks *tasks);
@@ -175,6 +186,8 @@ struct tims_tasks {
     pthread_mutex_t worker_lock;
     tasks__worker *worker; /* under the lock; NULL: none runs here */
     _Atomic bool wake_is_posted;
+    _Atomic bool signal_is_coming; /* signal.c */
+    _Atomic int64_t signalled_us;
     _Atomic int64_t clock_offset_us; /* what the database's clock is ahead of ours */
     int64_t test_clock_us;           /* tests: added to it */
 };
@@ -188,6 +201,9 @@ const char *tasks__queue_of(const tims_task *task);
 
 /* Wakes this process's worker: something may be ready, or is due at that time. From any thread. */
 void tasks__wake(tims_tasks *tasks, tims_time due);
+/* signal.c: the same for workers of other processes; on a loop's thread, after the commit. */
+#define TASKS__CHANNEL "tims_jobs"
+void tasks__signal(tims_tasks *tasks);
 
 /* --- enqueue.c -------------------------------------------------------------------------------------------- */
 
@@ -229,6 +245,8 @@ typedef struct tasks__control {
     _Atomic bool killed;    /* hard timeout */
     bool lost;              /* the lease is somebody else's */
     bool handed_back;       /* it is ended because the worker leaves */
+    /* In a process: it has been given to one. Until then it has waited for its turn. */
+    void (*on_begin)(struct tasks__control *control);
     /* Progress: tells whoever shows it. On the run's loop. */
     void (*on_progress)(struct tasks__control *control, double fraction, tims_str text);
     void *data;
@@ -243,6 +261,14 @@ void tasks__run_job(tims_tasks *tasks, tims_loop *loop, tasks__store *store, tas
 /* When the next attempt is, or that there is none: fills end, run_at. `error` is code and message. */
 void tasks__fail(tims_tasks *tasks, const tims_task *task, tasks__outcome *outcome, const char *code,
                  tims_str message);
+
+/* The same for one that was killed by its hard timeout. */
+void tasks__fail_late(tims_tasks *tasks, const tims_task *task, tasks__outcome *outcome);
+/* What was asked for from outside goes before what a run that failed says of itself. False: nothing was. */
+bool tasks__overrule(const tasks__control *control, tasks__outcome *outcome);
+void tasks__log_failure(const tasks__outcome *outcome);
+/* A copy in the outcome's arena, made if need be; terminated. */
+tims_str tasks__keep(tasks__outcome *outcome, tims_str text);
 
 /* --- status.c: rows of tracked jobs ------------------------------------------------------------------------ */
 
