@@ -118,11 +118,13 @@ static tims_status take_from_dead(tasks__work *work, tims_error *err)
 {
     int64_t changed = 0, workers = 0;
     const tims_db_value now = tims_db_int(tasks__now(work->store->tasks).us);
-    tims_status status = tims_db_run(work->session,
-                                     TIMS_STR("UPDATE tims_job SET state = 0, crashes = crashes + 1, worker "
-                                              "= NULL WHERE state = 2 AND worker NOT "
-                                              "IN (SELECT id FROM tims_worker WHERE lease_until > ?1)"),
-                                     &now, 1, &changed, err);
+    tims_status status = tasks__cancel_lost(work, err);
+    if (status == TIMS_OK)
+        status = tims_db_run(work->session,
+                             TIMS_STR("UPDATE tims_job SET state = 0, crashes = crashes + 1, worker "
+                                      "= NULL WHERE state = 2 AND NOT cancelled AND worker NOT "
+                                      "IN (SELECT id FROM tims_worker WHERE lease_until > ?1)"),
+                             &now, 1, &changed, err);
     if (status == TIMS_OK)
         status = tims_db_run(work->session, TIMS_STR("DELETE FROM tims_worker WHERE lease_until <= ?1"), &now,
                              1, &workers, err);
