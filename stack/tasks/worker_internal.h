@@ -4,7 +4,7 @@
 
 #include "tasks/tasks_internal.h"
 
-enum { TASKS__PROGRESS_MS = 100, TASKS__PROGRESS_BYTES = 200 };
+enum { TASKS__PROGRESS_BYTES = 200 };
 
 /* A fiber that waits for a nudge or a time. */
 typedef struct tasks__waiter {
@@ -44,7 +44,7 @@ struct tasks__worker {
     tasks__taken_queue *queues;
     size_t queue_count, first_queue;
     tims_buf queues_text;
-    tasks__waiter taker, finisher, finisher_pause, keeper;
+    tasks__waiter taker, finisher, finisher_pause, keeper, teller;
     tasks__job *claimed[TASKS__CLAIM_MAX];
     tasks__item *running; /* a list of running_count */
     size_t running_count, blocking_count;
@@ -65,8 +65,12 @@ struct tasks__worker {
 };
 
 void tasks__worker_fiber_ended(tasks__worker *worker);
-/* progress.c: what running jobs say of themselves since the last time, in one transaction. */
-void tasks__write_progress(tasks__worker *worker);
+/* Until somebody nudges, or the time is over. */
+void tasks__wait_ms(tasks__waiter *waiter, int64_t ms);
+void tasks__nudge(tasks__waiter *waiter);
+/* progress.c: a fiber, and what running jobs say of themselves. */
+void tasks__tell_progress(void *argument);
+void tasks__note_progress(tasks__control *control, double fraction, tims_str text);
 /* queue_counts.c: writes how full the queues are into their rows, at most once a second and only what
  * changed. */
 tims_status tasks__count_queues(tasks__worker *worker, tims_error *err);
