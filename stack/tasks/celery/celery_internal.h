@@ -23,7 +23,8 @@ enum {
     CELERY__MESSAGE_MAGIC = 0x434d5347,
     CELERY__ID_BYTES_MAX = 255,
     CELERY__MESSAGE_BYTES_MAX = 2 * 1024 * 1024,
-    CELERY__TAG_BYTES = 80,
+    CELERY__TAG_BYTES = 100,
+    CELERY__BASE_BYTES = 70,
     CELERY__LOOPS_MAX = 64,
 };
 
@@ -36,12 +37,13 @@ typedef struct celery__message {
     tims_str id;                 /* as who sent it writes it: a UUID, usually */
     tims_str root_id, parent_id, group; /* empty: none */
     int64_t retries;
-    bool is_ours;                            /* relayed by this app: it has a "tims" header */
-    bool ignore_result;                      /* whoever sent it wants none */
-    bool has_embed;                          /* a chain, callbacks, a chord: to be read again at its end */
-    bool is_malformed;                       /* cannot be run: to the dead list as it came */
-    bool is_told, is_acknowledged, was_sent; /* how far its end has come: finish.c */
-    int64_t taken_us;                        /* monotonic */
+    int64_t due_us;     /* its eta; 0: none */
+    bool is_ours;       /* relayed by this app: it has a "tims" header */
+    bool ignore_result; /* whoever sent it wants none */
+    bool has_embed;     /* a chain, callbacks, a chord: to be read again at its end */
+    bool is_malformed;  /* cannot be run: to the dead list as it came */
+    bool is_told, is_acknowledged, was_sent, is_held; /* how far its end has come: finish.c */
+    int64_t taken_us;                                 /* monotonic */
     celery__store *store;
     struct celery__message *next, *previous; /* all that are held */
 } celery__message;
@@ -69,13 +71,12 @@ struct celery__store {
     int64_t started_us;  /* monotonic: when the worker started */
     bool is_registered;  /* its lease is in Redis */
     bool loops[CELERY__LOOPS_MAX], loop_is_own;
-    int64_t clock_offset_us;            /* what Redis's clock is ahead of ours */
-    int64_t batch;                      /* of the last take: part of its tags */
-    char lost_batch[CELERY__TAG_BYTES]; /* a take whose answer did not come: to be put back; empty: none */
-    int64_t lost_batch_until_us;
-    tims_map *revoked;     /* ids → the store: a set */
-    double revoked_cursor; /* score up to which it is known */
-    celery__message *held; /* all that are taken and not acknowledged */
+    int64_t clock_offset_us;             /* what Redis's clock is ahead of ours */
+    int64_t batch;                       /* of the last take: part of its tags */
+    char known_batch[CELERY__BASE_BYTES]; /* the last take whose messages came; another one's are put back */
+    tims_map *revoked;                   /* ids → the store: a set */
+    char revoked_cursor[32];             /* score up to which it is known */
+    celery__message *held;               /* all that are taken and not acknowledged */
     size_t held_count;
     tasks__outcome *ended; /* ends that need no run, not yet written: malformed and revoked ones */
     int64_t touched_us, restored_us, beat_us; /* monotonic: when it last did */
@@ -111,7 +112,7 @@ typedef enum celery__script_id {
     CELERY__DUE,
     CELERY__FIND_LOST,
     CELERY__MOVE_LOST,
-    CELERY__FORGET_WORKERS,
+    CELERY__RELEASE,
     CELERY__REVOKE,
     CELERY__SCRIPT_COUNT
 } celery__script_id;
@@ -199,9 +200,14 @@ tims_status celery__claim(tasks__store *store, tims_str queue, size_t max, tasks
                           size_t *ret_count, tims_error *err);
 tims_status celery__finish(tasks__store *store, tasks__outcome *list, tims_error *err);
 tims_status celery__tidy(tasks__store *store, tims_time *ret_next, tims_error *err);
+/* Signs on in the database, where the relay takes jobs from. */
+tims_status celery__open_database(celery__store *celery, tims_loop *loop, tims_error *err);
+/* A lease for this incarnation. */
+tims_status celery__register(celery__store *celery, tims_error *err);
 /* Writes the ends that needed no run; what cannot be written now stays. */
 tims_status celery__finish_ended(celery__store *celery, tims_error *err);
 void celery__forget(tasks__job *job);
+void celery__hold(celery__store *celery, celery__message *message);
 
 /* --- canvas.c: what follows a foreign message --------------------------------------------------------------------- */
 
@@ -210,6 +216,7 @@ typedef struct celery__push {
     tims_str list, message;
     int64_t due_us; /* 0: now */
     bool is_first;  /* to the end from which is taken */
+    bool is_result; /* `list` is the key of a result */
     struct celery__push *next;
 } celery__push;
 /* The chain's next task and the callbacks of one that is done; the errbacks of one that is dead. In front of
