@@ -12,6 +12,7 @@ enum {
     ARENA_BYTES_MAX = 64 * 1024 * 1024,
     TOUCH_US = 5 * 1000 * 1000,
     POLL_MS = 20,
+    GREETING_MS = 500,
     ANSWER_TIMEOUT_MS = 3000,
 };
 
@@ -256,6 +257,15 @@ tims_status celery__open_database(celery__store *celery, tims_loop *loop, tims_e
     return sql->api->start(sql, loop, err);
 }
 
+/* A moment for Redis, so that a start does not begin with a complaint; it may also come later. */
+static void wait_for_redis(const celery__store *celery)
+{
+    int64_t until_us = tims_monotonic_us() + GREETING_MS * MS_US;
+    while (!celery->is_up && tims_monotonic_us() < until_us)
+        if (tims_sleep_ms(1) != TIMS_OK)
+            return;
+}
+
 static tims_status start(tasks__store *store, tims_loop *loop, tims_error *err)
 {
     celery__store *celery = celery__of(store);
@@ -273,9 +283,11 @@ static tims_status start(tasks__store *store, tims_loop *loop, tims_error *err)
     celery->events = celery__events_new(celery);
     celery->control = celery__control_new(celery);
     status = tims_tasks_loop_start(tasks, loop, err);
-    if (status == TIMS_OK)
-        celery->relay = celery__relay_new(celery, false);
-    return status;
+    if (status != TIMS_OK)
+        return status;
+    wait_for_redis(celery);
+    celery->relay = celery__relay_new(celery, false);
+    return TIMS_OK;
 }
 
 static void sign_off(celery__store *celery)
