@@ -26,6 +26,6 @@ void tasks__write_progress(tasks__worker *worker)
     tims_error err = { 0 };
     worker->progress_changed = false;
     worker->tasks->sql->loop = worker->loop;
-    if (tasks__sql_transact(worker->tasks->sql, write_all, worker, &err) != TIMS_OK)
+    if (tasks__sql_transact(worker->tasks->sql, write_all, worker, &err) != TIMS_OK && worker->pause_ms == 0)
         tims_log(TIMS_LOG_WARN, "tasks", "event=progress_lost message=%s", err.message);
 }

@@ -15,9 +15,9 @@ enum {
     DRAIN_MS = 20 * 1000,
     POLL_MS = 1000,
     GATHER_MS = 5,
-    CANCEL_GRACE_MS = 5000, /* for a run that was asked to stop; then it is ended */
+    GRACE_MS = 3000, /* for a run that is not wanted any more; then it is ended */
     PAUSE_MIN_MS = 50,
-    PAUSE_MAX_MS = 5000,
+    PAUSE_MAX_MS = 1000,
 };
 
 /* --- waiting ---------------------------------------------------------------------------------------------- */
@@ -54,7 +54,12 @@ static void back_off(tasks__worker *worker, tasks__waiter *waiter, const char *w
     worker->pause_ms = worker->pause_ms == 0 ? PAUSE_MIN_MS : worker->pause_ms * 2;
     if (worker->pause_ms > PAUSE_MAX_MS)
         worker->pause_ms = PAUSE_MAX_MS;
-    wait_ms(waiter, worker->pause_ms);
+    int64_t until_us = tims_monotonic_us() + worker->pause_ms * MS_US;
+    for (int64_t left_us; (left_us = until_us - tims_monotonic_us()) > 0;) {
+        wait_ms(waiter, left_us / MS_US + 1);
+        if (worker->stopping)
+            break;
+    }
 }
 
 static void store_answers(tasks__worker *worker)
@@ -106,6 +111,7 @@ static void unlink_item(tasks__item *item)
     else
         worker->running = item->next_running;
     worker->running_count--;
+    worker->store->suspects -= tasks__is_suspect(item->job);
     if (item->is_blocking)
         worker->blocking_count--;
 }
@@ -135,13 +141,19 @@ static void set_timeouts(tasks__item *item)
     tims_timer_set(item->worker->loop, &item->hard_timer, hard_ms, hard_timeout, item);
 }
 
+static void begin_in_process(tasks__control *control)
+{
+    set_timeouts(control->data);
+}
+
 static void run_item(void *argument)
 {
     tasks__item *item = argument;
     tasks__worker *worker = item->worker;
     item->control.fiber = tims_fiber_self();
     count_start(worker, item);
-    set_timeouts(item);
+    if (!item->is_blocking)
+        set_timeouts(item);
     if (item->is_blocking)
         tasks__pool_run(worker->pool, worker->store, item->job, &item->control, &item->outcome);
     else
@@ -186,11 +198,13 @@ static void begin_item(tasks__worker *worker, tasks__job *job)
     item->is_blocking = item->task != NULL && item->task->blocking;
     item->control.data = item;
     item->control.on_progress = note_progress;
+    item->control.on_begin = begin_in_process;
     item->next_running = worker->running;
     if (worker->running != NULL)
         worker->running->previous_running = item;
     worker->running = item;
     worker->running_count++;
+    worker->store->suspects += tasks__is_suspect(job);
     worker->blocking_count += item->is_blocking;
     if (tims_fiber_start(worker->loop, run_item, item) == NULL) {
         unlink_item(item);
@@ -213,13 +227,27 @@ static size_t room_for(const tasks__worker *worker, size_t queue)
     return room < TASKS__CLAIM_MAX ? room : TASKS__CLAIM_MAX;
 }
 
+/* Where queues were full a moment ago, they are taken to have more. */
+static tims_status look(tasks__worker *worker, bool is_busy, tims_error *err)
+{
+    if (!is_busy && worker->store->api->look != NULL)
+        return worker->store->api->look(worker->store, worker->names, worker->queue_count, worker->has, err);
+    for (size_t i = 0; i < worker->queue_count; i++)
+        worker->has[i] = true;
+    return TIMS_OK;
+}
+
 /* One look at each queue. False: the store does not answer. */
-static bool look_at_queues(tasks__worker *worker, size_t *ret_taken)
+static bool look_at_queues(tasks__worker *worker, bool is_busy, size_t *ret_taken)
 {
     tims_error err = { 0 };
+    if (look(worker, is_busy, &err) != TIMS_OK) {
+        back_off(worker, &worker->taker, "look", &err);
+        return false;
+    }
     for (size_t i = 0; i < worker->queue_count && !worker->stopping; i++) {
         size_t at = (worker->first_queue + i) % worker->queue_count, count = 0, room = room_for(worker, at);
-        if (room == 0)
+        if (room == 0 || !worker->has[at])
             continue;
         tims_status status = worker->store->api->claim(worker->store, worker->queues[at].name, room,
                                                        worker->claimed, &count, &err);
@@ -253,16 +281,27 @@ static void wait_for_room(tasks__worker *worker)
         wait_ms(&worker->taker, GATHER_MS);
 }
 
+/* Who has not signed life for a while may have lost its lease: what it took now would be somebody else's. */
+static bool holds_lease(const tasks__worker *worker)
+{
+    return tims_monotonic_us() - worker->beaten_us < worker->store->lease_ms * MS_US / 2;
+}
+
 static void take_jobs(void *argument)
 {
     tasks__worker *worker = argument;
     while (!worker->stopping) {
         size_t taken = 0;
         wait_for_room(worker);
+        if (!holds_lease(worker)) {
+            wait_ms(&worker->taker, worker->beat_ms);
+            continue;
+        }
+        bool is_busy = worker->is_busy;
         worker->is_busy = false;
         worker->taker.nudged = false; /* what comes from here on is looked at again */
         worker->woken = false;
-        if (!look_at_queues(worker, &taken))
+        if (!look_at_queues(worker, is_busy, &taken))
             continue;
         store_answers(worker);
         if (taken == 0 && !worker->woken && !worker->stopping)
@@ -365,7 +404,7 @@ static void hear_cancelled(void *argument, tims_id job)
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running)
         if (tims_same_id(at->job->id, job) && !atomic_exchange(&at->control.cancelled, true)) {
             ask_to_stop(at);
-            tims_timer_set(worker->loop, &at->hard_timer, CANCEL_GRACE_MS, hard_timeout, at);
+            tims_timer_set(worker->loop, &at->hard_timer, worker->grace_ms, hard_timeout, at);
         }
 }
 
@@ -376,6 +415,7 @@ static void lose_all(tasks__worker *worker)
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running) {
         at->control.lost = true;
         ask_to_stop(at);
+        tims_timer_set(worker->loop, &at->hard_timer, worker->grace_ms, hard_timeout, at);
     }
 }
 
@@ -391,6 +431,10 @@ static void keep_order(void *argument)
         tims_status status = worker->store->api->beat(worker->store, hear_cancelled, worker, &lost, &err);
         if (status == TIMS_OK && lost)
             lose_all(worker);
+        if (status == TIMS_OK && !holds_lease(worker))
+            nudge(&worker->taker);
+        if (status == TIMS_OK)
+            worker->beaten_us = tims_monotonic_us();
         if (status == TIMS_OK)
             status = worker->store->api->tidy(worker->store, &next, &err);
         if (status == TIMS_OK && !worker->options.no_schedules && !worker->stopping)
@@ -407,6 +451,7 @@ static void keep_order(void *argument)
         int64_t most_ms = worker->progress_changed ? TASKS__PROGRESS_MS : worker->beat_ms;
         wait_ms(&worker->keeper, until_ms < 1 ? 1 : until_ms < most_ms ? until_ms : most_ms);
     }
+    tasks__count_queues_at_last(worker);
     tasks__worker_fiber_ended(worker);
 }
 
@@ -437,6 +482,25 @@ void tasks__wake_worker(tims_tasks *tasks)
     nudge(&worker->keeper);
 }
 
+static void look_again(void *argument)
+{
+    tasks__worker *worker = argument;
+    worker->heard_us = tims_monotonic_us();
+    worker->woken = true;
+    nudge(&worker->taker);
+}
+
+/* Somebody has said that there may be something: a hint, which a look answers. On SQLite each commit is one,
+ * so the first is answered at once and those soon after it together. */
+static void hear_signal(void *argument)
+{
+    tasks__worker *worker = argument;
+    if (tims_monotonic_us() - worker->heard_us > GATHER_MS * MS_US)
+        look_again(worker);
+    else
+        tims_timer_set(worker->loop, &worker->heard_timer, GATHER_MS, look_again, worker);
+}
+
 void tasks__wake(tims_tasks *tasks, tims_time due)
 {
     (void)due; /* the keeper finds out when it is */
@@ -454,10 +518,12 @@ static void set_queues(tasks__worker *worker)
     tims_names names = worker->options.queues.count > 0 ? worker->options.queues : worker->tasks->own_queues;
     worker->queue_count = names.count;
     worker->queues = calloc(names.count, sizeof *worker->queues);
-    TIMS_ASSERT(worker->queues != NULL);
+    worker->has = calloc(names.count, sizeof *worker->has);
+    worker->names = calloc(names.count, sizeof *worker->names);
+    TIMS_ASSERT(worker->queues != NULL && worker->has != NULL && worker->names != NULL);
     tims_buf_init(&worker->queues_text, NULL, 64 * 1024);
     for (size_t i = 0; i < names.count; i++) {
-        worker->queues[i].name = tims_str_from(names.items[i]);
+        worker->queues[i].name = worker->names[i] = tims_str_from(names.items[i]);
         tims_buf_print(&worker->queues_text, "%s%s", i > 0 ? "," : "", names.items[i]);
     }
     size_t cursor = 0;
@@ -479,6 +545,8 @@ static void free_worker(tasks__worker *worker)
     tasks__pool_free(&worker->pool);
     tims_buf_free(&worker->queues_text);
     free(worker->queues);
+    free(worker->has);
+    free(worker->names);
     free(worker);
 }
 
@@ -490,6 +558,7 @@ static void set_options(tasks__worker *worker, const tims_worker_options *option
     worker->processes = (size_t)(options->processes > 0 ? options->processes : cores > 0 ? cores : 1);
     worker->drain_ms = options->drain_ms > 0 ? options->drain_ms : DRAIN_MS;
     worker->poll_ms = POLL_MS;
+    worker->grace_ms = GRACE_MS;
     worker->store->lease_ms = options->lease_ms > 0 ? options->lease_ms : LEASE_MS;
     worker->beat_ms = worker->store->lease_ms / 6 < POLL_MS ? worker->store->lease_ms / 6 : POLL_MS;
     worker->store->concurrency = (int64_t)worker->concurrency;
@@ -522,6 +591,8 @@ tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_wor
         worker->poll_ms = worker->store->poll_ms;
     if (worker->any_blocks)
         worker->pool = tasks__pool_new(tasks, loop, worker->processes, tasks->options.program);
+    worker->listener = tims_db_listen(tasks->db, loop, TASKS__CHANNEL, hear_signal, worker);
+    worker->beaten_us = tims_monotonic_us();
     worker->fibers = 3;
     worker->takes = true;
     pthread_mutex_lock(&tasks->worker_lock);
@@ -560,6 +631,8 @@ void tasks__worker_fiber_ended(tasks__worker *worker)
     pthread_mutex_lock(&tasks->worker_lock);
     tasks->worker = NULL;
     pthread_mutex_unlock(&tasks->worker_lock);
+    tims_db_listener_free(&worker->listener);
+    tims_timer_clear(&worker->heard_timer);
     worker->store->api->stop(worker->store);
     if (worker->pool != NULL)
         tasks__pool_stop(worker->pool, say_stopped, worker);

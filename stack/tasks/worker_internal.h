@@ -40,7 +40,7 @@ struct tasks__worker {
     tasks__store *store;
     tims_worker_options options;
     size_t concurrency, processes;
-    int64_t drain_ms, beat_ms, poll_ms, pause_ms;
+    int64_t drain_ms, beat_ms, poll_ms, pause_ms, grace_ms;
     tasks__taken_queue *queues;
     size_t queue_count, first_queue;
     tims_buf queues_text;
@@ -51,6 +51,12 @@ struct tasks__worker {
     tasks__item *ended, **ended_tail;
     tasks__pool *pool; /* NULL: no task of its queues is blocking */
     int fibers;
+    bool *has; /* what the last look found, for each queue */
+    tims_str *names;
+    tims_db_listener *listener;
+    int64_t heard_us;  /* the last signal */
+    int64_t beaten_us; /* the last sign of life */
+    tims_timer heard_timer;
     bool stopping, takes, is_busy, woken, progress_changed, any_blocks;
     int64_t counted_at_us; /* queue_counts.c */
     tims_timer drain_timer;
@@ -64,6 +70,7 @@ void tasks__write_progress(tasks__worker *worker);
 /* queue_counts.c: writes how full the queues are into their rows, at most once a second and only what
  * changed. */
 tims_status tasks__count_queues(tasks__worker *worker, tims_error *err);
+void tasks__count_queues_at_last(tasks__worker *worker); /* when it stops */
 /* metrics.c */
 void tasks__count_time(_Atomic int64_t *buckets, _Atomic int64_t *sum, int64_t us);
 
