@@ -1,4 +1,5 @@
-/* worker_internal.h: the worker's files: worker.c (taking, running, ending), progress.c, queue_counts.c. */
+/* worker_internal.h: the worker's files: worker.c (taking, running, ending), worker_control.c, progress.c,
+ * queue_counts.c. */
 #ifndef TASKS_WORKER_INTERNAL_H
 #define TASKS_WORKER_INTERNAL_H
 
@@ -71,6 +72,11 @@ void tasks__write_progress(tasks__worker *worker);
  * changed. */
 tims_status tasks__count_queues(tasks__worker *worker, tims_error *err);
 void tasks__count_queues_at_last(tasks__worker *worker); /* when it stops */
+/* worker_control.c: on the worker's loop. The name of a queue that is added must stay as long as the worker.
+ * Errors: INVALID, with a sentence that says why not. */
+tims_status tasks__worker_add_queue(tasks__worker *worker, tims_str name, tims_error *err);
+tims_status tasks__worker_drop_queue(tasks__worker *worker, tims_str name, tims_error *err);
+tims_status tasks__worker_resize(tasks__worker *worker, int64_t by, tims_error *err);
 /* metrics.c */
 void tasks__count_time(_Atomic int64_t *buckets, _Atomic int64_t *sum, int64_t us);
 

@@ -224,6 +224,9 @@ typedef struct tims_worker_options {
     int64_t lease_ms;    /* 0: 30 s. Who does not sign life for as long has lost its jobs to others */
     int64_t drain_ms;    /* how long runs may go on when it stops, before they are handed back; 0: 20 s */
     bool no_schedules;
+    /* Somebody asked for its end over Redis (Celery's "shutdown"): on its loop. NULL: that is refused. */
+    tims_loop_fn on_shutdown;
+    void *on_shutdown_argument;
 } tims_worker_options;
 /* On this loop, until stop: takes jobs and runs them. On its thread. Errors: as of the database. */
 tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_worker_options *options,
