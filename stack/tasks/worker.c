@@ -517,9 +517,10 @@ static void set_queues(tasks__worker *worker)
 {
     tims_names names = worker->options.queues.count > 0 ? worker->options.queues : worker->tasks->own_queues;
     worker->queue_count = names.count;
-    worker->queues = calloc(names.count, sizeof *worker->queues);
-    worker->has = calloc(names.count, sizeof *worker->has);
-    worker->names = calloc(names.count, sizeof *worker->names);
+    worker->queues_max = names.count + TASKS__QUEUES_ADDED_MAX;
+    worker->queues = calloc(worker->queues_max, sizeof *worker->queues);
+    worker->has = calloc(worker->queues_max, sizeof *worker->has);
+    worker->names = calloc(worker->queues_max, sizeof *worker->names);
     TIMS_ASSERT(worker->queues != NULL && worker->has != NULL && worker->names != NULL);
     tims_buf_init(&worker->queues_text, NULL, 64 * 1024);
     for (size_t i = 0; i < names.count; i++) {

@@ -1,10 +1,8 @@
 /* worker_control.c: what may be changed in a worker while it runs: its queues, and how many jobs it runs at
  * once. On its loop's thread. */
-#include <stdlib.h>
-
 #include "tasks/worker_internal.h"
 
-enum { CONCURRENCY_MAX = 10000, QUEUES_MAX = 256 };
+enum { CONCURRENCY_MAX = 10000 };
 
 static size_t find_queue(const tasks__worker *worker, tims_str name)
 {
@@ -45,11 +43,11 @@ tims_status tasks__worker_add_queue(tasks__worker *worker, tims_str name, tims_e
     if (blocks && worker->pool == NULL)
         return tims_fail(err, TIMS_INVALID, "no_pool",
                          "Its tasks run in processes, and this worker has none: start one for this queue.");
-    if (worker->queue_count >= QUEUES_MAX)
-        return tims_fail(err, TIMS_INVALID, "too_many", "A worker takes from at most %d queues.", QUEUES_MAX);
-    tasks__taken_queue *queues = realloc(worker->queues, (worker->queue_count + 1) * sizeof *worker->queues);
-    TIMS_ASSERT(queues != NULL);
-    worker->queues = queues;
+    if (worker->queue_count >= worker->queues_max)
+        return tims_fail(err, TIMS_INVALID, "too_many", "At most %d queues are added to a worker.",
+                         TASKS__QUEUES_ADDED_MAX);
+    worker->names[worker->queue_count] = name;
+    worker->has[worker->queue_count] = true;
     worker->queues[worker->queue_count++] = (tasks__taken_queue){ name, blocks };
     write_queues(worker);
     tasks__wake_worker(worker->tasks);
@@ -64,9 +62,12 @@ tims_status tasks__worker_drop_queue(tasks__worker *worker, tims_str name, tims_
     if (worker->queue_count == 1)
         return tims_fail(err, TIMS_INVALID, "last_queue",
                          "It is the last one: a worker without a queue is of no use; stop it.");
-    memmove(worker->queues + at, worker->queues + at + 1,
-            (worker->queue_count - at - 1) * sizeof *worker->queues);
-    worker->queue_count--;
+    worker->queue_count--; /* what a look that is under way finds is of the place before: it looks again */
+    for (size_t i = at; i < worker->queue_count; i++) {
+        worker->queues[i] = worker->queues[i + 1];
+        worker->names[i] = worker->names[i + 1];
+        worker->has[i] = worker->has[i + 1];
+    }
     write_queues(worker);
     return TIMS_OK;
 }

@@ -5,7 +5,7 @@
 
 #include "tasks/tasks_internal.h"
 
-enum { TASKS__PROGRESS_MS = 100, TASKS__PROGRESS_BYTES = 200 };
+enum { TASKS__PROGRESS_MS = 100, TASKS__PROGRESS_BYTES = 200, TASKS__QUEUES_ADDED_MAX = 64 };
 
 /* A fiber that waits for a nudge or a time. */
 typedef struct tasks__waiter {
@@ -43,7 +43,7 @@ struct tasks__worker {
     size_t concurrency, processes;
     int64_t drain_ms, beat_ms, poll_ms, pause_ms, grace_ms;
     tasks__taken_queue *queues;
-    size_t queue_count, first_queue;
+    size_t queue_count, queues_max, first_queue;
     tims_buf queues_text;
     tasks__waiter taker, finisher, finisher_pause, keeper;
     tasks__job *claimed[TASKS__CLAIM_MAX];
