@@ -119,7 +119,7 @@ static const tims_task *const tasks[] = { &telling_task, &computing_task,     &l
 static const stage_options options = { .tasks = tasks };
 
 static const tims_worker_options one = {
-    .processes = 1, .no_schedules = true, .drain_ms = 200, .lease_ms = 1800
+    .processes = 1, .no_schedules = true, .drain_ms = 200, .lease_ms = 6000
 };
 static const tims_worker_options two = { .processes = 2, .no_schedules = true };
 
@@ -261,6 +261,7 @@ static void cancel(stage *s, const tims_task *task, const char *label)
 {
     stage_start_worker(s, &one);
     s->tasks->worker->grace_ms = 100;
+    s->tasks->worker->beat_ms = 50;
     tims_id job = stage_enqueue(s, task, 0, label, NULL);
     stage_wait_for(s, begun_sql, 1);
     assert_true(stage_cancel(s, job));
