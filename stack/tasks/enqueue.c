@@ -178,6 +178,7 @@ static void wake_after_commit(void *argument)
 {
     tims_tasks *tasks = argument;
     tasks__wake(tasks, (tims_time){ 0 });
+    tasks__signal(tasks);
 }
 
 tims_status tasks__insert_row(tims_db_session *session, const tasks__job *job, tasks__state state,

@@ -29,6 +29,8 @@ static inline bool tasks__on_postgres(const tasks__work *work)
     return tims_db_session_dialect(work->session) == TIMS_POSTGRES;
 }
 
+tims_status tasks__sql_look(tasks__store *store, const tims_str *queues, size_t count, bool *ret_has,
+                            tims_error *err);
 tims_status tasks__sql_claim(tasks__store *store, tims_str queue, size_t max, tasks__job **ret_jobs,
                              size_t *ret_count, tims_error *err);
 tims_status tasks__sql_finish(tasks__store *store, tasks__outcome *list, tims_error *err);
@@ -37,6 +39,8 @@ tims_status tasks__sql_finish_in(tasks__store *store, tims_db_session *session, 
 tims_status tasks__sql_beat(tasks__store *store, void (*cancelled)(void *argument, tims_id job),
                             void *argument, bool *ret_lost, tims_error *err);
 tims_status tasks__sql_tidy(tasks__store *store, tims_time *ret_next, tims_error *err);
+/* cancel.c: of jobs whose worker is dead, ends those that nobody wants any more. In a transaction. */
+tims_status tasks__cancel_lost(tasks__work *work, tims_error *err);
 /* A new incarnation: a new id, and its row. */
 tims_status tasks__sql_register(tasks__store *store, tims_error *err);
 tims_status tasks__sql_read_clock(tasks__work *work, tims_error *err);

@@ -57,6 +57,13 @@ typedef struct tasks__job {
     void *store_data; /* of the store that gave it; freed by its `forget` */
 } tasks__job;
 
+/* Beside which workers have died so often that once more is too much: one of them at a time is run by a
+ * worker, so that the one that kills it does not take those along that happened to run beside it. */
+static inline bool tasks__is_suspect(const tasks__job *job)
+{
+    return job->crashes == TASKS__CRASHES_MAX - 1;
+}
+
 tasks__job *tasks__job_copy(const tasks__job *job); /* yours: tasks__job_free */
 void tasks__job_free(tasks__job **job);
 
@@ -94,6 +101,9 @@ typedef struct tasks__store_api {
     const char *name;
     tims_status (*start)(tasks__store *store, tims_loop *loop, tims_error *err);
     void (*stop)(tasks__store *store);
+    /* Which queues have something, without taking it: cheap. NULL: claim looks by itself. */
+    tims_status (*look)(tasks__store *store, const tims_str *queues, size_t count, bool *ret_has,
+                        tims_error *err);
     /* At most `max` jobs of the queue that may run now, marked as this worker's; attempt counted. Jobs are
      * copies, in `ret_jobs[max]`. */
     tims_status (*claim)(tasks__store *store, tims_str queue, size_t max, tasks__job **ret_jobs,
@@ -123,6 +133,8 @@ struct tasks__store {
     tims_id worker; /* this incarnation */
     tims_str worker_name, queues_text;
     int64_t lease_ms, concurrency;
+    int64_t poll_ms;  /* how often it is asked for jobs when nobody says that there are any; 0: each second */
+    int64_t suspects; /* running here: jobs whose next crash would be their last */
 };
 
 tasks__store *tasks__sql_store_new(tims_tasks *tasks);
@@ -134,12 +146,26 @@ void tasks__celery_store_free(tasks__store **store);
 
 /* --- counts ----------------------------------------------------------------------------------------------- */
 
-enum { TASKS__BUCKETS = 16 }; /* of latency: below 2^n × 100 µs */
+/* How many there are, as last counted (queue_counts.c). */
+typedef enum tasks__depth {
+    TASKS__WAITING,
+    TASKS__WAITING_LATER,
+    TASKS__NOW_RUNNING,
+    TASKS__WAITING_BLOCKED,
+    TASKS__IN_DEAD_LIST,
+    TASKS__DEPTHS
+} tasks__depth;
+
+enum { TASKS__BUCKETS = 16 }; /* of times: up to the bounds in metrics.c, and a last one for all above */
 typedef struct tasks__counts {
     tims_str queue;
     _Atomic int64_t enqueued, started, done, failed, retried, dead, cancelled, expired, running;
     _Atomic int64_t wait_us_sum, run_us_sum;
     _Atomic int64_t waited[TASKS__BUCKETS], ran[TASKS__BUCKETS];
+    _Atomic int64_t depths[TASKS__DEPTHS];
+    _Atomic bool is_counted;
+    /* What the queue's row has of it; the worker's. */
+    int64_t told_done, told_failed, told_activity;
 } tasks__counts;
 
 /* --- the process's tasks ---------------------------------------------------------------------------------- */
@@ -155,14 +181,20 @@ struct tims_tasks {
     tims_map *by_name;     /* name → const tims_task */
     tims_map *queue_rules; /* name → const tims_queue */
     tims_names queues;     /* all that are declared, sorted */
+    tims_names own_queues; /* of those, what a worker takes jobs from: not what only others run */
     tasks__counts *counts; /* one per declared queue, and a last one for all others */
     size_t count_count;
     tasks__store *sql;   /* always there */
     tasks__store *store; /* what the worker takes jobs from: `sql`, or Redis */
     pthread_mutex_t worker_lock;
     tasks__worker *worker; /* under the lock; NULL: none runs here */
+    struct celery__relay
+        *relay; /* under the lock; NULL: none runs here. On the worker's loop, if there is one */
+    tims_loop *relay_loop;
     _Atomic bool wake_is_posted;
-    tasks__schedules *schedules;     /* the worker's; NULL: it has not looked yet */
+    tasks__schedules *schedules;   /* the worker's; NULL: it has not looked yet */
+    _Atomic bool signal_is_coming; /* signal.c */
+    _Atomic int64_t signalled_us;
     _Atomic int64_t clock_offset_us; /* what the database's clock is ahead of ours */
     int64_t test_clock_us;           /* tests: added to it */
 };
@@ -176,6 +208,11 @@ const char *tasks__queue_of(const tims_task *task);
 
 /* Wakes this process's worker: something may be ready, or is due at that time. From any thread. */
 void tasks__wake(tims_tasks *tasks, tims_time due);
+void tasks__wake_worker(tims_tasks *tasks); /* only it, on its loop's thread */
+void tasks__wake_relay(tims_tasks *tasks);  /* celery/relay.c; on its loop's thread */
+/* signal.c: the same for workers of other processes; on a loop's thread, after the commit. */
+#define TASKS__CHANNEL "tims_jobs"
+void tasks__signal(tims_tasks *tasks);
 
 /* --- enqueue.c -------------------------------------------------------------------------------------------- */
 
@@ -208,6 +245,11 @@ tims_status tasks__bury(tims_tasks *tasks, tims_db_session *session, const tasks
                         tims_opt_str foreign_message, tims_error *err);
 tims_status tasks__release_unique(tims_db_session *session, const tasks__job *job, tims_error *err);
 
+/* --- queue_counts.c -------------------------------------------------------------------------------------------- */
+
+/* A row for the queue, unless it has one. In the session's transaction. */
+tims_status tasks__add_queue(tims_db_session *session, tims_str name, tims_time now, tims_error *err);
+
 /* --- run.c: one attempt ----------------------------------------------------------------------------------- */
 
 /* What may be asked of a run from outside while it lasts; its owner's. */
@@ -217,6 +259,8 @@ typedef struct tasks__control {
     _Atomic bool killed;    /* hard timeout */
     bool lost;              /* the lease is somebody else's */
     bool handed_back;       /* it is ended because the worker leaves */
+    /* In a process: it has been given to one. Until then it has waited for its turn. */
+    void (*on_begin)(struct tasks__control *control);
     /* Progress: tells whoever shows it. On the run's loop. */
     void (*on_progress)(struct tasks__control *control, double fraction, tims_str text);
     void *data;
@@ -231,6 +275,14 @@ void tasks__run_job(tims_tasks *tasks, tims_loop *loop, tasks__store *store, tas
 /* When the next attempt is, or that there is none: fills end, run_at. `error` is code and message. */
 void tasks__fail(tims_tasks *tasks, const tims_task *task, tasks__outcome *outcome, const char *code,
                  tims_str message);
+
+/* The same for one that was killed by its hard timeout. */
+void tasks__fail_late(tims_tasks *tasks, const tims_task *task, tasks__outcome *outcome);
+/* What was asked for from outside goes before what a run that failed says of itself. False: nothing was. */
+bool tasks__overrule(const tasks__control *control, tasks__outcome *outcome);
+void tasks__log_failure(const tasks__outcome *outcome);
+/* A copy in the outcome's arena, made if need be; terminated. */
+tims_str tasks__keep(tasks__outcome *outcome, tims_str text);
 
 /* --- status.c: rows of tracked jobs ------------------------------------------------------------------------ */
 
