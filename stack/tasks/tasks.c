@@ -171,6 +171,7 @@ static void give_back(void *argument)
     pthread_mutex_destroy(&tasks->worker_lock);
     tims_map_free(&tasks->by_name);
     tims_map_free(&tasks->queue_rules);
+    tasks__schedules_free(&tasks->schedules);
     if (tasks->store != tasks->sql)
         tasks__celery_store_free(&tasks->store);
     tasks__sql_store_free(&tasks->sql);

@@ -133,7 +133,7 @@ struct tasks__store {
     tims_id worker; /* this incarnation */
     tims_str worker_name, queues_text;
     int64_t lease_ms, concurrency;
-    int64_t poll_ms; /* how often it is asked for jobs when nobody says that there are any; 0: each second */
+    int64_t poll_ms;  /* how often it is asked for jobs when nobody says that there are any; 0: each second */
     int64_t suspects; /* running here: jobs whose next crash would be their last */
 };
 
@@ -170,7 +170,8 @@ typedef struct tasks__counts {
 
 /* --- the process's tasks ---------------------------------------------------------------------------------- */
 
-typedef struct tasks__worker tasks__worker; /* worker.c */
+typedef struct tasks__worker tasks__worker;       /* worker.c */
+typedef struct tasks__schedules tasks__schedules; /* schedule.c */
 
 struct tims_tasks {
     uint32_t magic;
@@ -191,6 +192,7 @@ struct tims_tasks {
         *relay; /* under the lock; NULL: none runs here. On the worker's loop, if there is one */
     tims_loop *relay_loop;
     _Atomic bool wake_is_posted;
+    tasks__schedules *schedules;   /* the worker's; NULL: it has not looked yet */
     _Atomic bool signal_is_coming; /* signal.c */
     _Atomic int64_t signalled_us;
     _Atomic int64_t clock_offset_us; /* what the database's clock is ahead of ours */
@@ -216,6 +218,11 @@ void tasks__signal(tims_tasks *tasks);
 
 /* The arguments' JSON object. Raises as tims_enqueue. */
 tims_str tasks__write_arguments(tims_request *rq, const tims_task *task, const void *arguments);
+/* The same where nobody can be told by raising. Errors: INVALID. */
+tims_status tasks__arguments_text(tims_arena *arena, const tims_task *task, const void *arguments,
+                                  tims_str *ret_text, tims_error *err);
+/* A job as the task says, for now, for nobody. */
+tasks__job tasks__plain_job(const tims_tasks *tasks, const tims_task *task, tims_str arguments);
 /* Fills a job from what an app says: id, times, queue, priority. Raises: 422. */
 void tasks__make_job(tims_request *rq, const tims_task *task, tims_str arguments,
                      const tims_enqueue_options *options, tasks__job *ret_job);
@@ -321,6 +328,7 @@ bool tasks__dead_remove(tims_request *rq, tims_id id);
 tims_status tasks__check_schedule(tims_arena *arena, const tims_schedule *schedule, tims_error *err);
 /* Enqueues what is due, each due time once whoever asks. `ret_next`: the next due time of all. */
 tims_status tasks__run_schedules(tims_tasks *tasks, tims_loop *loop, tims_time *ret_next, tims_error *err);
+void tasks__schedules_free(tasks__schedules **schedules); /* NULL is fine */
 
 /* --- process_pool.c: blocking tasks ------------------------------------------------------------------------- */
 
