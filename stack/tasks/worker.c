@@ -449,7 +449,7 @@ static void wake_here(void *argument)
     if (worker == NULL)
         return;
     worker->woken = true;
-    nudge(&worker->taker);
+    tasks__nudge(&worker->taker);
     nudge(&worker->keeper);
 }
 
