@@ -450,7 +450,7 @@ static void wake_here(void *argument)
         return;
     worker->woken = true;
     tasks__nudge(&worker->taker);
-    nudge(&worker->keeper);
+    tasks__nudge(&worker->keeper);
 }
 
 void tasks__wake_worker(tims_tasks *tasks)
