@@ -197,7 +197,7 @@ static tims_status needs_tidying(tasks__work *work, tims_error *err)
                  "1 FROM "
                  "tims_job_status WHERE expires_at <= ?1) OR EXISTS (SELECT 1 FROM tims_job_unique WHERE "
                  "until <= ?1) "
-                 "OR EXISTS (SELECT 1 FROM tims_job WHERE limit_key IS NOT NULL AND state = 3)"),
+                 "OR EXISTS (SELECT 1 FROM tims_job WHERE state = 3)"),
         values, 2, &rows, err);
     if (status != TIMS_OK)
         return status;
