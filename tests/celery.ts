@@ -98,7 +98,8 @@ export class Python {
   // The body of a Python function; `given` is there under this name. What it raised is an answer too.
   attempt(code: string, given: unknown = null): Promise<Ran> {
     return new Promise((resolve) => {
-      if (this.program.process.exitCode !== null) throw new Error(`python3 has ended:\n${this.program.output()}`);
+      if (this.program.process.exitCode !== null)
+        throw new Error(`python3 has ended:\n${this.program.output()}`);
       this.waiting.push(resolve);
       this.program.process.stdin?.write(`${JSON.stringify({ code, given })}\n`);
     });
