@@ -184,6 +184,7 @@ tasks__store *tasks__sql_store_new(tims_tasks *tasks)
 
 void tasks__sql_store_free(tasks__store **store)
 {
+    free(((tasks__sql *)*store)->fronts);
     free(*store);
     *store = NULL;
 }

@@ -250,7 +250,7 @@ static bool look_at_queues(tasks__worker *worker, bool is_busy, size_t *ret_take
         }
         for (size_t j = 0; j < count; j++)
             begin_item(worker, worker->claimed[j]);
-        worker->is_busy = worker->is_busy || count == room;
+        worker->is_busy = worker->is_busy || count >= room / 3;
         *ret_taken += count;
     }
     worker->first_queue = (worker->first_queue + 1) % worker->queue_count;
