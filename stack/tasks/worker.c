@@ -449,8 +449,8 @@ static void wake_here(void *argument)
     if (worker == NULL)
         return;
     worker->woken = true;
-    nudge(&worker->taker);
-    nudge(&worker->keeper);
+    tasks__nudge(&worker->taker);
+    tasks__nudge(&worker->keeper);
 }
 
 void tasks__wake_worker(tims_tasks *tasks)
