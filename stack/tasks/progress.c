@@ -1,8 +1,28 @@
 /* progress.c: how far running jobs are, written a few times a second at most, outside of their transactions:
- * who looks at a progress bar looks at it now. */
+ * who looks at a progress bar looks at it now. By a fiber of its own, so that runs which tell it all the time
+ * cost one small transaction now and then, and nothing else waits for it. */
 #include "tasks/sql_internal.h"
 #include "tasks/worker_internal.h"
 
+enum { PROGRESS_MS = 100, IDLE_MS = 60 * 1000 };
+
+void tasks__note_progress(tasks__control *control, double fraction, tims_str text)
+{
+    tasks__item *item = control->data;
+    tasks__worker *worker = item->worker;
+    size_t length = text.length < sizeof item->progress_text ? text.length : sizeof item->progress_text;
+    while (length < text.length && length > 0 && ((uint8_t)text.data[length] & 0xc0) == 0x80)
+        length--; /* not within a character */
+    item->progress = fraction;
+    memcpy(item->progress_text, text.data, length);
+    item->progress_length = length;
+    item->progress_changed = true;
+    if (!worker->progress_changed)
+        tasks__nudge(&worker->teller);
+    worker->progress_changed = true;
+}
+
+/* What running jobs say of themselves since the last time, in one transaction. */
 static tims_status write_all(tasks__work *work, tims_error *err)
 {
     tasks__worker *worker = work->argument;
@@ -21,11 +41,21 @@ static tims_status write_all(tasks__work *work, tims_error *err)
     return status;
 }
 
-void tasks__write_progress(tasks__worker *worker)
+void tasks__tell_progress(void *argument)
 {
+    tasks__worker *worker = argument;
     tims_error err = { 0 };
-    worker->progress_changed = false;
-    worker->tasks->sql->loop = worker->loop;
-    if (tasks__sql_transact(worker->tasks->sql, write_all, worker, &err) != TIMS_OK && worker->pause_ms == 0)
-        tims_log(TIMS_LOG_WARN, "tasks", "event=progress_lost message=%s", err.message);
+    while (!worker->stopping || worker->fibers > 1) { /* to the last: what drains still tells */
+        if (!worker->progress_changed) {
+            tasks__wait_ms(&worker->teller, IDLE_MS);
+            continue;
+        }
+        worker->progress_changed = false;
+        worker->tasks->sql->loop = worker->loop;
+        if (tasks__sql_transact(worker->tasks->sql, write_all, worker, &err) != TIMS_OK &&
+            worker->pause_ms == 0)
+            tims_log(TIMS_LOG_WARN, "tasks", "event=progress_lost message=%s", err.message);
+        (void)!tims_sleep_ms(PROGRESS_MS);
+    }
+    tasks__worker_fiber_ended(worker);
 }

@@ -38,7 +38,7 @@ static attempt *attempt_of(const tims_run *run)
     return run->runner;
 }
 
-static tims_str keep(tasks__outcome *outcome, tims_str text)
+tims_str tasks__keep(tasks__outcome *outcome, tims_str text)
 {
     if (outcome->arena == NULL)
         outcome->arena = tims_arena_new(OUTCOME_BYTES_MAX, NULL, NULL);
@@ -74,7 +74,8 @@ void tims_result(tims_run *run, tims_str json)
         tims_raise(run->rq, 500, "result_too_large", "A result may have at most 1 MiB.");
     if (tims_json_parse(run->rq->arena, json, &value, &err) != TIMS_OK)
         tims_raise(run->rq, 500, "result", "The result is no JSON: %s", err.message);
-    a->outcome->result = keep(a->outcome, json);
+    tims_arena_free(&a->outcome->arena); /* of the call before, if there was one */
+    a->outcome->result = tasks__keep(a->outcome, json);
 }
 
 void tims_retry(tims_run *run, int64_t after_ms)
@@ -99,8 +100,8 @@ void tims_give_up(tims_run *run, const char *code, const char *format, ...)
     tims_str text = tims_print_v(run->rq->arena, format, arguments);
     va_end(arguments);
     a->verdict = GIVE_UP;
-    a->outcome->code = keep(a->outcome, tims_str_from(code)).data;
-    a->outcome->message = keep(a->outcome, text);
+    a->outcome->code = tasks__keep(a->outcome, tims_str_from(code)).data;
+    a->outcome->message = tasks__keep(a->outcome, text);
     tims_raise(run->rq, 500, "gave_up", "%.*s", TIMS_PRINT(tims_str_slice(text, 0, 200)));
 }
 
@@ -125,7 +126,7 @@ void tasks__fail(tims_tasks *tasks, const tims_task *task, tasks__outcome *outco
     int64_t most = task != NULL && task->max_attempts > 0 ? task->max_attempts : ATTEMPTS_MAX;
     bool is_poison = outcome->crashed && job->crashes + 1 >= TASKS__CRASHES_MAX;
     outcome->code = code;
-    outcome->message = keep(outcome, tims_str_slice(message, 0, 2000));
+    outcome->message = tasks__keep(outcome, tims_str_slice(message, 0, 2000));
     outcome->end = is_poison || job->attempt >= most ? TASKS__DEAD : TASKS__AGAIN;
     outcome->run_at.us = tasks__now(tasks).us + pause_ms(task, job->attempt) * MS_US;
 }
@@ -218,6 +219,24 @@ static void complete(tims_request *rq, tims_answer *answer)
 
 /* --- weighing --------------------------------------------------------------------------------------------- */
 
+bool tasks__overrule(const tasks__control *control, tasks__outcome *outcome)
+{
+    if (control->lost)
+        outcome->end = TASKS__LOST;
+    else if (atomic_load(&control->cancelled))
+        outcome->end = TASKS__CANCELLED;
+    else if (control->handed_back)
+        outcome->end = TASKS__BACK;
+    else
+        return false;
+    return true;
+}
+
+void tasks__fail_late(tims_tasks *tasks, const tims_task *task, tasks__outcome *outcome)
+{
+    tasks__fail(tasks, task, outcome, "timeout", TIMS_STR("It took longer than its timeout."));
+}
+
 static void weigh_failure(attempt *a, const tims_error *err)
 {
     tasks__outcome *outcome = a->outcome;
@@ -225,37 +244,36 @@ static void weigh_failure(attempt *a, const tims_error *err)
     tims_str message = tims_str_from(err->message);
     const tasks__control *control = a->control;
     outcome->result = (tims_str){ 0 };
-    if (control->lost) {
-        outcome->end = TASKS__LOST;
-    } else if (atomic_load(&control->cancelled)) {
-        outcome->end = TASKS__CANCELLED;
-    } else if (a->verdict == HAND_BACK || control->handed_back) {
+    if (tasks__overrule(control, outcome))
+        return;
+    if (a->verdict == HAND_BACK) {
         outcome->end = TASKS__BACK;
     } else if (a->verdict == GIVE_UP) {
         outcome->end = TASKS__DEAD;
     } else if (a->bad_code != NULL && !a->may_help) {
         outcome->end = TASKS__DEAD;
         outcome->code = a->bad_code;
-        outcome->message = keep(outcome, message);
+        outcome->message = tasks__keep(outcome, message);
     } else if (atomic_load(&control->killed)) {
-        tasks__fail(a->tasks, task, outcome, "timeout", TIMS_STR("It took longer than its timeout."));
+        tasks__fail_late(a->tasks, task, outcome);
     } else {
-        const char *code = a->bad_code != NULL ? a->bad_code : keep(outcome, tims_str_from(err->code)).data;
+        const char *code =
+            a->bad_code != NULL ? a->bad_code : tasks__keep(outcome, tims_str_from(err->code)).data;
         tasks__fail(a->tasks, task, outcome, code, message);
         if (a->verdict == RETRY && a->retry_after_ms >= 0)
             outcome->run_at.us = tasks__now(a->tasks).us + a->retry_after_ms * MS_US;
     }
 }
 
-static void log_failure(const attempt *a)
+void tasks__log_failure(const tasks__outcome *outcome)
 {
-    const tasks__outcome *outcome = a->outcome;
+    const tasks__job *job = outcome->job;
     if (outcome->end == TASKS__AGAIN)
         tims_log(TIMS_LOG_WARN, "tasks", "event=failed task=%S job=%I attempt=%lld code=%s message=%S",
-                 a->job->task, a->job->id, (long long)a->job->attempt, outcome->code, outcome->message);
+                 job->task, job->id, (long long)job->attempt, outcome->code, outcome->message);
     else if (outcome->end == TASKS__DEAD)
         tims_log(TIMS_LOG_ERROR, "tasks", "event=dead task=%S job=%I attempt=%lld code=%s message=%S",
-                 a->job->task, a->job->id, (long long)a->job->attempt, outcome->code, outcome->message);
+                 job->task, job->id, (long long)job->attempt, outcome->code, outcome->message);
 }
 
 /* Ends that need no call. */
@@ -263,7 +281,7 @@ static bool ends_at_once(attempt *a)
 {
     tasks__outcome *outcome = a->outcome;
     const tasks__job *job = a->job;
-    if (a->run.task == NULL) {
+    if (a->run.task == NULL || a->run.task->remote) {
         tasks__fail(a->tasks, NULL, outcome, "unknown_task", TIMS_STR("No task of this name is known here."));
     } else if (job->crashes >= TASKS__CRASHES_MAX) {
         outcome->end = TASKS__DEAD;
@@ -301,6 +319,8 @@ void tasks__run_job(tims_tasks *tasks, tims_loop *loop, tasks__store *store, tas
         tims_status status = TIMS_CONFLICT;
         for (int i = 0; i < SERIALIZATIONS_MAX && status == TIMS_CONFLICT; i++) {
             err = (tims_error){ 0 };
+            ret_outcome->result = (tims_str){ 0 };
+            a.verdict = NO_VERDICT;
             status = tims_request_run(loop, tasks->options.server_data, call, &a, complete, &err);
             if (status == TIMS_CONFLICT && (err.code == NULL || strcmp(err.code, "serialization") != 0))
                 break;
@@ -309,5 +329,5 @@ void tasks__run_job(tims_tasks *tasks, tims_loop *loop, tasks__store *store, tas
             weigh_failure(&a, &err);
     }
     ret_outcome->runtime_us = tims_monotonic_us() - began_us;
-    log_failure(&a);
+    tasks__log_failure(ret_outcome);
 }

@@ -71,7 +71,7 @@ static tims_status take_out(tasks__store *store, tims_db_session *session, const
     return status;
 }
 
-/* Back to the queue: now (BACK), or at a time (AGAIN). */
+/* Back to the queue: now (BACK), or at a time (AGAIN); not one that nobody wants any more. */
 static tims_status put_back(tasks__store *store, tims_db_session *session, const tasks__outcome *outcome,
                             bool *ret_ours, tims_error *err)
 {
@@ -89,7 +89,7 @@ static tims_status put_back(tasks__store *store, tims_db_session *session, const
         tims_db_run(session,
                     TIMS_STR("UPDATE tims_job SET state = ?4, run_at = ?5, attempt = attempt - ?6, "
                              "crashes = crashes + ?7, worker = NULL WHERE id = ?1 AND attempt = ?2 "
-                             "AND worker = ?3"),
+                             "AND worker = ?3 AND NOT cancelled"),
                     values, 7, &changed, err);
     *ret_ours = changed > 0;
     if (status == TIMS_OK && *ret_ours && job->tracked)
@@ -191,11 +191,15 @@ tims_status tasks__after(tims_tasks *tasks, tims_db_session *session, tims_arena
 static tims_status finish_one(tasks__store *store, tims_db_session *session, tims_arena *arena,
                               const tasks__outcome *outcome, bool *ret_ours, tims_error *err)
 {
+    tasks__outcome cancelled = *outcome;
     if (outcome->end == TASKS__AGAIN || outcome->end == TASKS__BACK) {
         tims_status status = put_back(store, session, outcome, ret_ours, err);
         if (status == TIMS_OK && *ret_ours && outcome->job->key.present)
             status = tasks__limit_release(store->tasks, session, outcome->job, err);
-        return status;
+        if (status != TIMS_OK || *ret_ours)
+            return status;
+        cancelled.end = TASKS__CANCELLED; /* or it is not ours, which is found out next */
+        outcome = &cancelled;
     }
     tims_status status = take_out(store, session, outcome->job, ret_ours, err);
     if (status == TIMS_OK && *ret_ours)

@@ -142,9 +142,11 @@ static tims_status take_from_dead(tasks__work *work, tims_error *err)
     const tims_db_value now = tims_db_int(tasks__now(work->store->tasks).us);
     tims_status status = shorten_leases(work, err);
     if (status == TIMS_OK)
+        status = tasks__cancel_lost(work, err);
+    if (status == TIMS_OK)
         status = tims_db_run(work->session,
                              TIMS_STR("UPDATE tims_job SET state = 0, crashes = crashes + 1, worker "
-                                      "= NULL WHERE state = 2 AND worker NOT "
+                                      "= NULL WHERE state = 2 AND NOT cancelled AND worker NOT "
                                       "IN (SELECT id FROM tims_worker WHERE lease_until > ?1)"),
                              &now, 1, &changed, err);
     if (status == TIMS_OK)

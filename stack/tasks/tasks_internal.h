@@ -133,6 +133,7 @@ struct tasks__store {
     tims_id worker; /* this incarnation */
     tims_str worker_name, queues_text;
     int64_t lease_ms, concurrency;
+    int64_t poll_ms; /* how often it is asked for jobs when nobody says that there are any; 0: each second */
     int64_t suspects; /* running here: jobs whose next crash would be their last */
 };
 
@@ -145,12 +146,26 @@ void tasks__celery_store_free(tasks__store **store);
 
 /* --- counts ----------------------------------------------------------------------------------------------- */
 
-enum { TASKS__BUCKETS = 16 }; /* of latency: below 2^n × 100 µs */
+/* How many there are, as last counted (queue_counts.c). */
+typedef enum tasks__depth {
+    TASKS__WAITING,
+    TASKS__WAITING_LATER,
+    TASKS__NOW_RUNNING,
+    TASKS__WAITING_BLOCKED,
+    TASKS__IN_DEAD_LIST,
+    TASKS__DEPTHS
+} tasks__depth;
+
+enum { TASKS__BUCKETS = 16 }; /* of times: up to the bounds in metrics.c, and a last one for all above */
 typedef struct tasks__counts {
     tims_str queue;
     _Atomic int64_t enqueued, started, done, failed, retried, dead, cancelled, expired, running;
     _Atomic int64_t wait_us_sum, run_us_sum;
     _Atomic int64_t waited[TASKS__BUCKETS], ran[TASKS__BUCKETS];
+    _Atomic int64_t depths[TASKS__DEPTHS];
+    _Atomic bool is_counted;
+    /* What the queue's row has of it; the worker's. */
+    int64_t told_done, told_failed, told_activity;
 } tasks__counts;
 
 /* --- the process's tasks ---------------------------------------------------------------------------------- */
@@ -165,12 +180,16 @@ struct tims_tasks {
     tims_map *by_name;     /* name → const tims_task */
     tims_map *queue_rules; /* name → const tims_queue */
     tims_names queues;     /* all that are declared, sorted */
+    tims_names own_queues; /* of those, what a worker takes jobs from: not what only others run */
     tasks__counts *counts; /* one per declared queue, and a last one for all others */
     size_t count_count;
     tasks__store *sql;   /* always there */
     tasks__store *store; /* what the worker takes jobs from: `sql`, or Redis */
     pthread_mutex_t worker_lock;
     tasks__worker *worker; /* under the lock; NULL: none runs here */
+    struct celery__relay
+        *relay; /* under the lock; NULL: none runs here. On the worker's loop, if there is one */
+    tims_loop *relay_loop;
     _Atomic bool wake_is_posted;
     _Atomic bool signal_is_coming; /* signal.c */
     _Atomic int64_t signalled_us;
@@ -187,6 +206,8 @@ const char *tasks__queue_of(const tims_task *task);
 
 /* Wakes this process's worker: something may be ready, or is due at that time. From any thread. */
 void tasks__wake(tims_tasks *tasks, tims_time due);
+void tasks__wake_worker(tims_tasks *tasks); /* only it, on its loop's thread */
+void tasks__wake_relay(tims_tasks *tasks);  /* celery/relay.c; on its loop's thread */
 /* signal.c: the same for workers of other processes; on a loop's thread, after the commit. */
 #define TASKS__CHANNEL "tims_jobs"
 void tasks__signal(tims_tasks *tasks);
@@ -202,6 +223,9 @@ void tasks__make_job(tims_request *rq, const tims_task *task, tims_str arguments
  * first: false in `ret_is_new` and the other's id in `job->id` when there is one. */
 tims_status tasks__insert(tims_tasks *tasks, tims_db_session *session, tims_arena *arena, tasks__job *job,
                           int64_t unique_until_us, bool *ret_is_new, tims_error *err);
+/* The hot row alone. */
+tims_status tasks__insert_row(tims_db_session *session, const tasks__job *job, tasks__state state,
+                              tims_error *err);
 
 /* --- sql_finish.c: the database's part of an end, wherever the job waited ---------------------------------- */
 
@@ -214,6 +238,11 @@ tims_status tasks__bury(tims_tasks *tasks, tims_db_session *session, const tasks
                         tims_opt_str foreign_message, tims_error *err);
 tims_status tasks__release_unique(tims_db_session *session, const tasks__job *job, tims_error *err);
 
+/* --- queue_counts.c -------------------------------------------------------------------------------------------- */
+
+/* A row for the queue, unless it has one. In the session's transaction. */
+tims_status tasks__add_queue(tims_db_session *session, tims_str name, tims_time now, tims_error *err);
+
 /* --- run.c: one attempt ----------------------------------------------------------------------------------- */
 
 /* What may be asked of a run from outside while it lasts; its owner's. */
@@ -223,6 +252,8 @@ typedef struct tasks__control {
     _Atomic bool killed;    /* hard timeout */
     bool lost;              /* the lease is somebody else's */
     bool handed_back;       /* it is ended because the worker leaves */
+    /* In a process: it has been given to one. Until then it has waited for its turn. */
+    void (*on_begin)(struct tasks__control *control);
     /* Progress: tells whoever shows it. On the run's loop. */
     void (*on_progress)(struct tasks__control *control, double fraction, tims_str text);
     void *data;
@@ -237,6 +268,14 @@ void tasks__run_job(tims_tasks *tasks, tims_loop *loop, tasks__store *store, tas
 /* When the next attempt is, or that there is none: fills end, run_at. `error` is code and message. */
 void tasks__fail(tims_tasks *tasks, const tims_task *task, tasks__outcome *outcome, const char *code,
                  tims_str message);
+
+/* The same for one that was killed by its hard timeout. */
+void tasks__fail_late(tims_tasks *tasks, const tims_task *task, tasks__outcome *outcome);
+/* What was asked for from outside goes before what a run that failed says of itself. False: nothing was. */
+bool tasks__overrule(const tasks__control *control, tasks__outcome *outcome);
+void tasks__log_failure(const tasks__outcome *outcome);
+/* A copy in the outcome's arena, made if need be; terminated. */
+tims_str tasks__keep(tasks__outcome *outcome, tims_str text);
 
 /* --- status.c: rows of tracked jobs ------------------------------------------------------------------------ */
 
@@ -265,6 +304,17 @@ tims_status tasks__follow(tims_tasks *tasks, tims_db_session *session, tims_aren
 /* A member that will never be done (cancelled, expired, given up by staff): the group goes on without it. */
 tims_status tasks__follow_without(tims_tasks *tasks, tims_db_session *session, tims_arena *arena,
                                   const tasks__job *job, tims_error *err);
+
+/* --- dead.c: what was given up and may be tried again ------------------------------------------------------- */
+
+/* Both in the request's transaction. False: it is not in the dead list. */
+
+/* Back to its queue as if it had never run: attempts and crashes are counted anew, its place in a chain or
+ * group is kept, its unique key is taken again if it is free. Raises: 409 (a foreign message that could not
+ * be read: there is nothing to run), 503. */
+bool tasks__dead_retry(tims_request *rq, tims_id id);
+/* Given up for good: a group goes on without it, the rest of a chain vanishes. Raises: 503. */
+bool tasks__dead_remove(tims_request *rq, tims_id id);
 
 /* --- schedule.c -------------------------------------------------------------------------------------------- */
 

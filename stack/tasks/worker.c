@@ -1,8 +1,8 @@
 /* worker.c: takes jobs from the store, runs them, writes their ends.
  *
- * Three fibers: one claims, as many as there is room for; one writes ends, all that have come together since
- * it last did; one keeps the lease, looks for what is due, and runs schedules. While the store is away they
- * try again, and what has ended meanwhile waits in memory. */
+ * Four fibers: one claims, as many as there is room for; one writes ends, all that have come together since
+ * it last did; one keeps the lease, looks for what is due, and runs schedules; one tells progress
+ * (progress.c). While the store is away they try again, and what has ended meanwhile waits in memory. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,15 +15,14 @@ enum {
     DRAIN_MS = 20 * 1000,
     POLL_MS = 1000,
     GATHER_MS = 5,
-    CANCEL_GRACE_MS = 5000, /* for a run that was asked to stop; then it is ended */
+    GRACE_MS = 3000, /* for a run that is not wanted any more; then it is ended */
     PAUSE_MIN_MS = 50,
     PAUSE_MAX_MS = 1000,
 };
 
 /* --- waiting ---------------------------------------------------------------------------------------------- */
 
-/* Until somebody calls nudge, or the time is over. */
-static void wait_ms(tasks__waiter *waiter, int64_t ms)
+void tasks__wait_ms(tasks__waiter *waiter, int64_t ms)
 {
     if (waiter->nudged) {
         waiter->nudged = false;
@@ -38,7 +37,7 @@ static void wait_ms(tasks__waiter *waiter, int64_t ms)
     waiter->nudged = false;
 }
 
-static void nudge(tasks__waiter *waiter)
+void tasks__nudge(tasks__waiter *waiter)
 {
     waiter->nudged = true;
     if (waiter->fiber != NULL)
@@ -56,7 +55,7 @@ static void back_off(tasks__worker *worker, tasks__waiter *waiter, const char *w
         worker->pause_ms = PAUSE_MAX_MS;
     int64_t until_us = tims_monotonic_us() + worker->pause_ms * MS_US;
     for (int64_t left_us; (left_us = until_us - tims_monotonic_us()) > 0;) {
-        wait_ms(waiter, left_us / MS_US + 1);
+        tasks__wait_ms(waiter, left_us / MS_US + 1);
         if (worker->stopping)
             break;
     }
@@ -141,13 +140,19 @@ static void set_timeouts(tasks__item *item)
     tims_timer_set(item->worker->loop, &item->hard_timer, hard_ms, hard_timeout, item);
 }
 
+static void begin_in_process(tasks__control *control)
+{
+    set_timeouts(control->data);
+}
+
 static void run_item(void *argument)
 {
     tasks__item *item = argument;
     tasks__worker *worker = item->worker;
     item->control.fiber = tims_fiber_self();
     count_start(worker, item);
-    set_timeouts(item);
+    if (!item->is_blocking)
+        set_timeouts(item);
     if (item->is_blocking)
         tasks__pool_run(worker->pool, worker->store, item->job, &item->control, &item->outcome);
     else
@@ -160,24 +165,8 @@ static void run_item(void *argument)
     item->next = NULL;
     *worker->ended_tail = item;
     worker->ended_tail = &item->next;
-    nudge(&worker->finisher);
-    nudge(&worker->taker);
-}
-
-/* --- progress --------------------------------------------------------------------------------------------- */
-
-static void note_progress(tasks__control *control, double fraction, tims_str text)
-{
-    tasks__item *item = control->data;
-    size_t length = text.length < sizeof item->progress_text ? text.length : sizeof item->progress_text;
-    while (length < text.length && length > 0 && ((uint8_t)text.data[length] & 0xc0) == 0x80)
-        length--; /* not within a character */
-    item->progress = fraction;
-    memcpy(item->progress_text, text.data, length);
-    item->progress_length = length;
-    item->progress_changed = true;
-    item->worker->progress_changed = true;
-    nudge(&item->worker->keeper);
+    tasks__nudge(&worker->finisher);
+    tasks__nudge(&worker->taker);
 }
 
 /* --- claiming --------------------------------------------------------------------------------------------- */
@@ -191,7 +180,8 @@ static void begin_item(tasks__worker *worker, tasks__job *job)
     item->task = tims_tasks_find(worker->tasks, job->task);
     item->is_blocking = item->task != NULL && item->task->blocking;
     item->control.data = item;
-    item->control.on_progress = note_progress;
+    item->control.on_progress = tasks__note_progress;
+    item->control.on_begin = begin_in_process;
     item->next_running = worker->running;
     if (worker->running != NULL)
         worker->running->previous_running = item;
@@ -204,7 +194,7 @@ static void begin_item(tasks__worker *worker, tasks__job *job)
         item->outcome = (tasks__outcome){ .job = job, .end = TASKS__BACK };
         *worker->ended_tail = item;
         worker->ended_tail = &item->next;
-        nudge(&worker->finisher);
+        tasks__nudge(&worker->finisher);
     }
 }
 
@@ -267,11 +257,11 @@ static bool has_room(const tasks__worker *worker)
 static void wait_for_room(tasks__worker *worker)
 {
     while (!has_room(worker) && !worker->stopping)
-        wait_ms(&worker->taker, POLL_MS);
+        tasks__wait_ms(&worker->taker, POLL_MS);
     int64_t until_us = tims_monotonic_us() + GATHER_MS * MS_US;
     while (worker->is_busy && !worker->stopping && worker->running_count > worker->concurrency * 3 / 4 &&
            tims_monotonic_us() < until_us)
-        wait_ms(&worker->taker, GATHER_MS);
+        tasks__wait_ms(&worker->taker, GATHER_MS);
 }
 
 /* Who has not signed life for a while may have lost its lease: what it took now would be somebody else's. */
@@ -287,7 +277,7 @@ static void take_jobs(void *argument)
         size_t taken = 0;
         wait_for_room(worker);
         if (!holds_lease(worker)) {
-            wait_ms(&worker->taker, worker->beat_ms);
+            tasks__wait_ms(&worker->taker, worker->beat_ms);
             continue;
         }
         bool is_busy = worker->is_busy;
@@ -298,7 +288,7 @@ static void take_jobs(void *argument)
             continue;
         store_answers(worker);
         if (taken == 0 && !worker->woken && !worker->stopping)
-            wait_ms(&worker->taker, worker->poll_ms);
+            tasks__wait_ms(&worker->taker, worker->poll_ms);
     }
     tasks__worker_fiber_ended(worker);
 }
@@ -364,7 +354,7 @@ static void write_ends(tasks__worker *worker, tasks__item *list)
     store_answers(worker);
     for (tasks__item *at = list; at != NULL; at = at->next)
         if (at->outcome.end == TASKS__AGAIN)
-            nudge(&worker->keeper); /* which knows when what is due next */
+            tasks__nudge(&worker->keeper); /* which knows when what is due next */
     free_items(list);
 }
 
@@ -373,7 +363,7 @@ static void finish_jobs(void *argument)
     tasks__worker *worker = argument;
     while (!worker->stopping || worker->running != NULL || worker->ended != NULL || worker->takes) {
         if (worker->ended == NULL) {
-            wait_ms(&worker->finisher, POLL_MS);
+            tasks__wait_ms(&worker->finisher, POLL_MS);
             continue;
         }
         tasks__item *list = worker->ended;
@@ -397,7 +387,7 @@ static void hear_cancelled(void *argument, tims_id job)
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running)
         if (tims_same_id(at->job->id, job) && !atomic_exchange(&at->control.cancelled, true)) {
             ask_to_stop(at);
-            tims_timer_set(worker->loop, &at->hard_timer, CANCEL_GRACE_MS, hard_timeout, at);
+            tims_timer_set(worker->loop, &at->hard_timer, worker->grace_ms, hard_timeout, at);
         }
 }
 
@@ -407,7 +397,7 @@ static void lose_all(tasks__worker *worker)
              "event=lease_lost message=its jobs are others' meanwhile; it goes on as a new one");
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running) {
         at->control.lost = true;
-        ask_to_stop(at);
+        hard_timeout(at); /* somebody else may have begun it already */
     }
 }
 
@@ -418,13 +408,11 @@ static void keep_order(void *argument)
         tims_error err = { 0 };
         tims_time next = { INT64_MAX }, next_schedule = { INT64_MAX };
         bool lost = false;
-        if (worker->progress_changed)
-            tasks__write_progress(worker);
         tims_status status = worker->store->api->beat(worker->store, hear_cancelled, worker, &lost, &err);
         if (status == TIMS_OK && lost)
             lose_all(worker);
         if (status == TIMS_OK && !holds_lease(worker))
-            nudge(&worker->taker);
+            tasks__nudge(&worker->taker);
         if (status == TIMS_OK)
             worker->beaten_us = tims_monotonic_us();
         if (status == TIMS_OK)
@@ -440,9 +428,11 @@ static void keep_order(void *argument)
         if (next_schedule.us < next.us)
             next = next_schedule;
         int64_t until_ms = (next.us - tasks__now(worker->tasks).us + MS_US - 1) / MS_US;
-        int64_t most_ms = worker->progress_changed ? TASKS__PROGRESS_MS : worker->beat_ms;
-        wait_ms(&worker->keeper, until_ms < 1 ? 1 : until_ms < most_ms ? until_ms : most_ms);
+        tasks__wait_ms(&worker->keeper, until_ms < 1                 ? 1
+                                        : until_ms < worker->beat_ms ? until_ms
+                                                                     : worker->beat_ms);
     }
+    tasks__count_queues_at_last(worker);
     tasks__worker_fiber_ended(worker);
 }
 
@@ -455,11 +445,22 @@ static void wake_here(void *argument)
     tasks__worker *worker = tasks->worker;
     pthread_mutex_unlock(&tasks->worker_lock);
     atomic_store(&tasks->wake_is_posted, false);
+    tasks__wake_relay(tasks);
     if (worker == NULL)
         return;
     worker->woken = true;
-    nudge(&worker->taker);
-    nudge(&worker->keeper);
+    tasks__nudge(&worker->taker);
+    tasks__nudge(&worker->keeper);
+}
+
+void tasks__wake_worker(tims_tasks *tasks)
+{
+    tasks__worker *worker = tasks->worker;
+    if (worker == NULL)
+        return;
+    worker->woken = true;
+    tasks__nudge(&worker->taker);
+    tasks__nudge(&worker->keeper);
 }
 
 static void look_again(void *argument)
@@ -467,7 +468,7 @@ static void look_again(void *argument)
     tasks__worker *worker = argument;
     worker->heard_us = tims_monotonic_us();
     worker->woken = true;
-    nudge(&worker->taker);
+    tasks__nudge(&worker->taker);
 }
 
 /* Somebody has said that there may be something: a hint, which a look answers. On SQLite each commit is one,
@@ -485,8 +486,9 @@ void tasks__wake(tims_tasks *tasks, tims_time due)
 {
     (void)due; /* the keeper finds out when it is */
     pthread_mutex_lock(&tasks->worker_lock);
-    if (tasks->worker != NULL && !atomic_exchange(&tasks->wake_is_posted, true))
-        tims_loop_post(tasks->worker->loop, wake_here, tasks);
+    tims_loop *loop = tasks->worker != NULL ? tasks->worker->loop : tasks->relay_loop;
+    if (loop != NULL && !atomic_exchange(&tasks->wake_is_posted, true))
+        tims_loop_post(loop, wake_here, tasks);
     pthread_mutex_unlock(&tasks->worker_lock);
 }
 
@@ -494,11 +496,12 @@ void tasks__wake(tims_tasks *tasks, tims_time due)
 
 static void set_queues(tasks__worker *worker)
 {
-    tims_names names = worker->options.queues.count > 0 ? worker->options.queues : worker->tasks->queues;
+    tims_names names = worker->options.queues.count > 0 ? worker->options.queues : worker->tasks->own_queues;
     worker->queue_count = names.count;
-    worker->queues = calloc(names.count, sizeof *worker->queues);
-    worker->has = calloc(names.count, sizeof *worker->has);
-    worker->names = calloc(names.count, sizeof *worker->names);
+    worker->queues_max = names.count + TASKS__QUEUES_ADDED_MAX;
+    worker->queues = calloc(worker->queues_max, sizeof *worker->queues);
+    worker->has = calloc(worker->queues_max, sizeof *worker->has);
+    worker->names = calloc(worker->queues_max, sizeof *worker->names);
     TIMS_ASSERT(worker->queues != NULL && worker->has != NULL && worker->names != NULL);
     tims_buf_init(&worker->queues_text, NULL, 64 * 1024);
     for (size_t i = 0; i < names.count; i++) {
@@ -537,6 +540,7 @@ static void set_options(tasks__worker *worker, const tims_worker_options *option
     worker->processes = (size_t)(options->processes > 0 ? options->processes : cores > 0 ? cores : 1);
     worker->drain_ms = options->drain_ms > 0 ? options->drain_ms : DRAIN_MS;
     worker->poll_ms = POLL_MS;
+    worker->grace_ms = GRACE_MS;
     worker->store->lease_ms = options->lease_ms > 0 ? options->lease_ms : LEASE_MS;
     worker->beat_ms = worker->store->lease_ms / 6 < POLL_MS ? worker->store->lease_ms / 6 : POLL_MS;
     worker->store->concurrency = (int64_t)worker->concurrency;
@@ -565,11 +569,13 @@ tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_wor
         free_worker(worker);
         return status;
     }
+    if (worker->store->poll_ms > 0)
+        worker->poll_ms = worker->store->poll_ms;
     if (worker->any_blocks)
         worker->pool = tasks__pool_new(tasks, loop, worker->processes, tasks->options.program);
     worker->listener = tims_db_listen(tasks->db, loop, TASKS__CHANNEL, hear_signal, worker);
     worker->beaten_us = tims_monotonic_us();
-    worker->fibers = 3;
+    worker->fibers = 4;
     worker->takes = true;
     pthread_mutex_lock(&tasks->worker_lock);
     tasks->worker = worker;
@@ -580,6 +586,7 @@ tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_wor
     TIMS_ASSERT(tims_fiber_start(loop, take_jobs, worker) != NULL);
     TIMS_ASSERT(tims_fiber_start(loop, finish_jobs, worker) != NULL);
     TIMS_ASSERT(tims_fiber_start(loop, keep_order, worker) != NULL);
+    TIMS_ASSERT(tims_fiber_start(loop, tasks__tell_progress, worker) != NULL);
     return TIMS_OK;
 }
 
@@ -598,8 +605,9 @@ static void say_stopped(void *argument)
 void tasks__worker_fiber_ended(tasks__worker *worker)
 {
     worker->takes = worker->takes && !worker->stopping;
-    nudge(&worker->finisher);
-    nudge(&worker->keeper);
+    tasks__nudge(&worker->finisher);
+    tasks__nudge(&worker->keeper);
+    tasks__nudge(&worker->teller);
     if (--worker->fibers > 0)
         return;
     tims_tasks *tasks = worker->tasks;
@@ -643,7 +651,7 @@ void tims_worker_stop(tims_tasks *tasks, tims_loop_fn on_stopped, void *argument
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running)
         ask_to_stop(at);
     tims_timer_set(worker->loop, &worker->drain_timer, worker->drain_ms, hand_all_back, worker);
-    nudge(&worker->taker);
-    nudge(&worker->finisher);
-    nudge(&worker->keeper);
+    tasks__nudge(&worker->taker);
+    tasks__nudge(&worker->finisher);
+    tasks__nudge(&worker->keeper);
 }

@@ -1,10 +1,11 @@
-/* worker_internal.h: the worker's files: worker.c (taking, running, ending), progress.c, queue_counts.c. */
+/* worker_internal.h: the worker's files: worker.c (taking, running, ending), worker_control.c, progress.c,
+ * queue_counts.c. */
 #ifndef TASKS_WORKER_INTERNAL_H
 #define TASKS_WORKER_INTERNAL_H
 
 #include "tasks/tasks_internal.h"
 
-enum { TASKS__PROGRESS_MS = 100, TASKS__PROGRESS_BYTES = 200 };
+enum { TASKS__PROGRESS_BYTES = 200, TASKS__QUEUES_ADDED_MAX = 64 };
 
 /* A fiber that waits for a nudge or a time. */
 typedef struct tasks__waiter {
@@ -40,11 +41,11 @@ struct tasks__worker {
     tasks__store *store;
     tims_worker_options options;
     size_t concurrency, processes;
-    int64_t drain_ms, beat_ms, poll_ms, pause_ms;
+    int64_t drain_ms, beat_ms, poll_ms, pause_ms, grace_ms;
     tasks__taken_queue *queues;
-    size_t queue_count, first_queue;
+    size_t queue_count, queues_max, first_queue;
     tims_buf queues_text;
-    tasks__waiter taker, finisher, finisher_pause, keeper;
+    tasks__waiter taker, finisher, finisher_pause, keeper, teller;
     tasks__job *claimed[TASKS__CLAIM_MAX];
     tasks__item *running; /* a list of running_count */
     size_t running_count, blocking_count;
@@ -65,11 +66,21 @@ struct tasks__worker {
 };
 
 void tasks__worker_fiber_ended(tasks__worker *worker);
-/* progress.c: what running jobs say of themselves since the last time, in one transaction. */
-void tasks__write_progress(tasks__worker *worker);
+/* Until somebody nudges, or the time is over. */
+void tasks__wait_ms(tasks__waiter *waiter, int64_t ms);
+void tasks__nudge(tasks__waiter *waiter);
+/* progress.c: a fiber, and what running jobs say of themselves. */
+void tasks__tell_progress(void *argument);
+void tasks__note_progress(tasks__control *control, double fraction, tims_str text);
 /* queue_counts.c: writes how full the queues are into their rows, at most once a second and only what
  * changed. */
 tims_status tasks__count_queues(tasks__worker *worker, tims_error *err);
+void tasks__count_queues_at_last(tasks__worker *worker); /* when it stops */
+/* worker_control.c: on the worker's loop. The name of a queue that is added must stay as long as the worker.
+ * Errors: INVALID, with a sentence that says why not. */
+tims_status tasks__worker_add_queue(tasks__worker *worker, tims_str name, tims_error *err);
+tims_status tasks__worker_drop_queue(tasks__worker *worker, tims_str name, tims_error *err);
+tims_status tasks__worker_resize(tasks__worker *worker, int64_t by, tims_error *err);
 /* metrics.c */
 void tasks__count_time(_Atomic int64_t *buckets, _Atomic int64_t *sum, int64_t us);
 
