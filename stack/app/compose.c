@@ -367,7 +367,7 @@ static bool may_read_metrics(const tims_request *rq, tims_str token)
 
 static tims_answer answer_metrics(tims_request *rq)
 {
-    enum { METRICS_BYTES_MAX = 256 * 1024 };
+    enum { METRICS_BYTES_MAX = 4 * 1024 * 1024 };
     const app__stack *stack = rq->server_data;
     if (!may_read_metrics(rq, stack->settings.metrics_token))
         tims_raise(rq, 404, "not_found", "There is no such page.");

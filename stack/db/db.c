@@ -56,6 +56,30 @@ void tims_db_watch_commits(tims_db *db, void (*function)(void *argument), void *
     db->driver->watch_commits(db, function, argument);
 }
 
+tims_status tims_db_notify(tims_db_session *session, const char *channel, tims_error *err)
+{
+    TIMS_CHECK_MAGIC(session, DB_SESSION_MAGIC);
+    return session->driver->notify != NULL ? session->driver->notify(session, channel, err) : TIMS_OK;
+}
+
+tims_db_listener *tims_db_listen(tims_db *db, tims_loop *loop, const char *channel, tims_loop_fn function,
+                                 void *argument)
+{
+    TIMS_CHECK_MAGIC(db, DB_MAGIC);
+    tims_db_listener *listener = db->driver->listen(db, loop, channel, function, argument);
+    TIMS_CHECK_MAGIC(listener, DB_LISTENER_MAGIC);
+    return listener;
+}
+
+void tims_db_listener_free(tims_db_listener **listener)
+{
+    if (*listener == NULL)
+        return;
+    TIMS_CHECK_MAGIC(*listener, DB_LISTENER_MAGIC);
+    (*listener)->driver->listener_free(*listener);
+    *listener = NULL;
+}
+
 /* --- session ----------------------------------------------------------------------------------------- */
 
 /* Ends what is open: rows, the transaction, snapshots beyond `depth`. */

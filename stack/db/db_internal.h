@@ -84,6 +84,11 @@ struct db__driver {
     tims_status (*script_alone)(tims_db_session *session, tims_str sql, tims_error *err); /* may be NULL */
     tims_status (*foreign_version)(tims_db_session *session, int64_t *ret_version, tims_error *err);
 
+    tims_status (*notify)(tims_db_session *session, const char *channel, tims_error *err); /* may be NULL */
+    tims_db_listener *(*listen)(tims_db *db, tims_loop *loop, const char *channel, tims_loop_fn function,
+                                void *argument);
+    void (*listener_free)(tims_db_listener *listener);
+
     int (*column_count)(const tims_db_rows *rows);
     bool (*is_null)(const tims_db_rows *rows, int column);
     int64_t (*get_int)(const tims_db_rows *rows, int column);
@@ -93,6 +98,16 @@ struct db__driver {
     int64_t (*get_decimal)(const tims_db_rows *rows, int column, uint8_t scale);
     const char *(*column_name)(const tims_db_rows *rows, int column);
 };
+
+/* A driver's listener starts with this. */
+struct tims_db_listener {
+    uint32_t magic;
+    const db__driver *driver;
+    tims_loop *loop;
+    tims_loop_fn function;
+    void *argument;
+};
+enum { DB_LISTENER_MAGIC = 0x74646c31 };
 
 extern const db__driver db__sqlite_driver;
 extern const db__driver db__postgres_driver;

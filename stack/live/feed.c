@@ -69,9 +69,10 @@ static void say_failure(bool failed, bool *failing, tims_status status, const ti
 static void keep_retention(live__feed *feed, bool *failing)
 {
     tims_error err = { 0 };
-    if (!live__retention_is_due(feed))
+    if (feed->stopping || !live__retention_is_due(feed))
         return;
-    tims_status status = tims_request_run(feed->loop, feed->live, live__retention_keep, feed, NULL, &err);
+    tims_status status =
+        tims_request_run(tims_loop_self(), feed->live, live__retention_keep, feed, NULL, &err);
     say_failure(status != TIMS_OK, failing, status, &err);
 }
 
@@ -99,14 +100,15 @@ static void run_feed(void *argument)
     while (!feed->stopping) {
         tims_error err = { 0 };
         feed->poked = false;
-        tims_status status = live__engine_step(engine, feed->loop, &err);
+        tims_status status = live__engine_step(engine, tims_loop_self(), &err);
         say_failure(status != TIMS_OK, &failing, status, &err);
         if (status == TIMS_OK)
             keep_retention(feed, &retention_failing);
         else
             doubt(feed);
         /* A failed step is tried again at the next look. */
-        bool goes_on = !failing && (feed->poked || live__engine_has_work(engine) || is_due_now(feed));
+        bool goes_on =
+            !feed->stopping && !failing && (feed->poked || live__engine_has_work(engine) || is_due_now(feed));
         if (feed->stopping || (!goes_on && tims_fiber_suspend() == TIMS_CANCELLED))
             break;
     }

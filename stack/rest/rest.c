@@ -35,7 +35,7 @@ static tims_status check_names(const tims_resource *resource, tims_names names, 
 static tims_status check_resource(const tims_resource *resource, const tims_models *models, tims_error *err)
 {
     tims_str path = tims_str_from(resource->path);
-    rest__rate rate;
+    tims_rate rate;
     if (!tims_str_starts_with(path, TIMS_STR("/")) || !tims_str_ends_with(path, TIMS_STR("/")) ||
         path.length < 2 || tims_str_find(path, TIMS_STR("{")) != SIZE_MAX)
         return refuse(resource, err, "the path must start and end with / and have no parameters", "");
@@ -49,7 +49,7 @@ static tims_status check_resource(const tims_resource *resource, const tims_mode
         return refuse(resource, err, ".page.size must not be above .page.max", "");
     const char *const rates[] = { resource->throttle, resource->read_throttle };
     for (size_t i = 0; i < 2; i++)
-        if (rates[i] != NULL && !rest__rate_parse(rates[i], &rate))
+        if (rates[i] != NULL && !tims_rate_parse(rates[i], &rate))
             return refuse(resource, err,
                           "a throttle is written like \"20/s\" \"100/m\" \"5000/h\" or \"none\"", rates[i]);
     tims_status status = check_names(resource, resource->filter, "filter", err);
@@ -87,10 +87,10 @@ static void add_routes(tims_rest *rest, tims_arena *arena, const rest__entry *en
         add_route(rest, TIMS_METHOD_DELETE, detail, rest__delete, entry);
 }
 
-static rest__rate rate_of(const char *text, const char *otherwise)
+static tims_rate rate_of(const char *text, const char *otherwise)
 {
-    rest__rate rate = { 0 };
-    bool valid = rest__rate_parse(text != NULL ? text : otherwise, &rate);
+    tims_rate rate = { 0 };
+    bool valid = tims_rate_parse(text != NULL ? text : otherwise, &rate);
     TIMS_ASSERT(valid); /* it has been checked */
     return rate;
 }

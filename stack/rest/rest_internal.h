@@ -17,17 +17,13 @@ enum {
     REST__KEY_BYTES_MAX = 128,
 };
 
-typedef struct rest__rate {
-    int64_t count, period_us;
-} rest__rate; /* count 0: none */
-
 /* A resource as it is served; two routes point at it. */
 typedef struct rest__entry {
     tims_rest *rest;
     const tims_resource *resource;
     tims_str path;
     int64_t size, max;
-    rest__rate reads, writes;
+    tims_rate reads, writes;
 } rest__entry;
 
 /* A computed endpoint as it is served. */
@@ -113,16 +109,15 @@ static inline const tims_rule *rest__write_rule(const tims_model *model, const t
 
 /* --- throttle --------------------------------------------------------------------------------- */
 
-TIMS_MUST_USE bool rest__rate_parse(const char *text, rest__rate *ret_rate);
 rest__throttle *rest__throttle_new(tims_arena *arena);
 /* The bucket of `whom` (of this kind) for what has this name. */
 uint64_t rest__throttle_key(const rest__throttle *throttle, tims_str name, char kind, tims_str whom);
 /* See tims_rest_share_limits. */
 void rest__throttle_share(rest__throttle *throttle, tims_redis *redis, tims_str prefix);
 /* Takes one from the bucket of `key`; 0 when it may go on, else how long to wait. */
-int64_t rest__throttle_take(rest__throttle *throttle, uint64_t key, rest__rate rate, int64_t now_us);
+int64_t rest__throttle_take(rest__throttle *throttle, uint64_t key, tims_rate rate, int64_t now_us);
 /* Raises: 429. */
-void rest__throttle_request(tims_request *rq, rest__throttle *throttle, tims_str name, rest__rate rate);
+void rest__throttle_request(tims_request *rq, rest__throttle *throttle, tims_str name, tims_rate rate);
 
 /* --- idempotency ------------------------------------------------------------------------------ */
 

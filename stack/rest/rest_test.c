@@ -76,10 +76,10 @@ static void a_bucket_allows_its_count_and_refills_evenly(void **state)
     (void)state;
     tims_arena *arena = tims_arena_new(1 << 22, NULL, NULL);
     rest__throttle *throttle = rest__throttle_new(arena);
-    rest__rate rate;
+    tims_rate rate;
     uint64_t a = rest__throttle_key(throttle, TIMS_STR("t"), 'u', TIMS_STR("a")),
              b = rest__throttle_key(throttle, TIMS_STR("t"), 'u', TIMS_STR("b"));
-    assert_true(rest__rate_parse("4/s", &rate));
+    assert_true(tims_rate_parse("4/s", &rate));
     int64_t now = 1000 * (int64_t)SECOND;
     for (int i = 0; i < 4; i++)
         assert_int_equal(rest__throttle_take(throttle, a, rate, now), 0);
@@ -92,7 +92,7 @@ static void a_bucket_allows_its_count_and_refills_evenly(void **state)
     for (int i = 0; i < 4; i++)
         assert_int_equal(rest__throttle_take(throttle, a, rate, now), 0);
     assert_true(rest__throttle_take(throttle, a, rate, now) > 0);
-    assert_true(rest__rate_parse("none", &rate));
+    assert_true(tims_rate_parse("none", &rate));
     assert_int_equal(rest__throttle_take(throttle, a, rate, now), 0);
     tims_arena_free(&arena);
 }
@@ -120,9 +120,9 @@ static void a_flood_of_addresses_does_not_free_who_is_at_the_limit(void **state)
     (void)state;
     tims_arena *arena = tims_arena_new(1 << 26, NULL, NULL);
     rest__throttle *throttle = rest__throttle_new(arena);
-    rest__rate rate;
+    tims_rate rate;
     uint64_t busy = rest__throttle_key(throttle, TIMS_STR("t"), 'n', TIMS_STR("busy"));
-    assert_true(rest__rate_parse("100/m", &rate));
+    assert_true(tims_rate_parse("100/m", &rate));
     int64_t now = 1000 * (int64_t)SECOND;
     while (rest__throttle_take(throttle, busy, rate, now) == 0)
         ;

@@ -44,23 +44,6 @@ rest__throttle *rest__throttle_new(tims_arena *arena)
     return throttle;
 }
 
-bool rest__rate_parse(const char *text, rest__rate *ret_rate)
-{
-    tims_str rest = tims_str_from(text);
-    if (tims_str_equal(rest, TIMS_STR("none"))) {
-        *ret_rate = (rest__rate){ 0, 1 };
-        return true;
-    }
-    int64_t count;
-    if (!tims_str_to_int(tims_str_cut(&rest, '/'), 1, 1000000, &count) || rest.length != 1)
-        return false;
-    int64_t seconds = rest.data[0] == 's' ? 1 : rest.data[0] == 'm' ? 60 : rest.data[0] == 'h' ? 3600 : 0;
-    if (seconds == 0)
-        return false;
-    *ret_rate = (rest__rate){ count, seconds * 1000000 };
-    return true;
-}
-
 /* The key's bucket; else a free one; else the one nearest to full. */
 static bucket *find_bucket(bucket *set, uint64_t hash)
 {
@@ -75,7 +58,7 @@ static bucket *find_bucket(bucket *set, uint64_t hash)
     return best;
 }
 
-int64_t rest__throttle_take(rest__throttle *throttle, uint64_t key, rest__rate rate, int64_t now_us)
+int64_t rest__throttle_take(rest__throttle *throttle, uint64_t key, tims_rate rate, int64_t now_us)
 {
     if (rate.count == 0)
         return 0;
@@ -117,7 +100,7 @@ static tims_str shared_key(tims_request *rq, const rest__throttle *throttle, con
 }
 
 /* The local bucket is drawn from in any case: it is what counts while Redis is away. */
-static int64_t take(tims_request *rq, rest__throttle *throttle, const subject *s, rest__rate rate)
+static int64_t take(tims_request *rq, rest__throttle *throttle, const subject *s, tims_rate rate)
 {
     uint64_t key = rest__throttle_key(throttle, s->name, s->kind, s->whom);
     int64_t wait_us = rest__throttle_take(throttle, key, rate, tims_monotonic_us()), shared_us;
@@ -129,7 +112,7 @@ static int64_t take(tims_request *rq, rest__throttle *throttle, const subject *s
     return status == TIMS_OK ? shared_us : wait_us;
 }
 
-static void take_or_raise(tims_request *rq, rest__throttle *throttle, const subject *s, rest__rate rate)
+static void take_or_raise(tims_request *rq, rest__throttle *throttle, const subject *s, tims_rate rate)
 {
     int64_t wait_us = take(rq, throttle, s, rate);
     if (TIMS_LIKELY(wait_us == 0))
@@ -140,7 +123,7 @@ static void take_or_raise(tims_request *rq, rest__throttle *throttle, const subj
     tims_raise_error(rq, &err);
 }
 
-void rest__throttle_request(tims_request *rq, rest__throttle *throttle, tims_str name, rest__rate rate)
+void rest__throttle_request(tims_request *rq, rest__throttle *throttle, tims_str name, tims_rate rate)
 {
     tims_caller caller = tims_caller_of(rq);
     if (rate.count == 0 || caller.trusted)
@@ -165,8 +148,8 @@ void tims_throttle(tims_request *rq, const char *name, const char *text)
 {
     tims_rest *rest = rq->slots[TIMS_SLOT_REST];
     TIMS_CHECK_MAGIC(rest, REST__MAGIC); /* the begin hook puts it there */
-    rest__rate rate;
-    bool valid = rest__rate_parse(text, &rate);
+    tims_rate rate;
+    bool valid = tims_rate_parse(text, &rate);
     TIMS_ASSERT(valid); /* a literal in the app's code */
     rest__throttle_request(rq, rest->throttle, tims_str_from(name), rate);
 }

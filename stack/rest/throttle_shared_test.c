@@ -5,7 +5,7 @@
 typedef struct asking {
     rest__throttle *throttle;
     const char *name;
-    rest__rate rate;
+    tims_rate rate;
 } asking;
 
 static void ask(tims_request *rq, void *argument)
@@ -19,7 +19,7 @@ static tims_status take(redis_stage *s, rest__throttle *throttle, const char *ra
 {
     asking a = { .throttle = throttle, .name = rate };
     tims_error err = { 0 };
-    assert_true(rest__rate_parse(rate, &a.rate));
+    assert_true(tims_rate_parse(rate, &a.rate));
     tims_status status = tims_request_run(s->loop, NULL, ask, &a, NULL, &err);
     *ret_retry_after_s = err.retry_after_s;
     return status;

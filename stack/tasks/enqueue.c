@@ -154,6 +154,17 @@ static void wake_after_commit(void *argument)
 {
     tims_tasks *tasks = argument;
     tasks__wake(tasks, (tims_time){ 0 });
+    tasks__signal(tasks);
+}
+
+tims_status tasks__insert_row(tims_db_session *session, const tasks__job *job, tasks__state state,
+                              tims_error *err)
+{
+    tims_db_value values[TASKS__JOB_COLUMN_COUNT + 2];
+    tasks__job_values(job, values);
+    values[TASKS__JOB_COLUMN_COUNT] = tims_db_int(state);
+    values[TASKS__JOB_COLUMN_COUNT + 1] = tims_db_int(0);
+    return tims_db_run(session, insert_sql, values, TASKS__JOB_COLUMN_COUNT + 2, NULL, err);
 }
 
 tims_status tasks__insert(tims_tasks *tasks, tims_db_session *session, tims_arena *arena, tasks__job *job,
@@ -169,12 +180,8 @@ tims_status tasks__insert(tims_tasks *tasks, tims_db_session *session, tims_aren
             return status;
         }
     }
-    tims_db_value values[TASKS__JOB_COLUMN_COUNT + 2];
-    tasks__job_values(job, values);
     bool is_later = job->run_at.us > job->enqueued_at.us;
-    values[TASKS__JOB_COLUMN_COUNT] = tims_db_int(is_later ? TASKS__LATER : TASKS__READY);
-    values[TASKS__JOB_COLUMN_COUNT + 1] = tims_db_int(0);
-    status = tims_db_run(session, insert_sql, values, TASKS__JOB_COLUMN_COUNT + 2, NULL, err);
+    status = tasks__insert_row(session, job, is_later ? TASKS__LATER : TASKS__READY, err);
     if (status == TIMS_OK && job->tracked)
         status = tasks__status_begin(session, arena, job, err);
     if (status == TIMS_OK) {

@@ -19,6 +19,8 @@ const tims_model tasks__job_model = {
                           TIMS_FIELD(tasks__job_row, cancelled), TIMS_FIELD(tasks__job_row, worker)),
     .indexes = TIMS_INDEXES(TIMS_INDEX_WHERE("state = 0", "queue", "priority", "run_at"),
                             TIMS_INDEX_WHERE("state = 1", "run_at"), TIMS_INDEX_WHERE("state = 2", "worker"),
+                            TIMS_INDEX_WHERE("state = 1", "queue", "run_at"),
+                            TIMS_INDEX_WHERE("state = 3", "queue", "limit_key"),
                             TIMS_INDEX_WHERE("limit_key IS NOT NULL", "limit_key", "state")),
     .not_live = true,
 };
@@ -41,7 +43,7 @@ const tims_model tasks__dead_model = {
     .fields = TIMS_FIELDS(
         TIMS_FIELD(tasks__dead_row, id, .primary = true, .doc = "The job."),
         TIMS_FIELD(tasks__dead_row, task, .doc = "The task, by name."),
-        TIMS_FIELD(tasks__dead_row, queue, .doc = "Its queue."),
+        TIMS_FIELD(tasks__dead_row, queue, .index = true, .doc = "Its queue."),
         TIMS_FIELD(tasks__dead_row, version, .doc = "Of its arguments."),
         TIMS_FIELD(tasks__dead_row, arguments, .doc = "JSON."),
         TIMS_FIELD(tasks__dead_row, priority, .doc = "0 to 9."),

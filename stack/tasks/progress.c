@@ -52,7 +52,8 @@ void tasks__tell_progress(void *argument)
         }
         worker->progress_changed = false;
         worker->tasks->sql->loop = worker->loop;
-        if (tasks__sql_transact(worker->tasks->sql, write_all, worker, &err) != TIMS_OK)
+        if (tasks__sql_transact(worker->tasks->sql, write_all, worker, &err) != TIMS_OK &&
+            worker->pause_ms == 0)
             tims_log(TIMS_LOG_WARN, "tasks", "event=progress_lost message=%s", err.message);
         (void)!tims_sleep_ms(PROGRESS_MS);
     }

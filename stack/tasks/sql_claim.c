@@ -55,6 +55,31 @@ static tims_status take(tasks__work *work, claiming *c, size_t max, tims_error *
     return tims_db_rows_end(&rows, err);
 }
 
+/* Keeps one suspect at most, and none beside one that runs; the others come back one after the other. */
+static tims_status part_suspects(tasks__work *work, claiming *c, tims_error *err)
+{
+    enum { APART_US = 100 * 1000, LONG_US = 1000 * 1000 };
+    tims_status status = TIMS_OK;
+    size_t kept = 0;
+    int64_t now_us = tasks__now(work->store->tasks).us, found = work->store->suspects, put_back = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        tasks__job *job = c->jobs[i];
+        if (status != TIMS_OK || !tasks__is_suspect(job) || found++ == 0) {
+            c->jobs[kept++] = job;
+            continue;
+        }
+        int64_t after_us = work->store->suspects > 0 ? LONG_US : ++put_back * APART_US;
+        const tims_db_value values[] = { tims_db_id(job->id), tims_db_int(now_us + after_us) };
+        status = tims_db_run(work->session,
+                             TIMS_STR("UPDATE tims_job SET state = 1, run_at = ?2, attempt = attempt - 1, "
+                                      "worker = NULL WHERE id = ?1"),
+                             values, 2, NULL, err);
+        tasks__job_free(&job);
+    }
+    c->count = kept;
+    return status;
+}
+
 static tims_status mark_started(tasks__work *work, const claiming *c, tims_error *err)
 {
     tims_status status = TIMS_OK;
@@ -83,6 +108,8 @@ static tims_status claim(tasks__work *work, tims_error *err)
         status = tasks__limit_queue(tasks, work->session, rule, c->max, &allowed, &again, err);
     if (status == TIMS_OK && allowed > 0)
         status = take(work, c, allowed, err);
+    if (status == TIMS_OK)
+        status = part_suspects(work, c, err);
     if (status == TIMS_OK && c->count > 0)
         status = tasks__limit_keys(tasks, work->session, c->jobs, &c->count, &again, err);
     if (status == TIMS_OK && again.us > 0)

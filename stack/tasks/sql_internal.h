@@ -29,6 +29,8 @@ static inline bool tasks__on_postgres(const tasks__work *work)
     return tims_db_session_dialect(work->session) == TIMS_POSTGRES;
 }
 
+tims_status tasks__sql_look(tasks__store *store, const tims_str *queues, size_t count, bool *ret_has,
+                            tims_error *err);
 tims_status tasks__sql_claim(tasks__store *store, tims_str queue, size_t max, tasks__job **ret_jobs,
                              size_t *ret_count, tims_error *err);
 tims_status tasks__sql_finish(tasks__store *store, tasks__outcome *list, tims_error *err);

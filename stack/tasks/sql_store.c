@@ -92,13 +92,32 @@ tims_status tasks__sql_read_clock(tasks__work *work, tims_error *err)
     return tims_db_rows_end(&rows, err);
 }
 
+/* Its process lives, so its jobs' runs did not die: they go back without counting as crashes. */
+static tims_status leave_former(tasks__work *work, tims_error *err)
+{
+    const tims_db_value *id = work->argument;
+    tims_status status = tims_db_run(
+        work->session,
+        TIMS_STR(
+            "UPDATE tims_job SET state = 0, worker = NULL WHERE state = 2 AND NOT cancelled AND worker = ?1"),
+        id, 1, NULL, err);
+    if (status == TIMS_OK)
+        status =
+            tims_db_run(work->session, TIMS_STR("DELETE FROM tims_worker WHERE id = ?1"), id, 1, NULL, err);
+    return status;
+}
+
 /* Two of one name do no harm, since each start has an id of its own; people have to tell them apart. */
 tims_status tasks__sql_register(tasks__store *store, tims_error *err)
 {
     enum { NAMES_MAX = 100 };
     char name[256];
-    store->worker = tims_id_new();
+    tims_db_value former = tims_db_id(store->worker);
     tims_status status = tasks__sql_read(store, tasks__sql_read_clock, NULL, err);
+    if (status == TIMS_OK && !tims_id_is_zero(store->worker))
+        status = tasks__sql_transact(store, leave_former, &former, err);
+    if (status == TIMS_OK)
+        store->worker = tims_id_new();
     for (int i = 1; status == TIMS_OK && i <= NAMES_MAX; i++) {
         tims_buf out = { .data = name, .capacity = sizeof name, .max = sizeof name };
         tims_buf_append_str(&out, tims_str_slice(store->worker_name, 0, 180));
@@ -148,6 +167,7 @@ static const tasks__store_api api = {
     .name = "database",
     .start = start,
     .stop = stop,
+    .look = tasks__sql_look,
     .claim = tasks__sql_claim,
     .finish = tasks__sql_finish,
     .finish_in = tasks__sql_finish_in,

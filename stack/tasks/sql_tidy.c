@@ -1,7 +1,14 @@
 /* sql_tidy.c: signs of life, jobs of dead workers, what is due, what has had its time. */
 #include "tasks/sql_internal.h"
 
-enum { MS_US = 1000, DUE_ROWS = 1000, DUE_ROUNDS = 20, TIDY_US = 5 * 1000 * 1000, SWEEP_ROWS = 500 };
+enum {
+    MS_US = 1000,
+    DUE_ROWS = 1000,
+    DUE_ROUNDS = 20,
+    TIDY_US = 5 * 1000 * 1000,
+    SWEEP_ROWS = 500,
+    SKEW_US = 2 * 1000 * 1000
+};
 
 /* --- signs of life ---------------------------------------------------------------------------------------- */
 
@@ -23,7 +30,7 @@ static tims_status sign(tasks__work *work, tims_error *err)
             "UPDATE tims_worker SET seen_at = ?2, lease_until = ?3, running = (SELECT count(*) FROM tims_job "
             "WHERE worker = ?1 AND state = 2) WHERE id = ?1 AND lease_until > ?2"),
         values, 3, &changed, err);
-    b->lost = changed == 0;
+    b->lost = status == TIMS_OK && changed == 0;
     return status;
 }
 
@@ -60,6 +67,8 @@ tims_status tasks__sql_beat(tasks__store *store, void (*cancelled)(void *argumen
         status = tasks__sql_read(store, look_for_cancelled, &b, err);
     if (status == TIMS_OK && b.lost)
         status = tasks__sql_register(store, err);
+    if (status == TIMS_OK && b.lost) /* what kept it from signing may have kept others: they come first */
+        sql->tidied_at_us = now_us + store->lease_ms * MS_US;
     *ret_lost = b.lost;
     return status;
 }
@@ -114,11 +123,25 @@ static tims_status promote(tasks__store *store, due *d, tims_error *err)
 
 /* --- the dead and the old --------------------------------------------------------------------------------- */
 
+/* A sign of life from the future: the clock was put back. Who lives signs again soon; who does not must not
+ * keep its jobs until the clock is there again, but for one lease more. */
+static tims_status shorten_leases(tasks__work *work, tims_error *err)
+{
+    int64_t now_us = tasks__now(work->store->tasks).us;
+    const tims_db_value values[] = { tims_db_int(now_us), tims_db_int(now_us + SKEW_US) };
+    return tims_db_run(work->session,
+                       TIMS_STR("UPDATE tims_worker SET lease_until = lease_until - (seen_at - ?1), seen_at "
+                                "= ?1 WHERE seen_at > ?2"),
+                       values, 2, NULL, err);
+}
+
 static tims_status take_from_dead(tasks__work *work, tims_error *err)
 {
     int64_t changed = 0, workers = 0;
     const tims_db_value now = tims_db_int(tasks__now(work->store->tasks).us);
-    tims_status status = tasks__cancel_lost(work, err);
+    tims_status status = shorten_leases(work, err);
+    if (status == TIMS_OK)
+        status = tasks__cancel_lost(work, err);
     if (status == TIMS_OK)
         status = tims_db_run(work->session,
                              TIMS_STR("UPDATE tims_job SET state = 0, crashes = crashes + 1, worker "
@@ -163,17 +186,19 @@ static tims_status needs_tidying(tasks__work *work, tims_error *err)
 {
     bool *needs = work->argument;
     tims_db_rows *rows;
-    const tims_db_value now = tims_db_int(tasks__now(work->store->tasks).us);
+    int64_t now_us = tasks__now(work->store->tasks).us;
+    const tims_db_value values[] = { tims_db_int(now_us), tims_db_int(now_us + SKEW_US) };
     tims_status status = tims_db_query(
         work->session,
-        TIMS_STR("SELECT 1 WHERE EXISTS (SELECT 1 FROM tims_worker WHERE lease_until <= ?1) OR EXISTS "
+        TIMS_STR("SELECT 1 WHERE EXISTS (SELECT 1 FROM tims_worker WHERE lease_until <= ?1 OR seen_at > ?2) "
+                 "OR EXISTS "
                  "(SELECT 1 FROM "
                  "tims_job WHERE state = 2 AND worker NOT IN (SELECT id FROM tims_worker)) OR EXISTS (SELECT "
                  "1 FROM "
                  "tims_job_status WHERE expires_at <= ?1) OR EXISTS (SELECT 1 FROM tims_job_unique WHERE "
                  "until <= ?1) "
                  "OR EXISTS (SELECT 1 FROM tims_job WHERE limit_key IS NOT NULL AND state = 3)"),
-        &now, 1, &rows, err);
+        values, 2, &rows, err);
     if (status != TIMS_OK)
         return status;
     *needs = tims_db_next(rows);

@@ -57,6 +57,13 @@ typedef struct tasks__job {
     void *store_data; /* of the store that gave it; freed by its `forget` */
 } tasks__job;
 
+/* Beside which workers have died so often that once more is too much: one of them at a time is run by a
+ * worker, so that the one that kills it does not take those along that happened to run beside it. */
+static inline bool tasks__is_suspect(const tasks__job *job)
+{
+    return job->crashes == TASKS__CRASHES_MAX - 1;
+}
+
 tasks__job *tasks__job_copy(const tasks__job *job); /* yours: tasks__job_free */
 void tasks__job_free(tasks__job **job);
 
@@ -94,6 +101,9 @@ typedef struct tasks__store_api {
     const char *name;
     tims_status (*start)(tasks__store *store, tims_loop *loop, tims_error *err);
     void (*stop)(tasks__store *store);
+    /* Which queues have something, without taking it: cheap. NULL: claim looks by itself. */
+    tims_status (*look)(tasks__store *store, const tims_str *queues, size_t count, bool *ret_has,
+                        tims_error *err);
     /* At most `max` jobs of the queue that may run now, marked as this worker's; attempt counted. Jobs are
      * copies, in `ret_jobs[max]`. */
     tims_status (*claim)(tasks__store *store, tims_str queue, size_t max, tasks__job **ret_jobs,
@@ -123,6 +133,7 @@ struct tasks__store {
     tims_id worker; /* this incarnation */
     tims_str worker_name, queues_text;
     int64_t lease_ms, concurrency;
+    int64_t suspects; /* running here: jobs whose next crash would be their last */
 };
 
 tasks__store *tasks__sql_store_new(tims_tasks *tasks);
@@ -134,12 +145,26 @@ void tasks__celery_store_free(tasks__store **store);
 
 /* --- counts ----------------------------------------------------------------------------------------------- */
 
-enum { TASKS__BUCKETS = 16 }; /* of latency: below 2^n × 100 µs */
+/* How many there are, as last counted (queue_counts.c). */
+typedef enum tasks__depth {
+    TASKS__WAITING,
+    TASKS__WAITING_LATER,
+    TASKS__NOW_RUNNING,
+    TASKS__WAITING_BLOCKED,
+    TASKS__IN_DEAD_LIST,
+    TASKS__DEPTHS
+} tasks__depth;
+
+enum { TASKS__BUCKETS = 16 }; /* of times: up to the bounds in metrics.c, and a last one for all above */
 typedef struct tasks__counts {
     tims_str queue;
     _Atomic int64_t enqueued, started, done, failed, retried, dead, cancelled, expired, running;
     _Atomic int64_t wait_us_sum, run_us_sum;
     _Atomic int64_t waited[TASKS__BUCKETS], ran[TASKS__BUCKETS];
+    _Atomic int64_t depths[TASKS__DEPTHS];
+    _Atomic bool is_counted;
+    /* What the queue's row has of it; the worker's. */
+    int64_t told_done, told_failed, told_activity;
 } tasks__counts;
 
 /* --- the process's tasks ---------------------------------------------------------------------------------- */
@@ -161,6 +186,8 @@ struct tims_tasks {
     pthread_mutex_t worker_lock;
     tasks__worker *worker; /* under the lock; NULL: none runs here */
     _Atomic bool wake_is_posted;
+    _Atomic bool signal_is_coming; /* signal.c */
+    _Atomic int64_t signalled_us;
     _Atomic int64_t clock_offset_us; /* what the database's clock is ahead of ours */
     int64_t test_clock_us;           /* tests: added to it */
 };
@@ -174,6 +201,9 @@ const char *tasks__queue_of(const tims_task *task);
 
 /* Wakes this process's worker: something may be ready, or is due at that time. From any thread. */
 void tasks__wake(tims_tasks *tasks, tims_time due);
+/* signal.c: the same for workers of other processes; on a loop's thread, after the commit. */
+#define TASKS__CHANNEL "tims_jobs"
+void tasks__signal(tims_tasks *tasks);
 
 /* --- enqueue.c -------------------------------------------------------------------------------------------- */
 
@@ -186,6 +216,9 @@ void tasks__make_job(tims_request *rq, const tims_task *task, tims_str arguments
  * first: false in `ret_is_new` and the other's id in `job->id` when there is one. */
 tims_status tasks__insert(tims_tasks *tasks, tims_db_session *session, tims_arena *arena, tasks__job *job,
                           int64_t unique_until_us, bool *ret_is_new, tims_error *err);
+/* The hot row alone. */
+tims_status tasks__insert_row(tims_db_session *session, const tasks__job *job, tasks__state state,
+                              tims_error *err);
 
 /* --- sql_finish.c: the database's part of an end, wherever the job waited ---------------------------------- */
 
@@ -197,6 +230,11 @@ tims_status tasks__after(tims_tasks *tasks, tims_db_session *session, tims_arena
 tims_status tasks__bury(tims_tasks *tasks, tims_db_session *session, const tasks__outcome *outcome,
                         tims_opt_str foreign_message, tims_error *err);
 tims_status tasks__release_unique(tims_db_session *session, const tasks__job *job, tims_error *err);
+
+/* --- queue_counts.c -------------------------------------------------------------------------------------------- */
+
+/* A row for the queue, unless it has one. In the session's transaction. */
+tims_status tasks__add_queue(tims_db_session *session, tims_str name, tims_time now, tims_error *err);
 
 /* --- run.c: one attempt ----------------------------------------------------------------------------------- */
 
@@ -259,6 +297,17 @@ tims_status tasks__follow(tims_tasks *tasks, tims_db_session *session, tims_aren
 /* A member that will never be done (cancelled, expired, given up by staff): the group goes on without it. */
 tims_status tasks__follow_without(tims_tasks *tasks, tims_db_session *session, tims_arena *arena,
                                   const tasks__job *job, tims_error *err);
+
+/* --- dead.c: what was given up and may be tried again ------------------------------------------------------- */
+
+/* Both in the request's transaction. False: it is not in the dead list. */
+
+/* Back to its queue as if it had never run: attempts and crashes are counted anew, its place in a chain or
+ * group is kept, its unique key is taken again if it is free. Raises: 409 (a foreign message that could not
+ * be read: there is nothing to run), 503. */
+bool tasks__dead_retry(tims_request *rq, tims_id id);
+/* Given up for good: a group goes on without it, the rest of a chain vanishes. Raises: 503. */
+bool tasks__dead_remove(tims_request *rq, tims_id id);
 
 /* --- schedule.c -------------------------------------------------------------------------------------------- */
 

@@ -17,7 +17,7 @@ enum {
     GATHER_MS = 5,
     GRACE_MS = 3000, /* for a run that is not wanted any more; then it is ended */
     PAUSE_MIN_MS = 50,
-    PAUSE_MAX_MS = 5000,
+    PAUSE_MAX_MS = 1000,
 };
 
 /* --- waiting ---------------------------------------------------------------------------------------------- */
@@ -53,7 +53,12 @@ static void back_off(tasks__worker *worker, tasks__waiter *waiter, const char *w
     worker->pause_ms = worker->pause_ms == 0 ? PAUSE_MIN_MS : worker->pause_ms * 2;
     if (worker->pause_ms > PAUSE_MAX_MS)
         worker->pause_ms = PAUSE_MAX_MS;
-    tasks__wait_ms(waiter, worker->pause_ms);
+    int64_t until_us = tims_monotonic_us() + worker->pause_ms * MS_US;
+    for (int64_t left_us; (left_us = until_us - tims_monotonic_us()) > 0;) {
+        tasks__wait_ms(waiter, left_us / MS_US + 1);
+        if (worker->stopping)
+            break;
+    }
 }
 
 static void store_answers(tasks__worker *worker)
@@ -63,133 +68,7 @@ static void store_answers(tasks__worker *worker)
     worker->pause_ms = 0;
 }
 
-/* --- running ---------------------------------------------------------------------------------------------- */
-
-static void count_start(tasks__worker *worker, tasks__item *item)
-{
-    tasks__counts *counts = tasks__counts_of(worker->tasks, item->job->queue);
-    int64_t waited_us = tasks__now(worker->tasks).us - item->job->run_at.us;
-    item->counts = counts;
-    atomic_fetch_add_explicit(&counts->started, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&counts->running, 1, memory_order_relaxed);
-    tasks__count_time(counts->waited, &counts->wait_us_sum, waited_us);
-}
-
-static void count_end(const tasks__item *item)
-{
-    tasks__counts *counts = item->counts;
-    const tasks__outcome *outcome = &item->outcome;
-    _Atomic int64_t *of_end[] = { [TASKS__DONE] = &counts->done,
-                                  [TASKS__COMMITTED] = &counts->done,
-                                  [TASKS__AGAIN] = &counts->retried,
-                                  [TASKS__DEAD] = &counts->dead,
-                                  [TASKS__CANCELLED] = &counts->cancelled,
-                                  [TASKS__EXPIRED] = &counts->expired,
-                                  [TASKS__LOST] = NULL,
-                                  [TASKS__BACK] = NULL };
-    atomic_fetch_sub_explicit(&counts->running, 1, memory_order_relaxed);
-    if (of_end[outcome->end] != NULL)
-        atomic_fetch_add_explicit(of_end[outcome->end], 1, memory_order_relaxed);
-    if (outcome->end == TASKS__AGAIN || outcome->end == TASKS__DEAD)
-        atomic_fetch_add_explicit(&counts->failed, 1, memory_order_relaxed);
-    tasks__count_time(counts->ran, &counts->run_us_sum, outcome->runtime_us);
-}
-
-static void unlink_item(tasks__item *item)
-{
-    tasks__worker *worker = item->worker;
-    if (item->next_running != NULL)
-        item->next_running->previous_running = item->previous_running;
-    if (item->previous_running != NULL)
-        item->previous_running->next_running = item->next_running;
-    else
-        worker->running = item->next_running;
-    worker->running_count--;
-    if (item->is_blocking)
-        worker->blocking_count--;
-}
-
-static void soft_timeout(void *argument)
-{
-    tasks__item *item = argument;
-    atomic_store(&item->control.stop, true);
-}
-
-static void hard_timeout(void *argument)
-{
-    tasks__item *item = argument;
-    atomic_store(&item->control.stop, true);
-    atomic_store(&item->control.killed, true);
-    if (item->control.fiber != NULL)
-        tims_fiber_cancel(item->control.fiber);
-}
-
-static void set_timeouts(tasks__item *item)
-{
-    enum { TIMEOUT_MS = 5 * 60 * 1000 };
-    const tims_task *task = item->task;
-    int64_t hard_ms = task != NULL && task->timeout_ms > 0 ? task->timeout_ms : TIMEOUT_MS;
-    if (task != NULL && task->soft_timeout_ms > 0)
-        tims_timer_set(item->worker->loop, &item->soft_timer, task->soft_timeout_ms, soft_timeout, item);
-    tims_timer_set(item->worker->loop, &item->hard_timer, hard_ms, hard_timeout, item);
-}
-
-static void begin_in_process(tasks__control *control)
-{
-    set_timeouts(control->data);
-}
-
-static void run_item(void *argument)
-{
-    tasks__item *item = argument;
-    tasks__worker *worker = item->worker;
-    item->control.fiber = tims_fiber_self();
-    count_start(worker, item);
-    if (!item->is_blocking)
-        set_timeouts(item);
-    if (item->is_blocking)
-        tasks__pool_run(worker->pool, worker->store, item->job, &item->control, &item->outcome);
-    else
-        tasks__run_job(worker->tasks, worker->loop, worker->store, item->job, &item->control, &item->outcome);
-    tims_timer_clear(&item->soft_timer);
-    tims_timer_clear(&item->hard_timer);
-    item->control.fiber = NULL;
-    count_end(item);
-    unlink_item(item);
-    item->next = NULL;
-    *worker->ended_tail = item;
-    worker->ended_tail = &item->next;
-    tasks__nudge(&worker->finisher);
-    tasks__nudge(&worker->taker);
-}
-
 /* --- claiming --------------------------------------------------------------------------------------------- */
-
-static void begin_item(tasks__worker *worker, tasks__job *job)
-{
-    tasks__item *item = calloc(1, sizeof *item);
-    TIMS_ASSERT(item != NULL);
-    item->worker = worker;
-    item->job = job;
-    item->task = tims_tasks_find(worker->tasks, job->task);
-    item->is_blocking = item->task != NULL && item->task->blocking;
-    item->control.data = item;
-    item->control.on_progress = tasks__note_progress;
-    item->control.on_begin = begin_in_process;
-    item->next_running = worker->running;
-    if (worker->running != NULL)
-        worker->running->previous_running = item;
-    worker->running = item;
-    worker->running_count++;
-    worker->blocking_count += item->is_blocking;
-    if (tims_fiber_start(worker->loop, run_item, item) == NULL) {
-        unlink_item(item);
-        item->outcome = (tasks__outcome){ .job = job, .end = TASKS__BACK };
-        *worker->ended_tail = item;
-        worker->ended_tail = &item->next;
-        tasks__nudge(&worker->finisher);
-    }
-}
 
 static size_t room_for(const tasks__worker *worker, size_t queue)
 {
@@ -203,13 +82,27 @@ static size_t room_for(const tasks__worker *worker, size_t queue)
     return room < TASKS__CLAIM_MAX ? room : TASKS__CLAIM_MAX;
 }
 
+/* Where queues were full a moment ago, they are taken to have more. */
+static tims_status look(tasks__worker *worker, bool is_busy, tims_error *err)
+{
+    if (!is_busy && worker->store->api->look != NULL)
+        return worker->store->api->look(worker->store, worker->names, worker->queue_count, worker->has, err);
+    for (size_t i = 0; i < worker->queue_count; i++)
+        worker->has[i] = true;
+    return TIMS_OK;
+}
+
 /* One look at each queue. False: the store does not answer. */
-static bool look_at_queues(tasks__worker *worker, size_t *ret_taken)
+static bool look_at_queues(tasks__worker *worker, bool is_busy, size_t *ret_taken)
 {
     tims_error err = { 0 };
+    if (look(worker, is_busy, &err) != TIMS_OK) {
+        back_off(worker, &worker->taker, "look", &err);
+        return false;
+    }
     for (size_t i = 0; i < worker->queue_count && !worker->stopping; i++) {
         size_t at = (worker->first_queue + i) % worker->queue_count, count = 0, room = room_for(worker, at);
-        if (room == 0)
+        if (room == 0 || !worker->has[at])
             continue;
         tims_status status = worker->store->api->claim(worker->store, worker->queues[at].name, room,
                                                        worker->claimed, &count, &err);
@@ -218,7 +111,7 @@ static bool look_at_queues(tasks__worker *worker, size_t *ret_taken)
             return false;
         }
         for (size_t j = 0; j < count; j++)
-            begin_item(worker, worker->claimed[j]);
+            tasks__item_begin(worker, worker->claimed[j]);
         worker->is_busy = worker->is_busy || count == room;
         *ret_taken += count;
     }
@@ -243,16 +136,27 @@ static void wait_for_room(tasks__worker *worker)
         tasks__wait_ms(&worker->taker, GATHER_MS);
 }
 
+/* Who has not signed life for a while may have lost its lease: what it took now would be somebody else's. */
+static bool holds_lease(const tasks__worker *worker)
+{
+    return tims_monotonic_us() - worker->beaten_us < worker->store->lease_ms * MS_US / 2;
+}
+
 static void take_jobs(void *argument)
 {
     tasks__worker *worker = argument;
     while (!worker->stopping) {
         size_t taken = 0;
         wait_for_room(worker);
+        if (!holds_lease(worker)) {
+            tasks__wait_ms(&worker->taker, worker->beat_ms);
+            continue;
+        }
+        bool is_busy = worker->is_busy;
         worker->is_busy = false;
         worker->taker.nudged = false; /* what comes from here on is looked at again */
         worker->woken = false;
-        if (!look_at_queues(worker, &taken))
+        if (!look_at_queues(worker, is_busy, &taken))
             continue;
         store_answers(worker);
         if (taken == 0 && !worker->woken && !worker->stopping)
@@ -262,19 +166,6 @@ static void take_jobs(void *argument)
 }
 
 /* --- ends ------------------------------------------------------------------------------------------------- */
-
-static void free_items(tasks__item *list)
-{
-    for (tasks__item *next; list != NULL; list = next) {
-        next = list->next;
-        const tasks__store_api *api = list->worker->store->api;
-        if (api->forget != NULL)
-            api->forget(list->job);
-        tims_arena_free(&list->outcome.arena);
-        tasks__job_free(&list->job);
-        free(list);
-    }
-}
 
 /* An end that the store refuses for what it is must not hold up the others. */
 static void bury_alive(tasks__item *item, const tims_error *err)
@@ -323,7 +214,7 @@ static void write_ends(tasks__worker *worker, tasks__item *list)
     for (tasks__item *at = list; at != NULL; at = at->next)
         if (at->outcome.end == TASKS__AGAIN)
             tasks__nudge(&worker->keeper); /* which knows when what is due next */
-    free_items(list);
+    tasks__items_free(list);
 }
 
 static void finish_jobs(void *argument)
@@ -355,7 +246,7 @@ static void hear_cancelled(void *argument, tims_id job)
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running)
         if (tims_same_id(at->job->id, job) && !atomic_exchange(&at->control.cancelled, true)) {
             ask_to_stop(at);
-            tims_timer_set(worker->loop, &at->hard_timer, worker->grace_ms, hard_timeout, at);
+            tims_timer_set(worker->loop, &at->hard_timer, worker->grace_ms, tasks__item_end, at);
         }
 }
 
@@ -365,7 +256,7 @@ static void lose_all(tasks__worker *worker)
              "event=lease_lost message=its jobs are others' meanwhile; it goes on as a new one");
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running) {
         at->control.lost = true;
-        hard_timeout(at); /* somebody else may have begun it already */
+        tasks__item_end(at); /* somebody else may have begun it already */
     }
 }
 
@@ -379,6 +270,10 @@ static void keep_order(void *argument)
         tims_status status = worker->store->api->beat(worker->store, hear_cancelled, worker, &lost, &err);
         if (status == TIMS_OK && lost)
             lose_all(worker);
+        if (status == TIMS_OK && !holds_lease(worker))
+            tasks__nudge(&worker->taker);
+        if (status == TIMS_OK)
+            worker->beaten_us = tims_monotonic_us();
         if (status == TIMS_OK)
             status = worker->store->api->tidy(worker->store, &next, &err);
         if (status == TIMS_OK && !worker->options.no_schedules && !worker->stopping)
@@ -396,6 +291,7 @@ static void keep_order(void *argument)
                                         : until_ms < worker->beat_ms ? until_ms
                                                                      : worker->beat_ms);
     }
+    tasks__count_queues_at_last(worker);
     tasks__worker_fiber_ended(worker);
 }
 
@@ -415,6 +311,25 @@ static void wake_here(void *argument)
     tasks__nudge(&worker->keeper);
 }
 
+static void look_again(void *argument)
+{
+    tasks__worker *worker = argument;
+    worker->heard_us = tims_monotonic_us();
+    worker->woken = true;
+    tasks__nudge(&worker->taker);
+}
+
+/* Somebody has said that there may be something: a hint, which a look answers. On SQLite each commit is one,
+ * so the first is answered at once and those soon after it together. */
+static void hear_signal(void *argument)
+{
+    tasks__worker *worker = argument;
+    if (tims_monotonic_us() - worker->heard_us > GATHER_MS * MS_US)
+        look_again(worker);
+    else
+        tims_timer_set(worker->loop, &worker->heard_timer, GATHER_MS, look_again, worker);
+}
+
 void tasks__wake(tims_tasks *tasks, tims_time due)
 {
     (void)due; /* the keeper finds out when it is */
@@ -431,10 +346,12 @@ static void set_queues(tasks__worker *worker)
     tims_names names = worker->options.queues.count > 0 ? worker->options.queues : worker->tasks->queues;
     worker->queue_count = names.count;
     worker->queues = calloc(names.count, sizeof *worker->queues);
-    TIMS_ASSERT(worker->queues != NULL);
+    worker->has = calloc(names.count, sizeof *worker->has);
+    worker->names = calloc(names.count, sizeof *worker->names);
+    TIMS_ASSERT(worker->queues != NULL && worker->has != NULL && worker->names != NULL);
     tims_buf_init(&worker->queues_text, NULL, 64 * 1024);
     for (size_t i = 0; i < names.count; i++) {
-        worker->queues[i].name = tims_str_from(names.items[i]);
+        worker->queues[i].name = worker->names[i] = tims_str_from(names.items[i]);
         tims_buf_print(&worker->queues_text, "%s%s", i > 0 ? "," : "", names.items[i]);
     }
     size_t cursor = 0;
@@ -456,6 +373,8 @@ static void free_worker(tasks__worker *worker)
     tasks__pool_free(&worker->pool);
     tims_buf_free(&worker->queues_text);
     free(worker->queues);
+    free(worker->has);
+    free(worker->names);
     free(worker);
 }
 
@@ -498,6 +417,8 @@ tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_wor
     }
     if (worker->any_blocks)
         worker->pool = tasks__pool_new(tasks, loop, worker->processes, tasks->options.program);
+    worker->listener = tims_db_listen(tasks->db, loop, TASKS__CHANNEL, hear_signal, worker);
+    worker->beaten_us = tims_monotonic_us();
     worker->fibers = 4;
     worker->takes = true;
     pthread_mutex_lock(&tasks->worker_lock);
@@ -538,6 +459,8 @@ void tasks__worker_fiber_ended(tasks__worker *worker)
     pthread_mutex_lock(&tasks->worker_lock);
     tasks->worker = NULL;
     pthread_mutex_unlock(&tasks->worker_lock);
+    tims_db_listener_free(&worker->listener);
+    tims_timer_clear(&worker->heard_timer);
     worker->store->api->stop(worker->store);
     if (worker->pool != NULL)
         tasks__pool_stop(worker->pool, say_stopped, worker);

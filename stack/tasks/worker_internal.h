@@ -1,4 +1,5 @@
-/* worker_internal.h: the worker's files: worker.c (taking, running, ending), progress.c, queue_counts.c. */
+/* worker_internal.h: the worker's files: worker.c (taking, ending, keeping), worker_item.c (running),
+ * progress.c, queue_counts.c. */
 #ifndef TASKS_WORKER_INTERNAL_H
 #define TASKS_WORKER_INTERNAL_H
 
@@ -51,6 +52,12 @@ struct tasks__worker {
     tasks__item *ended, **ended_tail;
     tasks__pool *pool; /* NULL: no task of its queues is blocking */
     int fibers;
+    bool *has; /* what the last look found, for each queue */
+    tims_str *names;
+    tims_db_listener *listener;
+    int64_t heard_us;  /* the last signal */
+    int64_t beaten_us; /* the last sign of life */
+    tims_timer heard_timer;
     bool stopping, takes, is_busy, woken, progress_changed, any_blocks;
     int64_t counted_at_us; /* queue_counts.c */
     tims_timer drain_timer;
@@ -62,12 +69,18 @@ void tasks__worker_fiber_ended(tasks__worker *worker);
 /* Until somebody nudges, or the time is over. */
 void tasks__wait_ms(tasks__waiter *waiter, int64_t ms);
 void tasks__nudge(tasks__waiter *waiter);
+/* worker_item.c. The job is the item's from here on. */
+void tasks__item_begin(tasks__worker *worker, tasks__job *job);
+/* Ends its run, as a hard timeout: an item, as timers call it. */
+void tasks__item_end(void *item);
+void tasks__items_free(tasks__item *list);
 /* progress.c: a fiber, and what running jobs say of themselves. */
 void tasks__tell_progress(void *argument);
 void tasks__note_progress(tasks__control *control, double fraction, tims_str text);
 /* queue_counts.c: writes how full the queues are into their rows, at most once a second and only what
  * changed. */
 tims_status tasks__count_queues(tasks__worker *worker, tims_error *err);
+void tasks__count_queues_at_last(tasks__worker *worker); /* when it stops */
 /* metrics.c */
 void tasks__count_time(_Atomic int64_t *buckets, _Atomic int64_t *sum, int64_t us);
 

@@ -283,7 +283,7 @@ static void on_socket(void *argument, int events)
     postgres__pool_settle(connection->pool, connection);
 }
 
-static tims_status open_on_fiber(postgres__connection *connection, tims_error *err)
+tims_status postgres__connection_open_on_fiber(postgres__connection *connection, tims_error *err)
 {
     const postgres__settings *settings = &connection->pool->store->settings;
     parameters *p = new_parameters();
@@ -312,7 +312,7 @@ static void open_and_tell(void *argument)
     postgres__connection *connection = argument;
     tims_error why = { 0 };
     connection->opener = tims_fiber_self();
-    tims_status status = open_on_fiber(connection, &why);
+    tims_status status = postgres__connection_open_on_fiber(connection, &why);
     connection->opener = NULL;
     postgres__pool_opened(connection->pool, connection, status, &why);
 }

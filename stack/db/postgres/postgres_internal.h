@@ -313,6 +313,8 @@ void postgres__connection_cancel(postgres__connection *connection);
 postgres__connection *postgres__connection_new(postgres__pool *pool, uint32_t slot);
 /* Blocking. */
 tims_status postgres__connection_open(postgres__connection *connection, tims_error *err);
+/* On the calling fiber. */
+tims_status postgres__connection_open_on_fiber(postgres__connection *connection, tims_error *err);
 /* On a fiber of its own; tells the pool. */
 void postgres__connection_start(postgres__connection *connection);
 
@@ -439,6 +441,12 @@ typedef struct postgres__rows {
     char *scratch;      /* for texts of the current row, POSTGRES_TEXT_BYTES for each column */
     int scratch_columns;
 } postgres__rows;
+
+/* listener.c */
+tims_status postgres__notify(tims_db_session *session, const char *channel, tims_error *err);
+tims_db_listener *postgres__listen(tims_db *db, tims_loop *loop, const char *channel, tims_loop_fn function,
+                                   void *argument);
+void postgres__listener_free(tims_db_listener *listener);
 
 tims_status postgres__open(const tims_db_options *options, tims_str url, tims_db **ret_db, tims_error *err);
 void postgres__close(tims_db *db);

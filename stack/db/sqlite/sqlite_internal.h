@@ -244,6 +244,9 @@ tims_status sqlite__savepoint_release(tims_db_session *session, tims_error *err)
 void sqlite__savepoint_rollback(tims_db_session *session);
 tims_status sqlite__script(tims_db_session *session, tims_str sql, tims_error *err);
 tims_status sqlite__foreign_version(tims_db_session *session, int64_t *ret_version, tims_error *err);
+tims_db_listener *sqlite__listen(tims_db *db, tims_loop *loop, const char *channel, tims_loop_fn function,
+                                 void *argument);
+void sqlite__listener_free(tims_db_listener *listener);
 /* After a statement failed inside the transaction: whether SQLite has ended all of it. */
 void sqlite__session_check_lost(sqlite__session *session);
 /* OK, or TIMEOUT after taking the transaction away from a session that has held the writer too long. */

@@ -88,6 +88,15 @@ void tims_time_format(tims_time time, char ret_text[TIMS_TIME_TEXT_LENGTH]);
 /* RFC 3339 with Z or an offset and 0–9 fraction digits (cut to microseconds). */
 TIMS_MUST_USE bool tims_time_parse(tims_str text, tims_time *ret_time);
 
+/* --- rate: how many in a time --------------------------------------------------------------------------- */
+
+typedef struct tims_rate {
+    int64_t count, period_us;
+} tims_rate; /* count 0: none */
+
+/* "100/m": 1 to 1,000,000 in a second (s), minute (m) or hour (h); "none". */
+TIMS_MUST_USE bool tims_rate_parse(const char *text, tims_rate *ret_rate);
+
 /* --- decimals and bytes ------------------------------------------------------------------------ */
 
 /* `units` of 10^-scale; the scale is the field's. At most 18 digits in all. */

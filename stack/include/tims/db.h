@@ -139,6 +139,20 @@ tims_id tims_db_get_id(const tims_db_rows *rows, int column);
 int64_t tims_db_get_decimal(const tims_db_rows *rows, int column, uint8_t scale);
 const char *tims_db_column_name(const tims_db_rows *rows, int column);
 
+/* --- between processes ------------------------------------------------------------------------ */
+
+/* Tells every process that listens on this database that there is something to look at; after the commit it
+ * is about. A hint: it may be lost, or come more than once. PostgreSQL: NOTIFY; SQLite: nothing is to be
+ * done, since a commit is seen. Suspends. Errors: the database's. */
+tims_status tims_db_notify(tims_db_session *session, const char *channel, tims_error *err);
+/* Calls on the loop when somebody has notified the channel; SQLite: when the database was written to, by
+ * whomever. PostgreSQL: has a connection of its own, which it makes again when it is lost; behind a pooler
+ * (prepared=off) nothing is heard. From a fiber or not. */
+typedef struct tims_db_listener tims_db_listener;
+tims_db_listener *tims_db_listen(tims_db *db, tims_loop *loop, const char *channel, tims_loop_fn function,
+                                 void *argument);
+void tims_db_listener_free(tims_db_listener **listener); /* on its loop; NULL is fine */
+
 /* --- for commands, migrations and the feed ---------------------------------------------------- */
 
 /* Many statements in one text (DDL), inside the session's transaction. */

@@ -27,6 +27,8 @@ CREATE TABLE "tims_job" (
 CREATE INDEX "tims_job_queue_priority_run_at_index" ON "tims_job" ("queue", "priority", "run_at") WHERE state = 0;
 CREATE INDEX "tims_job_run_at_index" ON "tims_job" ("run_at") WHERE state = 1;
 CREATE INDEX "tims_job_worker_index" ON "tims_job" ("worker") WHERE state = 2;
+CREATE INDEX "tims_job_queue_run_at_index" ON "tims_job" ("queue", "run_at") WHERE state = 1;
+CREATE INDEX "tims_job_queue_limit_key_index" ON "tims_job" ("queue", "limit_key") WHERE state = 3;
 CREATE INDEX "tims_job_limit_key_state_index" ON "tims_job" ("limit_key", "state") WHERE limit_key IS NOT NULL;
 CREATE TABLE "tims_job_unique" (
     "id" TEXT PRIMARY KEY NOT NULL,
@@ -61,6 +63,7 @@ CREATE TABLE "tims_job_dead" (
     "foreign_message" TEXT,
     "tracked" INTEGER NOT NULL CONSTRAINT "tracked" CHECK ("tracked" IN (0, 1))
 ) STRICT;
+CREATE INDEX "tims_job_dead_queue_index" ON "tims_job_dead" ("queue");
 CREATE INDEX "tims_job_dead_died_at_index" ON "tims_job_dead" ("died_at");
 CREATE TABLE "tims_job_status" (
     "id" TEXT PRIMARY KEY NOT NULL,
