@@ -9,6 +9,8 @@ static tims_status start_loop(tims_loop *loop, const void *data, tims_error *err
     tims_websockets_loop_start(stack->websockets, loop);
     tims_status status = stack->redis != NULL ? tims_redis_loop_start(stack->redis, loop, err) : TIMS_OK;
     if (status == TIMS_OK)
+        status = tims_tasks_loop_start(stack->tasks, loop, err);
+    if (status == TIMS_OK)
         status = tims_live_loop_start(stack->live, loop, err);
     if (status == TIMS_OK && tims_loop_index(loop) == 0)
         status = tims_pages_start(stack->pages, loop, err);
@@ -18,6 +20,8 @@ static tims_status start_loop(tims_loop *loop, const void *data, tims_error *err
         tims_worker_options options;
         app__worker_options(stack, &options);
         status = tims_worker_start(stack->tasks, loop, &options, err);
+    } else if (status == TIMS_OK && tims_loop_index(loop) == 0) {
+        status = tims_relay_start(stack->tasks, loop, err);
     }
     return status;
 }
@@ -30,6 +34,7 @@ static void stop_loop(tims_loop *loop, const void *data)
     tims_websockets_loop_stop(stack->websockets, loop);
     tims_live_loop_stop(stack->live, loop);
     tims_auth_loop_stop(stack->auth, loop);
+    tims_tasks_loop_stop(stack->tasks, loop);
     if (stack->redis != NULL)
         tims_redis_loop_stop(stack->redis, loop);
 }
@@ -37,10 +42,12 @@ static void stop_loop(tims_loop *loop, const void *data)
 static void drain_loop(tims_loop *loop, const void *data, tims_loop_fn done, void *argument)
 {
     const app__stack *stack = data;
-    if (tims_loop_index(loop) == 0)
+    if (tims_loop_index(loop) != 0)
+        done(argument);
+    else if (stack->settings.worker)
         tims_worker_stop(stack->tasks, done, argument);
     else
-        done(argument);
+        tims_relay_stop(stack->tasks, done, argument);
 }
 
 static void probe_redis(tims_request *rq, void *argument)

@@ -90,6 +90,8 @@ int app__worker(app__stack *stack, int argc, char **argv)
     worker_run run = { .stack = stack };
     if (!read_worker_options(stack, argc, argv, &run.options))
         return 2;
+    run.options.on_shutdown = stop_worker;
+    run.options.on_shutdown_argument = &run;
     tims_status status = open_for_jobs(stack, &run.err);
     if (status == TIMS_OK && tims_loop_new(NULL, &run.loop) != TIMS_OK)
         status = tims_fail(&run.err, TIMS_INTERNAL, NULL, "The event loop cannot be made.");

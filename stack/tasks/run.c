@@ -281,7 +281,7 @@ static bool ends_at_once(attempt *a)
 {
     tasks__outcome *outcome = a->outcome;
     const tasks__job *job = a->job;
-    if (a->run.task == NULL) {
+    if (a->run.task == NULL || a->run.task->remote) {
         tasks__fail(a->tasks, NULL, outcome, "unknown_task", TIMS_STR("No task of this name is known here."));
     } else if (job->crashes >= TASKS__CRASHES_MAX) {
         outcome->end = TASKS__DEAD;

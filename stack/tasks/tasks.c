@@ -11,13 +11,17 @@ static tims_status refuse(const tims_task *task, tims_error *err, const char *wh
     return tims_fail(err, TIMS_INVALID, "task", "task \"%s\": %s.", task->name, why);
 }
 
-static tims_status check_task(const tims_task *task, tims_error *err)
+static tims_status check_task(const tims_tasks *tasks, const tims_task *task, tims_error *err)
 {
     size_t length = strlen(task->name);
     if (length == 0 || length > TASKS__NAME_BYTES_MAX)
         return refuse(task, err, "its name must have 1 to 200 bytes");
-    if (task->run == NULL)
+    if (task->run == NULL && !task->remote)
         return refuse(task, err, "it has no function");
+    if (task->run != NULL && task->remote)
+        return refuse(task, err, "it is .remote and has a function");
+    if (task->remote && tasks->options.url.length == 0)
+        return refuse(task, err, "it is .remote, and without TASKS_URL there is nobody else");
     if (task->priority < 0 || task->priority > TIMS_PRIORITY_LAST)
         return refuse(task, err, ".priority goes from 0 to 9");
     if (task->max_attempts < 0 || task->retry_after_ms < 0 || task->retry_max_ms < 0 || task->keep_s < 0 ||
@@ -36,7 +40,7 @@ static tims_status add_tasks(tims_tasks *tasks, tims_error *err)
     const tims_tasks_options *options = &tasks->options;
     for (size_t t = 0; t < options->task_table_count; t++)
         for (const tims_task *const *task = options->tasks[t]; *task != NULL; task++) {
-            tims_status status = check_task(*task, err);
+            tims_status status = check_task(tasks, *task, err);
             if (status != TIMS_OK)
                 return status;
             if (tims_map_set(tasks->by_name, tims_str_from((*task)->name), (void *)(uintptr_t)*task) != NULL)
@@ -92,6 +96,31 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* Whether a task that only others run waits there, and none of ours. */
+static bool is_remote(const tims_tasks *tasks, const char *queue)
+{
+    size_t cursor = 0;
+    tims_str name;
+    void *value;
+    bool is_ours = false, is_theirs = false;
+    while (tims_map_next(tasks->by_name, &cursor, &name, &value))
+        if (strcmp(tasks__queue_of(value), queue) == 0) {
+            is_ours = is_ours || !((const tims_task *)value)->remote;
+            is_theirs = is_theirs || ((const tims_task *)value)->remote;
+        }
+    return is_theirs && !is_ours;
+}
+
+static tims_names leave_out_remote(tims_tasks *tasks)
+{
+    const char **items = TIMS_NEW_ARRAY(tasks->arena, const char *, tasks->queues.count);
+    size_t count = 0;
+    for (size_t i = 0; i < tasks->queues.count; i++)
+        if (!is_remote(tasks, tasks->queues.items[i]))
+            items[count++] = tasks->queues.items[i];
+    return (tims_names){ items, count };
+}
+
 static void collect_queues(tims_tasks *tasks)
 {
     size_t cursor = 0, count = 0;
@@ -111,6 +140,7 @@ static void collect_queues(tims_tasks *tasks)
         if (kept == 0 || strcmp(items[kept - 1], items[i]) != 0)
             items[kept++] = items[i];
     tasks->queues = (tims_names){ items, kept };
+    tasks->own_queues = leave_out_remote(tasks);
     tasks->count_count = kept + 1;
     tasks->counts = TIMS_NEW_ARRAY(tasks->arena, tasks__counts, tasks->count_count);
     for (size_t i = 0; i < kept; i++)

@@ -133,6 +133,7 @@ struct tasks__store {
     tims_id worker; /* this incarnation */
     tims_str worker_name, queues_text;
     int64_t lease_ms, concurrency;
+    int64_t poll_ms;  /* how often it is asked for jobs when nobody says that there are any; 0: each second */
     int64_t suspects; /* running here: jobs whose next crash would be their last */
 };
 
@@ -179,12 +180,16 @@ struct tims_tasks {
     tims_map *by_name;     /* name → const tims_task */
     tims_map *queue_rules; /* name → const tims_queue */
     tims_names queues;     /* all that are declared, sorted */
+    tims_names own_queues; /* of those, what a worker takes jobs from: not what only others run */
     tasks__counts *counts; /* one per declared queue, and a last one for all others */
     size_t count_count;
     tasks__store *sql;   /* always there */
     tasks__store *store; /* what the worker takes jobs from: `sql`, or Redis */
     pthread_mutex_t worker_lock;
     tasks__worker *worker; /* under the lock; NULL: none runs here */
+    struct celery__relay
+        *relay; /* under the lock; NULL: none runs here. On the worker's loop, if there is one */
+    tims_loop *relay_loop;
     _Atomic bool wake_is_posted;
     _Atomic bool signal_is_coming; /* signal.c */
     _Atomic int64_t signalled_us;
@@ -201,6 +206,8 @@ const char *tasks__queue_of(const tims_task *task);
 
 /* Wakes this process's worker: something may be ready, or is due at that time. From any thread. */
 void tasks__wake(tims_tasks *tasks, tims_time due);
+void tasks__wake_worker(tims_tasks *tasks); /* only it, on its loop's thread */
+void tasks__wake_relay(tims_tasks *tasks);  /* celery/relay.c; on its loop's thread */
 /* signal.c: the same for workers of other processes; on a loop's thread, after the commit. */
 #define TASKS__CHANNEL "tims_jobs"
 void tasks__signal(tims_tasks *tasks);

@@ -304,6 +304,17 @@ static void wake_here(void *argument)
     tasks__worker *worker = tasks->worker;
     pthread_mutex_unlock(&tasks->worker_lock);
     atomic_store(&tasks->wake_is_posted, false);
+    tasks__wake_relay(tasks);
+    if (worker == NULL)
+        return;
+    worker->woken = true;
+    tasks__nudge(&worker->taker);
+    tasks__nudge(&worker->keeper);
+}
+
+void tasks__wake_worker(tims_tasks *tasks)
+{
+    tasks__worker *worker = tasks->worker;
     if (worker == NULL)
         return;
     worker->woken = true;
@@ -334,8 +345,9 @@ void tasks__wake(tims_tasks *tasks, tims_time due)
 {
     (void)due; /* the keeper finds out when it is */
     pthread_mutex_lock(&tasks->worker_lock);
-    if (tasks->worker != NULL && !atomic_exchange(&tasks->wake_is_posted, true))
-        tims_loop_post(tasks->worker->loop, wake_here, tasks);
+    tims_loop *loop = tasks->worker != NULL ? tasks->worker->loop : tasks->relay_loop;
+    if (loop != NULL && !atomic_exchange(&tasks->wake_is_posted, true))
+        tims_loop_post(loop, wake_here, tasks);
     pthread_mutex_unlock(&tasks->worker_lock);
 }
 
@@ -343,11 +355,12 @@ void tasks__wake(tims_tasks *tasks, tims_time due)
 
 static void set_queues(tasks__worker *worker)
 {
-    tims_names names = worker->options.queues.count > 0 ? worker->options.queues : worker->tasks->queues;
+    tims_names names = worker->options.queues.count > 0 ? worker->options.queues : worker->tasks->own_queues;
     worker->queue_count = names.count;
-    worker->queues = calloc(names.count, sizeof *worker->queues);
-    worker->has = calloc(names.count, sizeof *worker->has);
-    worker->names = calloc(names.count, sizeof *worker->names);
+    worker->queues_max = names.count + TASKS__QUEUES_ADDED_MAX;
+    worker->queues = calloc(worker->queues_max, sizeof *worker->queues);
+    worker->has = calloc(worker->queues_max, sizeof *worker->has);
+    worker->names = calloc(worker->queues_max, sizeof *worker->names);
     TIMS_ASSERT(worker->queues != NULL && worker->has != NULL && worker->names != NULL);
     tims_buf_init(&worker->queues_text, NULL, 64 * 1024);
     for (size_t i = 0; i < names.count; i++) {
@@ -415,6 +428,8 @@ tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_wor
         free_worker(worker);
         return status;
     }
+    if (worker->store->poll_ms > 0)
+        worker->poll_ms = worker->store->poll_ms;
     if (worker->any_blocks)
         worker->pool = tasks__pool_new(tasks, loop, worker->processes, tasks->options.program);
     worker->listener = tims_db_listen(tasks->db, loop, TASKS__CHANNEL, hear_signal, worker);

@@ -1,11 +1,11 @@
 /* worker_internal.h: the worker's files: worker.c (taking, ending, keeping), worker_item.c (running),
- * progress.c, queue_counts.c. */
+ * worker_control.c, progress.c, queue_counts.c. */
 #ifndef TASKS_WORKER_INTERNAL_H
 #define TASKS_WORKER_INTERNAL_H
 
 #include "tasks/tasks_internal.h"
 
-enum { TASKS__PROGRESS_BYTES = 200 };
+enum { TASKS__PROGRESS_BYTES = 200, TASKS__QUEUES_ADDED_MAX = 64 };
 
 /* A fiber that waits for a nudge or a time. */
 typedef struct tasks__waiter {
@@ -43,7 +43,7 @@ struct tasks__worker {
     size_t concurrency, processes;
     int64_t drain_ms, beat_ms, poll_ms, pause_ms, grace_ms;
     tasks__taken_queue *queues;
-    size_t queue_count, first_queue;
+    size_t queue_count, queues_max, first_queue;
     tims_buf queues_text;
     tasks__waiter taker, finisher, finisher_pause, keeper, teller;
     tasks__job *claimed[TASKS__CLAIM_MAX];
@@ -81,6 +81,11 @@ void tasks__note_progress(tasks__control *control, double fraction, tims_str tex
  * changed. */
 tims_status tasks__count_queues(tasks__worker *worker, tims_error *err);
 void tasks__count_queues_at_last(tasks__worker *worker); /* when it stops */
+/* worker_control.c: on the worker's loop. The name of a queue that is added must stay as long as the worker.
+ * Errors: INVALID, with a sentence that says why not. */
+tims_status tasks__worker_add_queue(tasks__worker *worker, tims_str name, tims_error *err);
+tims_status tasks__worker_drop_queue(tasks__worker *worker, tims_str name, tims_error *err);
+tims_status tasks__worker_resize(tasks__worker *worker, int64_t by, tims_error *err);
 /* metrics.c */
 void tasks__count_time(_Atomic int64_t *buckets, _Atomic int64_t *sum, int64_t us);
 

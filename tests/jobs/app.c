@@ -48,6 +48,14 @@ static void noop(tims_run *run, const numbered *arguments)
 }
 TIMS_TASK(noop, numbered, .fields = NUMBERED, .doc = "Does nothing.");
 
+/* number: when it was asked for; notes the microseconds since then */
+static void timed(tims_run *run, const numbered *arguments)
+{
+    numbered noted = { tims_now().us - arguments->number, arguments->label };
+    note(run, &noted);
+}
+TIMS_TASK(timed, numbered, .fields = NUMBERED, .doc = "Writes how long it waited.");
+
 static void effective(tims_run *run, const numbered *arguments)
 {
     note(run, arguments);
@@ -178,9 +186,9 @@ TIMS_TASK(keyed, numbered, .fields = NUMBERED, .doc = "One at a time for each ke
           .key_concurrency = 1);
 
 static const tims_task *const tasks[] = {
-    &noop_task,     &effective_task, &failing_task,          &patient_task, &slow_task,
-    &stubborn_task, &crashing_task,  &computing_task,        &adding_task,  &spreading_task,
-    &keyed_task,    &greedy_task,    &crashing_process_task, NULL
+    &noop_task,     &effective_task, &failing_task,   &patient_task,          &slow_task,
+    &stubborn_task, &crashing_task,  &computing_task, &adding_task,           &spreading_task,
+    &timed_task,    &keyed_task,     &greedy_task,    &crashing_process_task, NULL
 };
 
 static const tims_queue queues[] = {
@@ -205,7 +213,15 @@ static const tims_shape many_shape = {
                           TIMS_FIELD(many, number), TIMS_FIELD(many, priority), TIMS_FIELD(many, fail)),
 };
 
-/* In one transaction; `fail` lets it roll back. number < 0: each job's is its place. */
+/* number < 0: its place */
+static int64_t number_of(const tims_task *task, const many *asked, int64_t place)
+{
+    if (task == &timed_task)
+        return tims_now().us;
+    return asked->number < 0 ? place : asked->number;
+}
+
+/* In one transaction; `fail` lets it roll back. */
 static tims_answer enqueue_many(tims_request *rq)
 {
     const many *asked = tims_body_shape(rq, &many_shape);
@@ -220,8 +236,7 @@ static tims_answer enqueue_many(tims_request *rq)
                                      .key = asked->key,
                                      .priority = { asked->priority > 0, asked->priority } };
     for (int64_t i = 0; i < asked->count; i++)
-        tims_enqueue_with(rq, task, &(numbered){ asked->number < 0 ? i : asked->number, asked->label },
-                          &options);
+        tims_enqueue_with(rq, task, &(numbered){ number_of(task, asked, i), asked->label }, &options);
     if (asked->fail)
         tims_raise(rq, 500, "told_to", "It was told to fail.");
     return tims_answer_empty(204);

@@ -356,7 +356,7 @@ test("the metrics count by queue, and their histograms add up", async () => {
   for (let i = 0; i < 3; i++) await enqueue("noop", { queue: "narrow" });
   const text = await until("three more", async () => {
     const now = await read();
-    return value(now, 'tims_tasks_done_total{queue="narrow"}') === done + 3 && now;
+    return value(now, 'tims_tasks_done_total{queue="narrow"}') === done + 3 ? now : null;
   });
   assert.equal(
     value(text, 'tims_tasks_enqueued_total{queue="narrow"}'),

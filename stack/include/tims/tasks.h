@@ -78,7 +78,9 @@ struct tims_task {
     int64_t
         timeout_ms; /* 0: 5 minutes. On a fiber: its next wait fails; `.blocking`: its process is killed */
     bool blocking;  /* runs in a process of its own kind: for what computes, or blocks in a library */
-    int64_t memory_bytes;    /* of that process; past it, it is killed; 0: no limit */
+    int64_t memory_bytes; /* of that process; past it, it is killed; 0: no limit */
+    /* Only others run it, in Python: it has no function; needs TASKS_URL. Name its `.queue`. */
+    bool remote;
     bool tracked;            /* each job has a row in /api/tasks/, which its user sees live */
     int64_t keep_s;          /* how long that row stays after its end, result included; 0: a day */
     int64_t key_concurrency; /* runs at once among jobs of one key; 0: no limit */
@@ -157,6 +159,17 @@ tims_id tims_enqueue_group(tims_request *rq, const tims_step *steps, size_t coun
  * (any more). In the request's transaction. Raises: 503. */
 bool tims_cancel(tims_request *rq, tims_id job);
 
+/* What is known of a job on Redis, also of one that Python ran. */
+typedef struct tims_task_outcome {
+    tims_str state; /* "PENDING" (not known, too), "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED", or
+                       what the task says */
+    const tims_json *result;    /* SUCCESS: what it gave; a state of its own: what it says of it; else NULL */
+    tims_str error_type, error; /* FAILURE, RETRY, REVOKED: the exception's name and message */
+} tims_task_outcome;
+/* Results stay a day. Needs TASKS_URL. Lives in the request's arena. Suspends. Raises: 503 (Redis is away),
+ * 502 (what is there is no result). */
+tims_task_outcome tims_task_result(tims_request *rq, tims_id job);
+
 /* --- schedules -------------------------------------------------------------------------------------------- */
 
 typedef enum tims_catch_up {
@@ -211,6 +224,9 @@ typedef struct tims_worker_options {
     int64_t lease_ms;    /* 0: 30 s. Who does not sign life for as long has lost its jobs to others */
     int64_t drain_ms;    /* how long runs may go on when it stops, before they are handed back; 0: 20 s */
     bool no_schedules;
+    /* Somebody asked for its end over Redis (Celery's "shutdown"): on its loop. NULL: that is refused. */
+    tims_loop_fn on_shutdown;
+    void *on_shutdown_argument;
 } tims_worker_options;
 /* On this loop, until stop: takes jobs and runs them. On its thread. Errors: as of the database. */
 tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_worker_options *options,
@@ -220,6 +236,15 @@ tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_wor
 void tims_worker_stop(tims_tasks *tasks, tims_loop_fn on_stopped, void *argument);
 /* The process of a blocking task: what `program task-process SOCKET` runs. Returns the exit status. */
 int tims_task_process(tims_tasks *tasks, const char *socket_path);
+
+/* Around every loop of the process whose requests cancel jobs or read results on Redis; the worker's does it
+ * by itself. */
+tims_status tims_tasks_loop_start(tims_tasks *tasks, tims_loop *loop, tims_error *err);
+void tims_tasks_loop_stop(tims_tasks *tasks, tims_loop *loop);
+/* Where no worker runs: what is enqueued goes to Redis all the same. Nothing to do without TASKS_URL. On the
+ * loop's thread, on a fiber. `on_stopped` may be NULL. */
+tims_status tims_relay_start(tims_tasks *tasks, tims_loop *loop, tims_error *err);
+void tims_relay_stop(tims_tasks *tasks, tims_loop_fn on_stopped, void *argument);
 
 void tims_tasks_metrics(tims_tasks *tasks, tims_buf *out); /* Prometheus text, appended */
 

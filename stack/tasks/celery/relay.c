@@ -1,0 +1,405 @@
+/* relay.c: from the database to Redis. Jobs are enqueued in the app's transaction; what is ready is claimed
+ * here after the commit, pushed, and then taken out of the database.
+ *
+ * A crash in between means that it is pushed again, by whoever claims it then: a mark on Redis keeps the
+ * second push from being a second message. The mark is removed when the row is. Who was away for so long that
+ * its claim may be over does not push. */
+#include <stdlib.h>
+
+#include "tasks/celery/celery_internal.h"
+#include "tasks/sql_internal.h"
+
+enum {
+    BATCH = 500,
+    CHUNK_BYTES = 1024 * 1024,
+    MARK_S = 24 * 3600,
+    POLL_MS = 1000,
+    MS_US = 1000,
+    PAUSE_MIN_MS = 50,
+    PAUSE_MAX_MS = 2000,
+    ARENA_BYTES_MAX = 1024 * 1024 * 1024,
+};
+
+struct celery__relay {
+    celery__store *celery;
+    bool is_alone, stopping, nudged;
+    tims_fiber *fiber;   /* while it waits */
+    tims_fiber *stopper; /* who waits for its end */
+    bool has_ended;
+    tasks__job *jobs[BATCH]; /* claimed and not yet taken out */
+    size_t count, pushed;
+    tims_id worker; /* that claimed them */
+    int64_t claimed_us, pause_ms;
+};
+
+/* --- the database -------------------------------------------------------------------------------------------------- */
+
+static const tims_str postgres_claim = TIMS_STR_INIT(
+    "WITH next AS MATERIALIZED (SELECT id FROM tims_job WHERE state = 0 AND queue NOT IN (SELECT name FROM "
+    "tims_queue WHERE paused) ORDER BY queue, priority, run_at LIMIT ?1 + 0 * length((SELECT "
+    "set_config('synchronous_commit', 'off', true))) FOR UPDATE SKIP LOCKED) UPDATE tims_job SET state = 2, "
+    "attempt = attempt + 1, worker = ?2 FROM next WHERE tims_job.id = next.id "
+    "RETURNING " TASKS__JOB_COLUMNS_OF("tims_job"));
+
+static const tims_str sqlite_claim = TIMS_STR_INIT(
+    "UPDATE tims_job SET state = 2, attempt = attempt + 1, worker = ?2 WHERE id IN (SELECT id FROM tims_job "
+    "WHERE state = 0 AND queue NOT IN (SELECT name FROM tims_queue WHERE paused) ORDER BY queue, priority, "
+    "run_at LIMIT ?1) RETURNING " TASKS__JOB_COLUMNS);
+
+static int compare_jobs(const void *a, const void *b)
+{
+    const tasks__job *left = *(tasks__job *const *)a, *right = *(tasks__job *const *)b;
+    if (left->run_at.us != right->run_at.us)
+        return left->run_at.us < right->run_at.us ? -1 : 1;
+    return memcmp(&left->id, &right->id, sizeof left->id);
+}
+
+static void drop_batch(celery__relay *relay)
+{
+    for (size_t i = 0; i < relay->count; i++)
+        tasks__job_free(&relay->jobs[i]);
+    relay->count = relay->pushed = 0;
+}
+
+static tims_status claim(tasks__work *work, tims_error *err)
+{
+    celery__relay *relay = work->argument;
+    tims_db_rows *rows;
+    tasks__job job;
+    const tims_db_value values[] = { tims_db_int(BATCH), tims_db_id(work->store->worker) };
+    tims_status status = tims_db_query(
+        work->session, tasks__on_postgres(work) ? postgres_claim : sqlite_claim, values, 2, &rows, err);
+    if (status != TIMS_OK)
+        return status;
+    while (relay->count < BATCH && tims_db_next(rows)) {
+        tasks__job_read(rows, 0, &job);
+        relay->jobs[relay->count++] = tasks__job_copy(&job);
+    }
+    return tims_db_rows_end(&rows, err);
+}
+
+/* Whether anything is ready: a look, so that an idle relay writes nothing. */
+static tims_status look(tasks__work *work, tims_error *err)
+{
+    bool *ready = work->argument;
+    tims_db_rows *rows;
+    tims_status status =
+        tims_db_query(work->session,
+                      TIMS_STR("SELECT 1 FROM tims_job WHERE state = 0 AND queue NOT IN (SELECT name FROM "
+                               "tims_queue WHERE paused) LIMIT 1"),
+                      NULL, 0, &rows, err);
+    if (status != TIMS_OK)
+        return status;
+    *ready = tims_db_next(rows);
+    return tims_db_rows_end(&rows, err);
+}
+
+static tims_status claim_batch(celery__relay *relay, tims_error *err)
+{
+    tasks__store *sql = relay->celery->store.tasks->sql;
+    bool ready = false;
+    tims_status status = tasks__sql_read(sql, look, &ready, err);
+    if (status != TIMS_OK || !ready)
+        return status;
+    relay->worker = sql->worker;
+    relay->claimed_us = tims_monotonic_us();
+    status = tasks__sql_transact(sql, claim, relay, err);
+    if (status != TIMS_OK)
+        drop_batch(relay);
+    else
+        qsort(relay->jobs, relay->count, sizeof *relay->jobs, compare_jobs);
+    return status;
+}
+
+typedef struct taking_out {
+    celery__relay *relay;
+    tims_arena *arena;
+    tims_str *cancelled; /* ids */
+    size_t cancelled_count;
+    bool gives_back;
+} taking_out;
+
+static tims_status take_out(tasks__work *work, tims_error *err)
+{
+    taking_out *t = work->argument;
+    tims_db_rows *rows;
+    const tims_db_value worker = tims_db_id(t->relay->worker);
+    t->cancelled_count = 0;
+    if (t->gives_back)
+        return tims_db_run(work->session,
+                           TIMS_STR("UPDATE tims_job SET state = 0, attempt = attempt - 1, worker = NULL "
+                                    "WHERE worker = ?1 AND state = 2"),
+                           &worker, 1, NULL, err);
+    tims_status status = tims_db_query(
+        work->session,
+        TIMS_STR("DELETE FROM tims_job WHERE worker = ?1 AND state = 2 RETURNING id, cancelled"), &worker, 1,
+        &rows, err);
+    if (status != TIMS_OK)
+        return status;
+    while (tims_db_next(rows))
+        if (tims_db_get_int(rows, 1) != 0 && t->cancelled_count < BATCH)
+            t->cancelled[t->cancelled_count++] = tims_print(t->arena, "%I", tims_db_get_id(rows, 0));
+    return tims_db_rows_end(&rows, err);
+}
+
+/* --- Redis ------------------------------------------------------------------------------------------------------------ */
+
+static tims_status push_chunk(celery__relay *relay, tims_error *err)
+{
+    celery__store *celery = relay->celery;
+    const tims_redis_reply *reply;
+    size_t at = relay->pushed;
+    tims_arena *arena = tims_arena_new(ARENA_BYTES_MAX, NULL, NULL);
+    celery__arguments arguments = { .arena = arena };
+    celery__add_int(&arguments, MARK_S);
+    for (; at < relay->count && arguments.bytes < CHUNK_BYTES; at++) {
+        const tasks__job *job = relay->jobs[at];
+        tims_buf out;
+        tims_buf_init(&out, arena, 2 * CELERY__MESSAGE_BYTES_MAX);
+        celery__write_job(&out, arena, job, false);
+        celery__add(&arguments, tims_print(arena, "%I", job->id));
+        celery__add(&arguments, celery__list_of(arena, job->queue, job->priority));
+        celery__add(&arguments, tims_buf_str(&out));
+    }
+    tims_status status = celery__call(celery, arena, CELERY__PUSH, celery__list(&arguments), &reply, err);
+    if (status == TIMS_OK)
+        relay->pushed = at;
+    tims_arena_free(&arena);
+    return status;
+}
+
+static void remove_marks(const celery__relay *relay, tims_arena *arena)
+{
+    celery__arguments arguments = { .arena = arena };
+    celery__add(&arguments, TIMS_STR("UNLINK"));
+    for (size_t i = 0; i < relay->count; i++)
+        celery__add(&arguments, tims_print(arena, "tims:relayed:%I", relay->jobs[i]->id));
+    (void)tims_redis_send(relay->celery->redis, celery__list(&arguments), NULL, NULL);
+}
+
+/* --- a batch ------------------------------------------------------------------------------------------------------------ */
+
+static bool claim_may_be_over(const celery__relay *relay)
+{
+    const tasks__store *sql = relay->celery->store.tasks->sql;
+    return !tims_same_id(sql->worker, relay->worker) ||
+           tims_monotonic_us() - relay->claimed_us > sql->lease_ms * MS_US / 2;
+}
+
+static tims_status end_batch(celery__relay *relay, bool gives_back, tims_error *err)
+{
+    tims_arena *arena = tims_arena_new(ARENA_BYTES_MAX, NULL, NULL);
+    taking_out t = { .relay = relay,
+                     .arena = arena,
+                     .cancelled = TIMS_NEW_ARRAY(arena, tims_str, BATCH),
+                     .gives_back = gives_back };
+    tims_status status = tasks__sql_transact(relay->celery->store.tasks->sql, take_out, &t, err);
+    if (status == TIMS_OK) {
+        for (size_t i = 0; i < t.cancelled_count; i++)
+            (void)celery__revoke(relay->celery, t.cancelled[i]);
+        if (!gives_back)
+            remove_marks(relay, arena);
+        drop_batch(relay);
+    }
+    tims_arena_free(&arena);
+    return status;
+}
+
+/* One step further; `ret_did` false: there is nothing to do. */
+static tims_status step(celery__relay *relay, bool *ret_did, tims_error *err)
+{
+    tims_status status = TIMS_OK;
+    *ret_did = true;
+    if (relay->count > 0 && relay->pushed < relay->count && claim_may_be_over(relay))
+        return end_batch(relay, true, err); /* claimed again at once, if it still was ours */
+    if (relay->count == 0) {
+        status = claim_batch(relay, err);
+        *ret_did = relay->count > 0;
+    }
+    while (status == TIMS_OK && relay->pushed < relay->count)
+        status = push_chunk(relay, err);
+    if (status == TIMS_OK && relay->count > 0) {
+        tasks__wake_worker(relay->celery->store.tasks);
+        status = end_batch(relay, false, err);
+    }
+    return status;
+}
+
+/* --- its fiber ---------------------------------------------------------------------------------------------------------- */
+
+static void wait_ms(celery__relay *relay, int64_t ms)
+{
+    if (!relay->nudged && !relay->stopping) {
+        relay->fiber = tims_fiber_self();
+        int64_t before = tims_fiber_set_deadline(tims_monotonic_us() + ms * MS_US);
+        while (!relay->nudged && !relay->stopping && tims_fiber_suspend() == TIMS_OK) {
+        }
+        tims_fiber_set_deadline(before);
+        relay->fiber = NULL;
+    }
+    relay->nudged = false;
+}
+
+void celery__relay_wake(celery__relay *relay)
+{
+    relay->nudged = true;
+    if (relay->fiber != NULL)
+        tims_fiber_wake(relay->fiber);
+}
+
+static void hear_none(void *argument, tims_id job)
+{
+    (void)argument, (void)job;
+}
+
+/* Where no worker runs nobody else signs life, and makes ready what is due. */
+static tims_status keep_order(celery__relay *relay, int64_t *ret_wait_ms, tims_error *err)
+{
+    tims_tasks *tasks = relay->celery->store.tasks;
+    tims_time next = { INT64_MAX };
+    bool lost = false;
+    tims_status status = tasks->sql->api->beat(tasks->sql, hear_none, NULL, &lost, err);
+    if (status == TIMS_OK)
+        status = tasks->sql->api->tidy(tasks->sql, &next, err);
+    int64_t until_ms = next.us == INT64_MAX ? POLL_MS : (next.us - tasks__now(tasks).us) / MS_US + 1;
+    if (status == TIMS_OK && until_ms < POLL_MS)
+        *ret_wait_ms = until_ms < 1 ? 1 : until_ms;
+    return status;
+}
+
+static void back_off(celery__relay *relay, const tims_error *err)
+{
+    if (relay->pause_ms == 0)
+        tims_log(TIMS_LOG_WARN, "tasks", "event=relay_waits message=%s detail=%s", err->message, err->detail);
+    relay->pause_ms = relay->pause_ms == 0 ? PAUSE_MIN_MS : relay->pause_ms * 2;
+    if (relay->pause_ms > PAUSE_MAX_MS)
+        relay->pause_ms = PAUSE_MAX_MS;
+    wait_ms(relay, relay->pause_ms);
+}
+
+static void run(void *argument)
+{
+    celery__relay *relay = argument;
+    while (!relay->stopping) {
+        tims_error err = { 0 };
+        bool did = false;
+        int64_t pause_ms = POLL_MS;
+        tims_status status = TIMS_OK;
+        relay->nudged = false; /* what comes from here on is looked at again */
+        if (relay->is_alone)
+            status = keep_order(relay, &pause_ms, &err);
+        if (status == TIMS_OK)
+            status = step(relay, &did, &err);
+        if (status != TIMS_OK) {
+            back_off(relay, &err);
+            continue;
+        }
+        if (relay->pause_ms > 0)
+            tims_log(TIMS_LOG_INFO, "tasks", "event=relay_goes_on");
+        relay->pause_ms = 0;
+        if (!did)
+            wait_ms(relay, pause_ms);
+    }
+    tims_error err = { 0 };
+    if (relay->count > 0)
+        (void)!end_batch(relay, true, &err);
+    relay->has_ended = true;
+    if (relay->stopper != NULL)
+        tims_fiber_wake(relay->stopper);
+}
+
+celery__relay *celery__relay_new(celery__store *celery, bool is_alone)
+{
+    tims_tasks *tasks = celery->store.tasks;
+    celery__relay *relay = calloc(1, sizeof *relay);
+    TIMS_ASSERT(relay != NULL);
+    *relay = (celery__relay){ .celery = celery, .is_alone = is_alone };
+    pthread_mutex_lock(&tasks->worker_lock);
+    tasks->relay = relay;
+    tasks->relay_loop = celery->store.loop;
+    pthread_mutex_unlock(&tasks->worker_lock);
+    TIMS_ASSERT(tims_fiber_start(celery->store.loop, run, relay) != NULL);
+    return relay;
+}
+
+void celery__relay_stop(celery__relay **relay)
+{
+    celery__relay *old = *relay;
+    *relay = NULL;
+    if (old == NULL)
+        return;
+    tims_tasks *tasks = old->celery->store.tasks;
+    pthread_mutex_lock(&tasks->worker_lock);
+    tasks->relay = NULL;
+    tasks->relay_loop = NULL;
+    pthread_mutex_unlock(&tasks->worker_lock);
+    old->stopping = true;
+    old->stopper = tims_fiber_self();
+    celery__relay_wake(old);
+    bool shielded = tims_fiber_shield(true);
+    while (!old->has_ended)
+        (void)(tims_fiber_suspend() == TIMS_OK);
+    (void)tims_fiber_shield(shielded);
+    drop_batch(old);
+    free(old);
+}
+
+void tasks__wake_relay(tims_tasks *tasks)
+{
+    if (tasks->relay != NULL)
+        celery__relay_wake(tasks->relay);
+}
+
+/* --- where no worker runs ------------------------------------------------------------------------------------------------- */
+
+tims_status tims_relay_start(tims_tasks *tasks, tims_loop *loop, tims_error *err)
+{
+    enum { LEASE_MS = 30 * 1000 };
+    if (tasks->store == tasks->sql)
+        return TIMS_OK;
+    celery__store *celery = celery__of(tasks->store);
+    TIMS_ASSERT(celery->relay == NULL && tasks->worker == NULL);
+    celery->store.loop = loop;
+    celery->store.lease_ms = LEASE_MS;
+    celery->store.worker_name = tims_print(tasks->arena, "relay:%I", tims_id_new());
+    celery->store.queues_text = TIMS_STR("");
+    tims_status status = celery__open_database(celery, loop, err);
+    celery->loop_is_own = !celery->loops[tims_loop_index(loop)];
+    if (status == TIMS_OK)
+        status = tims_tasks_loop_start(tasks, loop, err);
+    if (status == TIMS_OK)
+        celery->relay = celery__relay_new(celery, true);
+    return status;
+}
+
+typedef struct ending {
+    tims_tasks *tasks;
+    tims_loop_fn on_stopped;
+    void *argument;
+} ending;
+
+static void end_relay(void *argument)
+{
+    ending e = *(ending *)argument;
+    celery__store *celery = celery__of(e.tasks->store);
+    free(argument);
+    celery__relay_stop(&celery->relay);
+    e.tasks->sql->api->stop(e.tasks->sql);
+    if (celery->loop_is_own)
+        tims_tasks_loop_stop(e.tasks, celery->store.loop);
+    if (e.on_stopped != NULL)
+        e.on_stopped(e.argument);
+}
+
+void tims_relay_stop(tims_tasks *tasks, tims_loop_fn on_stopped, void *argument)
+{
+    if (tasks->store == tasks->sql || celery__of(tasks->store)->relay == NULL || tasks->worker != NULL) {
+        if (on_stopped != NULL)
+            on_stopped(argument);
+        return;
+    }
+    ending *e = malloc(sizeof *e);
+    TIMS_ASSERT(e != NULL);
+    *e = (ending){ tasks, on_stopped, argument };
+    TIMS_ASSERT(tims_fiber_start(celery__of(tasks->store)->store.loop, end_relay, e) != NULL);
+}
