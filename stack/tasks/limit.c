@@ -6,8 +6,6 @@
 
 #include "tasks/limit_internal.h"
 
-#define PERIOD_MAX_US (INT64_C(3600) * 1000000) /* after so long any bucket is full */
-
 /* --- what is declared -------------------------------------------------------------------------------------- */
 
 static tims_rate rate_of(const char *text)
@@ -50,9 +48,9 @@ tims_status tasks__limit_lock(tims_db_session *session, tims_str name, tims_erro
     if (tims_db_session_dialect(session) == TIMS_SQLITE)
         return TIMS_OK;
     /* not a row's lock: that would be a write, for which an empty claim would have to wait */
-    tims_status status =
-        tims_db_query(session, TIMS_STR("SELECT 1 FROM pg_advisory_xact_lock(hashtextextended(?1::text, 28711))"),
-                      &value, 1, &rows, err);
+    tims_status status = tims_db_query(
+        session, TIMS_STR("SELECT 1 FROM pg_advisory_xact_lock(hashtextextended(?1::text, 28711))"), &value,
+        1, &rows, err);
     return status == TIMS_OK ? tims_db_rows_end(&rows, err) : status;
 }
 
@@ -61,8 +59,9 @@ tims_status tasks__bucket_read(tims_db_session *session, tims_str name, tims_rat
 {
     tims_db_rows *rows;
     const tims_db_value value = tims_db_text(name);
-    tims_status status = tims_db_query(
-        session, TIMS_STR("SELECT tokens, counted_at FROM tims_limit WHERE name = ?1"), &value, 1, &rows, err);
+    tims_status status =
+        tims_db_query(session, TIMS_STR("SELECT tokens, counted_at FROM tims_limit WHERE name = ?1"), &value,
+                      1, &rows, err);
     if (status != TIMS_OK)
         return status;
     *ret_bucket = (tasks__bucket){ .tokens = (double)rate.count };
@@ -119,8 +118,9 @@ static tims_status count_running(tims_db_session *session, const tims_queue *rul
 {
     tims_db_rows *rows;
     const tims_db_value value = tims_db_text(tims_str_from(rule->name));
-    tims_status status = tims_db_query(
-        session, TIMS_STR("SELECT count(*) FROM tims_job WHERE state = 2 AND queue = ?1"), &value, 1, &rows, err);
+    tims_status status =
+        tims_db_query(session, TIMS_STR("SELECT count(*) FROM tims_job WHERE state = 2 AND queue = ?1"),
+                      &value, 1, &rows, err);
     if (status != TIMS_OK)
         return status;
     *ret_count = tims_db_next(rows) ? tims_db_get_int(rows, 0) : 0;
@@ -183,7 +183,8 @@ tims_status tasks__limit_begun(tims_tasks *tasks, tims_db_session *session, cons
 tims_status tasks__limit_sweep(tims_tasks *tasks, tims_db_session *session, tims_error *err)
 {
     enum { ROWS = 500 };
-    const tims_db_value values[] = { tims_db_int(tasks__now(tasks).us - PERIOD_MAX_US), tims_db_int(ROWS) };
+    const tims_db_value values[] = { tims_db_int(tasks__now(tasks).us - TASKS__LIMIT_KEPT_US),
+                                     tims_db_int(ROWS) };
     tims_status status = tims_db_run(
         session,
         TIMS_STR("DELETE FROM tims_limit WHERE id IN (SELECT id FROM tims_limit WHERE counted_at <= ?1 ORDER "

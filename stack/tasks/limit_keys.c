@@ -103,15 +103,16 @@ static tims_status count_running(tims_db_session *session, tims_arena *arena, ti
                                  tims_error *err)
 {
     tims_db_rows *rows;
-    tims_status status = tims_db_query(session,
-                                       TIMS_STR("SELECT task, limit_key, count(*) FROM tims_job WHERE state = "
-                                                "2 AND limit_key IS NOT NULL GROUP BY task, limit_key"),
-                                       NULL, 0, &rows, err);
+    tims_status status =
+        tims_db_query(session,
+                      TIMS_STR("SELECT task, limit_key, count(*) FROM tims_job WHERE state = "
+                               "2 AND limit_key IS NOT NULL GROUP BY task, limit_key"),
+                      NULL, 0, &rows, err);
     if (status != TIMS_OK)
         return status;
     while (tims_db_next(rows)) {
-        group *g = tims_map_get(groups, tims_print(arena, "key:%S:%S", tims_db_get_text(rows, 0),
-                                                   tims_db_get_text(rows, 1)));
+        group *g = tims_map_get(
+            groups, tims_print(arena, "key:%S:%S", tims_db_get_text(rows, 0), tims_db_get_text(rows, 1)));
         if (g != NULL)
             g->running = tims_db_get_int(rows, 2);
     }
@@ -127,18 +128,16 @@ static tims_status put_off(const deciding *d, const tasks__job *job, int64_t unt
                        values, 2, NULL, err);
 }
 
-/* Those from `from` to before `until` get the next free times. */
+/* Those from `from` to before `until` get the next free times. A row of tims_limit says which was the last
+ * that somebody got. */
 static tims_status put_off_all(deciding *d, const group *g, size_t from, size_t until, double tokens,
                                tims_rate rate, tims_error *err)
 {
-    tasks__bucket unused;
     tims_str name = name_of(d->arena, "later", g->jobs[0]);
     int64_t each_us = rate.period_us / rate.count > 0 ? rate.period_us / rate.count : 1;
     int64_t at_us = d->now.us + tasks__bucket_wait_us(tokens, rate);
-    /* the row of this name tells the last time that was given away: tokens are not its business */
     tims_db_rows *rows;
     const tims_db_value value = tims_db_text(name);
-    (void)unused;
     tims_status status = tims_db_query(
         d->session, TIMS_STR("SELECT counted_at FROM tims_limit WHERE name = ?1"), &value, 1, &rows, err);
     if (status != TIMS_OK)
@@ -196,11 +195,11 @@ static tims_status block_ahead(deciding *d, tims_str queue, tims_error *err)
     tims_db_rows *rows;
     const tims_db_value values[] = { tims_db_text(queue), tims_db_int(LOOK_AHEAD) };
     tims_buf_init(&ids, d->arena, IDS_BYTES_MAX);
-    tims_status status =
-        tims_db_query(d->session,
-                      TIMS_STR("SELECT id, task, limit_key FROM tims_job WHERE queue = ?1 AND state = 0 ORDER "
-                               "BY priority, run_at LIMIT ?2"),
-                      values, 2, &rows, err);
+    tims_status status = tims_db_query(
+        d->session,
+        TIMS_STR("SELECT id, task, limit_key FROM tims_job WHERE queue = ?1 AND state = 0 ORDER "
+                 "BY priority, run_at LIMIT ?2"),
+        values, 2, &rows, err);
     if (status != TIMS_OK)
         return status;
     while (tims_db_next(rows)) {
@@ -354,10 +353,11 @@ static tims_status next_blocked(tims_db_session *session, tims_arena *arena, con
 {
     tims_db_rows *rows;
     const tims_db_value values[] = { tims_db_text(after->task), tims_db_text(after->key) };
-    tims_status status = tims_db_query(session,
-                                       TIMS_STR("SELECT task, limit_key FROM tims_job WHERE state = 3 AND "
-                                                "(task, limit_key) > (?1, ?2) ORDER BY task, limit_key LIMIT 1"),
-                                       values, 2, &rows, err);
+    tims_status status =
+        tims_db_query(session,
+                      TIMS_STR("SELECT task, limit_key FROM tims_job WHERE state = 3 AND "
+                               "(task, limit_key) > (?1, ?2) ORDER BY task, limit_key LIMIT 1"),
+                      values, 2, &rows, err);
     if (status != TIMS_OK)
         return status;
     *ret_key = (swept_key){ .is_there = tims_db_next(rows) };
@@ -400,6 +400,13 @@ static tims_status sweep_key(tims_tasks *tasks, tims_db_session *session, const 
     return status;
 }
 
+static void keep_key(tims_buf *out, const swept_key *key)
+{
+    tims_buf_append_str(out, key->task);
+    tims_buf_append_char(out, '\0');
+    tims_buf_append_str(out, key->key);
+}
+
 /* Goes on behind the last key of the time before, so that all have their turn. */
 tims_status tasks__limit_sweep_keys(tims_tasks *tasks, tims_db_session *session, tims_error *err)
 {
@@ -417,7 +424,7 @@ tims_status tasks__limit_sweep_keys(tims_tasks *tasks, tims_db_session *session,
     if (status == TIMS_OK) {
         tims_buf_consume(&tasks->swept, tasks->swept.length);
         if (!is_over)
-            tims_buf_print(&tasks->swept, "%S%c%S", at.task, '\0', at.key);
+            keep_key(&tasks->swept, &at);
     }
     tims_arena_free(&arena);
     return status;

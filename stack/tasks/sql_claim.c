@@ -42,7 +42,7 @@ static tims_status take(tasks__work *work, claiming *c, size_t max, tims_error *
 {
     tims_db_rows *rows;
     tasks__job job;
-    const tims_db_value values[] = { tims_db_text(c->queue), tims_db_int((int64_t)max),
+    const tims_db_value values[] = { tims_db_text(c->queue), tims_db_int((int64_t)(max - c->count)),
                                      tims_db_id(work->store->worker) };
     tims_str sql = tasks__on_postgres(work) ? postgres_sql : sqlite_sql;
     tims_status status = tims_db_query(work->session, sql, values, 3, &rows, err);
@@ -80,6 +80,30 @@ static tims_status part_suspects(tasks__work *work, claiming *c, tims_error *err
     return status;
 }
 
+/* What keys do not allow goes back, and who is behind it has its turn. */
+static tims_status take_allowed(tasks__work *work, claiming *c, size_t max, tims_time *ret_again,
+                                tims_error *err)
+{
+    enum { ROUNDS = 10 };
+    tims_status status = TIMS_OK;
+    for (int i = 0; status == TIMS_OK && c->count < max; i++) {
+        size_t before = c->count;
+        if (i == ROUNDS) { /* others may want to write meanwhile */
+            *ret_again = tasks__now(work->store->tasks);
+            break;
+        }
+        status = take(work, c, max, err);
+        size_t taken = c->count - before, kept = taken;
+        if (status == TIMS_OK && taken > 0)
+            status =
+                tasks__limit_keys(work->store->tasks, work->session, c->jobs + before, &kept, ret_again, err);
+        c->count = before + kept;
+        if (taken < max - before)
+            break;
+    }
+    return status;
+}
+
 static tims_status mark_started(tasks__work *work, const claiming *c, tims_error *err)
 {
     tims_status status = TIMS_OK;
@@ -102,18 +126,20 @@ static tims_status claim(tasks__work *work, tims_error *err)
     tims_tasks *tasks = work->store->tasks;
     const tims_queue *rule = tasks__queue_rule(tasks, c->queue);
     size_t allowed = c->max;
-    tims_time again = { 0 };
+    tims_time again = { 0 }, queue_again = { 0 };
     tims_status status = TIMS_OK;
     if (rule != NULL)
-        status = tasks__limit_queue(tasks, work->session, rule, c->max, &allowed, &again, err);
+        status = tasks__limit_queue(tasks, work->session, rule, c->max, &allowed, &queue_again, err);
     if (status == TIMS_OK && allowed > 0)
-        status = take(work, c, allowed, err);
+        status = take_allowed(work, c, allowed, &again, err);
     if (status == TIMS_OK)
         status = part_suspects(work, c, err);
-    if (status == TIMS_OK && c->count > 0)
-        status = tasks__limit_keys(tasks, work->session, c->jobs, &c->count, &again, err);
+    if (status == TIMS_OK && rule != NULL)
+        status = tasks__limit_begun(tasks, work->session, rule, c->count, err);
     if (status == TIMS_OK && again.us > 0)
         tasks__wake(tasks, again);
+    if (status == TIMS_OK && queue_again.us > 0 && c->count == allowed) /* else it has no more */
+        tasks__wake(tasks, queue_again);
     if (status == TIMS_OK)
         status = mark_started(work, c, err);
     return status;

@@ -184,6 +184,14 @@ static bool is_away(tims_status status)
            status == TIMS_CONFLICT || status == TIMS_CLOSED;
 }
 
+static void look_again(void *argument)
+{
+    tasks__worker *worker = argument;
+    worker->heard_us = tims_monotonic_us();
+    worker->woken = true;
+    tasks__nudge(&worker->taker);
+}
+
 static void write_ends(tasks__worker *worker, tasks__item *list)
 {
     bool refused_once = false;
@@ -211,9 +219,12 @@ static void write_ends(tasks__worker *worker, tasks__item *list)
         }
     }
     store_answers(worker);
-    for (tasks__item *at = list; at != NULL; at = at->next)
+    for (tasks__item *at = list; at != NULL; at = at->next) {
         if (at->outcome.end == TASKS__AGAIN)
             tasks__nudge(&worker->keeper); /* which knows when what is due next */
+        if (tasks__queue_rule(worker->tasks, at->job->queue) != NULL)
+            look_again(worker); /* there is room in its queue */
+    }
     tasks__items_free(list);
 }
 
@@ -322,14 +333,6 @@ void tasks__wake_worker(tims_tasks *tasks)
     tasks__nudge(&worker->keeper);
 }
 
-static void look_again(void *argument)
-{
-    tasks__worker *worker = argument;
-    worker->heard_us = tims_monotonic_us();
-    worker->woken = true;
-    tasks__nudge(&worker->taker);
-}
-
 /* Somebody has said that there may be something: a hint, which a look answers. On SQLite each commit is one,
  * so the first is answered at once and those soon after it together. */
 static void hear_signal(void *argument)
@@ -341,9 +344,43 @@ static void hear_signal(void *argument)
         tims_timer_set(worker->loop, &worker->heard_timer, GATHER_MS, look_again, worker);
 }
 
+static void ring(void *argument)
+{
+    tasks__worker *worker = argument;
+    worker->alarm_us = 0;
+    tasks__wake_worker(worker->tasks);
+}
+
+/* The earliest time that somebody has asked for. */
+static void set_alarm(void *argument)
+{
+    tims_tasks *tasks = argument;
+    tasks__worker *worker = tasks->worker;
+    int64_t due_us = atomic_exchange(&tasks->wake_at_us, 0);
+    if (worker == NULL || due_us == 0 || (worker->alarm_us != 0 && worker->alarm_us <= due_us))
+        return;
+    int64_t left_us = due_us - tasks__now(tasks).us;
+    worker->alarm_us = due_us;
+    tims_timer_set(worker->loop, &worker->alarm_timer, left_us > 0 ? left_us / MS_US + 1 : 0, ring, worker);
+}
+
+static void wake_at(tims_tasks *tasks, int64_t due_us)
+{
+    pthread_mutex_lock(&tasks->worker_lock);
+    int64_t set_us = atomic_load(&tasks->wake_at_us);
+    if (tasks->worker != NULL && (set_us == 0 || due_us < set_us)) {
+        atomic_store(&tasks->wake_at_us, due_us);
+        tims_loop_post(tasks->worker->loop, set_alarm, tasks);
+    }
+    pthread_mutex_unlock(&tasks->worker_lock);
+}
+
 void tasks__wake(tims_tasks *tasks, tims_time due)
 {
-    (void)due; /* the keeper finds out when it is */
+    if (due.us > tasks__now(tasks).us) {
+        wake_at(tasks, due.us);
+        return;
+    }
     pthread_mutex_lock(&tasks->worker_lock);
     tims_loop *loop = tasks->worker != NULL ? tasks->worker->loop : tasks->relay_loop;
     if (loop != NULL && !atomic_exchange(&tasks->wake_is_posted, true))
@@ -476,6 +513,7 @@ void tasks__worker_fiber_ended(tasks__worker *worker)
     pthread_mutex_unlock(&tasks->worker_lock);
     tims_db_listener_free(&worker->listener);
     tims_timer_clear(&worker->heard_timer);
+    tims_timer_clear(&worker->alarm_timer);
     worker->store->api->stop(worker->store);
     if (worker->pool != NULL)
         tasks__pool_stop(worker->pool, say_stopped, worker);
