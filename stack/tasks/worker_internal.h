@@ -22,7 +22,7 @@ typedef struct tasks__item {
     tasks__outcome outcome;
     tasks__counts *counts;
     tims_timer soft_timer, hard_timer;
-    bool is_blocking, progress_changed;
+    bool is_blocking, progress_changed, progress_is_told;
     double progress;
     char progress_text[TASKS__PROGRESS_BYTES];
     size_t progress_length;
