@@ -176,12 +176,12 @@ export class Cluster {
   }
 
   // A worker of the real Celery, ready.
-  async pythonWorker(queues: string): Promise<Program> {
-    const words = [python, "-m", "celery", "-A", "tasks", "worker", "-Q", queues, "-n", "python@tests"];
+  async pythonWorker(queues: string, name = "python@tests"): Promise<Program> {
+    const words = [python, "-m", "celery", "-A", "tasks", "worker", "-Q", queues, "-n", name];
     words.push("--pool", "threads", "--concurrency", "2", "--loglevel", "INFO");
     const program = new Program(words, { cwd: this.folder, env: pythonEnvironment(this.broker) });
     this.programs.push(program);
-    await program.said(/python@tests ready\./);
+    await program.said(/ready\./);
     return program;
   }
 

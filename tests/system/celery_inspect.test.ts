@@ -129,7 +129,7 @@ describe("inspect", () => {
     await ask("hello", { from_node: "other@tests", revoked: { "of-another-node": [1, "of-another-node"] } });
     const known = await until("it to be known", async () => {
       const ids = await ask<string[]>("revoked");
-      return ids.includes("of-another-node") && ids;
+      return ids.includes("of-another-node") ? ids : null;
     });
     const hello = await ask<{ revoked: Record<string, number>; clock: number }>("hello", {
       from_node: "third@tests",
