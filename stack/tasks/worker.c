@@ -469,7 +469,8 @@ tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_wor
         worker->poll_ms = worker->store->poll_ms;
     if (worker->any_blocks)
         worker->pool = tasks__pool_new(tasks, loop, worker->processes, tasks->options.program);
-    worker->listener = tims_db_listen(tasks->db, loop, TASKS__CHANNEL, hear_signal, worker);
+    if (worker->store == tasks->sql)
+        worker->listener = tims_db_listen(tasks->db, loop, TASKS__CHANNEL, hear_signal, worker);
     worker->beaten_us = tims_monotonic_us();
     worker->fibers = 4;
     worker->takes = true;

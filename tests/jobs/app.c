@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <tims.h>
+#include "remote.h"
 
 typedef struct effect {
     tims_id id;
@@ -324,9 +324,12 @@ static const tims_app jobs_app = { .name = "jobs",
 
 int main(int argc, char **argv)
 {
-    static const tims_app *const apps[] = { &jobs_app, NULL };
-    static const tims_project project = {
-        .name = "jobs", .version = "0.1.0", .apps = apps, .source_directory = "tests"
-    };
+    static const tims_app *const apps[] = { &jobs_app, NULL }, *const more[] = { &jobs_app, &remote_app,
+                                                                                 NULL };
+    const char *url = getenv("TASKS_URL");
+    const tims_project project = { .name = "jobs",
+                                   .version = "0.1.0",
+                                   .apps = url != NULL && *url != '\0' ? more : apps,
+                                   .source_directory = "tests" };
     return tims_main(argc, argv, &project);
 }
