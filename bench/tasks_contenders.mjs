@@ -16,6 +16,7 @@ const here = import.meta.dirname;
 const root = join(here, "..");
 const node = join(root, "node_modules/.bin/node");
 const jobs = join(root, "build/release/jobs_app");
+const python = "/usr/bin/python3"; // Debian's, which knows Debian's Celery
 const BOTH = "0,1"; // worker and store share the machine
 const execute = promisify(execFile);
 
@@ -56,7 +57,7 @@ const celeryEnv = (redis) => ({
 });
 // What a Python program enqueues: the same messages for Celery's worker and for ours.
 const produce = (redis, ...words) =>
-  execute("python3", [join(here, "peers/tasks_celery.py"), ...words], {
+  execute(python, [join(here, "peers/tasks_celery.py"), ...words], {
     env: { PATH: process.env.PATH, ...celeryEnv(redis) },
   });
 
@@ -67,8 +68,22 @@ export async function openCelery() {
     fill: (count) => produce(redis, "fill", String(count)),
     startWorker: () =>
       startProcess({
-        command: "celery",
-        args: ["-A", "tasks_celery", "worker", "-P", "prefork", "-c", "2", "-Q", "default", "-l", "WARNING"],
+        command: python,
+        args: [
+          "-m",
+          "celery",
+          "-A",
+          "tasks_celery",
+          "worker",
+          "-P",
+          "prefork",
+          "-c",
+          "2",
+          "-Q",
+          "default",
+          "-l",
+          "WARNING",
+        ],
         env: celeryEnv(redis),
         cpu: BOTH,
         readyText: "", // it takes jobs before it says that it is ready
@@ -166,7 +181,10 @@ async function openPostgres() {
       time: "one.run_at + n * interval '1 microsecond'",
       series: (count) => `generate_series(1, ${count}) as n`,
     },
-    settle: () => query("checkpoint"),
+    settle: async () => {
+      await query("vacuum (analyze) tims_job"); // as it would have come by itself, but not during the measurement
+      await query("checkpoint");
+    },
     close: async () => {
       await client.end();
       await server.remove();

@@ -176,12 +176,12 @@ export class Cluster {
   }
 
   // A worker of the real Celery, ready.
-  async pythonWorker(queues: string): Promise<Program> {
-    const words = [python, "-m", "celery", "-A", "tasks", "worker", "-Q", queues, "-n", "python@tests"];
+  async pythonWorker(queues: string, name = "python@tests"): Promise<Program> {
+    const words = [python, "-m", "celery", "-A", "tasks", "worker", "-Q", queues, "-n", name];
     words.push("--pool", "threads", "--concurrency", "2", "--loglevel", "INFO");
     const program = new Program(words, { cwd: this.folder, env: pythonEnvironment(this.broker) });
     this.programs.push(program);
-    await program.said(/python@tests ready\./);
+    await program.said(/ready\./);
     return program;
   }
 
@@ -202,6 +202,11 @@ export class Cluster {
   // How often a run of this label has had its effect: rows of `effect`.
   effects(label: string): number {
     return Number(this.sql(`SELECT count(*) FROM effect WHERE label = '${label}'`));
+  }
+
+  // Whether workers have noted this id as revoked: 0 or 1.
+  revokedCount(id: string): number {
+    return this.redis.command("ZSCORE", "tims:revoked", id) === "" ? 0 : 1;
   }
 
   async close(): Promise<void> {

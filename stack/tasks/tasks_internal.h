@@ -192,6 +192,8 @@ struct tims_tasks {
         *relay; /* under the lock; NULL: none runs here. On the worker's loop, if there is one */
     tims_loop *relay_loop;
     _Atomic bool wake_is_posted;
+    _Atomic int64_t wake_at_us;    /* on its way to the worker's alarm; 0: nothing is */
+    tims_buf swept;                /* limit_keys.c: how far the sweep has come */
     tasks__schedules *schedules;   /* the worker's; NULL: it has not looked yet */
     _Atomic bool signal_is_coming; /* signal.c */
     _Atomic int64_t signalled_us;
@@ -350,6 +352,9 @@ tims_status tasks__check_queue(const tims_queue *queue, tims_error *err);
  * of the queue wait for where it has limits. `ret_again`: when to look again if there were fewer; else 0. */
 tims_status tasks__limit_queue(tims_tasks *tasks, tims_db_session *session, const tims_queue *rule,
                                size_t max, size_t *ret_allowed, tims_time *ret_again, tims_error *err);
+/* Of those, so many are begun. In the same transaction. */
+tims_status tasks__limit_begun(tims_tasks *tasks, tims_db_session *session, const tims_queue *rule,
+                               size_t count, tims_error *err);
 /* Of jobs just claimed, puts those back that their keys do not allow now, frees them and takes them out of
  * the list. In the transaction of the claim; claims of one key wait for each other. `ret_again` as above, the
  * earlier one. */
@@ -361,5 +366,8 @@ tims_status tasks__limit_release(tims_tasks *tasks, tims_db_session *session, co
                                  tims_error *err);
 /* Makes blocked jobs ready whose key has room, in case nobody did. Every few seconds. */
 tims_status tasks__limit_sweep(tims_tasks *tasks, tims_db_session *session, tims_error *err);
+tims_status tasks__limit_sweep_keys(tims_tasks *tasks, tims_db_session *session, tims_error *err);
+/* After so long any bucket is full, and its row goes. */
+#define TASKS__LIMIT_KEPT_US (INT64_C(3600) * 1000000)
 
 #endif
