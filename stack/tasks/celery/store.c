@@ -321,6 +321,7 @@ static const tasks__store_api api = {
     .start = start,
     .stop = stop,
     .look = celery__look,
+    .count = celery__count,
     .claim = celery__claim,
     .finish = celery__finish,
     .beat = beat,
