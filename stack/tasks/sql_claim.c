@@ -91,7 +91,7 @@ static tasks__front *front_of(tasks__work *work, const claiming *c)
 static tims_status take(tasks__work *work, claiming *c, size_t max, tims_error *err)
 {
     static const tasks__front start = { .priority = -1 };
-    size_t limit = round_down(max);
+    size_t before = c->count, limit = round_down(max - before);
     if (!tasks__on_postgres(work))
         return take_from(work, c, limit, start, err);
     tasks__front *front = front_of(work, c);
@@ -99,13 +99,13 @@ static tims_status take(tasks__work *work, claiming *c, size_t max, tims_error *
     tims_status status = TIMS_OK;
     if (front->was_enough && now_us - front->started_us < FROM_START_US)
         status = take_from(work, c, limit, *front, err);
-    if (status == TIMS_OK && c->count < limit) {
+    if (status == TIMS_OK && c->count - before < limit) {
         front->started_us = now_us;
-        status = take_from(work, c, round_down(limit - c->count), start, err);
+        status = take_from(work, c, round_down(limit - (c->count - before)), start, err);
     }
-    qsort(c->jobs, c->count, sizeof *c->jobs, compare_jobs);
-    front->was_enough = status == TIMS_OK && c->count == limit;
-    if (status == TIMS_OK && c->count > 0) {
+    qsort(c->jobs + before, c->count - before, sizeof *c->jobs, compare_jobs);
+    front->was_enough = status == TIMS_OK && c->count - before == limit;
+    if (status == TIMS_OK && c->count > before) {
         front->priority = c->jobs[c->count - 1]->priority;
         front->run_at = c->jobs[c->count - 1]->run_at;
     }
@@ -137,6 +137,30 @@ static tims_status part_suspects(tasks__work *work, claiming *c, tims_error *err
     return status;
 }
 
+/* What keys do not allow goes back, and who is behind it has its turn. */
+static tims_status take_allowed(tasks__work *work, claiming *c, size_t max, tims_time *ret_again,
+                                tims_error *err)
+{
+    enum { ROUNDS = 10 };
+    tims_status status = TIMS_OK;
+    for (int i = 0; status == TIMS_OK && c->count < max; i++) {
+        size_t before = c->count;
+        if (i == ROUNDS) { /* others may want to write meanwhile */
+            *ret_again = tasks__now(work->store->tasks);
+            break;
+        }
+        status = take(work, c, max, err);
+        size_t taken = c->count - before, kept = taken;
+        if (status == TIMS_OK && taken > 0)
+            status =
+                tasks__limit_keys(work->store->tasks, work->session, c->jobs + before, &kept, ret_again, err);
+        c->count = before + kept;
+        if (taken < max - before)
+            break;
+    }
+    return status;
+}
+
 static tims_status mark_started(tasks__work *work, const claiming *c, tims_error *err)
 {
     tims_status status = TIMS_OK;
@@ -159,18 +183,20 @@ static tims_status claim(tasks__work *work, tims_error *err)
     tims_tasks *tasks = work->store->tasks;
     const tims_queue *rule = tasks__queue_rule(tasks, c->queue);
     size_t allowed = c->max;
-    tims_time again = { 0 };
+    tims_time again = { 0 }, queue_again = { 0 };
     tims_status status = TIMS_OK;
     if (rule != NULL)
-        status = tasks__limit_queue(tasks, work->session, rule, c->max, &allowed, &again, err);
+        status = tasks__limit_queue(tasks, work->session, rule, c->max, &allowed, &queue_again, err);
     if (status == TIMS_OK && allowed > 0)
-        status = take(work, c, allowed, err);
+        status = take_allowed(work, c, allowed, &again, err);
     if (status == TIMS_OK)
         status = part_suspects(work, c, err);
-    if (status == TIMS_OK && c->count > 0)
-        status = tasks__limit_keys(tasks, work->session, c->jobs, &c->count, &again, err);
+    if (status == TIMS_OK && rule != NULL)
+        status = tasks__limit_begun(tasks, work->session, rule, c->count, err);
     if (status == TIMS_OK && again.us > 0)
         tasks__wake(tasks, again);
+    if (status == TIMS_OK && queue_again.us > 0 && c->count == allowed) /* else it has no more */
+        tasks__wake(tasks, queue_again);
     if (status == TIMS_OK)
         status = mark_started(work, c, err);
     return status;

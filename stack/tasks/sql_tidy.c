@@ -188,18 +188,21 @@ static tims_status needs_tidying(tasks__work *work, tims_error *err)
     bool *needs = work->argument;
     tims_db_rows *rows;
     int64_t now_us = tasks__now(work->store->tasks).us;
-    const tims_db_value values[] = { tims_db_int(now_us), tims_db_int(now_us + SKEW_US) };
+    const tims_db_value values[] = { tims_db_int(now_us), tims_db_int(now_us + SKEW_US),
+                                     tims_db_int(now_us - TASKS__LIMIT_KEPT_US) };
     tims_status status = tims_db_query(
         work->session,
-        TIMS_STR("SELECT 1 WHERE EXISTS (SELECT 1 FROM tims_worker WHERE lease_until <= ?1 OR seen_at > ?2) "
-                 "OR EXISTS "
-                 "(SELECT 1 FROM "
-                 "tims_job WHERE state = 2 AND worker NOT IN (SELECT id FROM tims_worker)) OR EXISTS (SELECT "
-                 "1 FROM "
-                 "tims_job_status WHERE expires_at <= ?1) OR EXISTS (SELECT 1 FROM tims_job_unique WHERE "
-                 "until <= ?1) "
-                 "OR EXISTS (SELECT 1 FROM tims_job WHERE limit_key IS NOT NULL AND state = 3)"),
-        values, 2, &rows, err);
+        TIMS_STR(
+            "SELECT 1 WHERE EXISTS (SELECT 1 FROM tims_worker WHERE lease_until <= ?1 OR seen_at > ?2) "
+            "OR EXISTS "
+            "(SELECT 1 FROM "
+            "tims_job WHERE state = 2 AND worker NOT IN (SELECT id FROM tims_worker)) OR EXISTS (SELECT "
+            "1 FROM "
+            "tims_job_status WHERE expires_at <= ?1) OR EXISTS (SELECT 1 FROM tims_job_unique WHERE "
+            "until <= ?1) "
+            "OR EXISTS (SELECT 1 FROM tims_job WHERE state = 3) OR EXISTS (SELECT 1 FROM tims_limit WHERE "
+            "counted_at <= ?3)"),
+        values, 3, &rows, err);
     if (status != TIMS_OK)
         return status;
     *needs = tims_db_next(rows);

@@ -68,135 +68,7 @@ static void store_answers(tasks__worker *worker)
     worker->pause_ms = 0;
 }
 
-/* --- running ---------------------------------------------------------------------------------------------- */
-
-static void count_start(tasks__worker *worker, tasks__item *item)
-{
-    tasks__counts *counts = tasks__counts_of(worker->tasks, item->job->queue);
-    int64_t waited_us = tasks__now(worker->tasks).us - item->job->run_at.us;
-    item->counts = counts;
-    atomic_fetch_add_explicit(&counts->started, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&counts->running, 1, memory_order_relaxed);
-    tasks__count_time(counts->waited, &counts->wait_us_sum, waited_us);
-}
-
-static void count_end(const tasks__item *item)
-{
-    tasks__counts *counts = item->counts;
-    const tasks__outcome *outcome = &item->outcome;
-    _Atomic int64_t *of_end[] = { [TASKS__DONE] = &counts->done,
-                                  [TASKS__COMMITTED] = &counts->done,
-                                  [TASKS__AGAIN] = &counts->retried,
-                                  [TASKS__DEAD] = &counts->dead,
-                                  [TASKS__CANCELLED] = &counts->cancelled,
-                                  [TASKS__EXPIRED] = &counts->expired,
-                                  [TASKS__LOST] = NULL,
-                                  [TASKS__BACK] = NULL };
-    atomic_fetch_sub_explicit(&counts->running, 1, memory_order_relaxed);
-    if (of_end[outcome->end] != NULL)
-        atomic_fetch_add_explicit(of_end[outcome->end], 1, memory_order_relaxed);
-    if (outcome->end == TASKS__AGAIN || outcome->end == TASKS__DEAD)
-        atomic_fetch_add_explicit(&counts->failed, 1, memory_order_relaxed);
-    tasks__count_time(counts->ran, &counts->run_us_sum, outcome->runtime_us);
-}
-
-static void unlink_item(tasks__item *item)
-{
-    tasks__worker *worker = item->worker;
-    if (item->next_running != NULL)
-        item->next_running->previous_running = item->previous_running;
-    if (item->previous_running != NULL)
-        item->previous_running->next_running = item->next_running;
-    else
-        worker->running = item->next_running;
-    worker->running_count--;
-    worker->store->suspects -= tasks__is_suspect(item->job);
-    if (item->is_blocking)
-        worker->blocking_count--;
-}
-
-static void soft_timeout(void *argument)
-{
-    tasks__item *item = argument;
-    atomic_store(&item->control.stop, true);
-}
-
-static void hard_timeout(void *argument)
-{
-    tasks__item *item = argument;
-    atomic_store(&item->control.stop, true);
-    atomic_store(&item->control.killed, true);
-    if (item->control.fiber != NULL)
-        tims_fiber_cancel(item->control.fiber);
-}
-
-static void set_timeouts(tasks__item *item)
-{
-    enum { TIMEOUT_MS = 5 * 60 * 1000 };
-    const tims_task *task = item->task;
-    int64_t hard_ms = task != NULL && task->timeout_ms > 0 ? task->timeout_ms : TIMEOUT_MS;
-    if (task != NULL && task->soft_timeout_ms > 0)
-        tims_timer_set(item->worker->loop, &item->soft_timer, task->soft_timeout_ms, soft_timeout, item);
-    tims_timer_set(item->worker->loop, &item->hard_timer, hard_ms, hard_timeout, item);
-}
-
-static void begin_in_process(tasks__control *control)
-{
-    set_timeouts(control->data);
-}
-
-static void run_item(void *argument)
-{
-    tasks__item *item = argument;
-    tasks__worker *worker = item->worker;
-    item->control.fiber = tims_fiber_self();
-    count_start(worker, item);
-    if (!item->is_blocking)
-        set_timeouts(item);
-    if (item->is_blocking)
-        tasks__pool_run(worker->pool, worker->store, item->job, &item->control, &item->outcome);
-    else
-        tasks__run_job(worker->tasks, worker->loop, worker->store, item->job, &item->control, &item->outcome);
-    tims_timer_clear(&item->soft_timer);
-    tims_timer_clear(&item->hard_timer);
-    item->control.fiber = NULL;
-    count_end(item);
-    unlink_item(item);
-    item->next = NULL;
-    *worker->ended_tail = item;
-    worker->ended_tail = &item->next;
-    tasks__nudge(&worker->finisher);
-    tasks__nudge(&worker->taker);
-}
-
 /* --- claiming --------------------------------------------------------------------------------------------- */
-
-static void begin_item(tasks__worker *worker, tasks__job *job)
-{
-    tasks__item *item = calloc(1, sizeof *item);
-    TIMS_ASSERT(item != NULL);
-    item->worker = worker;
-    item->job = job;
-    item->task = tims_tasks_find(worker->tasks, job->task);
-    item->is_blocking = item->task != NULL && item->task->blocking;
-    item->control.data = item;
-    item->control.on_progress = tasks__note_progress;
-    item->control.on_begin = begin_in_process;
-    item->next_running = worker->running;
-    if (worker->running != NULL)
-        worker->running->previous_running = item;
-    worker->running = item;
-    worker->running_count++;
-    worker->store->suspects += tasks__is_suspect(job);
-    worker->blocking_count += item->is_blocking;
-    if (tims_fiber_start(worker->loop, run_item, item) == NULL) {
-        unlink_item(item);
-        item->outcome = (tasks__outcome){ .job = job, .end = TASKS__BACK };
-        *worker->ended_tail = item;
-        worker->ended_tail = &item->next;
-        tasks__nudge(&worker->finisher);
-    }
-}
 
 static size_t room_for(const tasks__worker *worker, size_t queue)
 {
@@ -239,7 +111,7 @@ static bool look_at_queues(tasks__worker *worker, bool is_busy, size_t *ret_take
             return false;
         }
         for (size_t j = 0; j < count; j++)
-            begin_item(worker, worker->claimed[j]);
+            tasks__item_begin(worker, worker->claimed[j]);
         worker->is_busy = worker->is_busy || count >= room / 3;
         *ret_taken += count;
     }
@@ -295,19 +167,6 @@ static void take_jobs(void *argument)
 
 /* --- ends ------------------------------------------------------------------------------------------------- */
 
-static void free_items(tasks__item *list)
-{
-    for (tasks__item *next; list != NULL; list = next) {
-        next = list->next;
-        const tasks__store_api *api = list->worker->store->api;
-        if (api->forget != NULL)
-            api->forget(list->job);
-        tims_arena_free(&list->outcome.arena);
-        tasks__job_free(&list->job);
-        free(list);
-    }
-}
-
 /* An end that the store refuses for what it is must not hold up the others. */
 static void bury_alive(tasks__item *item, const tims_error *err)
 {
@@ -323,6 +182,14 @@ static bool is_away(tims_status status)
 {
     return status == TIMS_UNAVAILABLE || status == TIMS_TIMEOUT || status == TIMS_BUSY || status == TIMS_IO ||
            status == TIMS_CONFLICT || status == TIMS_CLOSED;
+}
+
+static void look_again(void *argument)
+{
+    tasks__worker *worker = argument;
+    worker->heard_us = tims_monotonic_us();
+    worker->woken = true;
+    tasks__nudge(&worker->taker);
 }
 
 static void write_ends(tasks__worker *worker, tasks__item *list)
@@ -352,10 +219,13 @@ static void write_ends(tasks__worker *worker, tasks__item *list)
         }
     }
     store_answers(worker);
-    for (tasks__item *at = list; at != NULL; at = at->next)
+    for (tasks__item *at = list; at != NULL; at = at->next) {
         if (at->outcome.end == TASKS__AGAIN)
             tasks__nudge(&worker->keeper); /* which knows when what is due next */
-    free_items(list);
+        if (tasks__queue_rule(worker->tasks, at->job->queue) != NULL)
+            look_again(worker); /* there is room in its queue */
+    }
+    tasks__items_free(list);
 }
 
 static void finish_jobs(void *argument)
@@ -387,7 +257,7 @@ static void hear_cancelled(void *argument, tims_id job)
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running)
         if (tims_same_id(at->job->id, job) && !atomic_exchange(&at->control.cancelled, true)) {
             ask_to_stop(at);
-            tims_timer_set(worker->loop, &at->hard_timer, worker->grace_ms, hard_timeout, at);
+            tims_timer_set(worker->loop, &at->hard_timer, worker->grace_ms, tasks__item_end, at);
         }
 }
 
@@ -397,7 +267,7 @@ static void lose_all(tasks__worker *worker)
              "event=lease_lost message=its jobs are others' meanwhile; it goes on as a new one");
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running) {
         at->control.lost = true;
-        hard_timeout(at); /* somebody else may have begun it already */
+        tasks__item_end(at); /* somebody else may have begun it already */
     }
 }
 
@@ -463,14 +333,6 @@ void tasks__wake_worker(tims_tasks *tasks)
     tasks__nudge(&worker->keeper);
 }
 
-static void look_again(void *argument)
-{
-    tasks__worker *worker = argument;
-    worker->heard_us = tims_monotonic_us();
-    worker->woken = true;
-    tasks__nudge(&worker->taker);
-}
-
 /* Somebody has said that there may be something: a hint, which a look answers. On SQLite each commit is one,
  * so the first is answered at once and those soon after it together. */
 static void hear_signal(void *argument)
@@ -482,9 +344,43 @@ static void hear_signal(void *argument)
         tims_timer_set(worker->loop, &worker->heard_timer, GATHER_MS, look_again, worker);
 }
 
+static void ring(void *argument)
+{
+    tasks__worker *worker = argument;
+    worker->alarm_us = 0;
+    tasks__wake_worker(worker->tasks);
+}
+
+/* The earliest time that somebody has asked for. */
+static void set_alarm(void *argument)
+{
+    tims_tasks *tasks = argument;
+    tasks__worker *worker = tasks->worker;
+    int64_t due_us = atomic_exchange(&tasks->wake_at_us, 0);
+    if (worker == NULL || due_us == 0 || (worker->alarm_us != 0 && worker->alarm_us <= due_us))
+        return;
+    int64_t left_us = due_us - tasks__now(tasks).us;
+    worker->alarm_us = due_us;
+    tims_timer_set(worker->loop, &worker->alarm_timer, left_us > 0 ? left_us / MS_US + 1 : 0, ring, worker);
+}
+
+static void wake_at(tims_tasks *tasks, int64_t due_us)
+{
+    pthread_mutex_lock(&tasks->worker_lock);
+    int64_t set_us = atomic_load(&tasks->wake_at_us);
+    if (tasks->worker != NULL && (set_us == 0 || due_us < set_us)) {
+        atomic_store(&tasks->wake_at_us, due_us);
+        tims_loop_post(tasks->worker->loop, set_alarm, tasks);
+    }
+    pthread_mutex_unlock(&tasks->worker_lock);
+}
+
 void tasks__wake(tims_tasks *tasks, tims_time due)
 {
-    (void)due; /* the keeper finds out when it is */
+    if (due.us > tasks__now(tasks).us) {
+        wake_at(tasks, due.us);
+        return;
+    }
     pthread_mutex_lock(&tasks->worker_lock);
     tims_loop *loop = tasks->worker != NULL ? tasks->worker->loop : tasks->relay_loop;
     if (loop != NULL && !atomic_exchange(&tasks->wake_is_posted, true))
@@ -573,7 +469,8 @@ tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_wor
         worker->poll_ms = worker->store->poll_ms;
     if (worker->any_blocks)
         worker->pool = tasks__pool_new(tasks, loop, worker->processes, tasks->options.program);
-    worker->listener = tims_db_listen(tasks->db, loop, TASKS__CHANNEL, hear_signal, worker);
+    if (worker->store == tasks->sql)
+        worker->listener = tims_db_listen(tasks->db, loop, TASKS__CHANNEL, hear_signal, worker);
     worker->beaten_us = tims_monotonic_us();
     worker->fibers = 4;
     worker->takes = true;
@@ -617,6 +514,7 @@ void tasks__worker_fiber_ended(tasks__worker *worker)
     pthread_mutex_unlock(&tasks->worker_lock);
     tims_db_listener_free(&worker->listener);
     tims_timer_clear(&worker->heard_timer);
+    tims_timer_clear(&worker->alarm_timer);
     worker->store->api->stop(worker->store);
     if (worker->pool != NULL)
         tasks__pool_stop(worker->pool, say_stopped, worker);

@@ -1,5 +1,5 @@
-/* worker_internal.h: the worker's files: worker.c (taking, running, ending), worker_control.c, progress.c,
- * queue_counts.c. */
+/* worker_internal.h: the worker's files: worker.c (taking, ending, keeping), worker_item.c (running),
+ * worker_control.c, progress.c, queue_counts.c. */
 #ifndef TASKS_WORKER_INTERNAL_H
 #define TASKS_WORKER_INTERNAL_H
 
@@ -22,7 +22,7 @@ typedef struct tasks__item {
     tasks__outcome outcome;
     tasks__counts *counts;
     tims_timer soft_timer, hard_timer;
-    bool is_blocking, progress_changed;
+    bool is_blocking, progress_changed, progress_is_told;
     double progress;
     char progress_text[TASKS__PROGRESS_BYTES];
     size_t progress_length;
@@ -58,6 +58,8 @@ struct tasks__worker {
     int64_t heard_us;  /* the last signal */
     int64_t beaten_us; /* the last sign of life */
     tims_timer heard_timer;
+    tims_timer alarm_timer;
+    int64_t alarm_us; /* of the store's clock; 0: not set */
     bool stopping, takes, is_busy, woken, progress_changed, any_blocks;
     int64_t counted_at_us; /* queue_counts.c */
     tims_timer drain_timer;
@@ -69,6 +71,11 @@ void tasks__worker_fiber_ended(tasks__worker *worker);
 /* Until somebody nudges, or the time is over. */
 void tasks__wait_ms(tasks__waiter *waiter, int64_t ms);
 void tasks__nudge(tasks__waiter *waiter);
+/* worker_item.c. The job is the item's from here on. */
+void tasks__item_begin(tasks__worker *worker, tasks__job *job);
+/* Ends its run, as a hard timeout: an item, as timers call it. */
+void tasks__item_end(void *item);
+void tasks__items_free(tasks__item *list);
 /* progress.c: a fiber, and what running jobs say of themselves. */
 void tasks__tell_progress(void *argument);
 void tasks__note_progress(tasks__control *control, double fraction, tims_str text);

@@ -71,12 +71,12 @@ struct celery__store {
     int64_t started_us;  /* monotonic: when the worker started */
     bool is_registered;  /* its lease is in Redis */
     bool loops[CELERY__LOOPS_MAX], loop_is_own;
-    int64_t clock_offset_us;             /* what Redis's clock is ahead of ours */
-    int64_t batch;                       /* of the last take: part of its tags */
+    int64_t clock_offset_us;              /* what Redis's clock is ahead of ours */
+    int64_t batch;                        /* of the last take: part of its tags */
     char known_batch[CELERY__BASE_BYTES]; /* the last take whose messages came; another one's are put back */
-    tims_map *revoked;                   /* ids → the store: a set */
-    char revoked_cursor[32];             /* score up to which it is known */
-    celery__message *held;               /* all that are taken and not acknowledged */
+    tims_map *revoked;                    /* ids → the store: a set */
+    char revoked_cursor[32];              /* score up to which it is known */
+    celery__message *held;                /* all that are taken and not acknowledged */
     size_t held_count;
     tasks__outcome *ended; /* ends that need no run, not yet written: malformed and revoked ones */
     int64_t touched_us, restored_us, beat_us; /* monotonic: when it last did */
@@ -103,6 +103,7 @@ void celery__publish(celery__store *celery, tims_str channel, tims_str message);
 /* --- scripts.c ----------------------------------------------------------------------------------------------- */
 
 typedef enum celery__script_id {
+    CELERY__LOOK,
     CELERY__TAKE,
     CELERY__BEAT,
     CELERY__TOUCH,
@@ -196,6 +197,8 @@ void celery__result_of(tims_arena *arena, const tasks__outcome *outcome, tims_ti
 
 /* --- take.c, finish.c, restore.c: see tasks__store_api ----------------------------------------------------------- */
 
+tims_status celery__look(tasks__store *store, const tims_str *queues, size_t count, bool *ret_has,
+                         tims_error *err);
 tims_status celery__claim(tasks__store *store, tims_str queue, size_t max, tasks__job **ret_jobs,
                           size_t *ret_count, tims_error *err);
 tims_status celery__finish(tasks__store *store, tasks__outcome *list, tims_error *err);

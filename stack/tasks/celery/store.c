@@ -320,6 +320,7 @@ static const tasks__store_api api = {
     .name = "redis",
     .start = start,
     .stop = stop,
+    .look = celery__look,
     .claim = celery__claim,
     .finish = celery__finish,
     .beat = beat,
