@@ -85,8 +85,9 @@ static tims_status make_ready(tasks__work *work, tims_error *err)
     const tims_db_value values[] = { tims_db_int(tasks__now(work->store->tasks).us), tims_db_int(DUE_ROWS) };
     tims_str sql =
         tasks__on_postgres(work)
-            ? TIMS_STR("UPDATE tims_job SET state = 0 WHERE id IN (SELECT id FROM tims_job WHERE state = "
-                       "1 AND run_at <= ?1 ORDER BY run_at LIMIT ?2 FOR UPDATE SKIP LOCKED)")
+            ? TIMS_STR("WITH due AS MATERIALIZED (SELECT id FROM tims_job WHERE state = 1 AND run_at <= ?1 "
+                       "ORDER BY run_at LIMIT ?2 FOR UPDATE SKIP LOCKED) UPDATE tims_job SET state = 0 FROM "
+                       "due WHERE tims_job.id = due.id")
             : TIMS_STR("UPDATE tims_job SET state = 0 WHERE id IN (SELECT id FROM tims_job WHERE state = "
                        "1 AND run_at <= ?1 ORDER BY run_at LIMIT ?2)");
     return tims_db_run(work->session, sql, values, 2, &d->changed, err);
