@@ -250,7 +250,7 @@ static tims_status compare_row(const looking *l, const known_row *row, tims_erro
 /* Once after the start: the rows become what is declared. */
 static tims_status compare(const looking *l, tasks__schedules *all, tims_error *err)
 {
-    known_row *list;
+    known_row *list = NULL;
     tims_status status = read_rows(l, all, &list, err);
     for (size_t i = 0; i < all->count; i++)
         all->items[i].next_us = 0;
