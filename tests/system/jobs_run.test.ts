@@ -6,6 +6,7 @@ import { Client } from "../client.ts";
 import { JobApp } from "../job_app.ts";
 import { welcomed } from "../live.ts";
 import { Postgres } from "../postgres.ts";
+import { Redis } from "../redis.ts";
 import { type Environment, type Server, until } from "../server.ts";
 
 const PATIENCE_MS = 60_000;
@@ -13,10 +14,12 @@ const LONG_MS = 600_000;
 
 let app: JobApp | undefined;
 let postgres: Postgres | undefined;
+let redis: Redis | undefined;
 afterEach(async () => {
   await app?.close();
   await postgres?.remove();
-  app = postgres = undefined;
+  await redis?.remove();
+  app = postgres = redis = undefined;
 });
 
 function open(env: Environment = {}): JobApp {
@@ -242,4 +245,18 @@ test("a process whose database is away when it ends has failed, and is tried aga
   await isIn(jobs, id, "done");
   assert.equal(jobs.effects("rendering"), 1);
   assert.ok(jobs.number(`select attempt from tims_job_status where id = '${id}'`) >= 2);
+});
+
+test("jobs that come over Redis run in processes, too", async () => {
+  redis = await Redis.open();
+  const jobs = open({ TASKS_URL: redis.url });
+  const one = await worker(jobs);
+  const done = enqueue(jobs, "rendering", 500);
+  await hasBegun(jobs, done);
+  await isIn(jobs, done, "done");
+  assert.equal(jobs.effects("rendering"), 1);
+  assert.equal(await isDead(jobs, enqueue(jobs, "greedy", 2000)), "memory_limit");
+  assert.equal(await isDead(jobs, enqueue(jobs, "crashing_process", 0)), "crashed");
+  await one.stop();
+  assert.deepEqual(processesIn(jobs.folder), []);
 });
