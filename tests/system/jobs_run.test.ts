@@ -125,6 +125,21 @@ test("what is too long, too large or dies is ended, counted and told; the worker
     await until(`the log to say ${code}`, () => new RegExp(`event=dead .*code=${code}`).test(one.output()));
 });
 
+test("kill -9 of processes in the middle of 300 jobs: all are done, exactly once", async () => {
+  const jobs = open();
+  const server = await jobs.serve({ TMPDIR: jobs.folder });
+  assert.equal(await jobs.many(server, { task: "rendering", label: "all", number: 5, count: 300 }), 204);
+  for (const done of [20, 120]) {
+    await until(`${done} effects`, () => jobs.effects("all") >= done, PATIENCE_MS);
+    for (const pid of processesIn(jobs.folder)) process.kill(pid, "SIGKILL");
+    assert.ok(jobs.jobs() > 0, "it was in the middle");
+  }
+  await until("all jobs to be done", () => jobs.jobs() === 0, PATIENCE_MS);
+  assert.equal(jobs.effects("all"), 300);
+  assert.equal(jobs.number("select count(distinct job) from effect"), 300);
+  assert.equal(jobs.number("select count(*) from tims_job_status where state = 'done'"), 300);
+});
+
 test("a process tells its progress live, and its result", async () => {
   const jobs = open();
   const server = await jobs.serve({ TMPDIR: jobs.folder });
