@@ -41,12 +41,32 @@ static tims_str envelope_of(tims_arena *arena, const char *headers, const char *
 #define UUID "0190e3f4-7c31-4a6b-8d9e-000000000001"
 #define NO_EMBED "{\"callbacks\":null,\"errbacks\":null,\"chain\":null,\"chord\":null}"
 
+static int quick_count; /* that could be read the quick way */
+
 static celery__envelope read_fine(tims_arena *arena, const tims_tasks *tasks, tims_str text)
 {
     celery__envelope envelope;
     tims_error err = { 0 };
     if (celery__read(tasks, arena, TIMS_STR("q"), text, &envelope, &err) != TIMS_OK)
         fail_msg("%s", err.message);
+    celery__envelope quick;
+    if (celery__read_quickly(tasks, arena, TIMS_STR("q"), text, &quick)) {
+        assert_true(tims_same_id(quick.job.id, envelope.job.id));
+        assert_true(tims_str_equal(quick.job.task, envelope.job.task));
+        assert_true(tims_str_equal(quick.message.root_id, envelope.message.root_id));
+        assert_true(tims_str_equal(quick.message.parent_id, envelope.message.parent_id));
+        assert_true(tims_str_equal(quick.message.group, envelope.message.group));
+        assert_true(tims_str_equal(quick.job.key.value, envelope.job.key.value));
+        assert_int_equal(quick.job.priority, envelope.job.priority);
+        assert_int_equal(quick.job.attempt, envelope.job.attempt);
+        assert_int_equal(quick.job.run_at.us, envelope.job.run_at.us);
+        assert_int_equal(quick.job.expires_at.value.us, envelope.job.expires_at.value.us);
+        assert_int_equal(quick.eta.value.us, envelope.eta.value.us);
+        assert_true(quick.message.has_embed == envelope.message.has_embed);
+        assert_true(quick.message.is_ours == envelope.message.is_ours);
+        assert_true(quick.job.tracked == envelope.job.tracked);
+        quick_count++;
+    }
     return envelope;
 }
 
@@ -261,6 +281,32 @@ static void a_message_that_comes_again_keeps_all_but_what_changed(void **state)
     assert_str(tims_json_to_text(arena, tims_json_get(e.headers, TIMS_STR("custom"))), "[1,{\"a\":[]}]");
 }
 
+static void the_usual_kind_is_read_quickly(void **state)
+{
+    tims_arena *arena = *state;
+    celery__envelope e;
+    tims_buf out;
+    assert_true(quick_count >= 3);
+    static const celery__sending plain = { .id = TIMS_STR_INIT("0190e3f4-7c31-4a6b-8d9e-000000000001"),
+                                           .task = TIMS_STR_INIT("t"),
+                                           .queue = TIMS_STR_INIT("q"),
+                                           .kwargs =
+                                               TIMS_STR_INIT("{\"a\": [1, 2.5, true, {\"b\": \"\\n\"}]}") };
+    tims_buf_init(&out, arena, ROOM);
+    celery__write(&out, &plain);
+    assert_true(celery__read_quickly(NULL, arena, TIMS_STR("q"), tims_buf_str(&out), &e));
+    assert_str(e.job.arguments, "{\"a\": [1, 2.5, true, {\"b\": \"\\n\"}]}");
+    static const char *const bodies[] = {
+        "[[],{\"a\":1,\"a\":2},null]",   "[[],{\"a\":01},null]", "[[],{\"a\":1e5},null]",
+        "[[],{\"a\":\"\\u0000\"},null]", "[[],{\"a\":+1},null]", "[[],{\"a\":\"\t\"},null]",
+        "[[],{\"a\":nul},null]",         "[[],{\"a\":1,},null]", "[[],{},null] x",
+        "[[],{\"a\":\"\xff\"},null]"
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
+        assert_false(celery__read_quickly(
+            NULL, arena, TIMS_STR("q"), envelope_of(arena, "{\"task\":\"t\",\"id\":\"i\"}", bodies[i]), &e));
+}
+
 static void a_list_is_named_by_queue_and_priority(void **state)
 {
     static const char *const names[] = { "q",
@@ -352,6 +398,7 @@ int main(void)
         cmocka_unit_test(what_is_too_large_is_refused),
         cmocka_unit_test(a_job_comes_back_as_it_was_sent),
         cmocka_unit_test(a_message_that_comes_again_keeps_all_but_what_changed),
+        cmocka_unit_test(the_usual_kind_is_read_quickly),
         cmocka_unit_test(a_list_is_named_by_queue_and_priority),
         cmocka_unit_test(results_are_read_as_python_writes_them),
         cmocka_unit_test(results_are_written_as_python_reads_them),
