@@ -70,6 +70,7 @@ struct celery__store {
     int64_t up_since_us; /* monotonic */
     int64_t started_us;  /* monotonic: when the worker started */
     bool is_registered;  /* its lease is in Redis */
+    bool is_registering;
     bool loops[CELERY__LOOPS_MAX], loop_is_own;
     int64_t clock_offset_us;              /* what Redis's clock is ahead of ours */
     int64_t batch;                        /* of the last take: part of its tags */

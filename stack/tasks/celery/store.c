@@ -133,14 +133,22 @@ static tims_status sign(beating *b, tims_error *err)
     return status;
 }
 
-/* A new incarnation: what the former one held is no longer its own. */
+/* A new incarnation: what the former one held is no longer its own. One at a time: who takes and who keeps
+ * the lease may both find that there is none. */
 tims_status celery__register(celery__store *celery, tims_error *err)
 {
+    while (celery->is_registering)
+        if (tims_sleep_ms(1) != TIMS_OK)
+            return tims_fail(err, TIMS_CANCELLED, NULL, "The lease was not waited for.");
+    if (celery->is_registered)
+        return TIMS_OK;
     beating b = { .celery = celery, .begins = true };
+    celery->is_registering = true;
     celery->store.worker = tims_id_new();
     celery->known_batch[0] = '\0';
     tims_status status = sign(&b, err);
     celery->is_registered = status == TIMS_OK;
+    celery->is_registering = false;
     return status;
 }
 
