@@ -4,7 +4,7 @@
  *   tims:leases          workers and until when their lease lasts (ms)
  *   tims:batch:<worker>  what its last take took, should its answer get lost
  *   tims:delayed         messages that are due later (µs), each behind the list it goes to
- *   tims:revoked         ids and when they were revoked (µs)
+ *   tims:revoked         ids and when they were revoked (µs); waiting:<id>: what runs goes on
  *   tims:relayed:<id>    jobs that were pushed here and may still be in the database
  *   tims:wake            a channel: look at your queues
  *
