@@ -10,12 +10,14 @@ void tasks__note_progress(tasks__control *control, double fraction, tims_str tex
 {
     tasks__item *item = control->data;
     tasks__worker *worker = item->worker;
-    size_t length = text.length < sizeof item->progress_text ? text.length : sizeof item->progress_text;
-    while (length < text.length && length > 0 && ((uint8_t)text.data[length] & 0xc0) == 0x80)
-        length--; /* not within a character */
+    tims_str cut = tims_str_slice(text, 0, sizeof item->progress_text);
+    for (int i = 0; i < 3 && cut.length > 0 && !tims_str_is_utf8(cut); i++)
+        cut.length--; /* not within a character */
+    if (!tims_str_is_utf8(cut) || memchr(cut.data, 0, cut.length) != NULL)
+        cut.length = 0; /* no text: the database would refuse it, and others' with it */
     item->progress = fraction;
-    memcpy(item->progress_text, text.data, length);
-    item->progress_length = length;
+    memcpy(item->progress_text, cut.data, cut.length);
+    item->progress_length = cut.length;
     item->progress_changed = true;
     if (!worker->progress_changed)
         tasks__nudge(&worker->teller);

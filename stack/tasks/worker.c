@@ -104,7 +104,7 @@ static bool look_at_queues(tasks__worker *worker, bool is_busy, size_t *ret_take
     }
     for (size_t i = 0; i < worker->queue_count && !worker->stopping; i++) {
         size_t at = (worker->first_queue + i) % worker->queue_count, count = 0, room = room_for(worker, at);
-        if (room == 0 || !worker->has[at])
+        if (room == 0 || !worker->has[at] || worker->queues[at].paused)
             continue;
         tims_status status = worker->store->api->claim(worker->store, worker->queues[at].name, room,
                                                        worker->claimed, &count, &err);

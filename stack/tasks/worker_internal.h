@@ -33,6 +33,7 @@ typedef struct tasks__item {
 typedef struct tasks__taken_queue {
     tims_str name;
     bool blocks; /* some of its tasks run in processes */
+    bool paused; /* as last counted, where the store does not look for itself */
 } tasks__taken_queue;
 
 struct tasks__worker {

@@ -6,6 +6,7 @@ import { Client } from "../client.ts";
 import { JobApp } from "../job_app.ts";
 import { welcomed } from "../live.ts";
 import { Postgres } from "../postgres.ts";
+import { Redis } from "../redis.ts";
 import { type Environment, type Server, until } from "../server.ts";
 
 const PATIENCE_MS = 60_000;
@@ -13,10 +14,12 @@ const LONG_MS = 600_000;
 
 let app: JobApp | undefined;
 let postgres: Postgres | undefined;
+let redis: Redis | undefined;
 afterEach(async () => {
   await app?.close();
   await postgres?.remove();
-  app = postgres = undefined;
+  await redis?.remove();
+  app = postgres = redis = undefined;
 });
 
 function open(env: Environment = {}): JobApp {
@@ -120,6 +123,21 @@ test("what is too long, too large or dies is ended, counted and told; the worker
   assert.equal(one.process.exitCode, null);
   for (const code of ["timeout", "memory_limit", "crashed"])
     await until(`the log to say ${code}`, () => new RegExp(`event=dead .*code=${code}`).test(one.output()));
+});
+
+test("kill -9 of processes in the middle of 300 jobs: all are done, exactly once", async () => {
+  const jobs = open();
+  const server = await jobs.serve({ TMPDIR: jobs.folder });
+  assert.equal(await jobs.many(server, { task: "rendering", label: "all", number: 5, count: 300 }), 204);
+  for (const done of [20, 120]) {
+    await until(`${done} effects`, () => jobs.effects("all") >= done, PATIENCE_MS);
+    for (const pid of processesIn(jobs.folder)) process.kill(pid, "SIGKILL");
+    assert.ok(jobs.jobs() > 0, "it was in the middle");
+  }
+  await until("all jobs to be done", () => jobs.jobs() === 0, PATIENCE_MS);
+  assert.equal(jobs.effects("all"), 300);
+  assert.equal(jobs.number("select count(distinct job) from effect"), 300);
+  assert.equal(jobs.number("select count(*) from tims_job_status where state = 'done'"), 300);
 });
 
 test("a process tells its progress live, and its result", async () => {
@@ -242,4 +260,18 @@ test("a process whose database is away when it ends has failed, and is tried aga
   await isIn(jobs, id, "done");
   assert.equal(jobs.effects("rendering"), 1);
   assert.ok(jobs.number(`select attempt from tims_job_status where id = '${id}'`) >= 2);
+});
+
+test("jobs that come over Redis run in processes, too", async () => {
+  redis = await Redis.open();
+  const jobs = open({ TASKS_URL: redis.url });
+  const one = await worker(jobs);
+  const done = enqueue(jobs, "rendering", 500);
+  await hasBegun(jobs, done);
+  await isIn(jobs, done, "done");
+  assert.equal(jobs.effects("rendering"), 1);
+  assert.equal(await isDead(jobs, enqueue(jobs, "greedy", 2000)), "memory_limit");
+  assert.equal(await isDead(jobs, enqueue(jobs, "crashing_process", 0)), "crashed");
+  await one.stop();
+  assert.deepEqual(processesIn(jobs.folder), []);
 });
