@@ -206,7 +206,8 @@ export class Cluster {
 
   // Whether workers have noted this id as revoked: 0 or 1.
   revokedCount(id: string): number {
-    return this.redis.command("ZSCORE", "tims:revoked", id) === "" ? 0 : 1;
+    const scores = this.redis.command("ZMSCORE", "tims:revoked", id, `waiting:${id}`);
+    return /\d/.test(scores) ? 1 : 0;
   }
 
   async close(): Promise<void> {

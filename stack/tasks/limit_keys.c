@@ -45,9 +45,10 @@ static tims_status block(tims_db_session *session, tims_buf *list, bool are_clai
                                      tims_db_int(are_claimed ? 1 : 0) };
     tims_str sql =
         on_postgres
-            ? TIMS_STR("UPDATE tims_job SET state = 3, attempt = attempt - ?3, worker = NULL WHERE id IN "
-                       "(SELECT id FROM tims_job WHERE id = ANY(?1::text::uuid[]) AND state = ?2 FOR UPDATE "
-                       "SKIP LOCKED)")
+            ? TIMS_STR("WITH full_ones AS MATERIALIZED (SELECT j.id FROM unnest(?1::text::uuid[]) AS "
+                       "list(id) JOIN tims_job j ON j.id = list.id WHERE j.state = ?2 FOR UPDATE OF j SKIP "
+                       "LOCKED) UPDATE tims_job SET state = 3, attempt = attempt - ?3, worker = NULL FROM "
+                       "full_ones WHERE tims_job.id = full_ones.id")
             : TIMS_STR("UPDATE tims_job SET state = 3, attempt = attempt - ?3, worker = NULL WHERE id IN "
                        "(SELECT value FROM json_each(?1)) AND state = ?2");
     return tims_db_run(session, sql, values, 3, NULL, err);
@@ -315,9 +316,9 @@ static tims_status release(tims_tasks *tasks, tims_db_session *session, tims_str
     const tims_db_value values[] = { tims_db_text(task), tims_db_text(key), tims_db_int(count) };
     tims_str sql =
         tims_db_session_dialect(session) == TIMS_POSTGRES
-            ? TIMS_STR("UPDATE tims_job SET state = 0 WHERE id IN (SELECT id FROM tims_job WHERE state = 3 "
-                       "AND task = ?1 AND limit_key = ?2 ORDER BY priority, run_at LIMIT ?3 FOR UPDATE SKIP "
-                       "LOCKED)")
+            ? TIMS_STR("WITH next AS MATERIALIZED (SELECT id FROM tims_job WHERE state = 3 AND task = ?1 AND "
+                       "limit_key = ?2 ORDER BY priority, run_at LIMIT ?3 FOR UPDATE SKIP LOCKED) UPDATE "
+                       "tims_job SET state = 0 FROM next WHERE tims_job.id = next.id")
             : TIMS_STR("UPDATE tims_job SET state = 0 WHERE id IN (SELECT id FROM tims_job WHERE state = 3 "
                        "AND task = ?1 AND limit_key = ?2 ORDER BY priority, run_at LIMIT ?3)");
     tims_status status = tims_db_run(session, sql, values, 3, &changed, err);

@@ -234,6 +234,24 @@ static const tims_queue queues[] = {
     { 0 },
 };
 
+/* Only where JOBS_SCHEDULES is set: elsewhere a queue is to become empty. */
+static const numbered tick = { 1, TIMS_STR_INIT("tick") }, report = { 2, TIMS_STR_INIT("report") };
+static const tims_schedule schedules[] = {
+    { .name = "tick",
+      .task = &effective_task,
+      .arguments = &tick,
+      .every_s = 1,
+      .catch_up = TIMS_CATCH_UP_ALL,
+      .doc = "Every second." },
+    { .name = "report",
+      .task = &effective_task,
+      .arguments = &report,
+      .cron = "30 2 * * mon-fri",
+      .zone = "Europe/Berlin",
+      .doc = "In the night of working days." },
+    { 0 },
+};
+
 /* --- what tests ask for ----------------------------------------------------------------------------------- */
 
 typedef struct many {
@@ -324,9 +342,12 @@ static const tims_app jobs_app = { .name = "jobs",
 
 int main(int argc, char **argv)
 {
-    static const tims_app *const apps[] = { &jobs_app, NULL }, *const more[] = { &jobs_app, &remote_app,
-                                                                                 NULL };
+    static tims_app app;
+    static const tims_app *const apps[] = { &app, NULL }, *const more[] = { &app, &remote_app, NULL };
     const char *url = getenv("TASKS_URL");
+    app = jobs_app;
+    if (getenv("JOBS_SCHEDULES") != NULL)
+        app.schedules = schedules;
     const tims_project project = { .name = "jobs",
                                    .version = "0.1.0",
                                    .apps = url != NULL && *url != '\0' ? more : apps,

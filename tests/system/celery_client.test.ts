@@ -155,12 +155,23 @@ return type(keep.expired.result).__name__ + ": " + str(keep.expired.result)`);
 keep.waiting = app.send_task("effective", (1, "revoked"), queue="unserved")
 app.control.revoke([keep.waiting.id, "another one"], reply=True, timeout=10, limit=1)
 return keep.waiting.id`);
-    await until("it to be noted", () => cluster.redis.command("ZSCORE", "tims:revoked", id) !== "");
+    await until("it to be noted", () => cluster.revokedCount(id) === 1);
     const late = await cluster.worker(["--queues", "unserved"]);
     const ran = await cluster.python.attempt("return keep.waiting.get(timeout=20)");
     await late.end("SIGTERM");
     assert.equal(ran.error?.type, "TaskRevokedError");
     assert.equal(cluster.effects("revoked"), 0);
+  });
+
+  test("that runs goes on when it is revoked without terminate", async () => {
+    const result = await cluster.python.run(`
+sent = app.send_task("slow", (800, "goes on"), queue="default")
+until(lambda: any(one["id"] == sent.id for one in app.control.inspect(["jobs@tests"], timeout=10).active()["jobs@tests"]))
+app.control.revoke(sent.id, reply=True, timeout=10, limit=1)
+until(lambda: sent.id in app.control.inspect(["jobs@tests"], timeout=10).revoked()["jobs@tests"])
+return sent.get(timeout=20)`);
+    assert.deepEqual(result, { slept: true });
+    assert.equal(cluster.effects("goes on"), 1);
   });
 
   test("that runs is ended by revoke with terminate", async () => {
@@ -290,7 +301,8 @@ keep.many = [app.send_task("effective", (number, "many"), queue="mortal") for nu
     await first.end("SIGKILL");
     const again = await cluster.worker(["--queues", "mortal"]);
     const result = await cluster.python.run(`
-return [keep.long.get(timeout=40), all(one.get(timeout=40) is None and one.state == "SUCCESS" for one in keep.many)]`);
+until(lambda: all(one.ready() for one in [keep.long, *keep.many]), 40)
+return [keep.long.result, {one.state for one in keep.many} == {"SUCCESS"}]`);
     assert.deepEqual(result, [{ slept: true }, true]);
     await until("nothing to be left", () => isIdle("mortal"));
     await again.end("SIGTERM");

@@ -123,10 +123,14 @@ describe("a task of Python's, enqueued here", () => {
         `return app.control.${what}("python", reply=True, timeout=20, destination=["python@tests"])`,
       );
     await tell("cancel_consumer");
-    await until("it to be deaf", () =>
+    await until("it to have cancelled", () =>
       cluster.python.run(
-        'return app.control.inspect(["python@tests"], timeout=10).active_queues()["python@tests"] == []',
+        'return app.control.inspect(["python@tests"], timeout=20).active_queues()["python@tests"] == []',
       ),
+    );
+    await until(
+      "it to be deaf, also with what it was waiting for",
+      () => !/ flags=\S*b/.test(cluster.redis.command("CLIENT", "LIST")),
     );
     const ids: string[] = [];
     for (const priority of [9, 0, 6, 3, 0])

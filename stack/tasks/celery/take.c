@@ -154,7 +154,8 @@ static void take_one(taking *t, tims_str text, size_t number)
     tims_error err = { 0 };
     tims_arena_reset(t->scratch);
     tims_time now = celery__now(celery);
-    if (celery__read(celery->store.tasks, t->scratch, t->queue, text, &envelope, &err) != TIMS_OK) {
+    if (!celery__read_quickly(celery->store.tasks, t->scratch, t->queue, text, &envelope) &&
+        celery__read(celery->store.tasks, t->scratch, t->queue, text, &envelope, &err) != TIMS_OK) {
         refuse(t, &envelope, number, &err);
         return;
     }
