@@ -164,21 +164,29 @@ static void insert_group(tims_request *rq, tims_id id, size_t count, tims_opt_st
         values, 5);
 }
 
+static void insert_members(tims_request *rq, tims_id group, const tims_step *steps, size_t count)
+{
+    tims_error err = { 0 };
+    tasks__job *jobs = TIMS_NEW_ARRAY(rq->arena, tasks__job, count);
+    for (size_t i = 0; i < count; i++) {
+        make_step(rq, &steps[i], &jobs[i]);
+        jobs[i].group_id = (tims_opt_id){ true, group };
+        jobs[i].group_index = (int64_t)i;
+    }
+    tims_check(rq, tasks__insert_many(tasks__of(rq), tims_session_db(rq), rq->arena, jobs, count, &err),
+               &err);
+}
+
 tims_id tims_enqueue_group(tims_request *rq, const tims_step *steps, size_t count, const tims_step *last)
 {
     tasks__job job;
     tims_id id = tims_id_new();
     if (count > TIMS_STEPS_MAX)
         refuse(rq, "a group has at most 10,000 members");
-    if (count > 0)
+    if (count > 0) {
         insert_group(rq, id, count, steps_text(rq, last, last != NULL ? 1 : 0));
-    for (size_t i = 0; i < count; i++) {
-        make_step(rq, &steps[i], &job);
-        job.group_id = (tims_opt_id){ true, id };
-        job.group_index = (int64_t)i;
-        insert(rq, &job);
-    }
-    if (count == 0 && last != NULL) {
+        insert_members(rq, id, steps, count);
+    } else if (last != NULL) {
         make_step(rq, last, &job);
         job.previous = (tims_opt_str){ true, TIMS_STR("[]") };
         insert(rq, &job);

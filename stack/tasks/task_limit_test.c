@@ -1,5 +1,5 @@
-/* task_limit_test: how many at once and in a time, of queues and of keys (TIMS_TEST_DATABASE). The clock is the
- * test's. */
+/* task_limit_test: how many at once and in a time, of queues and of keys (TIMS_TEST_DATABASE). The clock is
+ * the test's. */
 #include "tasks/second_testing.h"
 #include "tasks/sql_internal.h"
 #include "tasks/worker_internal.h"
