@@ -98,7 +98,8 @@ export class Python {
   // The body of a Python function; `given` is there under this name. What it raised is an answer too.
   attempt(code: string, given: unknown = null): Promise<Ran> {
     return new Promise((resolve) => {
-      if (this.program.process.exitCode !== null) throw new Error(`python3 has ended:\n${this.program.output()}`);
+      if (this.program.process.exitCode !== null)
+        throw new Error(`python3 has ended:\n${this.program.output()}`);
       this.waiting.push(resolve);
       this.program.process.stdin?.write(`${JSON.stringify({ code, given })}\n`);
     });
@@ -175,12 +176,12 @@ export class Cluster {
   }
 
   // A worker of the real Celery, ready.
-  async pythonWorker(queues: string): Promise<Program> {
-    const words = [python, "-m", "celery", "-A", "tasks", "worker", "-Q", queues, "-n", "python@tests"];
+  async pythonWorker(queues: string, name = "python@tests"): Promise<Program> {
+    const words = [python, "-m", "celery", "-A", "tasks", "worker", "-Q", queues, "-n", name];
     words.push("--pool", "threads", "--concurrency", "2", "--loglevel", "INFO");
     const program = new Program(words, { cwd: this.folder, env: pythonEnvironment(this.broker) });
     this.programs.push(program);
-    await program.said(/python@tests ready\./);
+    await program.said(/ready\./);
     return program;
   }
 
@@ -201,6 +202,12 @@ export class Cluster {
   // How often a run of this label has had its effect: rows of `effect`.
   effects(label: string): number {
     return Number(this.sql(`SELECT count(*) FROM effect WHERE label = '${label}'`));
+  }
+
+  // Whether workers have noted this id as revoked: 0 or 1.
+  revokedCount(id: string): number {
+    const scores = this.redis.command("ZMSCORE", "tims:revoked", id, `waiting:${id}`);
+    return /\d/.test(scores) ? 1 : 0;
   }
 
   async close(): Promise<void> {

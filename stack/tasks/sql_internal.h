@@ -5,9 +5,18 @@
 
 #include "tasks/job_row.h"
 
+/* How far a queue has been claimed, and when it was last looked at from its start. */
+typedef struct tasks__front {
+    int64_t priority;
+    tims_time run_at;
+    int64_t started_us;
+    bool was_enough; /* the last claim got all that it wanted */
+} tasks__front;
+
 typedef struct tasks__sql {
     tasks__store store;
-    int64_t beat_at_us; /* monotonic: of the last sign of life */
+    tasks__front *fronts; /* one for each of tasks->counts; NULL: nothing was claimed yet */
+    int64_t beat_at_us;   /* monotonic: of the last sign of life */
     int64_t tidied_at_us;
 } tasks__sql;
 

@@ -185,6 +185,7 @@ tasks__store *tasks__sql_store_new(tims_tasks *tasks)
 
 void tasks__sql_store_free(tasks__store **store)
 {
+    free(((tasks__sql *)*store)->fronts);
     free(*store);
     *store = NULL;
 }

@@ -113,16 +113,49 @@ static void jobs_are_claimed_by_priority_and_time(void **state)
     stage_play(state, claim_in_order);
 }
 
+static void enqueue_more_urgent(stage *s)
+{
+    taken t;
+    tasks__store *store = sign_on(s, "one");
+    for (int i = 0; i < 30; i++)
+        enqueue_at(s, i, 5);
+    claim(store, 10, &t);
+    assert_int_equal(t.count, 10);
+    let_go(&t);
+    enqueue_at(s, 100, 0);
+    int64_t until_us = tims_monotonic_us() + STAGE_WAITS_MS * INT64_C(1000);
+    for (bool found = false; !found;) { /* at the next claim, or soon after it */
+        claim(store, 1, &t);
+        assert_true(t.count == 1 && tims_monotonic_us() < until_us);
+        found = t.jobs[0]->priority == 0;
+        if (!found)
+            finish(store, (tasks__outcome){ .job = t.jobs[0], .end = TASKS__BACK });
+        let_go(&t);
+        assert_int_equal(tims_sleep_ms(5), TIMS_OK);
+    }
+    for (size_t left = 20; left > 0; left -= t.count) { /* and nothing that was put back is forgotten */
+        claim(store, 10, &t);
+        assert_true(t.count > 0);
+        let_go(&t);
+    }
+    tasks__sql_store_free(&store);
+}
+
+static void what_is_more_urgent_is_claimed_before_a_long_queue(void **state)
+{
+    stage_play(state, enqueue_more_urgent);
+}
+
 static void claim_side_by_side(stage *s)
 {
     taken first, second;
     tasks__store *one = sign_on(s, "one"), *two = sign_on(s, "two");
     for (int i = 0; i < 20; i++)
         stage_enqueue(s, &noting_task, i, "both", NULL);
-    claim(one, 12, &first);
+    claim(one, 10, &first);
     claim(two, MANY, &second);
-    assert_int_equal(first.count, 12);
-    assert_int_equal(second.count, 8);
+    assert_int_equal(first.count, 10);
+    assert_int_equal(second.count, 10);
     assert_int_equal(stage_int(s, "SELECT count(DISTINCT worker) FROM tims_job WHERE state = 2"), 2);
     let_go(&first);
     let_go(&second);
@@ -419,6 +452,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(jobs_are_claimed_by_priority_and_time),
+        cmocka_unit_test(what_is_more_urgent_is_claimed_before_a_long_queue),
         cmocka_unit_test(a_job_is_claimed_by_one_worker),
         cmocka_unit_test(nothing_is_claimed_from_a_paused_queue),
         cmocka_unit_test(only_who_runs_a_job_can_end_it),

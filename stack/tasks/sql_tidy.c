@@ -79,18 +79,18 @@ typedef struct due {
     int64_t changed, next_us;
 } due;
 
+/* The limit is in the text: see sql_claim.c. */
 static tims_status make_ready(tasks__work *work, tims_error *err)
 {
     due *d = work->argument;
-    const tims_db_value values[] = { tims_db_int(tasks__now(work->store->tasks).us), tims_db_int(DUE_ROWS) };
-    tims_str sql =
-        tasks__on_postgres(work)
-            ? TIMS_STR("WITH due AS MATERIALIZED (SELECT id FROM tims_job WHERE state = 1 AND run_at <= ?1 "
-                       "ORDER BY run_at LIMIT ?2 FOR UPDATE SKIP LOCKED) UPDATE tims_job SET state = 0 FROM "
-                       "due WHERE tims_job.id = due.id")
-            : TIMS_STR("UPDATE tims_job SET state = 0 WHERE id IN (SELECT id FROM tims_job WHERE state = "
-                       "1 AND run_at <= ?1 ORDER BY run_at LIMIT ?2)");
-    return tims_db_run(work->session, sql, values, 2, &d->changed, err);
+    const tims_db_value now = tims_db_int(tasks__now(work->store->tasks).us);
+    tims_str sql = tasks__on_postgres(work)
+                       ? TIMS_STR("UPDATE tims_job SET state = 0 WHERE ctid = ANY (ARRAY(SELECT ctid FROM "
+                                  "tims_job WHERE state = 1 AND run_at <= ?1 ORDER BY run_at LIMIT 1000 FOR "
+                                  "UPDATE SKIP LOCKED))")
+                       : TIMS_STR("UPDATE tims_job SET state = 0 WHERE id IN (SELECT id FROM tims_job WHERE "
+                                  "state = 1 AND run_at <= ?1 ORDER BY run_at LIMIT 1000)");
+    return tims_db_run(work->session, sql, &now, 1, &d->changed, err);
 }
 
 static tims_status find_next(tasks__work *work, tims_error *err)

@@ -104,6 +104,9 @@ typedef struct tasks__store_api {
     /* Which queues have something, without taking it: cheap. NULL: claim looks by itself. */
     tims_status (*look)(tasks__store *store, const tims_str *queues, size_t count, bool *ret_has,
                         tims_error *err);
+    /* How many wait in each that tims_job does not know of; exact. NULL: none. */
+    tims_status (*count)(tasks__store *store, const tims_str *queues, size_t count, int64_t *ret_waiting,
+                         tims_error *err);
     /* At most `max` jobs of the queue that may run now, marked as this worker's; attempt counted. Jobs are
      * copies, in `ret_jobs[max]`. */
     tims_status (*claim)(tasks__store *store, tims_str queue, size_t max, tasks__job **ret_jobs,

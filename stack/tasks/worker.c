@@ -15,6 +15,8 @@ enum {
     DRAIN_MS = 20 * 1000,
     POLL_MS = 1000,
     GATHER_MS = 5,
+    EARLY_GATHER_MS = 2,
+    ECHO_MAX_MS = 256,
     GRACE_MS = 3000, /* for a run that is not wanted any more; then it is ended */
     PAUSE_MIN_MS = 50,
     PAUSE_MAX_MS = 1000,
@@ -102,7 +104,7 @@ static bool look_at_queues(tasks__worker *worker, bool is_busy, size_t *ret_take
     }
     for (size_t i = 0; i < worker->queue_count && !worker->stopping; i++) {
         size_t at = (worker->first_queue + i) % worker->queue_count, count = 0, room = room_for(worker, at);
-        if (room == 0 || !worker->has[at])
+        if (room == 0 || !worker->has[at] || worker->queues[at].paused)
             continue;
         tims_status status = worker->store->api->claim(worker->store, worker->queues[at].name, room,
                                                        worker->claimed, &count, &err);
@@ -112,7 +114,7 @@ static bool look_at_queues(tasks__worker *worker, bool is_busy, size_t *ret_take
         }
         for (size_t j = 0; j < count; j++)
             tasks__item_begin(worker, worker->claimed[j]);
-        worker->is_busy = worker->is_busy || count == room;
+        worker->is_busy = worker->is_busy || count >= room / 3;
         *ret_taken += count;
     }
     worker->first_queue = (worker->first_queue + 1) % worker->queue_count;
@@ -333,15 +335,29 @@ void tasks__wake_worker(tims_tasks *tasks)
     tasks__nudge(&worker->keeper);
 }
 
-/* Somebody has said that there may be something: a hint, which a look answers. On SQLite each commit is one,
- * so the first is answered at once and those soon after it together. */
+/* Somebody has said that there may be something: a hint, which a look answers: the first at once, those soon
+ * after it together. On SQLite it is given when somebody writes, which is before the disk has it and it can
+ * be seen, by as much as the disk takes: so there are a few more looks, each after four times as long. */
+static void look_and_look_again(void *argument)
+{
+    tasks__worker *worker = argument;
+    look_again(worker);
+    if (worker->echo_ms <= ECHO_MAX_MS) {
+        tims_timer_set(worker->loop, &worker->heard_timer, worker->echo_ms, look_and_look_again, worker);
+        worker->echo_ms *= 4;
+    }
+}
+
 static void hear_signal(void *argument)
 {
     tasks__worker *worker = argument;
-    if (tims_monotonic_us() - worker->heard_us > GATHER_MS * MS_US)
-        look_again(worker);
+    bool is_early = tims_db_dialect_of(worker->tasks->db) == TIMS_SQLITE;
+    worker->echo_ms = is_early ? 1 : ECHO_MAX_MS + 1;
+    int64_t gather_ms = is_early ? EARLY_GATHER_MS : GATHER_MS;
+    if (tims_monotonic_us() - worker->heard_us > gather_ms * MS_US)
+        look_and_look_again(worker);
     else
-        tims_timer_set(worker->loop, &worker->heard_timer, GATHER_MS, look_again, worker);
+        tims_timer_set(worker->loop, &worker->heard_timer, gather_ms, look_and_look_again, worker);
 }
 
 static void ring(void *argument)
@@ -469,7 +485,8 @@ tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_wor
         worker->poll_ms = worker->store->poll_ms;
     if (worker->any_blocks)
         worker->pool = tasks__pool_new(tasks, loop, worker->processes, tasks->options.program);
-    worker->listener = tims_db_listen(tasks->db, loop, TASKS__CHANNEL, hear_signal, worker);
+    if (worker->store == tasks->sql)
+        worker->listener = tims_db_listen(tasks->db, loop, TASKS__CHANNEL, hear_signal, worker);
     worker->beaten_us = tims_monotonic_us();
     worker->fibers = 4;
     worker->takes = true;

@@ -22,7 +22,7 @@ typedef struct tasks__item {
     tasks__outcome outcome;
     tasks__counts *counts;
     tims_timer soft_timer, hard_timer;
-    bool is_blocking, progress_changed;
+    bool is_blocking, progress_changed, progress_is_told;
     double progress;
     char progress_text[TASKS__PROGRESS_BYTES];
     size_t progress_length;
@@ -33,6 +33,7 @@ typedef struct tasks__item {
 typedef struct tasks__taken_queue {
     tims_str name;
     bool blocks; /* some of its tasks run in processes */
+    bool paused; /* as last counted, where the store does not look for itself */
 } tasks__taken_queue;
 
 struct tasks__worker {
@@ -58,6 +59,7 @@ struct tasks__worker {
     int64_t heard_us;  /* the last signal */
     int64_t beaten_us; /* the last sign of life */
     tims_timer heard_timer;
+    int64_t echo_ms; /* after which time it looks once more */
     tims_timer alarm_timer;
     int64_t alarm_us; /* of the store's clock; 0: not set */
     bool stopping, takes, is_busy, woken, progress_changed, any_blocks;

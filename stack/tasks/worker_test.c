@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "tasks/sql_internal.h"
 #include "tasks/testing.h"
 #include "tasks/worker_internal.h"
 
@@ -110,8 +111,10 @@ TIMS_TASK(failing_later, numbered, .fields = NUMBERED, .tracked = true, .retry_a
 /* Tells how far it is, and waits. */
 static void telling(tims_run *run, const numbered *arguments)
 {
+    size_t used = tims_arena_used(run->rq->arena);
     for (int i = 0; i < 1000; i++)
         tims_progress(run, 0.25, "early");
+    TIMS_ASSERT(tims_arena_used(run->rq->arena) == used);
     tims_progress(run, 0.75, "%s", arguments->label.length > 0 ? arguments->label.data : "three of four");
     begin_and_wait(run);
     tims_progress(run, 7, "more than all");
@@ -119,6 +122,24 @@ static void telling(tims_run *run, const numbered *arguments)
 }
 extern const tims_task telling_task;
 TIMS_TASK(telling, numbered, .fields = NUMBERED, .tracked = true);
+
+/* Says what is no text. */
+static void babbling(tims_run *run, const numbered *arguments)
+{
+    char umlauts[301] = "";
+    for (size_t i = 0; i + 2 < sizeof umlauts; i += 2)
+        memcpy(umlauts + i, "\xc3\xa4", 2);
+    tims_progress(run, 0.1, "%s", "\xff and more");
+    if (arguments->number == 0)
+        begin_and_wait(run);
+    if (arguments->number == 1)
+        tims_raise(run->rq, 500, "long", "%s", umlauts);
+    if (arguments->number == 2)
+        tims_raise(run->rq, 500, "odd", "a\xff and more");
+    tims_give_up(run, "up", "%s", "b\xc3( and more");
+}
+extern const tims_task babbling_task;
+TIMS_TASK(babbling, numbered, .fields = NUMBERED, .tracked = true, .max_attempts = 1);
 
 static void resulting(tims_run *run, const numbered *arguments)
 {
@@ -137,10 +158,17 @@ static void resulting(tims_run *run, const numbered *arguments)
 extern const tims_task resulting_task;
 TIMS_TASK(resulting, numbered, .fields = NUMBERED, .tracked = true, .max_attempts = 1);
 
-static const tims_task *const tasks[] = {
-    &sleeping_task,        &sleeping_short_task, &locked_task,  &fetching_task,  &listening_task,
-    &listening_short_task, &failing_later_task,  &telling_task, &resulting_task, NULL
-};
+static const tims_task *const tasks[] = { &sleeping_task,
+                                          &sleeping_short_task,
+                                          &locked_task,
+                                          &fetching_task,
+                                          &listening_task,
+                                          &listening_short_task,
+                                          &failing_later_task,
+                                          &telling_task,
+                                          &resulting_task,
+                                          &babbling_task,
+                                          NULL };
 static const stage_options options = { .tasks = tasks };
 static const tims_worker_options hasty = { .no_schedules = true, .drain_ms = 100, .lease_ms = 6000 };
 
@@ -205,6 +233,28 @@ static void give_results(stage *s)
 static void the_last_result_wins_however_many_there_were(void **state)
 {
     stage_play(state, give_results);
+}
+
+static void babble(stage *s)
+{
+    char text[1000];
+    start_worker(s);
+    stage_enqueue(s, &babbling_task, 0, "", NULL);
+    stage_wait_for(s, "SELECT count(*) FROM tims_job_status WHERE progress > 0 AND message = ''", 1);
+    for (int i = 1; i <= 3; i++)
+        stage_enqueue(s, &babbling_task, i, "", NULL);
+    stage_wait_for(s, "SELECT count(*) FROM tims_job_dead", 3);
+    stage_assert_text(s, "SELECT error FROM tims_job_dead WHERE code = 'odd'", "a? and more");
+    stage_assert_text(s, "SELECT error FROM tims_job_dead WHERE code = 'up'", "b?( and more");
+    (void)stage_query(s, "SELECT error FROM tims_job_dead WHERE code = 'long'", text, sizeof text);
+    assert_in_range(strlen(text), 200, 256);
+    assert_true(tims_str_is_utf8(tims_str_from(text)));
+    shared.may_go_on = true;
+}
+
+static void what_is_no_text_is_told_as_well_as_can_be(void **state)
+{
+    stage_play(state, babble);
 }
 
 /* --- timeouts --------------------------------------------------------------------------------------------- */
@@ -406,7 +456,8 @@ static void lose_lease(stage *s)
     stage_enqueue(s, &sleeping_task, 0, "x", NULL);
     wait_until_begun();
     shared.has_begun = false;
-    stage_run(s, "DELETE FROM tims_worker"); /* as who thinks that it is dead */
+    ((tasks__sql *)s->tasks->sql)->tidied_at_us = INT64_MAX / 2; /* not by itself: it has to notice */
+    stage_run(s, "DELETE FROM tims_worker");                     /* as who thinks that it is dead */
     wait_until_begun();
     stage_wait("the lost run's end", is_set, &shared.has_ended);
     assert_int_equal(stage_int(s, "SELECT count(*) FROM tims_job WHERE attempt = 2 AND crashes = 0"), 1);
@@ -487,6 +538,7 @@ int main(void)
         cmocka_unit_test(a_job_is_run_once),
         cmocka_unit_test(what_fails_is_tried_again_and_then_dead),
         cmocka_unit_test(the_last_result_wins_however_many_there_were),
+        cmocka_unit_test(what_is_no_text_is_told_as_well_as_can_be),
         cmocka_unit_test(the_hard_timeout_ends_a_run_that_sleeps),
         cmocka_unit_test(the_hard_timeout_ends_a_run_that_waits_for_the_database),
         cmocka_unit_test(the_hard_timeout_ends_a_run_that_fetches),

@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { excessWidth, findings, launch, rendering, screenshot, visitAs } from "../browser.ts";
 import { type Client, signedIn } from "../client.ts";
+import { nowSql } from "../database.ts";
 import { type Server, sql, startServer, until } from "../server.ts";
 
 const NO_CHAT = "01900000-0000-7000-8000-000000000000";
@@ -145,6 +146,31 @@ test("staff cancels what is to come", async () => {
   const cancel = section(page, "To come").getByRole("button", { name: `Cancel export_chat ${id}` });
   await cancel.click();
   await cancel.waitFor({ state: "detached" });
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("staff sees how far a job is, and cancels it while it runs", async () => {
+  const long = sql(server, "select id from chat where title = 'Recipes'");
+  const row = () => `('${crypto.randomUUID()}', '${long}', '${staff.user.id}', 'a line', ${nowSql()})`;
+  for (let i = 0; i < 10; i++)
+    sql(
+      server,
+      `insert into message (id, chat, sender, text, created_at) values ${Array.from({ length: 200 }, row).join()}`,
+    );
+  const { context, page, complaints } = await visitAs(browser, server, "demo", "/tasks");
+  const id = await enqueue({ arguments: { chat: long } });
+  const running = section(page, "Running");
+  const bar = running.getByRole("progressbar", { name: "Progress of export_chat" });
+  await until("the bar to move", async () => {
+    const value = (await bar.count()) > 0 ? await bar.evaluate((one: HTMLProgressElement) => one.value) : 0;
+    return value > 0 && value < 1;
+  });
+  await running.getByText(/\d+ of 20\d\d messages/).waitFor();
+  await screenshot(page, "tasks-running");
+  await running.getByRole("button", { name: `Cancel export_chat ${id}` }).click();
+  await running.getByText("Nothing runs.").waitFor();
+  assert.equal(sql(server, `select state from tims_job_status where id = '${id}'`), "cancelled");
   assert.deepEqual(complaints, []);
   await context.close();
 });

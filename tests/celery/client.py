@@ -3,6 +3,7 @@
 One process for a whole test file: importing Celery takes longer than most tests. A snippet is the body of a
 function; what it returns is the answer. Names it assigns to `keep` stay for the next ones."""
 
+import datetime
 import json
 import sys
 import textwrap

@@ -27,6 +27,11 @@ def remote_add(number=0, label=""):
     return {"sum": number + 1, "label": label}
 
 
+@app.task(name="remote_double")
+def remote_double(number):
+    return 2 * number
+
+
 @app.task(name="remote_fail")
 def remote_fail(number=0, label=""):
     raise ValueError(f"told to fail: {label}")

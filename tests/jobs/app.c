@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <tims.h>
+#include "remote.h"
 
 typedef struct effect {
     tims_id id;
@@ -104,6 +104,16 @@ static void stubborn(tims_run *run, const numbered *arguments)
 TIMS_TASK(stubborn, numbered, .fields = NUMBERED, .doc = "Does not ask.", .tracked = true, .timeout_ms = 500,
           .max_attempts = 2, .retry_after_ms = 50);
 
+/* Sleeps without asking, for as long as it likes. */
+static void deaf(tims_run *run, const numbered *arguments)
+{
+    tims_progress(run, 0.5, "asleep");
+    tims_check(run->rq, tims_sleep_ms(arguments->number),
+               &(tims_error){ .status = TIMS_CANCELLED, .message = "woken" });
+    note(run, arguments);
+}
+TIMS_TASK(deaf, numbered, .fields = NUMBERED, .doc = "Does not ask, and may.", .tracked = true);
+
 static void crashing(tims_run *run, const numbered *arguments)
 {
     (void)run, (void)arguments;
@@ -122,6 +132,21 @@ static void computing(tims_run *run, const numbered *arguments)
 TIMS_TASK(computing, numbered, .fields = NUMBERED, .doc = "Computes, in a process.", .queue = "cpu",
           .blocking = true, .tracked = true, .timeout_ms = 1000, .max_attempts = 2, .retry_after_ms = 50,
           .memory_bytes = 256 * 1024 * 1024);
+
+/* number: milliseconds of computing; tells how far it is, and hands back when asked to stop */
+static void rendering(tims_run *run, const numbered *arguments)
+{
+    int64_t total_us = arguments->number * 1000, began_us = tims_monotonic_us(), spent_us;
+    while ((spent_us = tims_monotonic_us() - began_us) < total_us) {
+        tims_progress(run, (double)spent_us / (double)total_us, "%lld ms", (long long)(spent_us / 1000));
+        if (tims_should_stop(run))
+            tims_hand_back(run);
+    }
+    note(run, arguments);
+    tims_result(run, TIMS_STR("\"rendered\""));
+}
+TIMS_TASK(rendering, numbered, .fields = NUMBERED, .doc = "Computes and looks up, in a process.",
+          .queue = "cpu", .blocking = true, .tracked = true, .retry_after_ms = 50);
 
 static void crashing_process(tims_run *run, const numbered *arguments)
 {
@@ -185,11 +210,23 @@ static void keyed(tims_run *run, const numbered *arguments)
 TIMS_TASK(keyed, numbered, .fields = NUMBERED, .doc = "One at a time for each key.", .queue = "keyed",
           .key_concurrency = 1);
 
-static const tims_task *const tasks[] = {
-    &noop_task,     &effective_task, &failing_task,   &patient_task,          &slow_task,
-    &stubborn_task, &crashing_task,  &computing_task, &adding_task,           &spreading_task,
-    &timed_task,    &keyed_task,     &greedy_task,    &crashing_process_task, NULL
-};
+static const tims_task *const tasks[] = { &noop_task,
+                                          &effective_task,
+                                          &failing_task,
+                                          &patient_task,
+                                          &slow_task,
+                                          &stubborn_task,
+                                          &crashing_task,
+                                          &computing_task,
+                                          &rendering_task,
+                                          &deaf_task,
+                                          &adding_task,
+                                          &spreading_task,
+                                          &timed_task,
+                                          &keyed_task,
+                                          &greedy_task,
+                                          &crashing_process_task,
+                                          NULL };
 
 static const tims_queue queues[] = {
     { .name = "narrow", .concurrency = 2, .doc = "Two at once." },
@@ -306,12 +343,14 @@ static const tims_app jobs_app = { .name = "jobs",
 int main(int argc, char **argv)
 {
     static tims_app app;
-    static const tims_app *const apps[] = { &app, NULL };
+    static const tims_app *const apps[] = { &app, NULL }, *const more[] = { &app, &remote_app, NULL };
+    const char *url = getenv("TASKS_URL");
     app = jobs_app;
     if (getenv("JOBS_SCHEDULES") != NULL)
         app.schedules = schedules;
-    static const tims_project project = {
-        .name = "jobs", .version = "0.1.0", .apps = apps, .source_directory = "tests"
-    };
+    const tims_project project = { .name = "jobs",
+                                   .version = "0.1.0",
+                                   .apps = url != NULL && *url != '\0' ? more : apps,
+                                   .source_directory = "tests" };
     return tims_main(argc, argv, &project);
 }

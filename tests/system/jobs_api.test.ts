@@ -263,7 +263,8 @@ describe("queues", () => {
 
   test("counting stops above ten thousand", async () => {
     await staff.post("/api/tasks/queues/keyed/pause/");
-    assert.equal(await app.many(server, { task: "noop", queue: "keyed", count: 10_500 }), 204);
+    for (let i = 0; i < 21; i++)
+      assert.equal(await app.many(server, { task: "noop", queue: "keyed", count: 500 }), 204);
     await isCounted("keyed", "waiting", 10_001);
     app.sql("delete from tims_job where queue = 'keyed'");
     await isCounted("keyed", "waiting", 0);

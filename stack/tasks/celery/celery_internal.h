@@ -70,13 +70,14 @@ struct celery__store {
     int64_t up_since_us; /* monotonic */
     int64_t started_us;  /* monotonic: when the worker started */
     bool is_registered;  /* its lease is in Redis */
+    bool is_registering;
     bool loops[CELERY__LOOPS_MAX], loop_is_own;
-    int64_t clock_offset_us;             /* what Redis's clock is ahead of ours */
-    int64_t batch;                       /* of the last take: part of its tags */
+    int64_t clock_offset_us;              /* what Redis's clock is ahead of ours */
+    int64_t batch;                        /* of the last take: part of its tags */
     char known_batch[CELERY__BASE_BYTES]; /* the last take whose messages came; another one's are put back */
-    tims_map *revoked;                   /* ids → the store: a set */
-    char revoked_cursor[32];             /* score up to which it is known */
-    celery__message *held;               /* all that are taken and not acknowledged */
+    tims_map *revoked;                    /* ids → the store: a set */
+    char revoked_cursor[32];              /* score up to which it is known */
+    celery__message *held;                /* all that are taken and not acknowledged */
     size_t held_count;
     tasks__outcome *ended; /* ends that need no run, not yet written: malformed and revoked ones */
     int64_t touched_us, restored_us, beat_us; /* monotonic: when it last did */
@@ -94,6 +95,8 @@ tims_time celery__now(const celery__store *celery);
  * day, so that workers that start later know it. Nobody waits for it. False: Redis is away. On a loop that
  * has started. */
 bool celery__revoke(celery__store *celery, tims_str id);
+/* The same, but what runs goes on to its end: Celery's revoke without "terminate". */
+bool celery__revoke_waiting(celery__store *celery, tims_str id);
 /* How many are known to be revoked; steps through them with *cursor = 0. */
 size_t celery__revoked_count(const celery__store *celery);
 bool celery__revoked_next(const celery__store *celery, size_t *cursor, tims_str *ret_id);
@@ -103,6 +106,8 @@ void celery__publish(celery__store *celery, tims_str channel, tims_str message);
 /* --- scripts.c ----------------------------------------------------------------------------------------------- */
 
 typedef enum celery__script_id {
+    CELERY__LOOK,
+    CELERY__COUNT,
     CELERY__TAKE,
     CELERY__BEAT,
     CELERY__TOUCH,
@@ -148,6 +153,11 @@ typedef struct celery__envelope {
  * it. */
 tims_status celery__read(const tims_tasks *tasks, tims_arena *arena, tims_str queue, tims_str text,
                          celery__envelope *ret_envelope, tims_error *err);
+
+/* message_quick.c: the same for a message of the usual kind, without `root`, `headers`, `embed` and
+ * `reply_to`. False: it is none; read it the long way. */
+bool celery__read_quickly(const tims_tasks *tasks, tims_arena *arena, tims_str queue, tims_str text,
+                          celery__envelope *ret_envelope);
 
 /* --- message_write.c: envelopes out --------------------------------------------------------------------------- */
 
@@ -196,6 +206,10 @@ void celery__result_of(tims_arena *arena, const tasks__outcome *outcome, tims_ti
 
 /* --- take.c, finish.c, restore.c: see tasks__store_api ----------------------------------------------------------- */
 
+tims_status celery__look(tasks__store *store, const tims_str *queues, size_t count, bool *ret_has,
+                         tims_error *err);
+tims_status celery__count(tasks__store *store, const tims_str *queues, size_t count, int64_t *ret_waiting,
+                          tims_error *err); /* count.c */
 tims_status celery__claim(tasks__store *store, tims_str queue, size_t max, tasks__job **ret_jobs,
                           size_t *ret_count, tims_error *err);
 tims_status celery__finish(tasks__store *store, tasks__outcome *list, tims_error *err);

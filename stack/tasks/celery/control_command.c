@@ -32,7 +32,7 @@ static void revoke(celery__answer *a, bool terminate)
     tims_buf_init(&revoked, a->arena, CELERY__REQUEST_BYTES_MAX * 2);
     tims_buf_init(&terminated, a->arena, CELERY__REQUEST_BYTES_MAX * 2);
     for (size_t i = 0; i < count; i++) {
-        if (!celery__revoke(a->celery, ids[i])) {
+        if (!(terminate ? celery__revoke : celery__revoke_waiting)(a->celery, ids[i])) {
             celery__say_error(a, "Redis is away.");
             return;
         }

@@ -197,7 +197,7 @@ static void answer_hello(celery__answer *a)
         return;
     }
     for (size_t i = 0; i < count; i++)
-        (void)celery__revoke(a->celery, ids[i]);
+        (void)celery__revoke_waiting(a->celery, ids[i]);
     tims_json_begin_object(a->w);
     tims_json_key(a->w, TIMS_STR("revoked"));
     tims_json_begin_object(a->w);

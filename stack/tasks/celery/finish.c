@@ -201,7 +201,8 @@ static celery__push *push_back(tims_arena *arena, const tasks__outcome *outcome,
     return push;
 }
 
-static celery__push *push_again(tims_arena *arena, const tasks__outcome *outcome, tims_time now)
+static celery__push *push_again(tims_arena *arena, const tasks__outcome *outcome, tims_time now,
+                                tims_time run_at)
 {
     const tasks__job *job = outcome->job;
     const celery__message *message = celery__message_of(job);
@@ -212,13 +213,19 @@ static celery__push *push_again(tims_arena *arena, const tasks__outcome *outcome
     tims_buf_init(&out, arena, ENVELOPE_BYTES_MAX);
     const celery__again again = { .retries = message->retries + 1,
                                   .crashes = job->crashes + (outcome->crashed ? 1 : 0),
-                                  .eta = { true, outcome->run_at } };
+                                  .eta = { true, run_at } };
     celery__write_again(&out, arena, &envelope, &again);
     celery__push *push = TIMS_NEW(arena, celery__push);
     *push = (celery__push){ .list = celery__list_of(arena, job->queue, job->priority),
                             .message = tims_buf_str(&out),
-                            .due_us = outcome->run_at.us > now.us ? outcome->run_at.us : 0 };
+                            .due_us = run_at.us > now.us ? run_at.us : 0 };
     return push;
+}
+
+/* What the database's clock says, by Redis's. */
+static tims_time by_redis(const celery__store *celery, tims_time time)
+{
+    return (tims_time){ time.us + celery__now(celery).us - tasks__now(celery->store.tasks).us };
 }
 
 static void add_end(celery__store *celery, celery__arguments *arguments, const tasks__outcome *outcome)
@@ -231,7 +238,7 @@ static void add_end(celery__store *celery, celery__arguments *arguments, const t
     if (outcome->end == TASKS__BACK)
         pushes = push_back(arena, outcome, now);
     else if (outcome->end == TASKS__AGAIN)
-        pushes = push_again(arena, outcome, now);
+        pushes = push_again(arena, outcome, now, by_redis(celery, outcome->run_at));
     else if (message->has_embed)
         celery__follow(celery, arena, outcome, &pushes);
     celery__add(arguments, tims_str_from(message->tag));

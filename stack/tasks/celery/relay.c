@@ -23,6 +23,7 @@ enum {
 struct celery__relay {
     celery__store *celery;
     bool is_alone, stopping, nudged;
+    tims_db_listener *listener;
     tims_fiber *fiber;   /* while it waits */
     tims_fiber *stopper; /* who waits for its end */
     bool has_ended;
@@ -247,6 +248,11 @@ void celery__relay_wake(celery__relay *relay)
         tims_fiber_wake(relay->fiber);
 }
 
+static void hear_signal(void *argument)
+{
+    celery__relay_wake(argument);
+}
+
 static void hear_none(void *argument, tims_id job)
 {
     (void)argument, (void)job;
@@ -318,6 +324,7 @@ celery__relay *celery__relay_new(celery__store *celery, bool is_alone)
     tasks->relay = relay;
     tasks->relay_loop = celery->store.loop;
     pthread_mutex_unlock(&tasks->worker_lock);
+    relay->listener = tims_db_listen(tasks->db, celery->store.loop, TASKS__CHANNEL, hear_signal, relay);
     TIMS_ASSERT(tims_fiber_start(celery->store.loop, run, relay) != NULL);
     return relay;
 }
@@ -333,6 +340,7 @@ void celery__relay_stop(celery__relay **relay)
     tasks->relay = NULL;
     tasks->relay_loop = NULL;
     pthread_mutex_unlock(&tasks->worker_lock);
+    tims_db_listener_free(&old->listener);
     old->stopping = true;
     old->stopper = tims_fiber_self();
     celery__relay_wake(old);

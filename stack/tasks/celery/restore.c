@@ -54,18 +54,6 @@ static bool read_entry(tims_arena *arena, tims_str entry, tims_str *ret_message,
     return ret_queue->length > 0;
 }
 
-/* What nobody can read goes back as it is: whoever takes it next sends it to the dead list. */
-static bool skip_reading(tims_str entry, tims_str *ret_message)
-{
-    size_t end = entry.length;
-    for (int quotes = 0; end > 0 && quotes < 4; end--)
-        quotes += entry.data[end - 1] == '"';
-    while (end > 0 && (entry.data[end - 1] == ',' || entry.data[end - 1] == ' '))
-        end--;
-    *ret_message = tims_str_slice(entry, 1, end);
-    return end > 1;
-}
-
 static void add_lost(celery__store *celery, celery__arguments *arguments, tims_str tag, tims_str entry)
 {
     tims_arena *arena = arguments->arena;
@@ -76,10 +64,8 @@ static void add_lost(celery__store *celery, celery__arguments *arguments, tims_s
     celery__add(arguments, tag);
     if (!read_entry(arena, entry, &message, &queue)) {
         tims_log(TIMS_LOG_ERROR, "tasks", "event=restore_unreadable tag=%S", tag);
-        const char *fallback = celery->store.tasks->queues.items[0];
-        bool is_some = skip_reading(entry, &message);
-        celery__add(arguments, is_some ? tims_str_from(fallback) : TIMS_STR(""));
-        celery__add(arguments, is_some ? message : TIMS_STR(""));
+        celery__add(arguments, tims_str_from(celery->store.tasks->own_queues.items[0]));
+        celery__add(arguments, entry); /* to the dead list, by whoever takes it */
         return;
     }
     if (celery__read(NULL, arena, queue, message, &envelope, NULL) != TIMS_OK) {

@@ -115,7 +115,12 @@ void celery__result_of(tims_arena *arena, const tasks__outcome *outcome, tims_ti
         tims_print(arena, "%s: %S", outcome->code != NULL ? outcome->code : "failed", outcome->message);
     if (outcome->end == TASKS__AGAIN) {
         ret_result->done_at.us = 0;
-        ret_result->children = tims_print(arena, "[[[\"%S\",null],null]]", message->id);
+        tims_buf children;
+        tims_buf_init(&children, arena, 8 * CELERY__ID_BYTES_MAX);
+        tims_buf_print(&children, "[[[");
+        tims_json_escape(&children, message->id);
+        tims_buf_print(&children, ",null],null]]");
+        ret_result->children = tims_buf_str(&children);
     }
 }
 

@@ -4,7 +4,7 @@
  *   tims:leases          workers and until when their lease lasts (ms)
  *   tims:batch:<worker>  what its last take took, should its answer get lost
  *   tims:delayed         messages that are due later (µs), each behind the list it goes to
- *   tims:revoked         ids and when they were revoked (µs)
+ *   tims:revoked         ids and when they were revoked (µs); waiting:<id>: what runs goes on
  *   tims:relayed:<id>    jobs that were pushed here and may still be in the database
  *   tims:wake            a channel: look at your queues
  *
@@ -14,6 +14,25 @@
 #include <stdio.h>
 
 #include "tasks/celery/celery_internal.h"
+
+/* ARGV: queues. Answers for each 1, or 0. */
+#define LOOK                                                                                  \
+    "local has = {} "                                                                         \
+    "for n, queue in ipairs(ARGV) do "                                                        \
+    "  has[n] = redis.call('EXISTS', queue, queue .. '\\006\\0223', queue .. '\\006\\0226', " \
+    "    queue .. '\\006\\0229') > 0 and 1 or 0 "                                             \
+    "end return has"
+
+/* ARGV: queues. Answers how many messages each has. */
+#define COUNT                                                                        \
+    "local counts = {} "                                                             \
+    "for n, queue in ipairs(ARGV) do "                                               \
+    "  counts[n] = 0 "                                                               \
+    "  for _, step in ipairs({'', '\\006\\0223', '\\006\\0226', '\\006\\0229'}) do " \
+    "    local count = redis.pcall('LLEN', queue .. step) "                          \
+    "    if type(count) == 'number' then counts[n] = counts[n] + count end "         \
+    "  end "                                                                         \
+    "end return counts"
 
 /* ARGV: worker, queue, max, tag base, the base of its last take whose answer it has, bytes at most. What a
  * take took whose answer was lost is put back first.
@@ -216,6 +235,8 @@
     "redis.call('PUBLISH', 'tims:wake', '1')"
 
 static const tims_str scripts[CELERY__SCRIPT_COUNT] = {
+    [CELERY__COUNT] = TIMS_STR_INIT(COUNT),
+    [CELERY__LOOK] = TIMS_STR_INIT(LOOK),
     [CELERY__TAKE] = TIMS_STR_INIT(TAKE),
     [CELERY__BEAT] = TIMS_STR_INIT(BEAT),
     [CELERY__TOUCH] = TIMS_STR_INIT(TOUCH),

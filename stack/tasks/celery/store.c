@@ -16,7 +16,8 @@ enum {
     ANSWER_TIMEOUT_MS = 3000,
 };
 
-static const tims_str wake_channel = TIMS_STR_INIT("tims:wake");
+static const tims_str wake_channel = TIMS_STR_INIT("tims:wake"),
+                      waiting_prefix = TIMS_STR_INIT("waiting:"); /* of ids whose runs go on */
 
 tims_time celery__now(const celery__store *celery)
 {
@@ -31,15 +32,25 @@ void celery__publish(celery__store *celery, tims_str channel, tims_str message)
 
 /* --- what is revoked ------------------------------------------------------------------------------------------- */
 
-bool celery__revoke(celery__store *celery, tims_str id)
+static bool send_revoke(celery__store *celery, tims_str prefix, tims_str id)
 {
     tims_arena *arena = tims_arena_new(64 * 1024, NULL, NULL);
     celery__arguments arguments = { .arena = arena };
     celery__add_int(&arguments, REVOKES_KEPT_S);
-    celery__add(&arguments, id);
+    celery__add(&arguments, tims_print(arena, "%S%S", prefix, id));
     bool sent = celery__send(celery, CELERY__REVOKE, celery__list(&arguments));
     tims_arena_free(&arena);
     return sent;
+}
+
+bool celery__revoke(celery__store *celery, tims_str id)
+{
+    return send_revoke(celery, TIMS_STR(""), id);
+}
+
+bool celery__revoke_waiting(celery__store *celery, tims_str id)
+{
+    return send_revoke(celery, waiting_prefix, id);
 }
 
 size_t celery__revoked_count(const celery__store *celery)
@@ -89,8 +100,11 @@ static void hear_revokes(const beating *b, const tims_redis_reply *list)
             continue;
         memcpy(celery->revoked_cursor, score.data, score.length);
         celery->revoked_cursor[score.length] = '\0';
+        bool runs_on = tims_str_starts_with(id, waiting_prefix);
+        if (runs_on)
+            id = tims_str_slice(id, waiting_prefix.length, id.length);
         (void)tims_map_set(celery->revoked, id, celery);
-        if (b->cancelled != NULL)
+        if (b->cancelled != NULL && !runs_on)
             b->cancelled(b->argument, celery__id_from_text(id));
     }
 }
@@ -119,14 +133,22 @@ static tims_status sign(beating *b, tims_error *err)
     return status;
 }
 
-/* A new incarnation: what the former one held is no longer its own. */
+/* A new incarnation: what the former one held is no longer its own. One at a time: who takes and who keeps
+ * the lease may both find that there is none. */
 tims_status celery__register(celery__store *celery, tims_error *err)
 {
+    while (celery->is_registering)
+        if (tims_sleep_ms(1) != TIMS_OK)
+            return tims_fail(err, TIMS_CANCELLED, NULL, "The lease was not waited for.");
+    if (celery->is_registered)
+        return TIMS_OK;
     beating b = { .celery = celery, .begins = true };
+    celery->is_registering = true;
     celery->store.worker = tims_id_new();
     celery->known_batch[0] = '\0';
     tims_status status = sign(&b, err);
     celery->is_registered = status == TIMS_OK;
+    celery->is_registering = false;
     return status;
 }
 
@@ -320,6 +342,8 @@ static const tasks__store_api api = {
     .name = "redis",
     .start = start,
     .stop = stop,
+    .look = celery__look,
+    .count = celery__count,
     .claim = celery__claim,
     .finish = celery__finish,
     .beat = beat,

@@ -7,7 +7,7 @@
 #include "tasks/sql_internal.h"
 
 enum {
-    SECOND_US = 1000000,
+    APART_US = 500 * 1000,
     TAKE_BYTES_MAX = 8 * 1024 * 1024,
     ARENA_BYTES_MAX = 1024 * 1024 * 1024,
     FIRST_MESSAGE = 2,
@@ -110,6 +110,7 @@ typedef struct taking {
     tims_arena *scratch; /* of one message */
     tasks__job **jobs;
     size_t count;
+    int64_t suspects;   /* found */
     bool asks_database; /* some have to be told that they begin */
 } taking;
 
@@ -153,7 +154,8 @@ static void take_one(taking *t, tims_str text, size_t number)
     tims_error err = { 0 };
     tims_arena_reset(t->scratch);
     tims_time now = celery__now(celery);
-    if (celery__read(celery->store.tasks, t->scratch, t->queue, text, &envelope, &err) != TIMS_OK) {
+    if (!celery__read_quickly(celery->store.tasks, t->scratch, t->queue, text, &envelope) &&
+        celery__read(celery->store.tasks, t->scratch, t->queue, text, &envelope, &err) != TIMS_OK) {
         refuse(t, &envelope, number, &err);
         return;
     }
@@ -166,6 +168,10 @@ static void take_one(taking *t, tims_str text, size_t number)
     if (is_revoked) {
         end_now(celery, job, TASKS__CANCELLED, NULL, NULL);
         return;
+    }
+    if (tasks__is_suspect(job) && celery->store.suspects + t->suspects++ > 0) {
+        celery__message_of(job)->due_us = now.us + APART_US; /* one at a time */
+        is_later = true;
     }
     if (is_later) {
         end_now(celery, job, TASKS__BACK, NULL, NULL);
@@ -231,6 +237,20 @@ static void set_clock(celery__store *celery, tims_str us)
     int64_t now_us;
     if (tims_str_to_int(us, 0, INT64_MAX, &now_us))
         celery->clock_offset_us = now_us - tims_now().us;
+}
+
+tims_status celery__look(tasks__store *store, const tims_str *queues, size_t count, bool *ret_has,
+                         tims_error *err)
+{
+    celery__store *celery = celery__of(store);
+    const tims_redis_reply *reply;
+    tims_arena *arena = tims_arena_new(1024 * 1024, NULL, NULL);
+    tims_status status =
+        celery__call(celery, arena, CELERY__LOOK, (tims_slice_list){ queues, count }, &reply, err);
+    for (size_t i = 0; status == TIMS_OK && i < count; i++)
+        ret_has[i] = tims_redis_int(tims_redis_item(reply, i)) != 0;
+    tims_arena_free(&arena);
+    return status;
 }
 
 tims_status celery__claim(tasks__store *store, tims_str queue, size_t max, tasks__job **ret_jobs,
