@@ -161,6 +161,54 @@ static void chains_and_callbacks_follow(void **state)
     celery_play(state, chain);
 }
 
+static void push_member(stage *s, const char *task, const char *id, int64_t index)
+{
+    tims_buf out;
+    celery__sending sending = {
+        .id = T(id),
+        .task = T(task),
+        .queue = TIMS_STR("default"),
+        .kwargs = tims_print(s->arena, "{\"number\":%lld}", (long long)index),
+        .embed = TIMS_STR("{\"chord\":{\"task\":\"elsewhere\",\"args\":[\"more\"],\"options\":{\"task_id\":"
+                          "\"sum\"}}}"),
+        .group = TIMS_STR("g"),
+        .group_index = { true, index }
+    };
+    tims_buf_init(&out, s->arena, 1 << 16);
+    celery__write(&out, &sending);
+    (void)REDIS(s, T("LPUSH"), T("default"), tims_buf_str(&out));
+}
+
+static void chord(stage *s)
+{
+    celery__envelope e;
+    tims_error err = { 0 };
+    stage_start_worker(s, NULL);
+    (void)REDIS(s, T("SET"), T("celery-taskset-meta-g.s"), T("3"));
+    (void)REDIS(s, T("ZADD"), T("celery-taskset-meta-g.j"), T("1"), /* of a Python worker */
+                T("[1, \"py\", \"SUCCESS\", {\"a\": [\"]\"]}]"));
+    push_member(s, "giving", "two", 2);
+    (void)celery_result(s, "two", "SUCCESS");
+    assert_int_equal(celery_int(s, "LLEN", "python"), 0);
+    push_member(s, "giving", "zero", 0);
+    celery_wait_int(s, "LLEN", "python", 1);
+    assert_int_equal(celery_int(s, "EXISTS", "celery-taskset-meta-g.j"), 0);
+    tims_str message = tims_redis_text(REDIS(s, T("RPOP"), T("python")));
+    stage_check(celery__read(s->tasks, s->arena, TIMS_STR("python"), message, &e, &err), &err);
+    assert_str(e.job.arguments, "{\"number\":[1,{\"a\":[\"]\"]},3],\"label\":\"more\"}");
+    assert_str(e.message.id, "sum");
+    (void)REDIS(s, T("SET"), T("celery-taskset-meta-g.s"), T("2"));
+    push_member(s, "giving", "good", 0);
+    push_member(s, "nobody knows", "bad", 1);
+    assert_str(celery_result(s, "sum", "FAILURE").error_type, "ChordError");
+    assert_int_equal(celery_int(s, "LLEN", "python"), 0);
+}
+
+static void the_last_of_a_chord_sends_its_callback(void **state)
+{
+    celery_play(state, chord);
+}
+
 static void wait_and_expire(stage *s)
 {
     tims_buf out;
@@ -289,6 +337,7 @@ int main(void)
         IS_CELERY_TEST(foreign_messages_are_run_and_answered),
         IS_CELERY_TEST(malformed_messages_go_to_the_dead_list),
         IS_CELERY_TEST(chains_and_callbacks_follow),
+        IS_CELERY_TEST(the_last_of_a_chord_sends_its_callback),
         IS_CELERY_TEST(eta_and_expires_are_kept),
         IS_CELERY_TEST(revoked_jobs_end_wherever_they_are),
         IS_CELERY_TEST(the_result_of_a_remote_task_is_read),
