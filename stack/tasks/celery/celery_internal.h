@@ -75,6 +75,7 @@ struct celery__store {
     int64_t clock_offset_us;              /* what Redis's clock is ahead of ours */
     int64_t batch;                        /* of the last take: part of its tags */
     char known_batch[CELERY__BASE_BYTES]; /* the last take whose messages came; another one's are put back */
+    tims_map *paused;                     /* queues → the store: a set, as last read */
     tims_map *revoked;                    /* ids → the store: a set */
     char revoked_cursor[32];              /* score up to which it is known */
     celery__message *held;                /* all that are taken and not acknowledged */
