@@ -16,6 +16,7 @@ import { nodes } from "./nodes.mjs";
 import { page } from "./page.mjs";
 import { closePostgres } from "./postgres.mjs";
 import * as requests from "./requests.mjs";
+import * as tasks from "./tasks.mjs";
 
 const workloads = {
   json: requests.json,
@@ -36,6 +37,8 @@ const workloads = {
   db_list: db.list,
   db_create: db.create,
   db_nodes: nodes,
+  tasks: tasks.tasks,
+  tasks_growth: tasks.growth,
 };
 
 const only = process.argv[2];

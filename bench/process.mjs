@@ -75,7 +75,7 @@ export async function startProcess({ command, args, env = {}, cwd, readyText, re
   for (;;) {
     if (child.exitCode !== null || Date.now() > deadline)
       throw new Error(`${command} ${args.join(" ")}:\n${output()}`);
-    if (readyText && output().includes(readyText)) break;
+    if (readyText !== undefined && output().includes(readyText)) break;
     if (
       readyUrl &&
       (await fetch(readyUrl).then(

@@ -1,5 +1,6 @@
 // browser.ts: Debian's Chromium, driven by playwright-core; contexts that collect what went wrong on their pages.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import {
   type Browser,
@@ -108,4 +109,25 @@ export async function signIn(page: Page, server: Server, username: string): Prom
 
 export function screenshot(page: Page, name: string): Promise<Buffer> {
   return page.screenshot({ path: join(artefacts, `${name}.png`), animations: "disabled" });
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+// What axe finds serious on the page; its context bypasses the CSP.
+export async function findings(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  return page.evaluate(async () => {
+    // biome-ignore lint/suspicious/noExplicitAny: axe has put itself on the window
+    const result = await (window as any).axe.run(document, { resultTypes: ["violations"] });
+    return result.violations
+      .filter((one: { impact: string }) => ["serious", "critical"].includes(one.impact))
+      .map(
+        (one: { id: string; nodes: { html: string }[] }) => `${one.id}: ${one.nodes[0]?.html.slice(0, 200)}`,
+      );
+  });
+}
+
+// Pixels by which the page is wider than its window.
+export function excessWidth(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 }

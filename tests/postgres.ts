@@ -91,17 +91,24 @@ export class Postgres {
     };
     const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     const [program, args] = asPostgres("postgres", ["-D", this.data, ...flags]);
-    const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
-    child.stderr.on("data", (text) => {
-      this.output = (this.output + text).slice(-20_000);
-    });
-    this.process = child;
-    this.exited = new Promise((resolve) => child.on("exit", resolve));
+    const run = () => {
+      const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
+      this.output = "";
+      child.stderr.on("data", (text) => {
+        this.output = (this.output + text).slice(-20_000);
+      });
+      this.process = child;
+      this.exited = new Promise((resolve) => child.on("exit", resolve));
+      return child;
+    };
+    let child = run();
     const question = ["-q", "-h", this.address, "-p", String(this.port)];
     await until(
       "PostgreSQL to be ready",
       () => {
-        if (child.exitCode !== null) throw new Error(`PostgreSQL has not started:\n${this.output}`);
+        // Children of a postmaster that was killed are still about: they end by themselves.
+        if (child.exitCode !== null && this.output.includes("shared memory block")) child = run();
+        else if (child.exitCode !== null) throw new Error(`PostgreSQL has not started:\n${this.output}`);
         return spawnSync(postgresProgram("pg_isready"), question).status === 0;
       },
       60_000,

@@ -138,6 +138,8 @@ static const tims_route endpoints[] = {
       .doc = "Starts a chat with some people." },
     { TIMS_METHOD_POST, "/api/chats/{chat:id}/read/", mark_read, .access = tims_access_signed_in,
       .doc = "Marks all messages of a chat as read." },
+    { TIMS_METHOD_POST, "/api/chats/{chat:id}/export/", chat_export, .access = tims_access_signed_in,
+      .doc = "Begins to make a text of a chat: {\"id\"} of a job that is followed at /api/tasks/." },
     { 0 },
 };
 
@@ -148,6 +150,8 @@ const tims_app chat_app = {
     .resources = resources,
     .computed = computed,
     .endpoints = endpoints,
+    .tasks = chat_tasks,
+    .schedules = chat_schedules,
     .websockets = chat_websockets,
     .pages = chat_pages,
     .migrations = chat_migrations,

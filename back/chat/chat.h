@@ -29,10 +29,14 @@ extern const tims_model *const chat_models[];
 extern const tims_embedded chat_migrations[];
 extern const tims_page_route chat_pages[];
 extern const tims_websocket_route chat_websockets[];
+extern const tims_task *const chat_tasks[];
+extern const tims_schedule chat_schedules[];
 extern const tims_app chat_app;
 
 /* A new chat of these people; the caller is one of them. Raises: 422 when somebody does not exist. */
 chat *chat_start(tims_request *rq, tims_str title, tims_ids members);
+/* POST /api/chats/{chat}/export/ */
+tims_answer chat_export(tims_request *rq);
 void chat_demo(tims_request *rq);
 
 #endif

@@ -46,6 +46,7 @@ typedef struct worker_run {
 static void stop_loop(void *argument)
 {
     worker_run *run = argument;
+    tims_fetch_shutdown(run->loop);
     tims_loop_stop(run->loop);
 }
 

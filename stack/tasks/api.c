@@ -54,7 +54,7 @@ const tims_route tims_tasks_routes[] = {
     { TIMS_METHOD_POST, "/api/tasks/{id:id}/cancel/", tasks__answer_cancel, .access = tims_access_signed_in,
       .body_bytes_max = SMALL_BYTES_MAX, .doc = "Cancels a job: your own tracked one; staff any." },
     { TIMS_METHOD_POST, "/api/tasks/dead/retry/", tasks__answer_retry_many_dead, .access = tims_access_staff,
-      .body_bytes_max = SMALL_BYTES_MAX, .doc = "Retries dead jobs of a task or a queue, up to a thousand." },
+      .body_bytes_max = SMALL_BYTES_MAX, .doc = "Retries dead jobs of a task or a queue, up to 500." },
     { TIMS_METHOD_POST, "/api/tasks/dead/{id:id}/retry/", tasks__answer_retry_dead,
       .access = tims_access_staff, .body_bytes_max = SMALL_BYTES_MAX, .doc = "Enqueues a dead job again." },
     { TIMS_METHOD_DELETE, "/api/tasks/dead/{id:id}/", tasks__answer_remove_dead, .access = tims_access_staff,

@@ -8,35 +8,49 @@ enum { MS_US = 1000 };
 /* --- arguments -------------------------------------------------------------------------------------------- */
 
 /* What cannot be bound again must not be stored. */
-static void check_arguments(tims_request *rq, const tims_task *task, const tims_json *arguments)
+static tims_status check_arguments(tims_arena *arena, const tims_task *task, const tims_json *arguments,
+                                   tims_error *err)
 {
-    tims_error err = { 0 };
-    void *scratch = tims_alloc(rq->arena, task->size > 0 ? task->size : 1);
-    tims_check(rq, tims_json_bind(rq->arena, arguments, task->fields, TIMS_BIND_CREATE, scratch, NULL, &err),
-               &err);
+    void *scratch = tims_alloc(arena, task->size > 0 ? task->size : 1);
+    return tims_json_bind(arena, arguments, task->fields, TIMS_BIND_CREATE, scratch, NULL, err);
 }
 
-static void check_size(tims_request *rq, const tims_task *task, size_t bytes)
+static tims_status check_size(const tims_task *task, size_t bytes, tims_error *err)
 {
     if (bytes > TIMS_ARGUMENTS_BYTES_MAX)
-        tims_raise(rq, 422, "too_large", "The arguments of \"%s\" may have at most %d bytes.", task->name,
-                   TIMS_ARGUMENTS_BYTES_MAX);
+        return tims_fail(err, TIMS_INVALID, "too_large", "The arguments of \"%s\" may have at most %d bytes.",
+                         task->name, TIMS_ARGUMENTS_BYTES_MAX);
+    return TIMS_OK;
+}
+
+tims_status tasks__arguments_text(tims_arena *arena, const tims_task *task, const void *arguments,
+                                  tims_str *ret_text, tims_error *err)
+{
+    tims_buf out;
+    const tims_json *value;
+    *ret_text = TIMS_STR("{}");
+    if (task->fields.count == 0)
+        return TIMS_OK;
+    if (arguments == NULL)
+        return tims_fail(err, TIMS_INVALID, NULL, "The task \"%s\" takes arguments.", task->name);
+    tims_buf_init(&out, arena, 2 * TIMS_ARGUMENTS_BYTES_MAX);
+    tims_json_writer w = tims_json_to(&out);
+    tims_json_object(&w, task->fields, arguments, 0);
+    tims_status status = check_size(task, out.overflow ? SIZE_MAX : out.length, err);
+    if (status == TIMS_OK)
+        status = tims_json_parse(arena, tims_buf_str(&out), &value, err);
+    if (status == TIMS_OK)
+        status = check_arguments(arena, task, value, err);
+    *ret_text = tims_buf_str(&out);
+    return status;
 }
 
 tims_str tasks__write_arguments(tims_request *rq, const tims_task *task, const void *arguments)
 {
-    if (task->fields.count == 0)
-        return TIMS_STR("{}");
-    tims_buf out;
-    const tims_json *value;
+    tims_str text;
     tims_error err = { 0 };
-    tims_buf_init(&out, rq->arena, 2 * TIMS_ARGUMENTS_BYTES_MAX);
-    tims_json_writer w = tims_json_to(&out);
-    tims_json_object(&w, task->fields, arguments, 0);
-    check_size(rq, task, out.overflow ? SIZE_MAX : out.length);
-    tims_check(rq, tims_json_parse(rq->arena, tims_buf_str(&out), &value, &err), &err);
-    check_arguments(rq, task, value);
-    return tims_buf_str(&out);
+    tims_check(rq, tasks__arguments_text(rq->arena, task, arguments, &text, &err), &err);
+    return text;
 }
 
 /* --- the job ---------------------------------------------------------------------------------------------- */
@@ -80,6 +94,21 @@ static void set_times(tims_request *rq, const tims_task *task, const tims_enqueu
     job->expires_at = (tims_opt_time){ options->expires_at.us != 0, options->expires_at };
 }
 
+tasks__job tasks__plain_job(const tims_tasks *tasks, const tims_task *task, tims_str arguments)
+{
+    tims_time now = tasks__now(tasks);
+    return (tasks__job){ .id = tims_id_new(),
+                         .task = tims_str_from(task->name),
+                         .queue = tims_str_from(tasks__queue_of(task)),
+                         .version = task->version,
+                         .arguments = arguments,
+                         .priority = task->priority,
+                         .enqueued_at = now,
+                         .run_at = now,
+                         .trace = TIMS_STR(""),
+                         .tracked = task->tracked };
+}
+
 void tasks__make_job(tims_request *rq, const tims_task *task, tims_str arguments,
                      const tims_enqueue_options *options, tasks__job *ret_job)
 {
@@ -88,19 +117,14 @@ void tasks__make_job(tims_request *rq, const tims_task *task, tims_str arguments
     if (options == NULL)
         options = &none;
     TIMS_ASSERT(tims_tasks_find(tasks, tims_str_from(task->name)) == task); /* it is in its app's table */
-    *ret_job =
-        (tasks__job){ .id = tims_id_new(),
-                      .task = tims_str_from(task->name),
-                      .queue = tims_str_from(options->queue != NULL ? options->queue : tasks__queue_of(task)),
-                      .version = task->version,
-                      .arguments = arguments,
-                      .priority = options->priority.present ? options->priority.value : task->priority,
-                      .enqueued_at = tasks__now(tasks),
-                      .user = user_of(rq),
-                      .key = check_key(rq, task, options->key),
-                      .trace = TIMS_STR(""),
-                      .unique_while = options->unique_while,
-                      .tracked = task->tracked };
+    *ret_job = tasks__plain_job(tasks, task, arguments);
+    if (options->queue != NULL)
+        ret_job->queue = tims_str_from(options->queue);
+    if (options->priority.present)
+        ret_job->priority = options->priority.value;
+    ret_job->user = user_of(rq);
+    ret_job->key = check_key(rq, task, options->key);
+    ret_job->unique_while = options->unique_while;
     if (ret_job->priority < 0 || ret_job->priority > TIMS_PRIORITY_LAST)
         refuse(rq, task, "a priority goes from 0 to 9");
     if (ret_job->queue.length == 0 || ret_job->queue.length > TASKS__NAME_BYTES_MAX)
@@ -227,10 +251,10 @@ tims_id tims_enqueue_json(tims_request *rq, tims_str name, const tims_json *argu
     tims_str text = arguments != NULL ? tims_json_to_text(rq->arena, arguments) : TIMS_STR("{}");
     const tims_json *value = arguments;
     tims_error err = { 0 };
-    check_size(rq, task, text.length);
+    tims_check(rq, check_size(task, text.length, &err), &err);
     if (value == NULL)
         tims_check(rq, tims_json_parse(rq->arena, text, &value, &err), &err);
-    check_arguments(rq, task, value);
+    tims_check(rq, check_arguments(rq->arena, task, value, &err), &err);
     tasks__job job;
     tasks__make_job(rq, task, text, options, &job);
     return insert(rq, &job, options);

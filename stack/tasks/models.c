@@ -21,7 +21,7 @@ const tims_model tasks__job_model = {
                             TIMS_INDEX_WHERE("state = 1", "run_at"), TIMS_INDEX_WHERE("state = 2", "worker"),
                             TIMS_INDEX_WHERE("state = 1", "queue", "run_at"),
                             TIMS_INDEX_WHERE("state = 3", "queue", "limit_key"),
-                            TIMS_INDEX_WHERE("limit_key IS NOT NULL", "limit_key", "state")),
+                            TIMS_INDEX_WHERE("state = 3", "task", "limit_key", "priority", "run_at")),
     .not_live = true,
 };
 
@@ -179,7 +179,8 @@ const tims_model tasks__limit_model = {
     .size = sizeof(tasks__limit_row),
     .fields = TIMS_FIELDS(TIMS_FIELD(tasks__limit_row, id, .primary = true),
                           TIMS_FIELD(tasks__limit_row, name, .unique = true, .max_length = 500),
-                          TIMS_FIELD(tasks__limit_row, tokens), TIMS_FIELD(tasks__limit_row, counted_at)),
+                          TIMS_FIELD(tasks__limit_row, tokens),
+                          TIMS_FIELD(tasks__limit_row, counted_at, .index = true)),
     .not_live = true,
 };
 

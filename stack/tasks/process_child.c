@@ -195,6 +195,7 @@ static bool receive(process *p, tims_buf *in)
 static void leave(void *argument)
 {
     process *p = argument;
+    tims_fetch_shutdown(p->loop);
     tims_loop_stop(p->loop);
 }
 

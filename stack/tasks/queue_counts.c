@@ -8,7 +8,7 @@
 #include "tasks/sql_internal.h"
 #include "tasks/worker_internal.h"
 
-enum { EVERY_US = 1000 * 1000, QUEUES_MAX = 1000, COUNTING_BYTES_MAX = 4 * 1024 * 1024 };
+enum { EVERY_US = 1000 * 1000, QUEUES_MAX = 1000, COUNTED_MAX = 10001, COUNTING_BYTES_MAX = 4 * 1024 * 1024 };
 
 #define COUNT(rows) "(SELECT count(*) FROM (SELECT 1 FROM " rows " LIMIT 10001) AS n)"
 #define JOBS(state) "tims_job WHERE queue = q.name AND state = " state
@@ -16,7 +16,7 @@ enum { EVERY_US = 1000 * 1000, QUEUES_MAX = 1000, COUNTING_BYTES_MAX = 4 * 1024 
 /* In the order of tasks__depth. */
 /* clang-format off */
 static const tims_str count_sql = TIMS_STR_INIT(
-    "SELECT q.id, q.name, q.waiting, q.later, q.running, q.blocked, q.dead, "
+    "SELECT q.id, q.name, q.paused, q.waiting, q.later, q.running, q.blocked, q.dead, "
     COUNT(JOBS("0")) ", " COUNT(JOBS("1")) ", " COUNT(JOBS("2")) ", " COUNT(JOBS("3")) ", "
     COUNT("tims_job_dead WHERE queue = q.name")
     " FROM tims_queue AS q ORDER BY q.name");
@@ -26,8 +26,8 @@ static const tims_str count_sql = TIMS_STR_INIT(
 typedef struct counted {
     tims_id id;
     tims_str name;
-    int64_t depths[TASKS__DEPTHS];
-    bool differs;
+    bool paused, differs;
+    int64_t known[TASKS__DEPTHS], depths[TASKS__DEPTHS];
     tasks__counts *counts; /* NULL: not of a queue that is declared here */
     int64_t done, failed, activity;
 } counted;
@@ -41,9 +41,64 @@ typedef struct counting {
 
 /* --- counting --------------------------------------------------------------------------------------------- */
 
-static void read_counts(counted *row, tims_tasks *tasks)
+static tims_status count(tasks__work *work, tims_error *err)
+{
+    counting *c = work->argument;
+    tims_db_rows *rows;
+    tims_status status = tims_db_query(work->session, count_sql, NULL, 0, &rows, err);
+    if (status != TIMS_OK)
+        return status;
+    for (c->count = 0; c->count < QUEUES_MAX && tims_db_next(rows); c->count++) {
+        counted *row = &c->rows[c->count];
+        *row = (counted){ .id = tims_db_get_id(rows, 0),
+                          .name = tims_copy(c->arena, tims_db_get_text(rows, 1)),
+                          .paused = tims_db_get_int(rows, 2) != 0 };
+        for (int i = 0; i < TASKS__DEPTHS; i++) {
+            row->known[i] = tims_db_get_int(rows, 3 + i);
+            row->depths[i] = tims_db_get_int(rows, 3 + TASKS__DEPTHS + i);
+        }
+    }
+    return tims_db_rows_end(&rows, err);
+}
+
+/* Other plans than along the index read all before they count some; and a table that has just filled up has
+ * no statistics by which PostgreSQL could know. For this transaction. */
+static tims_status count_along_indexes(tasks__work *work, tims_error *err)
+{
+    tims_db_rows *rows;
+    tims_status status =
+        tims_db_query(work->session,
+                      TIMS_STR("SELECT set_config('enable_bitmapscan', 'off', true), "
+                               "set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)"),
+                      NULL, 0, &rows, err);
+    if (status == TIMS_OK)
+        status = tims_db_rows_end(&rows, err);
+    return status == TIMS_OK ? count(work, err) : status;
+}
+
+/* What waits elsewhere. */
+static tims_status count_in_store(const counting *c, tims_error *err)
+{
+    tasks__store *store = c->worker->store;
+    if (store->api->count == NULL || c->count == 0)
+        return TIMS_OK;
+    tims_str *names = TIMS_NEW_ARRAY(c->arena, tims_str, c->count);
+    int64_t *waiting = TIMS_NEW_ARRAY(c->arena, int64_t, c->count);
+    for (size_t i = 0; i < c->count; i++)
+        names[i] = c->rows[i].name;
+    tims_status status = store->api->count(store, names, c->count, waiting, err);
+    for (size_t i = 0; status == TIMS_OK && i < c->count; i++) {
+        int64_t *depth = &c->rows[i].depths[TASKS__WAITING];
+        *depth = *depth + waiting[i] < COUNTED_MAX ? *depth + waiting[i] : COUNTED_MAX;
+    }
+    return status;
+}
+
+/* What this process has to say about the queue. */
+static void compare(counted *row, tims_tasks *tasks)
 {
     tasks__counts *counts = tasks__counts_of(tasks, row->name);
+    row->differs = memcmp(row->known, row->depths, sizeof row->known) != 0;
     if (!tims_str_equal(counts->queue, row->name))
         return;
     row->counts = counts;
@@ -54,24 +109,29 @@ static void read_counts(counted *row, tims_tasks *tasks)
     row->differs = row->differs || row->activity != counts->told_activity;
 }
 
-static tims_status count(tasks__work *work, tims_error *err)
+/* The database's claim looks for itself. */
+static void pause_queues(const counting *c)
 {
-    counting *c = work->argument;
-    tims_db_rows *rows;
-    tims_status status = tims_db_query(work->session, count_sql, NULL, 0, &rows, err);
-    if (status != TIMS_OK)
-        return status;
-    while (c->count < QUEUES_MAX && tims_db_next(rows)) {
-        counted *row = &c->rows[c->count++];
-        *row = (counted){ .id = tims_db_get_id(rows, 0),
-                          .name = tims_copy(c->arena, tims_db_get_text(rows, 1)) };
-        for (int i = 0; i < TASKS__DEPTHS; i++) {
-            row->depths[i] = tims_db_get_int(rows, 2 + TASKS__DEPTHS + i);
-            row->differs = row->differs || row->depths[i] != tims_db_get_int(rows, 2 + i);
-        }
-        read_counts(row, c->worker->tasks);
-    }
-    return tims_db_rows_end(&rows, err);
+    tasks__worker *worker = c->worker;
+    if (worker->store == worker->tasks->sql)
+        return;
+    for (size_t i = 0; i < worker->queue_count; i++)
+        for (size_t j = 0; j < c->count; j++)
+            if (tims_str_equal(worker->queues[i].name, c->rows[j].name) &&
+                worker->queues[i].paused != c->rows[j].paused) {
+                worker->queues[i].paused = c->rows[j].paused;
+                tasks__nudge(&worker->taker);
+            }
+}
+
+static bool has_all_rows(const counting *c)
+{
+    const tasks__worker *worker = c->worker;
+    size_t found = 0;
+    for (size_t i = 0; i < worker->queue_count; i++)
+        for (size_t j = 0; j < c->count; j++)
+            found += tims_str_equal(worker->queues[i].name, c->rows[j].name);
+    return found == worker->queue_count;
 }
 
 /* --- writing ---------------------------------------------------------------------------------------------- */
@@ -149,17 +209,35 @@ static void remember(const counting *c)
     }
 }
 
+static tims_status count_rows(counting *c, tims_error *err)
+{
+    tasks__store *store = c->worker->tasks->sql; /* jobs may wait elsewhere; the rows are here */
+    store->loop = c->worker->loop;
+    if (tims_db_dialect_of(c->worker->tasks->db) == TIMS_POSTGRES)
+        return tasks__sql_transact(store, count_along_indexes, c, err);
+    return tasks__sql_read(store, count, c, err);
+}
+
 static tims_status count_and_write(counting *c, bool is_first, tims_error *err)
 {
     bool differs = false;
-    tasks__store *store = c->worker->tasks->sql; /* jobs may wait elsewhere; the rows are here */
-    store->loop = c->worker->loop;
-    tims_status status = is_first ? tasks__sql_transact(store, add_rows, c, err) : TIMS_OK;
+    tasks__store *store = c->worker->tasks->sql;
+    tims_status status = count_rows(c, err);
+    if (status == TIMS_OK && (is_first || !has_all_rows(c))) {
+        status = tasks__sql_transact(store, add_rows, c, err);
+        if (status == TIMS_OK)
+            status = count_rows(c, err);
+    }
     if (status == TIMS_OK)
-        status = tasks__sql_read(store, count, c, err);
-    for (size_t i = 0; i < c->count; i++)
+        status = count_in_store(c, err);
+    if (status != TIMS_OK)
+        return status;
+    pause_queues(c);
+    for (size_t i = 0; i < c->count; i++) {
+        compare(&c->rows[i], c->worker->tasks);
         differs = differs || c->rows[i].differs;
-    if (status == TIMS_OK && differs)
+    }
+    if (differs)
         status = tasks__sql_transact(store, write_rows, c, err);
     if (status == TIMS_OK)
         remember(c);

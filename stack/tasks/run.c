@@ -15,6 +15,8 @@ enum {
     ATTEMPTS_MAX = 10,
     SERIALIZATIONS_MAX = 3,
     OUTCOME_BYTES_MAX = 4 * 1024 * 1024,
+    MESSAGE_BYTES_MAX = 2000,
+    PROGRESS_TEXT_MAX = 1000,
 };
 
 typedef enum verdict { NO_VERDICT, RETRY, HAND_BACK, GIVE_UP } verdict;
@@ -45,6 +47,20 @@ tims_str tasks__keep(tasks__outcome *outcome, tims_str text)
     return tims_copy(outcome->arena, text);
 }
 
+/* What can be stored and shown: UTF-8, cut where a character ends. */
+static tims_str keep_message(tasks__outcome *outcome, tims_str message)
+{
+    tims_str cut = tims_str_slice(message, 0, MESSAGE_BYTES_MAX);
+    for (int i = 0; i < 3 && cut.length > 0 && !tims_str_is_utf8(cut); i++)
+        cut.length--;
+    if (tims_str_is_utf8(cut) && memchr(cut.data, 0, cut.length) == NULL)
+        return tasks__keep(outcome, cut);
+    cut = tasks__keep(outcome, tims_str_slice(message, 0, MESSAGE_BYTES_MAX));
+    for (char *at = (char *)(uintptr_t)cut.data, *end = at + cut.length; at < end; at++)
+        *at = (uint8_t)*at >= 0x80 || *at == '\0' ? '?' : *at;
+    return cut;
+}
+
 /* --- for the function ------------------------------------------------------------------------------------- */
 
 bool tims_should_stop(const tims_run *run)
@@ -55,14 +71,17 @@ bool tims_should_stop(const tims_run *run)
 void tims_progress(tims_run *run, double fraction, const char *format, ...)
 {
     attempt *a = attempt_of(run);
+    char text[PROGRESS_TEXT_MAX]; /* not in the arena, which would grow with each call */
+    tims_buf out = { .data = text, .capacity = sizeof text, .max = sizeof text };
+    if (!a->job->tracked || a->control->on_progress == NULL)
+        return;
     va_list arguments;
     va_start(arguments, format);
-    tims_str text = tims_print_v(run->rq->arena, format, arguments);
+    tims_buf_print_v(&out, format, arguments);
     va_end(arguments);
     if (!(fraction >= 0))
         fraction = 0;
-    if (a->job->tracked && a->control->on_progress != NULL)
-        a->control->on_progress(a->control, fraction > 1 ? 1 : fraction, tims_str_slice(text, 0, 1000));
+    a->control->on_progress(a->control, fraction > 1 ? 1 : fraction, tims_buf_str(&out));
 }
 
 void tims_result(tims_run *run, tims_str json)
@@ -101,7 +120,7 @@ void tims_give_up(tims_run *run, const char *code, const char *format, ...)
     va_end(arguments);
     a->verdict = GIVE_UP;
     a->outcome->code = tasks__keep(a->outcome, tims_str_from(code)).data;
-    a->outcome->message = tasks__keep(a->outcome, text);
+    a->outcome->message = keep_message(a->outcome, text);
     tims_raise(run->rq, 500, "gave_up", "%.*s", TIMS_PRINT(tims_str_slice(text, 0, 200)));
 }
 
@@ -126,7 +145,7 @@ void tasks__fail(tims_tasks *tasks, const tims_task *task, tasks__outcome *outco
     int64_t most = task != NULL && task->max_attempts > 0 ? task->max_attempts : ATTEMPTS_MAX;
     bool is_poison = outcome->crashed && job->crashes + 1 >= TASKS__CRASHES_MAX;
     outcome->code = code;
-    outcome->message = tasks__keep(outcome, tims_str_slice(message, 0, 2000));
+    outcome->message = keep_message(outcome, message);
     outcome->end = is_poison || job->attempt >= most ? TASKS__DEAD : TASKS__AGAIN;
     outcome->run_at.us = tasks__now(tasks).us + pause_ms(task, job->attempt) * MS_US;
 }
@@ -253,7 +272,7 @@ static void weigh_failure(attempt *a, const tims_error *err)
     } else if (a->bad_code != NULL && !a->may_help) {
         outcome->end = TASKS__DEAD;
         outcome->code = a->bad_code;
-        outcome->message = tasks__keep(outcome, message);
+        outcome->message = keep_message(outcome, message);
     } else if (atomic_load(&control->killed)) {
         tasks__fail_late(a->tasks, task, outcome);
     } else {

@@ -3,6 +3,8 @@
  * Most end as done and leave nothing behind: those go in one statement. What has more to it (retries, dead
  * ones, tracked ones, chains …) takes a few statements each, in the same transaction. Every one of them names
  * worker and attempt: of a job that somebody else has meanwhile nothing is touched. */
+#include <stdlib.h>
+
 #include "tasks/sql_internal.h"
 
 /* --- plain ends ------------------------------------------------------------------------------------------- */
@@ -71,7 +73,7 @@ static tims_status take_out(tasks__store *store, tims_db_session *session, const
     return status;
 }
 
-/* Back to the queue: now (BACK), or at a time (AGAIN). */
+/* Back to the queue: now (BACK), or at a time (AGAIN); not one that nobody wants any more. */
 static tims_status put_back(tasks__store *store, tims_db_session *session, const tasks__outcome *outcome,
                             bool *ret_ours, tims_error *err)
 {
@@ -89,7 +91,7 @@ static tims_status put_back(tasks__store *store, tims_db_session *session, const
         tims_db_run(session,
                     TIMS_STR("UPDATE tims_job SET state = ?4, run_at = ?5, attempt = attempt - ?6, "
                              "crashes = crashes + ?7, worker = NULL WHERE id = ?1 AND attempt = ?2 "
-                             "AND worker = ?3"),
+                             "AND worker = ?3 AND NOT cancelled"),
                     values, 7, &changed, err);
     *ret_ours = changed > 0;
     if (status == TIMS_OK && *ret_ours && job->tracked)
@@ -160,8 +162,8 @@ static const char *state_after(tasks__end end)
     }
 }
 
-tims_status tasks__after(tims_tasks *tasks, tims_db_session *session, tims_arena *arena,
-                         const tasks__outcome *outcome, tims_error *err)
+static tims_status after_but_key(tims_tasks *tasks, tims_db_session *session, tims_arena *arena,
+                                 const tasks__outcome *outcome, tims_error *err)
 {
     const tasks__job *job = outcome->job;
     tims_status status = TIMS_OK;
@@ -173,8 +175,6 @@ tims_status tasks__after(tims_tasks *tasks, tims_db_session *session, tims_arena
         status = tasks__follow_without(tasks, session, arena, job, err);
     if (status == TIMS_OK)
         status = tasks__release_unique(session, job, err);
-    if (status == TIMS_OK && job->key.present)
-        status = tasks__limit_release(tasks, session, job, err);
     if (status == TIMS_OK && job->tracked) {
         const tims_task *task = tims_tasks_find(tasks, job->task);
         const tasks__status_ended ended = { .job = job->id,
@@ -188,37 +188,83 @@ tims_status tasks__after(tims_tasks *tasks, tims_db_session *session, tims_arena
     return status;
 }
 
-static tims_status finish_one(tasks__store *store, tims_db_session *session, tims_arena *arena,
-                              const tasks__outcome *outcome, bool *ret_ours, tims_error *err)
+tims_status tasks__after(tims_tasks *tasks, tims_db_session *session, tims_arena *arena,
+                         const tasks__outcome *outcome, tims_error *err)
 {
+    tims_status status = after_but_key(tasks, session, arena, outcome, err);
+    return status == TIMS_OK ? tasks__limit_release(tasks, session, outcome->job, err) : status;
+}
+
+/* All but the release of its key, which is what a transaction does last. */
+static tims_status end_one(tasks__store *store, tims_db_session *session, tims_arena *arena,
+                           const tasks__outcome *outcome, bool *ret_ours, tims_error *err)
+{
+    tasks__outcome cancelled = *outcome;
     if (outcome->end == TASKS__AGAIN || outcome->end == TASKS__BACK) {
         tims_status status = put_back(store, session, outcome, ret_ours, err);
-        if (status == TIMS_OK && *ret_ours && outcome->job->key.present)
-            status = tasks__limit_release(store->tasks, session, outcome->job, err);
-        return status;
+        if (status != TIMS_OK || *ret_ours)
+            return status;
+        cancelled.end = TASKS__CANCELLED; /* or it is not ours, which is found out next */
+        outcome = &cancelled;
     }
     tims_status status = take_out(store, session, outcome->job, ret_ours, err);
     if (status == TIMS_OK && *ret_ours)
-        status = tasks__after(store->tasks, session, arena, outcome, err);
+        status = after_but_key(store->tasks, session, arena, outcome, err);
     return status;
+}
+
+/* Ends wait for each other at the rows of groups and at keys: each takes them in one order, groups first, so
+ * that they do not wait in a circle. */
+static int compare_groups(const void *a, const void *b)
+{
+    const tasks__job *left = (*(tasks__outcome *const *)a)->job, *right = (*(tasks__outcome *const *)b)->job;
+    return memcmp(&left->group_id.value, &right->group_id.value, sizeof left->group_id.value);
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    const tasks__job *left = (*(tasks__outcome *const *)a)->job, *right = (*(tasks__outcome *const *)b)->job;
+    int order = tims_str_compare(left->task, right->task);
+    return order != 0 ? order : tims_str_compare(left->key.value, right->key.value);
+}
+
+/* Those that are not plain; the array is in the arena. */
+static tasks__outcome **collect(tims_arena *arena, tasks__outcome *list, size_t *ret_count)
+{
+    size_t most = 0, count = 0;
+    for (const tasks__outcome *at = list; at != NULL; at = at->next)
+        most++;
+    tasks__outcome **items = TIMS_NEW_ARRAY(arena, tasks__outcome *, most + 1);
+    for (tasks__outcome *at = list; at != NULL; at = at->next)
+        if (!is_plain(at) && at->end != TASKS__COMMITTED && at->end != TASKS__LOST)
+            items[count++] = at;
+    *ret_count = count;
+    return items;
 }
 
 static tims_status finish_all(tasks__work *work, tims_error *err)
 {
     tasks__outcome *list = work->argument;
+    size_t count, ours = 0;
+    tasks__outcome **items = collect(work->arena, list, &count);
     tims_status status =
         tasks__on_postgres(work) ? delete_together(work, list, err) : delete_each(work, list, err);
-    for (tasks__outcome *at = list; status == TIMS_OK && at != NULL; at = at->next) {
+    qsort(items, count, sizeof *items, compare_groups);
+    for (size_t i = 0; status == TIMS_OK && i < count; i++) {
+        const tasks__job *job = items[i]->job;
         bool is_ours = true;
-        if (is_plain(at) || at->end == TASKS__COMMITTED || at->end == TASKS__LOST)
-            continue;
-        status = finish_one(work->store, work->session, work->arena, at, &is_ours, err);
-        if (status == TIMS_OK && !is_ours)
+        status = end_one(work->store, work->session, work->arena, items[i], &is_ours, err);
+        if (is_ours)
+            items[ours++] = items[i];
+        else if (status == TIMS_OK)
             tims_log(TIMS_LOG_WARN, "tasks",
                      "event=lost task=%S job=%I attempt=%lld message=another worker has it "
                      "meanwhile",
-                     at->job->task, at->job->id, (long long)at->job->attempt);
+                     job->task, job->id, (long long)job->attempt);
     }
+    qsort(items, ours, sizeof *items, compare_keys);
+    for (size_t i = 0; status == TIMS_OK && i < ours; i++)
+        status = tasks__limit_release(work->store->tasks, work->session, items[i]->job, err);
     return status;
 }
 
@@ -232,7 +278,9 @@ tims_status tasks__sql_finish_in(tasks__store *store, tims_db_session *session, 
 {
     bool is_ours = false;
     tims_arena *arena = tims_arena_new(64 * 1024 * 1024, NULL, NULL);
-    tims_status status = finish_one(store, session, arena, outcome, &is_ours, err);
+    tims_status status = end_one(store, session, arena, outcome, &is_ours, err);
+    if (status == TIMS_OK && is_ours)
+        status = tasks__limit_release(store->tasks, session, outcome->job, err);
     tims_arena_free(&arena);
     if (status == TIMS_OK && !is_ours)
         return tims_fail(err, TIMS_NOT_FOUND, "lost", "Another worker has this job meanwhile.");

@@ -5,9 +5,18 @@
 
 #include "tasks/job_row.h"
 
+/* How far a queue has been claimed, and when it was last looked at from its start. */
+typedef struct tasks__front {
+    int64_t priority;
+    tims_time run_at;
+    int64_t started_us;
+    bool was_enough; /* the last claim got all that it wanted */
+} tasks__front;
+
 typedef struct tasks__sql {
     tasks__store store;
-    int64_t beat_at_us; /* monotonic: of the last sign of life */
+    tasks__front *fronts; /* one for each of tasks->counts; NULL: nothing was claimed yet */
+    int64_t beat_at_us;   /* monotonic: of the last sign of life */
     int64_t tidied_at_us;
 } tasks__sql;
 
@@ -39,6 +48,8 @@ tims_status tasks__sql_finish_in(tasks__store *store, tims_db_session *session, 
 tims_status tasks__sql_beat(tasks__store *store, void (*cancelled)(void *argument, tims_id job),
                             void *argument, bool *ret_lost, tims_error *err);
 tims_status tasks__sql_tidy(tasks__store *store, tims_time *ret_next, tims_error *err);
+/* cancel.c: of jobs whose worker is dead, ends those that nobody wants any more. In a transaction. */
+tims_status tasks__cancel_lost(tasks__work *work, tims_error *err);
 /* A new incarnation: a new id, and its row. */
 tims_status tasks__sql_register(tasks__store *store, tims_error *err);
 tims_status tasks__sql_read_clock(tasks__work *work, tims_error *err);

@@ -96,10 +96,11 @@ tims_status tasks__sql_read_clock(tasks__work *work, tims_error *err)
 static tims_status leave_former(tasks__work *work, tims_error *err)
 {
     const tims_db_value *id = work->argument;
-    tims_status status =
-        tims_db_run(work->session,
-                    TIMS_STR("UPDATE tims_job SET state = 0, worker = NULL WHERE state = 2 AND worker = ?1"),
-                    id, 1, NULL, err);
+    tims_status status = tims_db_run(
+        work->session,
+        TIMS_STR(
+            "UPDATE tims_job SET state = 0, worker = NULL WHERE state = 2 AND NOT cancelled AND worker = ?1"),
+        id, 1, NULL, err);
     if (status == TIMS_OK)
         status =
             tims_db_run(work->session, TIMS_STR("DELETE FROM tims_worker WHERE id = ?1"), id, 1, NULL, err);
@@ -184,6 +185,7 @@ tasks__store *tasks__sql_store_new(tims_tasks *tasks)
 
 void tasks__sql_store_free(tasks__store **store)
 {
+    free(((tasks__sql *)*store)->fronts);
     free(*store);
     *store = NULL;
 }

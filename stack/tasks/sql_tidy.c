@@ -79,17 +79,18 @@ typedef struct due {
     int64_t changed, next_us;
 } due;
 
+/* The limit is in the text: see sql_claim.c. */
 static tims_status make_ready(tasks__work *work, tims_error *err)
 {
     due *d = work->argument;
-    const tims_db_value values[] = { tims_db_int(tasks__now(work->store->tasks).us), tims_db_int(DUE_ROWS) };
-    tims_str sql =
-        tasks__on_postgres(work)
-            ? TIMS_STR("UPDATE tims_job SET state = 0 WHERE id IN (SELECT id FROM tims_job WHERE state = "
-                       "1 AND run_at <= ?1 ORDER BY run_at LIMIT ?2 FOR UPDATE SKIP LOCKED)")
-            : TIMS_STR("UPDATE tims_job SET state = 0 WHERE id IN (SELECT id FROM tims_job WHERE state = "
-                       "1 AND run_at <= ?1 ORDER BY run_at LIMIT ?2)");
-    return tims_db_run(work->session, sql, values, 2, &d->changed, err);
+    const tims_db_value now = tims_db_int(tasks__now(work->store->tasks).us);
+    tims_str sql = tasks__on_postgres(work)
+                       ? TIMS_STR("UPDATE tims_job SET state = 0 WHERE ctid = ANY (ARRAY(SELECT ctid FROM "
+                                  "tims_job WHERE state = 1 AND run_at <= ?1 ORDER BY run_at LIMIT 1000 FOR "
+                                  "UPDATE SKIP LOCKED))")
+                       : TIMS_STR("UPDATE tims_job SET state = 0 WHERE id IN (SELECT id FROM tims_job WHERE "
+                                  "state = 1 AND run_at <= ?1 ORDER BY run_at LIMIT 1000)");
+    return tims_db_run(work->session, sql, &now, 1, &d->changed, err);
 }
 
 static tims_status find_next(tasks__work *work, tims_error *err)
@@ -141,9 +142,11 @@ static tims_status take_from_dead(tasks__work *work, tims_error *err)
     const tims_db_value now = tims_db_int(tasks__now(work->store->tasks).us);
     tims_status status = shorten_leases(work, err);
     if (status == TIMS_OK)
+        status = tasks__cancel_lost(work, err);
+    if (status == TIMS_OK)
         status = tims_db_run(work->session,
                              TIMS_STR("UPDATE tims_job SET state = 0, crashes = crashes + 1, worker "
-                                      "= NULL WHERE state = 2 AND worker NOT "
+                                      "= NULL WHERE state = 2 AND NOT cancelled AND worker NOT "
                                       "IN (SELECT id FROM tims_worker WHERE lease_until > ?1)"),
                              &now, 1, &changed, err);
     if (status == TIMS_OK)
@@ -185,18 +188,21 @@ static tims_status needs_tidying(tasks__work *work, tims_error *err)
     bool *needs = work->argument;
     tims_db_rows *rows;
     int64_t now_us = tasks__now(work->store->tasks).us;
-    const tims_db_value values[] = { tims_db_int(now_us), tims_db_int(now_us + SKEW_US) };
+    const tims_db_value values[] = { tims_db_int(now_us), tims_db_int(now_us + SKEW_US),
+                                     tims_db_int(now_us - TASKS__LIMIT_KEPT_US) };
     tims_status status = tims_db_query(
         work->session,
-        TIMS_STR("SELECT 1 WHERE EXISTS (SELECT 1 FROM tims_worker WHERE lease_until <= ?1 OR seen_at > ?2) "
-                 "OR EXISTS "
-                 "(SELECT 1 FROM "
-                 "tims_job WHERE state = 2 AND worker NOT IN (SELECT id FROM tims_worker)) OR EXISTS (SELECT "
-                 "1 FROM "
-                 "tims_job_status WHERE expires_at <= ?1) OR EXISTS (SELECT 1 FROM tims_job_unique WHERE "
-                 "until <= ?1) "
-                 "OR EXISTS (SELECT 1 FROM tims_job WHERE limit_key IS NOT NULL AND state = 3)"),
-        values, 2, &rows, err);
+        TIMS_STR(
+            "SELECT 1 WHERE EXISTS (SELECT 1 FROM tims_worker WHERE lease_until <= ?1 OR seen_at > ?2) "
+            "OR EXISTS "
+            "(SELECT 1 FROM "
+            "tims_job WHERE state = 2 AND worker NOT IN (SELECT id FROM tims_worker)) OR EXISTS (SELECT "
+            "1 FROM "
+            "tims_job_status WHERE expires_at <= ?1) OR EXISTS (SELECT 1 FROM tims_job_unique WHERE "
+            "until <= ?1) "
+            "OR EXISTS (SELECT 1 FROM tims_job WHERE state = 3) OR EXISTS (SELECT 1 FROM tims_limit WHERE "
+            "counted_at <= ?3)"),
+        values, 3, &rows, err);
     if (status != TIMS_OK)
         return status;
     *needs = tims_db_next(rows);

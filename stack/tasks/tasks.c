@@ -171,6 +171,8 @@ static void give_back(void *argument)
     pthread_mutex_destroy(&tasks->worker_lock);
     tims_map_free(&tasks->by_name);
     tims_map_free(&tasks->queue_rules);
+    tasks__schedules_free(&tasks->schedules);
+    tims_buf_free(&tasks->swept);
     if (tasks->store != tasks->sql)
         tasks__celery_store_free(&tasks->store);
     tasks__sql_store_free(&tasks->sql);
@@ -187,6 +189,7 @@ tims_status tims_tasks_new(tims_arena *arena, tims_db *db, const tims_tasks_opti
     pthread_mutex_init(&tasks->worker_lock, NULL);
     tasks->by_name = tims_map_new();
     tasks->queue_rules = tims_map_new();
+    tims_buf_init(&tasks->swept, NULL, 1024);
     tasks->sql = tasks__sql_store_new(tasks);
     tasks->store = tasks->sql;
     tims_arena_defer(arena, give_back, tasks);

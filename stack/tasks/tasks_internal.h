@@ -104,6 +104,9 @@ typedef struct tasks__store_api {
     /* Which queues have something, without taking it: cheap. NULL: claim looks by itself. */
     tims_status (*look)(tasks__store *store, const tims_str *queues, size_t count, bool *ret_has,
                         tims_error *err);
+    /* How many wait in each that tims_job does not know of; exact. NULL: none. */
+    tims_status (*count)(tasks__store *store, const tims_str *queues, size_t count, int64_t *ret_waiting,
+                         tims_error *err);
     /* At most `max` jobs of the queue that may run now, marked as this worker's; attempt counted. Jobs are
      * copies, in `ret_jobs[max]`. */
     tims_status (*claim)(tasks__store *store, tims_str queue, size_t max, tasks__job **ret_jobs,
@@ -133,7 +136,7 @@ struct tasks__store {
     tims_id worker; /* this incarnation */
     tims_str worker_name, queues_text;
     int64_t lease_ms, concurrency;
-    int64_t poll_ms; /* how often it is asked for jobs when nobody says that there are any; 0: each second */
+    int64_t poll_ms;  /* how often it is asked for jobs when nobody says that there are any; 0: each second */
     int64_t suspects; /* running here: jobs whose next crash would be their last */
 };
 
@@ -170,7 +173,8 @@ typedef struct tasks__counts {
 
 /* --- the process's tasks ---------------------------------------------------------------------------------- */
 
-typedef struct tasks__worker tasks__worker; /* worker.c */
+typedef struct tasks__worker tasks__worker;       /* worker.c */
+typedef struct tasks__schedules tasks__schedules; /* schedule.c */
 
 struct tims_tasks {
     uint32_t magic;
@@ -191,6 +195,9 @@ struct tims_tasks {
         *relay; /* under the lock; NULL: none runs here. On the worker's loop, if there is one */
     tims_loop *relay_loop;
     _Atomic bool wake_is_posted;
+    _Atomic int64_t wake_at_us;    /* on its way to the worker's alarm; 0: nothing is */
+    tims_buf swept;                /* limit_keys.c: how far the sweep has come */
+    tasks__schedules *schedules;   /* the worker's; NULL: it has not looked yet */
     _Atomic bool signal_is_coming; /* signal.c */
     _Atomic int64_t signalled_us;
     _Atomic int64_t clock_offset_us; /* what the database's clock is ahead of ours */
@@ -216,6 +223,11 @@ void tasks__signal(tims_tasks *tasks);
 
 /* The arguments' JSON object. Raises as tims_enqueue. */
 tims_str tasks__write_arguments(tims_request *rq, const tims_task *task, const void *arguments);
+/* The same where nobody can be told by raising. Errors: INVALID. */
+tims_status tasks__arguments_text(tims_arena *arena, const tims_task *task, const void *arguments,
+                                  tims_str *ret_text, tims_error *err);
+/* A job as the task says, for now, for nobody. */
+tasks__job tasks__plain_job(const tims_tasks *tasks, const tims_task *task, tims_str arguments);
 /* Fills a job from what an app says: id, times, queue, priority. Raises: 422. */
 void tasks__make_job(tims_request *rq, const tims_task *task, tims_str arguments,
                      const tims_enqueue_options *options, tasks__job *ret_job);
@@ -321,6 +333,7 @@ bool tasks__dead_remove(tims_request *rq, tims_id id);
 tims_status tasks__check_schedule(tims_arena *arena, const tims_schedule *schedule, tims_error *err);
 /* Enqueues what is due, each due time once whoever asks. `ret_next`: the next due time of all. */
 tims_status tasks__run_schedules(tims_tasks *tasks, tims_loop *loop, tims_time *ret_next, tims_error *err);
+void tasks__schedules_free(tasks__schedules **schedules); /* NULL is fine */
 
 /* --- process_pool.c: blocking tasks ------------------------------------------------------------------------- */
 
@@ -342,6 +355,9 @@ tims_status tasks__check_queue(const tims_queue *queue, tims_error *err);
  * of the queue wait for where it has limits. `ret_again`: when to look again if there were fewer; else 0. */
 tims_status tasks__limit_queue(tims_tasks *tasks, tims_db_session *session, const tims_queue *rule,
                                size_t max, size_t *ret_allowed, tims_time *ret_again, tims_error *err);
+/* Of those, so many are begun. In the same transaction. */
+tims_status tasks__limit_begun(tims_tasks *tasks, tims_db_session *session, const tims_queue *rule,
+                               size_t count, tims_error *err);
 /* Of jobs just claimed, puts those back that their keys do not allow now, frees them and takes them out of
  * the list. In the transaction of the claim; claims of one key wait for each other. `ret_again` as above, the
  * earlier one. */
@@ -353,5 +369,8 @@ tims_status tasks__limit_release(tims_tasks *tasks, tims_db_session *session, co
                                  tims_error *err);
 /* Makes blocked jobs ready whose key has room, in case nobody did. Every few seconds. */
 tims_status tasks__limit_sweep(tims_tasks *tasks, tims_db_session *session, tims_error *err);
+tims_status tasks__limit_sweep_keys(tims_tasks *tasks, tims_db_session *session, tims_error *err);
+/* After so long any bucket is full, and its row goes. */
+#define TASKS__LIMIT_KEPT_US (INT64_C(3600) * 1000000)
 
 #endif

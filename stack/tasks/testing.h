@@ -122,9 +122,13 @@ static void stage_open(stage *s, const char *url, const stage_options *options)
     s->arena = tims_arena_new((size_t)1 << 28, NULL, NULL);
     tims_db_options to = { .url = tims_copy(s->arena, tims_str_from(url)) };
     stage_check(tims_db_open(&to, &s->db, &err), &err);
-    const tims_task *const *const tables[] = { stage_tasks, options->tasks };
-    const tims_queue *const queues[] = { options->queues };
-    const tims_schedule *const schedules[] = { options->schedules };
+    const tims_task *const **tables = TIMS_NEW_ARRAY(s->arena, const tims_task *const *, 2);
+    const tims_queue **queues = TIMS_NEW_ARRAY(s->arena, const tims_queue *, 1);
+    const tims_schedule **schedules = TIMS_NEW_ARRAY(s->arena, const tims_schedule *, 1);
+    tables[0] = stage_tasks;
+    tables[1] = options->tasks;
+    queues[0] = options->queues;
+    schedules[0] = options->schedules;
     tims_tasks_options with = { .tasks = tables,
                                 .task_table_count = options->tasks != NULL ? 2 : 1,
                                 .queues = queues,

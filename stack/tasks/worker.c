@@ -1,8 +1,8 @@
 /* worker.c: takes jobs from the store, runs them, writes their ends.
  *
- * Three fibers: one claims, as many as there is room for; one writes ends, all that have come together since
- * it last did; one keeps the lease, looks for what is due, and runs schedules. While the store is away they
- * try again, and what has ended meanwhile waits in memory. */
+ * Four fibers: one claims, as many as there is room for; one writes ends, all that have come together since
+ * it last did; one keeps the lease, looks for what is due, and runs schedules; one tells progress
+ * (progress.c). While the store is away they try again, and what has ended meanwhile waits in memory. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,6 +15,8 @@ enum {
     DRAIN_MS = 20 * 1000,
     POLL_MS = 1000,
     GATHER_MS = 5,
+    EARLY_GATHER_MS = 2,
+    ECHO_MAX_MS = 256,
     GRACE_MS = 3000, /* for a run that is not wanted any more; then it is ended */
     PAUSE_MIN_MS = 50,
     PAUSE_MAX_MS = 1000,
@@ -22,8 +24,7 @@ enum {
 
 /* --- waiting ---------------------------------------------------------------------------------------------- */
 
-/* Until somebody calls nudge, or the time is over. */
-static void wait_ms(tasks__waiter *waiter, int64_t ms)
+void tasks__wait_ms(tasks__waiter *waiter, int64_t ms)
 {
     if (waiter->nudged) {
         waiter->nudged = false;
@@ -38,7 +39,7 @@ static void wait_ms(tasks__waiter *waiter, int64_t ms)
     waiter->nudged = false;
 }
 
-static void nudge(tasks__waiter *waiter)
+void tasks__nudge(tasks__waiter *waiter)
 {
     waiter->nudged = true;
     if (waiter->fiber != NULL)
@@ -56,7 +57,7 @@ static void back_off(tasks__worker *worker, tasks__waiter *waiter, const char *w
         worker->pause_ms = PAUSE_MAX_MS;
     int64_t until_us = tims_monotonic_us() + worker->pause_ms * MS_US;
     for (int64_t left_us; (left_us = until_us - tims_monotonic_us()) > 0;) {
-        wait_ms(waiter, left_us / MS_US + 1);
+        tasks__wait_ms(waiter, left_us / MS_US + 1);
         if (worker->stopping)
             break;
     }
@@ -69,151 +70,7 @@ static void store_answers(tasks__worker *worker)
     worker->pause_ms = 0;
 }
 
-/* --- running ---------------------------------------------------------------------------------------------- */
-
-static void count_start(tasks__worker *worker, tasks__item *item)
-{
-    tasks__counts *counts = tasks__counts_of(worker->tasks, item->job->queue);
-    int64_t waited_us = tasks__now(worker->tasks).us - item->job->run_at.us;
-    item->counts = counts;
-    atomic_fetch_add_explicit(&counts->started, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&counts->running, 1, memory_order_relaxed);
-    tasks__count_time(counts->waited, &counts->wait_us_sum, waited_us);
-}
-
-static void count_end(const tasks__item *item)
-{
-    tasks__counts *counts = item->counts;
-    const tasks__outcome *outcome = &item->outcome;
-    _Atomic int64_t *of_end[] = { [TASKS__DONE] = &counts->done,
-                                  [TASKS__COMMITTED] = &counts->done,
-                                  [TASKS__AGAIN] = &counts->retried,
-                                  [TASKS__DEAD] = &counts->dead,
-                                  [TASKS__CANCELLED] = &counts->cancelled,
-                                  [TASKS__EXPIRED] = &counts->expired,
-                                  [TASKS__LOST] = NULL,
-                                  [TASKS__BACK] = NULL };
-    atomic_fetch_sub_explicit(&counts->running, 1, memory_order_relaxed);
-    if (of_end[outcome->end] != NULL)
-        atomic_fetch_add_explicit(of_end[outcome->end], 1, memory_order_relaxed);
-    if (outcome->end == TASKS__AGAIN || outcome->end == TASKS__DEAD)
-        atomic_fetch_add_explicit(&counts->failed, 1, memory_order_relaxed);
-    tasks__count_time(counts->ran, &counts->run_us_sum, outcome->runtime_us);
-}
-
-static void unlink_item(tasks__item *item)
-{
-    tasks__worker *worker = item->worker;
-    if (item->next_running != NULL)
-        item->next_running->previous_running = item->previous_running;
-    if (item->previous_running != NULL)
-        item->previous_running->next_running = item->next_running;
-    else
-        worker->running = item->next_running;
-    worker->running_count--;
-    worker->store->suspects -= tasks__is_suspect(item->job);
-    if (item->is_blocking)
-        worker->blocking_count--;
-}
-
-static void soft_timeout(void *argument)
-{
-    tasks__item *item = argument;
-    atomic_store(&item->control.stop, true);
-}
-
-static void hard_timeout(void *argument)
-{
-    tasks__item *item = argument;
-    atomic_store(&item->control.stop, true);
-    atomic_store(&item->control.killed, true);
-    if (item->control.fiber != NULL)
-        tims_fiber_cancel(item->control.fiber);
-}
-
-static void set_timeouts(tasks__item *item)
-{
-    enum { TIMEOUT_MS = 5 * 60 * 1000 };
-    const tims_task *task = item->task;
-    int64_t hard_ms = task != NULL && task->timeout_ms > 0 ? task->timeout_ms : TIMEOUT_MS;
-    if (task != NULL && task->soft_timeout_ms > 0)
-        tims_timer_set(item->worker->loop, &item->soft_timer, task->soft_timeout_ms, soft_timeout, item);
-    tims_timer_set(item->worker->loop, &item->hard_timer, hard_ms, hard_timeout, item);
-}
-
-static void begin_in_process(tasks__control *control)
-{
-    set_timeouts(control->data);
-}
-
-static void run_item(void *argument)
-{
-    tasks__item *item = argument;
-    tasks__worker *worker = item->worker;
-    item->control.fiber = tims_fiber_self();
-    count_start(worker, item);
-    if (!item->is_blocking)
-        set_timeouts(item);
-    if (item->is_blocking)
-        tasks__pool_run(worker->pool, worker->store, item->job, &item->control, &item->outcome);
-    else
-        tasks__run_job(worker->tasks, worker->loop, worker->store, item->job, &item->control, &item->outcome);
-    tims_timer_clear(&item->soft_timer);
-    tims_timer_clear(&item->hard_timer);
-    item->control.fiber = NULL;
-    count_end(item);
-    unlink_item(item);
-    item->next = NULL;
-    *worker->ended_tail = item;
-    worker->ended_tail = &item->next;
-    nudge(&worker->finisher);
-    nudge(&worker->taker);
-}
-
-/* --- progress --------------------------------------------------------------------------------------------- */
-
-static void note_progress(tasks__control *control, double fraction, tims_str text)
-{
-    tasks__item *item = control->data;
-    size_t length = text.length < sizeof item->progress_text ? text.length : sizeof item->progress_text;
-    while (length < text.length && length > 0 && ((uint8_t)text.data[length] & 0xc0) == 0x80)
-        length--; /* not within a character */
-    item->progress = fraction;
-    memcpy(item->progress_text, text.data, length);
-    item->progress_length = length;
-    item->progress_changed = true;
-    item->worker->progress_changed = true;
-    nudge(&item->worker->keeper);
-}
-
 /* --- claiming --------------------------------------------------------------------------------------------- */
-
-static void begin_item(tasks__worker *worker, tasks__job *job)
-{
-    tasks__item *item = calloc(1, sizeof *item);
-    TIMS_ASSERT(item != NULL);
-    item->worker = worker;
-    item->job = job;
-    item->task = tims_tasks_find(worker->tasks, job->task);
-    item->is_blocking = item->task != NULL && item->task->blocking;
-    item->control.data = item;
-    item->control.on_progress = note_progress;
-    item->control.on_begin = begin_in_process;
-    item->next_running = worker->running;
-    if (worker->running != NULL)
-        worker->running->previous_running = item;
-    worker->running = item;
-    worker->running_count++;
-    worker->store->suspects += tasks__is_suspect(job);
-    worker->blocking_count += item->is_blocking;
-    if (tims_fiber_start(worker->loop, run_item, item) == NULL) {
-        unlink_item(item);
-        item->outcome = (tasks__outcome){ .job = job, .end = TASKS__BACK };
-        *worker->ended_tail = item;
-        worker->ended_tail = &item->next;
-        nudge(&worker->finisher);
-    }
-}
 
 static size_t room_for(const tasks__worker *worker, size_t queue)
 {
@@ -247,7 +104,7 @@ static bool look_at_queues(tasks__worker *worker, bool is_busy, size_t *ret_take
     }
     for (size_t i = 0; i < worker->queue_count && !worker->stopping; i++) {
         size_t at = (worker->first_queue + i) % worker->queue_count, count = 0, room = room_for(worker, at);
-        if (room == 0 || !worker->has[at])
+        if (room == 0 || !worker->has[at] || worker->queues[at].paused)
             continue;
         tims_status status = worker->store->api->claim(worker->store, worker->queues[at].name, room,
                                                        worker->claimed, &count, &err);
@@ -256,8 +113,8 @@ static bool look_at_queues(tasks__worker *worker, bool is_busy, size_t *ret_take
             return false;
         }
         for (size_t j = 0; j < count; j++)
-            begin_item(worker, worker->claimed[j]);
-        worker->is_busy = worker->is_busy || count == room;
+            tasks__item_begin(worker, worker->claimed[j]);
+        worker->is_busy = worker->is_busy || count >= room / 3;
         *ret_taken += count;
     }
     worker->first_queue = (worker->first_queue + 1) % worker->queue_count;
@@ -274,11 +131,11 @@ static bool has_room(const tasks__worker *worker)
 static void wait_for_room(tasks__worker *worker)
 {
     while (!has_room(worker) && !worker->stopping)
-        wait_ms(&worker->taker, POLL_MS);
+        tasks__wait_ms(&worker->taker, POLL_MS);
     int64_t until_us = tims_monotonic_us() + GATHER_MS * MS_US;
     while (worker->is_busy && !worker->stopping && worker->running_count > worker->concurrency * 3 / 4 &&
            tims_monotonic_us() < until_us)
-        wait_ms(&worker->taker, GATHER_MS);
+        tasks__wait_ms(&worker->taker, GATHER_MS);
 }
 
 /* Who has not signed life for a while may have lost its lease: what it took now would be somebody else's. */
@@ -294,7 +151,7 @@ static void take_jobs(void *argument)
         size_t taken = 0;
         wait_for_room(worker);
         if (!holds_lease(worker)) {
-            wait_ms(&worker->taker, worker->beat_ms);
+            tasks__wait_ms(&worker->taker, worker->beat_ms);
             continue;
         }
         bool is_busy = worker->is_busy;
@@ -305,25 +162,12 @@ static void take_jobs(void *argument)
             continue;
         store_answers(worker);
         if (taken == 0 && !worker->woken && !worker->stopping)
-            wait_ms(&worker->taker, worker->poll_ms);
+            tasks__wait_ms(&worker->taker, worker->poll_ms);
     }
     tasks__worker_fiber_ended(worker);
 }
 
 /* --- ends ------------------------------------------------------------------------------------------------- */
-
-static void free_items(tasks__item *list)
-{
-    for (tasks__item *next; list != NULL; list = next) {
-        next = list->next;
-        const tasks__store_api *api = list->worker->store->api;
-        if (api->forget != NULL)
-            api->forget(list->job);
-        tims_arena_free(&list->outcome.arena);
-        tasks__job_free(&list->job);
-        free(list);
-    }
-}
 
 /* An end that the store refuses for what it is must not hold up the others. */
 static void bury_alive(tasks__item *item, const tims_error *err)
@@ -340,6 +184,14 @@ static bool is_away(tims_status status)
 {
     return status == TIMS_UNAVAILABLE || status == TIMS_TIMEOUT || status == TIMS_BUSY || status == TIMS_IO ||
            status == TIMS_CONFLICT || status == TIMS_CLOSED;
+}
+
+static void look_again(void *argument)
+{
+    tasks__worker *worker = argument;
+    worker->heard_us = tims_monotonic_us();
+    worker->woken = true;
+    tasks__nudge(&worker->taker);
 }
 
 static void write_ends(tasks__worker *worker, tasks__item *list)
@@ -369,10 +221,13 @@ static void write_ends(tasks__worker *worker, tasks__item *list)
         }
     }
     store_answers(worker);
-    for (tasks__item *at = list; at != NULL; at = at->next)
+    for (tasks__item *at = list; at != NULL; at = at->next) {
         if (at->outcome.end == TASKS__AGAIN)
-            nudge(&worker->keeper); /* which knows when what is due next */
-    free_items(list);
+            tasks__nudge(&worker->keeper); /* which knows when what is due next */
+        if (tasks__queue_rule(worker->tasks, at->job->queue) != NULL)
+            look_again(worker); /* there is room in its queue */
+    }
+    tasks__items_free(list);
 }
 
 static void finish_jobs(void *argument)
@@ -380,7 +235,7 @@ static void finish_jobs(void *argument)
     tasks__worker *worker = argument;
     while (!worker->stopping || worker->running != NULL || worker->ended != NULL || worker->takes) {
         if (worker->ended == NULL) {
-            wait_ms(&worker->finisher, POLL_MS);
+            tasks__wait_ms(&worker->finisher, POLL_MS);
             continue;
         }
         tasks__item *list = worker->ended;
@@ -404,7 +259,7 @@ static void hear_cancelled(void *argument, tims_id job)
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running)
         if (tims_same_id(at->job->id, job) && !atomic_exchange(&at->control.cancelled, true)) {
             ask_to_stop(at);
-            tims_timer_set(worker->loop, &at->hard_timer, worker->grace_ms, hard_timeout, at);
+            tims_timer_set(worker->loop, &at->hard_timer, worker->grace_ms, tasks__item_end, at);
         }
 }
 
@@ -414,8 +269,7 @@ static void lose_all(tasks__worker *worker)
              "event=lease_lost message=its jobs are others' meanwhile; it goes on as a new one");
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running) {
         at->control.lost = true;
-        ask_to_stop(at);
-        tims_timer_set(worker->loop, &at->hard_timer, worker->grace_ms, hard_timeout, at);
+        tasks__item_end(at); /* somebody else may have begun it already */
     }
 }
 
@@ -426,13 +280,11 @@ static void keep_order(void *argument)
         tims_error err = { 0 };
         tims_time next = { INT64_MAX }, next_schedule = { INT64_MAX };
         bool lost = false;
-        if (worker->progress_changed)
-            tasks__write_progress(worker);
         tims_status status = worker->store->api->beat(worker->store, hear_cancelled, worker, &lost, &err);
         if (status == TIMS_OK && lost)
             lose_all(worker);
         if (status == TIMS_OK && !holds_lease(worker))
-            nudge(&worker->taker);
+            tasks__nudge(&worker->taker);
         if (status == TIMS_OK)
             worker->beaten_us = tims_monotonic_us();
         if (status == TIMS_OK)
@@ -448,8 +300,9 @@ static void keep_order(void *argument)
         if (next_schedule.us < next.us)
             next = next_schedule;
         int64_t until_ms = (next.us - tasks__now(worker->tasks).us + MS_US - 1) / MS_US;
-        int64_t most_ms = worker->progress_changed ? TASKS__PROGRESS_MS : worker->beat_ms;
-        wait_ms(&worker->keeper, until_ms < 1 ? 1 : until_ms < most_ms ? until_ms : most_ms);
+        tasks__wait_ms(&worker->keeper, until_ms < 1                 ? 1
+                                        : until_ms < worker->beat_ms ? until_ms
+                                                                     : worker->beat_ms);
     }
     tasks__count_queues_at_last(worker);
     tasks__worker_fiber_ended(worker);
@@ -468,8 +321,8 @@ static void wake_here(void *argument)
     if (worker == NULL)
         return;
     worker->woken = true;
-    nudge(&worker->taker);
-    nudge(&worker->keeper);
+    tasks__nudge(&worker->taker);
+    tasks__nudge(&worker->keeper);
 }
 
 void tasks__wake_worker(tims_tasks *tasks)
@@ -478,32 +331,72 @@ void tasks__wake_worker(tims_tasks *tasks)
     if (worker == NULL)
         return;
     worker->woken = true;
-    nudge(&worker->taker);
-    nudge(&worker->keeper);
+    tasks__nudge(&worker->taker);
+    tasks__nudge(&worker->keeper);
 }
 
-static void look_again(void *argument)
+/* Somebody has said that there may be something: a hint, which a look answers: the first at once, those soon
+ * after it together. On SQLite it is given when somebody writes, which is before the disk has it and it can
+ * be seen, by as much as the disk takes: so there are a few more looks, each after four times as long. */
+static void look_and_look_again(void *argument)
 {
     tasks__worker *worker = argument;
-    worker->heard_us = tims_monotonic_us();
-    worker->woken = true;
-    nudge(&worker->taker);
+    look_again(worker);
+    if (worker->echo_ms <= ECHO_MAX_MS) {
+        tims_timer_set(worker->loop, &worker->heard_timer, worker->echo_ms, look_and_look_again, worker);
+        worker->echo_ms *= 4;
+    }
 }
 
-/* Somebody has said that there may be something: a hint, which a look answers. On SQLite each commit is one,
- * so the first is answered at once and those soon after it together. */
 static void hear_signal(void *argument)
 {
     tasks__worker *worker = argument;
-    if (tims_monotonic_us() - worker->heard_us > GATHER_MS * MS_US)
-        look_again(worker);
+    bool is_early = tims_db_dialect_of(worker->tasks->db) == TIMS_SQLITE;
+    worker->echo_ms = is_early ? 1 : ECHO_MAX_MS + 1;
+    int64_t gather_ms = is_early ? EARLY_GATHER_MS : GATHER_MS;
+    if (tims_monotonic_us() - worker->heard_us > gather_ms * MS_US)
+        look_and_look_again(worker);
     else
-        tims_timer_set(worker->loop, &worker->heard_timer, GATHER_MS, look_again, worker);
+        tims_timer_set(worker->loop, &worker->heard_timer, gather_ms, look_and_look_again, worker);
+}
+
+static void ring(void *argument)
+{
+    tasks__worker *worker = argument;
+    worker->alarm_us = 0;
+    tasks__wake_worker(worker->tasks);
+}
+
+/* The earliest time that somebody has asked for. */
+static void set_alarm(void *argument)
+{
+    tims_tasks *tasks = argument;
+    tasks__worker *worker = tasks->worker;
+    int64_t due_us = atomic_exchange(&tasks->wake_at_us, 0);
+    if (worker == NULL || due_us == 0 || (worker->alarm_us != 0 && worker->alarm_us <= due_us))
+        return;
+    int64_t left_us = due_us - tasks__now(tasks).us;
+    worker->alarm_us = due_us;
+    tims_timer_set(worker->loop, &worker->alarm_timer, left_us > 0 ? left_us / MS_US + 1 : 0, ring, worker);
+}
+
+static void wake_at(tims_tasks *tasks, int64_t due_us)
+{
+    pthread_mutex_lock(&tasks->worker_lock);
+    int64_t set_us = atomic_load(&tasks->wake_at_us);
+    if (tasks->worker != NULL && (set_us == 0 || due_us < set_us)) {
+        atomic_store(&tasks->wake_at_us, due_us);
+        tims_loop_post(tasks->worker->loop, set_alarm, tasks);
+    }
+    pthread_mutex_unlock(&tasks->worker_lock);
 }
 
 void tasks__wake(tims_tasks *tasks, tims_time due)
 {
-    (void)due; /* the keeper finds out when it is */
+    if (due.us > tasks__now(tasks).us) {
+        wake_at(tasks, due.us);
+        return;
+    }
     pthread_mutex_lock(&tasks->worker_lock);
     tims_loop *loop = tasks->worker != NULL ? tasks->worker->loop : tasks->relay_loop;
     if (loop != NULL && !atomic_exchange(&tasks->wake_is_posted, true))
@@ -595,7 +488,7 @@ tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_wor
     if (worker->store == tasks->sql)
         worker->listener = tims_db_listen(tasks->db, loop, TASKS__CHANNEL, hear_signal, worker);
     worker->beaten_us = tims_monotonic_us();
-    worker->fibers = 3;
+    worker->fibers = 4;
     worker->takes = true;
     pthread_mutex_lock(&tasks->worker_lock);
     tasks->worker = worker;
@@ -606,6 +499,7 @@ tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_wor
     TIMS_ASSERT(tims_fiber_start(loop, take_jobs, worker) != NULL);
     TIMS_ASSERT(tims_fiber_start(loop, finish_jobs, worker) != NULL);
     TIMS_ASSERT(tims_fiber_start(loop, keep_order, worker) != NULL);
+    TIMS_ASSERT(tims_fiber_start(loop, tasks__tell_progress, worker) != NULL);
     return TIMS_OK;
 }
 
@@ -624,8 +518,9 @@ static void say_stopped(void *argument)
 void tasks__worker_fiber_ended(tasks__worker *worker)
 {
     worker->takes = worker->takes && !worker->stopping;
-    nudge(&worker->finisher);
-    nudge(&worker->keeper);
+    tasks__nudge(&worker->finisher);
+    tasks__nudge(&worker->keeper);
+    tasks__nudge(&worker->teller);
     if (--worker->fibers > 0)
         return;
     tims_tasks *tasks = worker->tasks;
@@ -635,6 +530,7 @@ void tasks__worker_fiber_ended(tasks__worker *worker)
     pthread_mutex_unlock(&tasks->worker_lock);
     tims_db_listener_free(&worker->listener);
     tims_timer_clear(&worker->heard_timer);
+    tims_timer_clear(&worker->alarm_timer);
     worker->store->api->stop(worker->store);
     if (worker->pool != NULL)
         tasks__pool_stop(worker->pool, say_stopped, worker);
@@ -669,7 +565,7 @@ void tims_worker_stop(tims_tasks *tasks, tims_loop_fn on_stopped, void *argument
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running)
         ask_to_stop(at);
     tims_timer_set(worker->loop, &worker->drain_timer, worker->drain_ms, hand_all_back, worker);
-    nudge(&worker->taker);
-    nudge(&worker->finisher);
-    nudge(&worker->keeper);
+    tasks__nudge(&worker->taker);
+    tasks__nudge(&worker->finisher);
+    tasks__nudge(&worker->keeper);
 }

@@ -1,11 +1,11 @@
-/* worker_internal.h: the worker's files: worker.c (taking, running, ending), worker_control.c, progress.c,
- * queue_counts.c. */
+/* worker_internal.h: the worker's files: worker.c (taking, ending, keeping), worker_item.c (running),
+ * worker_control.c, progress.c, queue_counts.c. */
 #ifndef TASKS_WORKER_INTERNAL_H
 #define TASKS_WORKER_INTERNAL_H
 
 #include "tasks/tasks_internal.h"
 
-enum { TASKS__PROGRESS_MS = 100, TASKS__PROGRESS_BYTES = 200, TASKS__QUEUES_ADDED_MAX = 64 };
+enum { TASKS__PROGRESS_BYTES = 200, TASKS__QUEUES_ADDED_MAX = 64 };
 
 /* A fiber that waits for a nudge or a time. */
 typedef struct tasks__waiter {
@@ -22,7 +22,7 @@ typedef struct tasks__item {
     tasks__outcome outcome;
     tasks__counts *counts;
     tims_timer soft_timer, hard_timer;
-    bool is_blocking, progress_changed;
+    bool is_blocking, progress_changed, progress_is_told;
     double progress;
     char progress_text[TASKS__PROGRESS_BYTES];
     size_t progress_length;
@@ -33,6 +33,7 @@ typedef struct tasks__item {
 typedef struct tasks__taken_queue {
     tims_str name;
     bool blocks; /* some of its tasks run in processes */
+    bool paused; /* as last counted, where the store does not look for itself */
 } tasks__taken_queue;
 
 struct tasks__worker {
@@ -45,7 +46,7 @@ struct tasks__worker {
     tasks__taken_queue *queues;
     size_t queue_count, queues_max, first_queue;
     tims_buf queues_text;
-    tasks__waiter taker, finisher, finisher_pause, keeper;
+    tasks__waiter taker, finisher, finisher_pause, keeper, teller;
     tasks__job *claimed[TASKS__CLAIM_MAX];
     tasks__item *running; /* a list of running_count */
     size_t running_count, blocking_count;
@@ -58,6 +59,9 @@ struct tasks__worker {
     int64_t heard_us;  /* the last signal */
     int64_t beaten_us; /* the last sign of life */
     tims_timer heard_timer;
+    int64_t echo_ms; /* after which time it looks once more */
+    tims_timer alarm_timer;
+    int64_t alarm_us; /* of the store's clock; 0: not set */
     bool stopping, takes, is_busy, woken, progress_changed, any_blocks;
     int64_t counted_at_us; /* queue_counts.c */
     tims_timer drain_timer;
@@ -66,8 +70,17 @@ struct tasks__worker {
 };
 
 void tasks__worker_fiber_ended(tasks__worker *worker);
-/* progress.c: what running jobs say of themselves since the last time, in one transaction. */
-void tasks__write_progress(tasks__worker *worker);
+/* Until somebody nudges, or the time is over. */
+void tasks__wait_ms(tasks__waiter *waiter, int64_t ms);
+void tasks__nudge(tasks__waiter *waiter);
+/* worker_item.c. The job is the item's from here on. */
+void tasks__item_begin(tasks__worker *worker, tasks__job *job);
+/* Ends its run, as a hard timeout: an item, as timers call it. */
+void tasks__item_end(void *item);
+void tasks__items_free(tasks__item *list);
+/* progress.c: a fiber, and what running jobs say of themselves. */
+void tasks__tell_progress(void *argument);
+void tasks__note_progress(tasks__control *control, double fraction, tims_str text);
 /* queue_counts.c: writes how full the queues are into their rows, at most once a second and only what
  * changed. */
 tims_status tasks__count_queues(tasks__worker *worker, tims_error *err);

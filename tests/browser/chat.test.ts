@@ -1,10 +1,17 @@
 // The chat in real browsers: rendered, hydrated, live, cut off and back.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
-import { launch, messageOn, rendering, screenshot, signIn, visit } from "../browser.ts";
+import {
+  excessWidth,
+  findings,
+  launch,
+  messageOn,
+  rendering,
+  screenshot,
+  signIn,
+  visit,
+} from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { nowSql } from "../database.ts";
 import { type Server, sql, startServer } from "../server.ts";
@@ -184,7 +191,6 @@ test("somebody who leaves sees the chat go at once", async () => {
 });
 
 test("no page has a serious accessibility finding, in light and dark, on phone and desktop", async () => {
-  const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   for (const colorScheme of ["light", "dark"] as const)
     for (const [size, viewport] of Object.entries({
       phone: { width: 390, height: 844 },
@@ -198,21 +204,8 @@ test("no page has a serious accessibility finding, in light and dark, on phone a
         await page.goto(server.url + path);
         await page.waitForLoadState("load");
         await screenshot(page, `${path.split("/")[1] || "home"}-${size}-${colorScheme}`);
-        await page.evaluate(axe);
-        const findings = await page.evaluate(async () => {
-          // biome-ignore lint/suspicious/noExplicitAny: axe has put itself on the window
-          const result = await (window as any).axe.run(document, { resultTypes: ["violations"] });
-          return result.violations
-            .filter((one: { impact: string }) => ["serious", "critical"].includes(one.impact))
-            .map(
-              (one: { id: string; nodes: { html: string }[] }) =>
-                `${one.id}: ${one.nodes[0].html.slice(0, 200)}`,
-            );
-        });
-        assert.deepEqual(findings, [], `${path} ${size} ${colorScheme}`);
-        const wide = await page.evaluate(
-          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-        );
+        assert.deepEqual(await findings(page), [], `${path} ${size} ${colorScheme}`);
+        const wide = await excessWidth(page);
         assert.ok(wide <= 0, `${path} is ${wide} px too wide on a ${size}`);
       }
       assert.deepEqual(

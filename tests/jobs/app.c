@@ -48,6 +48,14 @@ static void noop(tims_run *run, const numbered *arguments)
 }
 TIMS_TASK(noop, numbered, .fields = NUMBERED, .doc = "Does nothing.");
 
+/* number: when it was asked for; notes the microseconds since then */
+static void timed(tims_run *run, const numbered *arguments)
+{
+    numbered noted = { tims_now().us - arguments->number, arguments->label };
+    note(run, &noted);
+}
+TIMS_TASK(timed, numbered, .fields = NUMBERED, .doc = "Writes how long it waited.");
+
 static void effective(tims_run *run, const numbered *arguments)
 {
     note(run, arguments);
@@ -96,6 +104,16 @@ static void stubborn(tims_run *run, const numbered *arguments)
 TIMS_TASK(stubborn, numbered, .fields = NUMBERED, .doc = "Does not ask.", .tracked = true, .timeout_ms = 500,
           .max_attempts = 2, .retry_after_ms = 50);
 
+/* Sleeps without asking, for as long as it likes. */
+static void deaf(tims_run *run, const numbered *arguments)
+{
+    tims_progress(run, 0.5, "asleep");
+    tims_check(run->rq, tims_sleep_ms(arguments->number),
+               &(tims_error){ .status = TIMS_CANCELLED, .message = "woken" });
+    note(run, arguments);
+}
+TIMS_TASK(deaf, numbered, .fields = NUMBERED, .doc = "Does not ask, and may.", .tracked = true);
+
 static void crashing(tims_run *run, const numbered *arguments)
 {
     (void)run, (void)arguments;
@@ -114,6 +132,21 @@ static void computing(tims_run *run, const numbered *arguments)
 TIMS_TASK(computing, numbered, .fields = NUMBERED, .doc = "Computes, in a process.", .queue = "cpu",
           .blocking = true, .tracked = true, .timeout_ms = 1000, .max_attempts = 2, .retry_after_ms = 50,
           .memory_bytes = 256 * 1024 * 1024);
+
+/* number: milliseconds of computing; tells how far it is, and hands back when asked to stop */
+static void rendering(tims_run *run, const numbered *arguments)
+{
+    int64_t total_us = arguments->number * 1000, began_us = tims_monotonic_us(), spent_us;
+    while ((spent_us = tims_monotonic_us() - began_us) < total_us) {
+        tims_progress(run, (double)spent_us / (double)total_us, "%lld ms", (long long)(spent_us / 1000));
+        if (tims_should_stop(run))
+            tims_hand_back(run);
+    }
+    note(run, arguments);
+    tims_result(run, TIMS_STR("\"rendered\""));
+}
+TIMS_TASK(rendering, numbered, .fields = NUMBERED, .doc = "Computes and looks up, in a process.",
+          .queue = "cpu", .blocking = true, .tracked = true, .retry_after_ms = 50);
 
 static void crashing_process(tims_run *run, const numbered *arguments)
 {
@@ -177,15 +210,45 @@ static void keyed(tims_run *run, const numbered *arguments)
 TIMS_TASK(keyed, numbered, .fields = NUMBERED, .doc = "One at a time for each key.", .queue = "keyed",
           .key_concurrency = 1);
 
-static const tims_task *const tasks[] = {
-    &noop_task,     &effective_task, &failing_task,          &patient_task, &slow_task,
-    &stubborn_task, &crashing_task,  &computing_task,        &adding_task,  &spreading_task,
-    &keyed_task,    &greedy_task,    &crashing_process_task, NULL
-};
+static const tims_task *const tasks[] = { &noop_task,
+                                          &effective_task,
+                                          &failing_task,
+                                          &patient_task,
+                                          &slow_task,
+                                          &stubborn_task,
+                                          &crashing_task,
+                                          &computing_task,
+                                          &rendering_task,
+                                          &deaf_task,
+                                          &adding_task,
+                                          &spreading_task,
+                                          &timed_task,
+                                          &keyed_task,
+                                          &greedy_task,
+                                          &crashing_process_task,
+                                          NULL };
 
 static const tims_queue queues[] = {
     { .name = "narrow", .concurrency = 2, .doc = "Two at once." },
     { .name = "slow", .rate = "10/s", .doc = "Ten a second." },
+    { 0 },
+};
+
+/* Only where JOBS_SCHEDULES is set: elsewhere a queue is to become empty. */
+static const numbered tick = { 1, TIMS_STR_INIT("tick") }, report = { 2, TIMS_STR_INIT("report") };
+static const tims_schedule schedules[] = {
+    { .name = "tick",
+      .task = &effective_task,
+      .arguments = &tick,
+      .every_s = 1,
+      .catch_up = TIMS_CATCH_UP_ALL,
+      .doc = "Every second." },
+    { .name = "report",
+      .task = &effective_task,
+      .arguments = &report,
+      .cron = "30 2 * * mon-fri",
+      .zone = "Europe/Berlin",
+      .doc = "In the night of working days." },
     { 0 },
 };
 
@@ -205,7 +268,15 @@ static const tims_shape many_shape = {
                           TIMS_FIELD(many, number), TIMS_FIELD(many, priority), TIMS_FIELD(many, fail)),
 };
 
-/* In one transaction; `fail` lets it roll back. number < 0: each job's is its place. */
+/* number < 0: its place */
+static int64_t number_of(const tims_task *task, const many *asked, int64_t place)
+{
+    if (task == &timed_task)
+        return tims_now().us;
+    return asked->number < 0 ? place : asked->number;
+}
+
+/* In one transaction; `fail` lets it roll back. */
 static tims_answer enqueue_many(tims_request *rq)
 {
     const many *asked = tims_body_shape(rq, &many_shape);
@@ -220,8 +291,7 @@ static tims_answer enqueue_many(tims_request *rq)
                                      .key = asked->key,
                                      .priority = { asked->priority > 0, asked->priority } };
     for (int64_t i = 0; i < asked->count; i++)
-        tims_enqueue_with(rq, task, &(numbered){ asked->number < 0 ? i : asked->number, asked->label },
-                          &options);
+        tims_enqueue_with(rq, task, &(numbered){ number_of(task, asked, i), asked->label }, &options);
     if (asked->fail)
         tims_raise(rq, 500, "told_to", "It was told to fail.");
     return tims_answer_empty(204);
@@ -272,9 +342,12 @@ static const tims_app jobs_app = { .name = "jobs",
 
 int main(int argc, char **argv)
 {
-    static const tims_app *const apps[] = { &jobs_app, NULL }, *const more[] = { &jobs_app, &remote_app,
-                                                                                 NULL };
+    static tims_app app;
+    static const tims_app *const apps[] = { &app, NULL }, *const more[] = { &app, &remote_app, NULL };
     const char *url = getenv("TASKS_URL");
+    app = jobs_app;
+    if (getenv("JOBS_SCHEDULES") != NULL)
+        app.schedules = schedules;
     const tims_project project = { .name = "jobs",
                                    .version = "0.1.0",
                                    .apps = url != NULL && *url != '\0' ? more : apps,

@@ -263,7 +263,8 @@ describe("queues", () => {
 
   test("counting stops above ten thousand", async () => {
     await staff.post("/api/tasks/queues/keyed/pause/");
-    assert.equal(await app.many(server, { task: "noop", queue: "keyed", count: 10_500 }), 204);
+    for (let i = 0; i < 21; i++)
+      assert.equal(await app.many(server, { task: "noop", queue: "keyed", count: 500 }), 204);
     await isCounted("keyed", "waiting", 10_001);
     app.sql("delete from tims_job where queue = 'keyed'");
     await isCounted("keyed", "waiting", 0);
@@ -356,7 +357,7 @@ test("the metrics count by queue, and their histograms add up", async () => {
   for (let i = 0; i < 3; i++) await enqueue("noop", { queue: "narrow" });
   const text = await until("three more", async () => {
     const now = await read();
-    return value(now, 'tims_tasks_done_total{queue="narrow"}') === done + 3 && now;
+    return value(now, 'tims_tasks_done_total{queue="narrow"}') === done + 3 ? now : null;
   });
   assert.equal(
     value(text, 'tims_tasks_enqueued_total{queue="narrow"}'),

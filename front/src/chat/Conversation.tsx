@@ -3,10 +3,12 @@ import { useClient, useLive, useMutation, useRoom, useUser } from "@tims/client"
 import Link from "next/link";
 import { useEffect, useMemo, useState } from "react";
 import { type Chat, type Member, type Message, nameOf } from "@/types";
+import { FormError } from "@/ui/Field";
 import { Icon } from "@/ui/Icon";
 import { Composer } from "./Composer";
 import { useUnread } from "./counts";
 import { useDice } from "./dice";
+import { ExportLine, useExport } from "./Export";
 import { MembersDialog } from "./MembersDialog";
 import { MessageList } from "./MessageList";
 import { TYPING, typingLine, typists } from "./typing";
@@ -27,7 +29,7 @@ function useMarkRead(chat: string, unread: number) {
   }, [client, chat, unread]);
 }
 
-function Head({ chat, members, people, here, partial, onThrow, onMembers }: HeadProps) {
+function Head({ chat, members, people, here, partial, onThrow, onExport, onMembers }: HeadProps) {
   const names = members.map((member) => nameOf(people[member.user])).join(", ");
   return (
     <header className="border-base-content/8 bg-base-100 flex h-16 shrink-0 items-center gap-2 border-b px-3 md:px-5">
@@ -55,6 +57,15 @@ function Head({ chat, members, people, here, partial, onThrow, onMembers }: Head
       >
         <Icon name="die" />
       </button>
+      <button
+        type="button"
+        className="btn btn-ghost btn-sm"
+        onClick={onExport}
+        disabled={!chat}
+        aria-label="Export the chat"
+      >
+        <Icon name="down" />
+      </button>
       <button type="button" className="btn btn-ghost btn-sm" onClick={onMembers} disabled={!chat}>
         <Icon name="people" />
         <span className="max-sm:sr-only">Members</span>
@@ -72,6 +83,7 @@ interface HeadProps {
   /** There may be more, whom the server cannot hear at the moment. */
   partial: boolean;
   onThrow: (() => void) | null;
+  onExport: () => void;
   onMembers: () => void;
 }
 
@@ -109,6 +121,7 @@ export function Conversation({ id }: { id: string }) {
   const thrown = dice.last && `${nameOf(people[dice.last.user])} threw a ${dice.last.pips}.`;
   const present = useMemo(() => new Set(room.users.map((user) => user.id)), [room.users]);
   const [showsMembers, setShowsMembers] = useState(false);
+  const exporting = useExport(id);
   useMarkRead(id, useUnread().counts[id] ?? 0);
   if (chat.row === null && chat.state !== "loading") return <Gone />;
   return (
@@ -120,8 +133,18 @@ export function Conversation({ id }: { id: string }) {
         here={room.count}
         partial={room.partial}
         onThrow={dice.throwDie}
+        onExport={exporting.begin}
         onMembers={() => setShowsMembers(true)}
       />
+      <FormError>{exporting.problem}</FormError>
+      {exporting.job && (
+        <ExportLine
+          key={exporting.job}
+          id={exporting.job}
+          title={chat.row?.title ?? "chat"}
+          onClose={exporting.close}
+        />
+      )}
       <MessageList messages={messages} members={members.rows} people={people} present={present} />
       <div className="px-3 md:px-5">
         <Passing text={thrown ?? writing} />

@@ -21,6 +21,7 @@ const HOME: Place = { href: "/", label: "Home", icon: "home", at: /^\/(articles\
 const CHATS: Place = { href: "/chats", label: "Chats", icon: "chats", at: /^\/chats?(\/|$)/ };
 const PROFILE: Place = { href: "/profile", label: "Profile", icon: "person", at: /^\/profile/ };
 const SIGN_IN: Place = { href: "/login", label: "Sign in", icon: "person", at: /^\/(login|register)/ };
+const TASKS: Place = { href: "/tasks", label: "Tasks", icon: "tasks", at: /^\/tasks/ };
 const SETTINGS: Place = { href: "/settings", label: "Settings", icon: "palette", at: /^\/settings/ };
 
 function isAt(place: Place, path: string): boolean {
@@ -66,6 +67,7 @@ function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number
               Chats <UnreadBadge count={unread} />
             </>,
           )}
+          {user?.staff && link(TASKS, "Tasks")}
           <span className="grow" />
           {link(SETTINGS, "Settings")}
           {user ? (
@@ -89,11 +91,12 @@ function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number
 }
 
 function Dock({ path, unread }: { path: string; unread: number }) {
-  const places = [HOME, CHATS, useUser() ? PROFILE : SIGN_IN, SETTINGS];
+  const user = useUser();
+  const places = [HOME, CHATS, ...(user?.staff ? [TASKS] : []), user ? PROFILE : SIGN_IN, SETTINGS];
   return (
     <nav
       aria-label="Main"
-      className="border-base-content/8 bg-base-100 sticky bottom-0 z-10 grid grid-cols-4 border-t pb-[env(safe-area-inset-bottom)] md:hidden"
+      className="border-base-content/8 bg-base-100 sticky bottom-0 z-10 grid auto-cols-fr grid-flow-col border-t pb-[env(safe-area-inset-bottom)] md:hidden"
     >
       {places.map((place) => {
         const here = isAt(place, path);

@@ -77,7 +77,9 @@ struct tims_task {
     int64_t soft_timeout_ms; /* 0: none */
     int64_t
         timeout_ms; /* 0: 5 minutes. On a fiber: its next wait fails; `.blocking`: its process is killed */
-    bool blocking;  /* runs in a process of its own kind: for what computes, or blocks in a library */
+    /* Runs in a process of its own kind: for what computes, or blocks in a library. It had better write last:
+     * on SQLite nobody else can write between its first write and its end. */
+    bool blocking;
     int64_t memory_bytes; /* of that process; past it, it is killed; 0: no limit */
     /* Only others run it, in Python: it has no function; needs TASKS_URL. Name its `.queue`. */
     bool remote;

@@ -75,7 +75,6 @@ struct celery__store {
     int64_t clock_offset_us;              /* what Redis's clock is ahead of ours */
     int64_t batch;                        /* of the last take: part of its tags */
     char known_batch[CELERY__BASE_BYTES]; /* the last take whose messages came; another one's are put back */
-    tims_map *paused;                     /* queues → the store: a set, as last read */
     tims_map *revoked;                    /* ids → the store: a set */
     char revoked_cursor[32];              /* score up to which it is known */
     celery__message *held;                /* all that are taken and not acknowledged */
@@ -108,6 +107,7 @@ void celery__publish(celery__store *celery, tims_str channel, tims_str message);
 
 typedef enum celery__script_id {
     CELERY__LOOK,
+    CELERY__COUNT,
     CELERY__TAKE,
     CELERY__BEAT,
     CELERY__TOUCH,
@@ -211,6 +211,8 @@ void celery__result_of(tims_arena *arena, const tasks__outcome *outcome, tims_ti
 
 tims_status celery__look(tasks__store *store, const tims_str *queues, size_t count, bool *ret_has,
                          tims_error *err);
+tims_status celery__count(tasks__store *store, const tims_str *queues, size_t count, int64_t *ret_waiting,
+                          tims_error *err); /* count.c */
 tims_status celery__claim(tasks__store *store, tims_str queue, size_t max, tasks__job **ret_jobs,
                           size_t *ret_count, tims_error *err);
 tims_status celery__finish(tasks__store *store, tasks__outcome *list, tims_error *err);

@@ -1,6 +1,5 @@
 /* celery_store_test: jobs on a Redis server: ours by way of the database, others' as they sent them. */
 #include "tasks/celery/celery_testing.h"
-#include "tasks/worker_internal.h"
 
 #define NUMBER_7 "{\"number\":7,\"label\":\"x\"}"
 
@@ -322,34 +321,6 @@ static void chains_and_groups_of_ours_go_on(void **state)
     celery_play(state, group);
 }
 
-static void pause_queue(stage *s)
-{
-    stage_start_worker(s, NULL);
-    stage_run(s, "DELETE FROM tims_queue");
-    stage_run(
-        s, "INSERT INTO tims_queue (id, name, paused, waiting, later, running, blocked, dead, done, failed, "
-           "updated_at) VALUES ('0190e3f4-7c31-4a6b-8d9e-000000000001', 'default', true, 0, 0, 0, 0, 0, "
-           "0, 0, 0)");
-    celery__store *celery = celery_store(s);
-    while (tims_map_count(celery->paused) == 0)
-        assert_int_equal(tims_sleep_ms(5), TIMS_OK);
-    celery_push(s, "giving", "one", NUMBER_7, NULL);
-    (void)stage_enqueue(s, &giving_task, 1, "ours", NULL);
-    int64_t beaten_us = s->tasks->worker->beaten_us; /* the keeper and the taker have been there since */
-    while (s->tasks->worker->beaten_us == beaten_us)
-        assert_int_equal(tims_sleep_ms(5), TIMS_OK);
-    assert_int_equal(celery_int(s, "LLEN", "default"), 1);
-    assert_int_equal(stage_int(s, "SELECT count(*) FROM tims_job"), 1);
-    stage_run(s, "UPDATE tims_queue SET paused = false");
-    (void)celery_result(s, "one", "SUCCESS");
-    stage_wait_for(s, "SELECT count(*) FROM effect", 2);
-}
-
-static void a_paused_queue_is_left_alone(void **state)
-{
-    celery_play(state, pause_queue);
-}
-
 /* --- results of others ------------------------------------------------------------------------------------------------ */
 
 typedef struct asked_result {
@@ -422,7 +393,6 @@ int main(void)
         IS_CELERY_TEST(revoked_jobs_end_wherever_they_are),
         IS_CELERY_TEST(tracked_and_unique_jobs_are_told_of_their_ends),
         IS_CELERY_TEST(chains_and_groups_of_ours_go_on),
-        IS_CELERY_TEST(a_paused_queue_is_left_alone),
         IS_CELERY_TEST(the_result_of_a_remote_task_is_read),
         IS_CELERY_TEST(a_result_of_success_is_not_overwritten),
     };

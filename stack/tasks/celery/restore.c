@@ -135,32 +135,6 @@ static bool may_sweep(const celery__store *celery, int64_t now_us)
            now_us - celery->restored_us >= (every_us < SWEEP_US ? every_us : SWEEP_US);
 }
 
-/* --- paused queues ------------------------------------------------------------------------------------------------ */
-
-static tims_status read_paused(tasks__work *work, tims_error *err)
-{
-    tims_map *paused = work->argument;
-    tims_db_rows *rows;
-    tims_status status = tims_db_query(work->session, TIMS_STR("SELECT name FROM tims_queue WHERE paused"),
-                                       NULL, 0, &rows, err);
-    if (status != TIMS_OK)
-        return status;
-    while (tims_db_next(rows))
-        (void)tims_map_set(paused, tims_db_get_text(rows, 0), work->store);
-    return tims_db_rows_end(&rows, err);
-}
-
-static tims_status learn_paused(celery__store *celery, tims_error *err)
-{
-    tims_map *paused = tims_map_new();
-    tims_status status = tasks__sql_read(celery->store.tasks->sql, read_paused, paused, err);
-    tims_map *old = status == TIMS_OK ? celery->paused : paused;
-    if (status == TIMS_OK)
-        celery->paused = paused;
-    tims_map_free(&old);
-    return status;
-}
-
 tims_status celery__tidy(tasks__store *store, tims_time *ret_next, tims_error *err)
 {
     celery__store *celery = celery__of(store);
@@ -168,8 +142,6 @@ tims_status celery__tidy(tasks__store *store, tims_time *ret_next, tims_error *e
     tims_time next = { INT64_MAX };
     int64_t due_us = INT64_MAX, now_us = tims_monotonic_us();
     tims_status status = sql->api->tidy(sql, &next, err);
-    if (status == TIMS_OK)
-        status = learn_paused(celery, err);
     if (status == TIMS_OK)
         status = celery__finish_ended(celery, err);
     if (status == TIMS_OK)

@@ -23,6 +23,17 @@
     "    queue .. '\\006\\0229') > 0 and 1 or 0 "                                             \
     "end return has"
 
+/* ARGV: queues. Answers how many messages each has. */
+#define COUNT                                                                        \
+    "local counts = {} "                                                             \
+    "for n, queue in ipairs(ARGV) do "                                               \
+    "  counts[n] = 0 "                                                               \
+    "  for _, step in ipairs({'', '\\006\\0223', '\\006\\0226', '\\006\\0229'}) do " \
+    "    local count = redis.pcall('LLEN', queue .. step) "                          \
+    "    if type(count) == 'number' then counts[n] = counts[n] + count end "         \
+    "  end "                                                                         \
+    "end return counts"
+
 /* ARGV: worker, queue, max, tag base, the base of its last take whose answer it has, bytes at most. What a
  * take took whose answer was lost is put back first.
  * Answers: 1 (0: no lease), the time in µs, the messages. */
@@ -258,12 +269,19 @@
     "redis.call('PUBLISH', 'tims:wake', '1')"
 
 static const tims_str scripts[CELERY__SCRIPT_COUNT] = {
-    [CELERY__LOOK] = TIMS_STR_INIT(LOOK),           [CELERY__TAKE] = TIMS_STR_INIT(TAKE),
-    [CELERY__BEAT] = TIMS_STR_INIT(BEAT),           [CELERY__TOUCH] = TIMS_STR_INIT(TOUCH),
-    [CELERY__FINISH] = TIMS_STR_INIT(JOIN FINISH),  [CELERY__HELD] = TIMS_STR_INIT(HELD),
-    [CELERY__PUSH] = TIMS_STR_INIT(PUSH),           [CELERY__DUE] = TIMS_STR_INIT(DUE),
-    [CELERY__FIND_LOST] = TIMS_STR_INIT(FIND_LOST), [CELERY__MOVE_LOST] = TIMS_STR_INIT(MOVE_LOST),
-    [CELERY__RELEASE] = TIMS_STR_INIT(RELEASE),     [CELERY__REVOKE] = TIMS_STR_INIT(REVOKE),
+    [CELERY__COUNT] = TIMS_STR_INIT(COUNT),
+    [CELERY__LOOK] = TIMS_STR_INIT(LOOK),
+    [CELERY__TAKE] = TIMS_STR_INIT(TAKE),
+    [CELERY__BEAT] = TIMS_STR_INIT(BEAT),
+    [CELERY__TOUCH] = TIMS_STR_INIT(TOUCH),
+    [CELERY__FINISH] = TIMS_STR_INIT(JOIN FINISH),
+    [CELERY__HELD] = TIMS_STR_INIT(HELD),
+    [CELERY__PUSH] = TIMS_STR_INIT(PUSH),
+    [CELERY__DUE] = TIMS_STR_INIT(DUE),
+    [CELERY__FIND_LOST] = TIMS_STR_INIT(FIND_LOST),
+    [CELERY__MOVE_LOST] = TIMS_STR_INIT(MOVE_LOST),
+    [CELERY__RELEASE] = TIMS_STR_INIT(RELEASE),
+    [CELERY__REVOKE] = TIMS_STR_INIT(REVOKE),
 };
 
 enum { HEAD = 3 };

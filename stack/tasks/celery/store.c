@@ -343,6 +343,7 @@ static const tasks__store_api api = {
     .start = start,
     .stop = stop,
     .look = celery__look,
+    .count = celery__count,
     .claim = celery__claim,
     .finish = celery__finish,
     .beat = beat,
@@ -375,7 +376,6 @@ tims_status tasks__celery_store_new(tims_tasks *tasks, tims_str url, tasks__stor
     }
     celery->database = database_of(tims_redis_name(celery->redis));
     celery->revoked = tims_map_new();
-    celery->paused = tims_map_new();
     (void)snprintf(celery->revoked_cursor, sizeof celery->revoked_cursor, "0");
     tims_redis_listen(celery->redis, &listener);
     tims_redis_subscribe(celery->redis, wake_channel);
@@ -398,7 +398,6 @@ void tasks__celery_store_free(tasks__store **store)
     }
     tims_redis_free(&celery->redis);
     tims_map_free(&celery->revoked);
-    tims_map_free(&celery->paused);
     celery->magic = 0;
     free(celery);
 }

@@ -248,8 +248,7 @@ tims_status celery__look(tasks__store *store, const tims_str *queues, size_t cou
     tims_status status =
         celery__call(celery, arena, CELERY__LOOK, (tims_slice_list){ queues, count }, &reply, err);
     for (size_t i = 0; status == TIMS_OK && i < count; i++)
-        ret_has[i] =
-            tims_redis_int(tims_redis_item(reply, i)) != 0 && tims_map_get(celery->paused, queues[i]) == NULL;
+        ret_has[i] = tims_redis_int(tims_redis_item(reply, i)) != 0;
     tims_arena_free(&arena);
     return status;
 }
@@ -261,7 +260,7 @@ tims_status celery__claim(tasks__store *store, tims_str queue, size_t max, tasks
     const tims_redis_reply *reply = NULL;
     taking t = { .celery = celery, .queue = queue, .jobs = ret_jobs };
     tims_status status = celery->is_registered ? TIMS_OK : celery__register(celery, err);
-    if (status != TIMS_OK || tims_map_get(celery->paused, queue) != NULL)
+    if (status != TIMS_OK)
         return status;
     tims_arena *arena = tims_arena_new(ARENA_BYTES_MAX, NULL, NULL);
     status = ask(&t, arena, max < TASKS__CLAIM_MAX ? max : TASKS__CLAIM_MAX, &reply, err);

@@ -29,7 +29,7 @@ CREATE INDEX "tims_job_run_at_index" ON "tims_job" ("run_at") WHERE state = 1;
 CREATE INDEX "tims_job_worker_index" ON "tims_job" ("worker" NULLS FIRST) WHERE state = 2;
 CREATE INDEX "tims_job_queue_run_at_index" ON "tims_job" ("queue", "run_at") WHERE state = 1;
 CREATE INDEX "tims_job_queue_limit_key_index" ON "tims_job" ("queue", "limit_key" NULLS FIRST) WHERE state = 3;
-CREATE INDEX "tims_job_limit_key_state_index" ON "tims_job" ("limit_key" NULLS FIRST, "state") WHERE limit_key IS NOT NULL;
+CREATE INDEX "tims_job_task_limit_key_priority_run_at_index" ON "tims_job" ("task", "limit_key" NULLS FIRST, "priority", "run_at") WHERE state = 3;
 CREATE TABLE "tims_job_unique" (
     "id" uuid PRIMARY KEY NOT NULL,
     "key" text COLLATE "C" NOT NULL,
@@ -145,6 +145,7 @@ CREATE TABLE "tims_limit" (
     "counted_at" timestamptz NOT NULL
 );
 CREATE UNIQUE INDEX "tims_limit_name_unique" ON "tims_limit" ("name");
+CREATE INDEX "tims_limit_counted_at_index" ON "tims_limit" ("counted_at");
 -- Rows live for a moment here: what is dead is cleared away often, not when it is a share of the table.
 ALTER TABLE "tims_job" SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
     autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0,

@@ -29,7 +29,7 @@ CREATE INDEX "tims_job_run_at_index" ON "tims_job" ("run_at") WHERE state = 1;
 CREATE INDEX "tims_job_worker_index" ON "tims_job" ("worker") WHERE state = 2;
 CREATE INDEX "tims_job_queue_run_at_index" ON "tims_job" ("queue", "run_at") WHERE state = 1;
 CREATE INDEX "tims_job_queue_limit_key_index" ON "tims_job" ("queue", "limit_key") WHERE state = 3;
-CREATE INDEX "tims_job_limit_key_state_index" ON "tims_job" ("limit_key", "state") WHERE limit_key IS NOT NULL;
+CREATE INDEX "tims_job_task_limit_key_priority_run_at_index" ON "tims_job" ("task", "limit_key", "priority", "run_at") WHERE state = 3;
 CREATE TABLE "tims_job_unique" (
     "id" TEXT PRIMARY KEY NOT NULL,
     "key" TEXT NOT NULL,
@@ -145,3 +145,4 @@ CREATE TABLE "tims_limit" (
     "counted_at" INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX "tims_limit_name_unique" ON "tims_limit" ("name");
+CREATE INDEX "tims_limit_counted_at_index" ON "tims_limit" ("counted_at");
