@@ -141,6 +141,7 @@ void tasks__make_job(tims_request *rq, const tims_task *task, tims_str arguments
 
 /* --- the row ---------------------------------------------------------------------------------------------- */
 
+enum { INSERTED_COLUMNS = TASKS__JOB_COLUMN_COUNT + 2 };
 static const tims_str insert_sql =
     TIMS_STR_INIT("INSERT INTO tims_job (" TASKS__JOB_COLUMNS
                   ", state, cancelled) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
@@ -181,14 +182,65 @@ static void wake_after_commit(void *argument)
     tasks__signal(tasks);
 }
 
+static void fill_values(const tasks__job *job, tasks__state state, tims_db_value ret_values[INSERTED_COLUMNS])
+{
+    tasks__job_values(job, ret_values);
+    ret_values[TASKS__JOB_COLUMN_COUNT] = tims_db_int(state);
+    ret_values[TASKS__JOB_COLUMN_COUNT + 1] = tims_db_int(0);
+}
+
+static tasks__state first_state(const tasks__job *job)
+{
+    return job->run_at.us > job->enqueued_at.us ? TASKS__LATER : TASKS__READY;
+}
+
 tims_status tasks__insert_row(tims_db_session *session, const tasks__job *job, tasks__state state,
                               tims_error *err)
 {
-    tims_db_value values[TASKS__JOB_COLUMN_COUNT + 2];
-    tasks__job_values(job, values);
-    values[TASKS__JOB_COLUMN_COUNT] = tims_db_int(state);
-    values[TASKS__JOB_COLUMN_COUNT + 1] = tims_db_int(0);
-    return tims_db_run(session, insert_sql, values, TASKS__JOB_COLUMN_COUNT + 2, NULL, err);
+    tims_db_value values[INSERTED_COLUMNS];
+    fill_values(job, state, values);
+    return tims_db_run(session, insert_sql, values, INSERTED_COLUMNS, NULL, err);
+}
+
+/* "…VALUES (?1, …, ?23), (?24, …": always as many rows, so that it is prepared once. */
+static tims_str insert_sql_of(tims_arena *arena, size_t count)
+{
+    tims_buf sql;
+    tims_buf_init(&sql, arena, 64 * 1024);
+    tims_buf_append_str(&sql,
+                        TIMS_STR("INSERT INTO tims_job (" TASKS__JOB_COLUMNS ", state, cancelled) VALUES "));
+    for (size_t i = 0; i < count * INSERTED_COLUMNS; i++) {
+        bool is_first = i % INSERTED_COLUMNS == 0, is_last = (i + 1) % INSERTED_COLUMNS == 0;
+        tims_buf_print(&sql, "%s?%zu%s", is_first ? (i > 0 ? ", (" : "(") : ", ", i + 1, is_last ? ")" : "");
+    }
+    return tims_buf_str(&sql);
+}
+
+tims_status tasks__insert_many(tims_tasks *tasks, tims_db_session *session, tims_arena *arena,
+                               const tasks__job *jobs, size_t count, tims_error *err)
+{
+    enum { AT_ONCE = 50 };
+    tims_status status = TIMS_OK;
+    size_t done = 0;
+    if (count >= AT_ONCE) {
+        tims_str sql = insert_sql_of(arena, AT_ONCE);
+        tims_db_value *values = TIMS_NEW_ARRAY(arena, tims_db_value, (size_t)AT_ONCE * INSERTED_COLUMNS);
+        for (; status == TIMS_OK && count - done >= AT_ONCE; done += AT_ONCE) {
+            for (size_t i = 0; i < AT_ONCE; i++)
+                fill_values(&jobs[done + i], first_state(&jobs[done + i]), values + i * INSERTED_COLUMNS);
+            status = tims_db_run(session, sql, values, (size_t)AT_ONCE * INSERTED_COLUMNS, NULL, err);
+        }
+    }
+    for (; status == TIMS_OK && done < count; done++)
+        status = tasks__insert_row(session, &jobs[done], first_state(&jobs[done]), err);
+    for (size_t i = 0; status == TIMS_OK && i < count; i++) {
+        if (jobs[i].tracked)
+            status = tasks__status_begin(session, arena, &jobs[i], err);
+        atomic_fetch_add_explicit(&tasks__counts_of(tasks, jobs[i].queue)->enqueued, 1, memory_order_relaxed);
+    }
+    if (status == TIMS_OK && count > 0)
+        tims_db_on_commit(session, wake_after_commit, tasks);
+    return status;
 }
 
 tims_status tasks__insert(tims_tasks *tasks, tims_db_session *session, tims_arena *arena, tasks__job *job,
@@ -204,8 +256,7 @@ tims_status tasks__insert(tims_tasks *tasks, tims_db_session *session, tims_aren
             return status;
         }
     }
-    bool is_later = job->run_at.us > job->enqueued_at.us;
-    status = tasks__insert_row(session, job, is_later ? TASKS__LATER : TASKS__READY, err);
+    status = tasks__insert_row(session, job, first_state(job), err);
     if (status == TIMS_OK && job->tracked)
         status = tasks__status_begin(session, arena, job, err);
     if (status == TIMS_OK) {

@@ -2,8 +2,8 @@
  *
  * A chain is its first job; the steps that follow travel with it, one line of JSON each, and the transaction
  * that ends a job makes the next one of the first line. A group is a row that counts down; whoever brings it
- * to nothing enqueues the last step. The row's lock makes that one, and it is the first thing taken, so that
- * what others gave is seen. */
+ * to nothing enqueues the last step. The row's lock makes that one: who holds it sees what all before it
+ * gave. */
 #include "tasks/job_row.h"
 
 enum {
@@ -164,21 +164,29 @@ static void insert_group(tims_request *rq, tims_id id, size_t count, tims_opt_st
         values, 5);
 }
 
+static void insert_members(tims_request *rq, tims_id group, const tims_step *steps, size_t count)
+{
+    tims_error err = { 0 };
+    tasks__job *jobs = TIMS_NEW_ARRAY(rq->arena, tasks__job, count);
+    for (size_t i = 0; i < count; i++) {
+        make_step(rq, &steps[i], &jobs[i]);
+        jobs[i].group_id = (tims_opt_id){ true, group };
+        jobs[i].group_index = (int64_t)i;
+    }
+    tims_check(rq, tasks__insert_many(tasks__of(rq), tims_session_db(rq), rq->arena, jobs, count, &err),
+               &err);
+}
+
 tims_id tims_enqueue_group(tims_request *rq, const tims_step *steps, size_t count, const tims_step *last)
 {
     tasks__job job;
     tims_id id = tims_id_new();
     if (count > TIMS_STEPS_MAX)
         refuse(rq, "a group has at most 10,000 members");
-    if (count > 0)
+    if (count > 0) {
         insert_group(rq, id, count, steps_text(rq, last, last != NULL ? 1 : 0));
-    for (size_t i = 0; i < count; i++) {
-        make_step(rq, &steps[i], &job);
-        job.group_id = (tims_opt_id){ true, id };
-        job.group_index = (int64_t)i;
-        insert(rq, &job);
-    }
-    if (count == 0 && last != NULL) {
+        insert_members(rq, id, steps, count);
+    } else if (last != NULL) {
         make_step(rq, last, &job);
         job.previous = (tims_opt_str){ true, TIMS_STR("[]") };
         insert(rq, &job);
@@ -188,31 +196,44 @@ tims_id tims_enqueue_group(tims_request *rq, const tims_step *steps, size_t coun
 
 /* --- groups ----------------------------------------------------------------------------------------------- */
 
-typedef struct countdown {
-    int64_t remaining, total;
+typedef struct counted_group {
+    int64_t total;
     bool is_there, has_last;
-} countdown;
+} counted_group;
 
-/* Takes the row's lock. `step` is -1, or 1 to take that back. (`last IS NULL` is always false in RETURNING:
- * SQLite 3.40 takes the column for one that is NOT NULL.) */
-static tims_status count_down(tims_db_session *session, tims_id group, int64_t step, int64_t without,
-                              countdown *ret, tims_error *err)
+static tims_status read_group(tims_db_session *session, tims_id id, counted_group *ret_group, tims_error *err)
 {
     tims_db_rows *rows;
-    const tims_db_value values[] = { tims_db_id(group), tims_db_int(step), tims_db_int(without) };
+    const tims_db_value value = tims_db_id(id);
     tims_status status = tims_db_query(
         session,
-        TIMS_STR("UPDATE tims_job_group SET remaining = remaining + ?2, without = without + ?3 WHERE id = "
-                 "?1 RETURNING remaining, total, coalesce(length(last), 0)"),
-        values, 3, &rows, err);
+        TIMS_STR("SELECT total, CASE WHEN last IS NULL THEN 0 ELSE 1 END FROM tims_job_group WHERE id = ?1"),
+        &value, 1, &rows, err);
     if (status != TIMS_OK)
         return status;
-    ret->is_there = tims_db_next(rows);
-    if (ret->is_there) {
-        ret->remaining = tims_db_get_int(rows, 0);
-        ret->total = tims_db_get_int(rows, 1);
-        ret->has_last = tims_db_get_int(rows, 2) != 0;
+    *ret_group = (counted_group){ .is_there = tims_db_next(rows) };
+    if (ret_group->is_there) {
+        ret_group->total = tims_db_get_int(rows, 0);
+        ret_group->has_last = tims_db_get_int(rows, 1) != 0;
     }
+    return tims_db_rows_end(&rows, err);
+}
+
+/* Takes the row's lock, under which others of the group wait: nothing but the end comes after it. -1: there
+ * is no such group any more. */
+static tims_status count_down(tims_db_session *session, tims_id id, bool is_done, int64_t *ret_remaining,
+                              tims_error *err)
+{
+    tims_db_rows *rows;
+    const tims_db_value values[] = { tims_db_id(id), tims_db_int(is_done ? 0 : 1) };
+    tims_status status =
+        tims_db_query(session,
+                      TIMS_STR("UPDATE tims_job_group SET remaining = remaining - 1, without "
+                               "= without + ?2 WHERE id = ?1 RETURNING remaining"),
+                      values, 2, &rows, err);
+    if (status != TIMS_OK)
+        return status;
+    *ret_remaining = tims_db_next(rows) ? tims_db_get_int(rows, 0) : -1;
     return tims_db_rows_end(&rows, err);
 }
 
@@ -292,22 +313,28 @@ static tims_status read_last(tims_db_session *session, tims_arena *arena, tims_i
     return tims_db_rows_end(&rows, err);
 }
 
-static tims_status end_group(tims_tasks *tasks, tims_db_session *session, tims_arena *arena, tims_id group,
+static tims_status delete_results(tims_db_session *session, tims_id id, tims_error *err)
+{
+    const tims_db_value value = tims_db_id(id);
+    return tims_db_run(session, TIMS_STR("DELETE FROM tims_job_group_result WHERE group_id = ?1"), &value, 1,
+                       NULL, err);
+}
+
+static tims_status end_group(tims_tasks *tasks, tims_db_session *session, tims_arena *arena, tims_id id,
                              bool has_last, tims_error *err)
 {
     tims_str list, step = { 0 };
     tims_status status = TIMS_OK;
-    const tims_db_value value = tims_db_id(group);
+    const tims_db_value value = tims_db_id(id);
     if (has_last) {
-        status = collect(session, arena, group, &list, err);
+        status = collect(session, arena, id, &list, err);
         if (status == TIMS_OK)
-            status = read_last(session, arena, group, &step, err);
+            status = read_last(session, arena, id, &step, err);
         if (status == TIMS_OK)
             status = enqueue_next(tasks, session, arena, step, list, err);
     }
     if (status == TIMS_OK)
-        status = tims_db_run(session, TIMS_STR("DELETE FROM tims_job_group_result WHERE group_id = ?1"),
-                             &value, 1, NULL, err);
+        status = delete_results(session, id, err);
     if (status == TIMS_OK)
         status =
             tims_db_run(session, TIMS_STR("DELETE FROM tims_job_group WHERE id = ?1"), &value, 1, NULL, err);
@@ -318,21 +345,25 @@ static tims_status end_group(tims_tasks *tasks, tims_db_session *session, tims_a
 static tims_status count_member(tims_tasks *tasks, tims_db_session *session, tims_arena *arena,
                                 const tasks__job *job, tims_str result, bool is_done, tims_error *err)
 {
-    countdown group = { 0 }, back;
+    counted_group g;
     tims_id id = job->group_id.value;
     bool is_new = false;
-    tims_status status = count_down(session, id, -1, is_done ? 0 : 1, &group, err);
-    if (status != TIMS_OK || !group.is_there)
+    int64_t remaining = 0;
+    tims_status status = read_group(session, id, &g, err);
+    if (status != TIMS_OK || !g.is_there)
         return status;
-    if (group.has_last && (int64_t)result.length > RESULTS_BYTES_MAX / group.total)
+    if (g.has_last && (int64_t)result.length > RESULTS_BYTES_MAX / g.total)
         return tims_fail(err, TIMS_INVALID, "group_result_too_large",
-                         "In a group of %lld a result may have %lld bytes.", (long long)group.total,
-                         (long long)(RESULTS_BYTES_MAX / group.total));
-    status = keep_result(session, job, group.has_last ? result : TIMS_STR("null"), &is_new, err);
-    if (status == TIMS_OK && !is_new)
-        return count_down(session, id, 1, is_done ? 0 : -1, &back, err);
-    if (status == TIMS_OK && group.remaining == 0)
-        status = end_group(tasks, session, arena, id, group.has_last, err);
+                         "In a group of %lld a result may have %lld bytes.", (long long)g.total,
+                         (long long)(RESULTS_BYTES_MAX / g.total));
+    status = keep_result(session, job, g.has_last ? result : TIMS_STR("null"), &is_new, err);
+    if (status != TIMS_OK || !is_new)
+        return status;
+    status = count_down(session, id, is_done, &remaining, err);
+    if (status == TIMS_OK && remaining < 0) /* it ended after it was read: this was told twice */
+        return delete_results(session, id, err);
+    if (status == TIMS_OK && remaining == 0)
+        status = end_group(tasks, session, arena, id, g.has_last, err);
     return status;
 }
 

@@ -21,7 +21,8 @@ const tims_model tasks__job_model = {
                             TIMS_INDEX_WHERE("state = 1", "run_at"), TIMS_INDEX_WHERE("state = 2", "worker"),
                             TIMS_INDEX_WHERE("state = 1", "queue", "run_at"),
                             TIMS_INDEX_WHERE("state = 3", "queue", "limit_key"),
-                            TIMS_INDEX_WHERE("state = 3", "task", "limit_key", "priority", "run_at")),
+                            TIMS_INDEX_WHERE("state = 3", "task", "limit_key", "priority", "run_at"),
+                            TIMS_INDEX_WHERE("state = 1 OR state = 3", "queue", "state")),
     .not_live = true,
 };
 

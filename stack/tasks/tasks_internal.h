@@ -235,6 +235,9 @@ void tasks__make_job(tims_request *rq, const tims_task *task, tims_str arguments
  * first: false in `ret_is_new` and the other's id in `job->id` when there is one. */
 tims_status tasks__insert(tims_tasks *tasks, tims_db_session *session, tims_arena *arena, tasks__job *job,
                           int64_t unique_until_us, bool *ret_is_new, tims_error *err);
+/* Many at once; none of them is unique. */
+tims_status tasks__insert_many(tims_tasks *tasks, tims_db_session *session, tims_arena *arena,
+                               const tasks__job *jobs, size_t count, tims_error *err);
 /* The hot row alone. */
 tims_status tasks__insert_row(tims_db_session *session, const tasks__job *job, tasks__state state,
                               tims_error *err);

@@ -30,6 +30,7 @@ CREATE INDEX "tims_job_worker_index" ON "tims_job" ("worker") WHERE state = 2;
 CREATE INDEX "tims_job_queue_run_at_index" ON "tims_job" ("queue", "run_at") WHERE state = 1;
 CREATE INDEX "tims_job_queue_limit_key_index" ON "tims_job" ("queue", "limit_key") WHERE state = 3;
 CREATE INDEX "tims_job_task_limit_key_priority_run_at_index" ON "tims_job" ("task", "limit_key", "priority", "run_at") WHERE state = 3;
+CREATE INDEX "tims_job_queue_state_index" ON "tims_job" ("queue", "state") WHERE state = 1 OR state = 3;
 CREATE TABLE "tims_job_unique" (
     "id" TEXT PRIMARY KEY NOT NULL,
     "key" TEXT NOT NULL,
