@@ -12,6 +12,7 @@ export interface Many {
   label?: string;
   number?: number; // below 0: each job's is its place
   queue?: string;
+  key?: string;
   delay_ms?: number;
   fail?: boolean;
 }
