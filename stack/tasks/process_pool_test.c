@@ -292,6 +292,32 @@ static void a_run_that_does_not_listen_is_cancelled_too(void **state)
     stage_play(state, cancel_deaf);
 }
 
+static void cancel_in_line(stage *s)
+{
+    static const char *const other[] = { "other" };
+    static const tims_worker_options of_other = {
+        .queues = { other, 1 }, .processes = 1, .no_schedules = true, .drain_ms = 200
+    };
+    static const tims_enqueue_options elsewhere = { .queue = "other" };
+    stage_start_worker(s, &of_other);
+    s->tasks->worker->beat_ms = 50;
+    tims_id running = stage_enqueue(s, &listening_task, 0, "finish", &elsewhere);
+    stage_wait_for(s, begun_sql, 1);
+    tims_id in_line = stage_enqueue(s, &telling_task, 0, "x", &elsewhere);
+    stage_wait_for(s, "SELECT count(*) FROM tims_job WHERE state = 2", 2);
+    assert_true(stage_cancel(s, in_line));
+    stage_wait_for(s, cancelled_sql, 1);
+    assert_int_equal(stage_int(s, "SELECT count(*) FROM tims_job"), 1);
+    assert_int_equal(stage_int(s, "SELECT count(*) FROM effect"), 0);
+    assert_true(stage_cancel(s, running));
+    stage_wait_for(s, "SELECT count(*) FROM tims_job", 0);
+}
+
+static void a_job_that_waits_for_a_process_is_cancelled(void **state)
+{
+    stage_play(state, cancel_in_line);
+}
+
 static void stop_while_it_listens(stage *s)
 {
     stage_start_worker(s, &one);
@@ -465,6 +491,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_it_enqueues_is_run),
         cmocka_unit_test(a_run_that_listens_is_cancelled),
         cmocka_unit_test(a_run_that_does_not_listen_is_cancelled_too),
+        cmocka_unit_test(a_job_that_waits_for_a_process_is_cancelled),
         cmocka_unit_test(a_run_that_hears_of_the_stop_ends_by_itself),
         cmocka_unit_test(what_does_not_end_is_handed_back_and_not_counted),
         cmocka_unit_test(who_has_lost_its_lease_kills_what_it_runs_and_goes_on),

@@ -427,10 +427,8 @@ static void set_queues(tasks__worker *worker)
         const tims_task *task = value;
         for (size_t i = 0; i < worker->queue_count; i++)
             if (task->blocking &&
-                tims_str_equal(worker->queues[i].name, tims_str_from(tasks__queue_of(task)))) {
+                tims_str_equal(worker->queues[i].name, tims_str_from(tasks__queue_of(task))))
                 worker->queues[i].blocks = true;
-                worker->any_blocks = true;
-            }
     }
 }
 
@@ -483,8 +481,8 @@ tims_status tims_worker_start(tims_tasks *tasks, tims_loop *loop, const tims_wor
     }
     if (worker->store->poll_ms > 0)
         worker->poll_ms = worker->store->poll_ms;
-    if (worker->any_blocks)
-        worker->pool = tasks__pool_new(tasks, loop, worker->processes, tasks->options.program);
+    /* Whatever its queues are: a job may have been enqueued in any. Costs nothing until it is needed. */
+    worker->pool = tasks__pool_new(tasks, loop, worker->processes, tasks->options.program);
     if (worker->store == tasks->sql)
         worker->listener = tims_db_listen(tasks->db, loop, TASKS__CHANNEL, hear_signal, worker);
     worker->beaten_us = tims_monotonic_us();
@@ -532,10 +530,7 @@ void tasks__worker_fiber_ended(tasks__worker *worker)
     tims_timer_clear(&worker->heard_timer);
     tims_timer_clear(&worker->alarm_timer);
     worker->store->api->stop(worker->store);
-    if (worker->pool != NULL)
-        tasks__pool_stop(worker->pool, say_stopped, worker);
-    else
-        say_stopped(worker);
+    tasks__pool_stop(worker->pool, say_stopped, worker);
 }
 
 static void hand_all_back(void *argument)

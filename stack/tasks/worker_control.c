@@ -40,9 +40,6 @@ tims_status tasks__worker_add_queue(tasks__worker *worker, tims_str name, tims_e
     if (find_queue(worker, name) < worker->queue_count)
         return TIMS_OK;
     bool blocks = has_blocking_tasks(worker->tasks, name);
-    if (blocks && worker->pool == NULL)
-        return tims_fail(err, TIMS_INVALID, "no_pool",
-                         "Its tasks run in processes, and this worker has none: start one for this queue.");
     if (worker->queue_count >= worker->queues_max)
         return tims_fail(err, TIMS_INVALID, "too_many", "At most %d queues are added to a worker.",
                          TASKS__QUEUES_ADDED_MAX);

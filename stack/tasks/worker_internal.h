@@ -51,7 +51,7 @@ struct tasks__worker {
     tasks__item *running; /* a list of running_count */
     size_t running_count, blocking_count;
     tasks__item *ended, **ended_tail;
-    tasks__pool *pool; /* NULL: no task of its queues is blocking */
+    tasks__pool *pool;
     int fibers;
     bool *has; /* what the last look found, for each queue */
     tims_str *names;
@@ -62,7 +62,7 @@ struct tasks__worker {
     int64_t echo_ms; /* after which time it looks once more */
     tims_timer alarm_timer;
     int64_t alarm_us; /* of the store's clock; 0: not set */
-    bool stopping, takes, is_busy, woken, progress_changed, any_blocks;
+    bool stopping, takes, is_busy, woken, progress_changed;
     int64_t counted_at_us; /* queue_counts.c */
     tims_timer drain_timer;
     tims_loop_fn on_stopped;

@@ -15,6 +15,7 @@ typedef struct following {
     tims_str given; /* JSON: goes in front of args */
     celery__push **pushes;
     int depth;
+    bool is_open; /* what is given is put in later */
 } following;
 
 static void apply(following *f, const tims_json *signature, tims_str chain);
@@ -136,6 +137,7 @@ static void apply_task(following *f, const tims_json *signature, tims_str task, 
         .eta = find_eta(f, options),
         .root_id = f->message->root_id.length > 0 ? f->message->root_id : f->message->id,
         .parent_id = f->message->id,
+        .is_open = f->is_open,
         .group = tims_json_get_str(options, TIMS_STR("group_id"), (tims_str){ 0 }),
         .group_index = { group_index >= 0, group_index },
         .reply_to = tims_json_get_str(options, TIMS_STR("reply_to"), (tims_str){ 0 }),
@@ -236,6 +238,72 @@ static void fail_rest(following *f, const tasks__outcome *outcome, const tims_js
     }
 }
 
+/* --- chords --------------------------------------------------------------------------------------------------------- */
+
+/* [1, id, state, result]: as Celery's workers leave it for the last of them. */
+static tims_str write_member(following *f, const celery__result *result)
+{
+    tims_buf out;
+    tims_buf_init(&out, f->arena, 2 * CELERY__MESSAGE_BYTES_MAX);
+    tims_json_writer w = tims_json_to(&out);
+    tims_json_begin_array(&w);
+    tims_json_int(&w, 1);
+    tims_json_str(&w, result->id);
+    tims_json_str(&w, tims_str_from(result->state));
+    if (result->error_type != NULL)
+        celery__result_write_error(&w, result);
+    else
+        tims_json_raw(&w, result->value.data != NULL ? result->value : TIMS_STR("null"));
+    tims_json_end_array(&w);
+    return tims_buf_str(&out);
+}
+
+/* That of the callback, when one of the members has failed. */
+static tims_str write_failure(following *f, const celery__result *of_member, tims_str callback)
+{
+    tims_buf out;
+    celery__result result = { .state = "FAILURE",
+                              .id = callback,
+                              .error_type = "ChordError",
+                              .error_module = "celery.exceptions",
+                              .done_at = celery__now(f->celery) };
+    result.error =
+        tims_print(f->arena, "Dependency %S raised %s(%S)", of_member->id,
+                   of_member->error_type != NULL ? of_member->error_type : "an error", of_member->error);
+    tims_buf_init(&out, f->arena, 2 * CELERY__MESSAGE_BYTES_MAX);
+    celery__result_write(&out, &result);
+    return tims_buf_str(&out);
+}
+
+static void join_chord(following *f, const celery__envelope *envelope, const tasks__outcome *outcome)
+{
+    const tims_json *callback = tims_json_get(envelope->embed, TIMS_STR("chord"));
+    if (f->message->group.length == 0 || tims_json_count(callback) == 0)
+        return;
+    celery__push *made = NULL, **before = f->pushes;
+    celery__result result;
+    f->pushes = &made;
+    f->given = TIMS_STR("\"tims:results\"");
+    f->is_open = true;
+    apply(f, callback, (tims_str){ 0 });
+    f->pushes = before;
+    if (made == NULL || made->next != NULL) {
+        tims_log(TIMS_LOG_ERROR, "tasks", "event=chord_unknown job=%S", f->message->id);
+        return;
+    }
+    tims_str id = tims_json_get_str(tims_json_get(callback, TIMS_STR("options")), TIMS_STR("task_id"),
+                                    TIMS_STR("unknown"));
+    celery__result_of(f->arena, outcome, celery__now(f->celery), &result);
+    made->group = f->message->group;
+    made->score = envelope->group_index >= 0 ? tims_print(f->arena, "%lld", (long long)envelope->group_index)
+                                             : TIMS_STR("+inf");
+    made->member = write_member(f, &result);
+    made->failure_key = tims_print(f->arena, "celery-task-meta-%S", id);
+    made->failure = write_failure(f, &result, id);
+    made->next = *f->pushes;
+    *f->pushes = made;
+}
+
 void celery__follow(celery__store *celery, tims_arena *arena, const tasks__outcome *outcome,
                     celery__push **pushes)
 {
@@ -258,4 +326,5 @@ void celery__follow(celery__store *celery, tims_arena *arena, const tasks__outco
         apply_each(&f, tims_json_get(envelope.embed, TIMS_STR("errbacks")));
         fail_rest(&f, outcome, tims_json_get(envelope.embed, TIMS_STR("chain")));
     }
+    join_chord(&f, &envelope, outcome);
 }

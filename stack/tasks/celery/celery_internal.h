@@ -172,6 +172,7 @@ typedef struct celery__sending {
     tims_str root_id, parent_id, group, reply_to; /* data == NULL: id, none, none, none */
     tims_opt_int group_index;
     bool ignore_result;
+    bool is_open;  /* the body is text, not base64: something is put into it later */
     tims_str tims; /* JSON: what our own workers need besides; data == NULL: none */
 } celery__sending;
 void celery__write(tims_buf *out, const celery__sending *sending);
@@ -197,6 +198,8 @@ typedef struct celery__result {
     tims_time done_at; /* zero: not yet */
 } celery__result;
 void celery__result_write(tims_buf *out, const celery__result *result);
+/* The value of one that is an error. */
+void celery__result_write_error(tims_json_writer *w, const celery__result *result);
 /* `ret_result`: state, value, error, error_type. Errors: INVALID. */
 tims_status celery__result_read(tims_arena *arena, tims_str text, tims_task_outcome *ret_outcome,
                                 tims_error *err);
@@ -231,6 +234,8 @@ typedef struct celery__push {
     int64_t due_us; /* 0: now */
     bool is_first;  /* to the end from which is taken */
     bool is_result; /* `list` is the key of a result */
+    /* A chord's callback, sent when all of the group have ended; data == NULL: it is none. */
+    tims_str group, score, member, failure_key, failure;
     struct celery__push *next;
 } celery__push;
 /* The chain's next task and the callbacks of one that is done; the errbacks of one that is dead. In front of

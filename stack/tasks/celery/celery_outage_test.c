@@ -184,7 +184,12 @@ static void a_worker_without_a_lease_goes_on_as_a_new_one(void **state)
 static int64_t score_of_held(stage *s)
 {
     const tims_redis_reply *all = REDIS(s, T("ZRANGE"), T("unacked_index"), T("0"), T("0"), T("WITHSCORES"));
-    return tims_redis_count(all) == 2 ? atoll(tims_redis_text(tims_redis_item(all, 1)).data) : -1;
+    int64_t seconds = -1;
+    if (tims_redis_count(all) == 2) {
+        tims_str score = tims_redis_text(tims_redis_item(all, 1));
+        assert_true(tims_str_to_int(tims_str_cut(&score, '.'), 0, INT64_MAX, &seconds));
+    }
+    return seconds;
 }
 
 static void stay_young(stage *s)

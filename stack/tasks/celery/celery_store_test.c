@@ -161,6 +161,54 @@ static void chains_and_callbacks_follow(void **state)
     celery_play(state, chain);
 }
 
+static void push_member(stage *s, const char *task, const char *id, int64_t index)
+{
+    tims_buf out;
+    celery__sending sending = {
+        .id = T(id),
+        .task = T(task),
+        .queue = TIMS_STR("default"),
+        .kwargs = tims_print(s->arena, "{\"number\":%lld}", (long long)index),
+        .embed = TIMS_STR("{\"chord\":{\"task\":\"elsewhere\",\"args\":[\"more\"],\"options\":{\"task_id\":"
+                          "\"sum\"}}}"),
+        .group = TIMS_STR("g"),
+        .group_index = { true, index }
+    };
+    tims_buf_init(&out, s->arena, 1 << 16);
+    celery__write(&out, &sending);
+    (void)REDIS(s, T("LPUSH"), T("default"), tims_buf_str(&out));
+}
+
+static void chord(stage *s)
+{
+    celery__envelope e;
+    tims_error err = { 0 };
+    stage_start_worker(s, NULL);
+    (void)REDIS(s, T("SET"), T("celery-taskset-meta-g.s"), T("3"));
+    (void)REDIS(s, T("ZADD"), T("celery-taskset-meta-g.j"), T("1"), /* of a Python worker */
+                T("[1, \"py\", \"SUCCESS\", {\"a\": [\"]\"]}]"));
+    push_member(s, "giving", "two", 2);
+    (void)celery_result(s, "two", "SUCCESS");
+    assert_int_equal(celery_int(s, "LLEN", "python"), 0);
+    push_member(s, "giving", "zero", 0);
+    celery_wait_int(s, "LLEN", "python", 1);
+    assert_int_equal(celery_int(s, "EXISTS", "celery-taskset-meta-g.j"), 0);
+    tims_str message = tims_redis_text(REDIS(s, T("RPOP"), T("python")));
+    stage_check(celery__read(s->tasks, s->arena, TIMS_STR("python"), message, &e, &err), &err);
+    assert_str(e.job.arguments, "{\"number\":[1,{\"a\":[\"]\"]},3],\"label\":\"more\"}");
+    assert_str(e.message.id, "sum");
+    (void)REDIS(s, T("SET"), T("celery-taskset-meta-g.s"), T("2"));
+    push_member(s, "giving", "good", 0);
+    push_member(s, "nobody knows", "bad", 1);
+    assert_str(celery_result(s, "sum", "FAILURE").error_type, "ChordError");
+    assert_int_equal(celery_int(s, "LLEN", "python"), 0);
+}
+
+static void the_last_of_a_chord_sends_its_callback(void **state)
+{
+    celery_play(state, chord);
+}
+
 static void wait_and_expire(stage *s)
 {
     tims_buf out;
@@ -220,6 +268,57 @@ static void revoke_some(stage *s)
 static void revoked_jobs_end_wherever_they_are(void **state)
 {
     celery_play(state, revoke_some);
+}
+
+/* --- what the database keeps of ours ---------------------------------------------------------------------------------- */
+
+static void track(stage *s)
+{
+    static const tims_enqueue_options unique = { .unique = TIMS_STR_INIT("once"),
+                                                 .unique_while = TIMS_UNIQUE_UNFINISHED };
+    stage_start_worker(s, NULL);
+    tims_id id = stage_enqueue(s, &endless_task, 1, "x", &unique);
+    stage_wait_for(s, "SELECT count(*) FROM tims_job_status WHERE state = 'running'", 1);
+    stage_wait_for(s, "SELECT count(*) FROM tims_job", 0);
+    assert_true(tims_same_id(stage_enqueue(s, &endless_task, 2, "x", &unique), id)); /* on Redis, too */
+    assert_true(stage_cancel(s, id));
+    stage_wait_for(s, "SELECT count(*) FROM tims_job_status WHERE state = 'cancelled'", 1);
+    stage_wait_for(s, "SELECT count(*) FROM tims_job_unique", 0);
+    assert_false(tims_same_id(stage_enqueue(s, &endless_task, 3, "x", &unique), id));
+    stage_wait_for(s, "SELECT count(*) FROM effect WHERE number = 3", 1);
+}
+
+static void tracked_and_unique_jobs_are_told_of_their_ends(void **state)
+{
+    celery_play(state, track);
+}
+
+static void enqueue_group_in(tims_request *rq, void *argument)
+{
+    const numbered one = { 1, TIMS_STR("m") }, two = { 2, TIMS_STR("m") }, three = { 3, TIMS_STR("last") };
+    const tims_step steps[] = { { .task = &giving_task, .arguments = &one },
+                                { .task = &giving_task, .arguments = &two } };
+    const tims_step last = { .task = &noting_task, .arguments = &three };
+    (void)argument;
+    (void)tims_enqueue_group(rq, steps, 2, &last);
+    (void)tims_enqueue_chain(rq, steps, 2);
+}
+
+static void group(stage *s)
+{
+    stage_start_worker(s, NULL);
+    tims_error err = stage_ask(s, enqueue_group_in, NULL);
+    stage_check(err.status, &err);
+    stage_wait_for(s, "SELECT count(*) FROM effect WHERE label = 'last'", 1);
+    stage_wait_for(s, "SELECT count(*) FROM effect WHERE label = 'm'", 4);
+    celery_wait_int(s, "HLEN", "unacked", 0);
+    stage_wait_for(s, "SELECT count(*) FROM tims_job", 0);
+    assert_int_equal(stage_int(s, "SELECT count(*) FROM effect"), 5);
+}
+
+static void chains_and_groups_of_ours_go_on(void **state)
+{
+    celery_play(state, group);
 }
 
 /* --- results of others ------------------------------------------------------------------------------------------------ */
@@ -289,8 +388,11 @@ int main(void)
         IS_CELERY_TEST(foreign_messages_are_run_and_answered),
         IS_CELERY_TEST(malformed_messages_go_to_the_dead_list),
         IS_CELERY_TEST(chains_and_callbacks_follow),
+        IS_CELERY_TEST(the_last_of_a_chord_sends_its_callback),
         IS_CELERY_TEST(eta_and_expires_are_kept),
         IS_CELERY_TEST(revoked_jobs_end_wherever_they_are),
+        IS_CELERY_TEST(tracked_and_unique_jobs_are_told_of_their_ends),
+        IS_CELERY_TEST(chains_and_groups_of_ours_go_on),
         IS_CELERY_TEST(the_result_of_a_remote_task_is_read),
         IS_CELERY_TEST(a_result_of_success_is_not_overwritten),
     };

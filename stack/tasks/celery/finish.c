@@ -256,11 +256,18 @@ static void add_end(celery__store *celery, celery__arguments *arguments, const t
     }
     celery__add_int(arguments, KEEP_S);
     for (const celery__push *at = pushes; at != NULL; at = at->next)
-        count++;
+        count += at->group.data != NULL ? 3 : 1;
     celery__add_int(arguments, count);
     for (const celery__push *at = pushes; at != NULL; at = at->next) {
         celery__add(arguments, at->list);
         celery__add(arguments, at->message);
+        if (at->group.data != NULL) {
+            const tims_str more[] = { TIMS_STR("-3"),  at->group,   at->score,   at->member,
+                                      at->failure_key, at->failure, TIMS_STR("") };
+            for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+                celery__add(arguments, more[i]);
+            continue;
+        }
         celery__add_int(arguments, at->is_result ? -2 : at->is_first ? -1 : at->due_us);
     }
     message->was_sent = true;

@@ -84,7 +84,8 @@ static void write_properties(tims_json_writer *w, const celery__sending *s)
     write_text(w, "routing_key", s->queue);
     tims_json_end_object(w);
     write_int(w, "priority", s->priority);
-    write_text(w, "body_encoding", TIMS_STR("base64"));
+    if (!s->is_open)
+        write_text(w, "body_encoding", TIMS_STR("base64"));
     tims_json_key(w, TIMS_STR("delivery_tag"));
     tims_json_id(w, tims_id_new());
     tims_json_end_object(w);
@@ -100,7 +101,10 @@ static void write_body(tims_json_writer *w, const celery__sending *s)
                    s->kwargs.data != NULL ? s->kwargs : TIMS_STR("{}"),
                    s->embed.data != NULL ? s->embed : no_embed);
     tims_json_key(w, TIMS_STR("body"));
-    tims_json_bytes(w, tims_buf_str(&body));
+    if (s->is_open)
+        tims_json_str(w, tims_buf_str(&body));
+    else
+        tims_json_bytes(w, tims_buf_str(&body));
     w->out->overflow = w->out->overflow || body.overflow;
     tims_buf_free(&body);
 }

@@ -10,7 +10,7 @@
 #include "tasks/sql_internal.h"
 
 enum {
-    BATCH = 500,
+    BATCH = 1000,
     CHUNK_BYTES = 1024 * 1024,
     MARK_S = 24 * 3600,
     POLL_MS = 1000,
@@ -27,8 +27,9 @@ struct celery__relay {
     tims_fiber *fiber;   /* while it waits */
     tims_fiber *stopper; /* who waits for its end */
     bool has_ended;
-    tasks__job *jobs[BATCH]; /* claimed and not yet taken out */
-    size_t count, pushed;
+    tasks__job **jobs; /* claimed and not yet taken out */
+    tasks__job **next; /* claimed in the transaction that takes those out, until it has committed */
+    size_t count, next_count, pushed;
     tims_id worker; /* that claimed them */
     int64_t claimed_us, pause_ms;
 };
@@ -55,11 +56,23 @@ static int compare_jobs(const void *a, const void *b)
     return memcmp(&left->id, &right->id, sizeof left->id);
 }
 
-static void drop_batch(celery__relay *relay)
+static void drop(tasks__job **jobs, size_t *count)
 {
-    for (size_t i = 0; i < relay->count; i++)
-        tasks__job_free(&relay->jobs[i]);
-    relay->count = relay->pushed = 0;
+    for (size_t i = 0; i < *count; i++)
+        tasks__job_free(&jobs[i]);
+    *count = 0;
+}
+
+/* The next ones become those that are to be pushed. */
+static void turn_over(celery__relay *relay)
+{
+    tasks__job **jobs = relay->jobs;
+    drop(relay->jobs, &relay->count);
+    relay->jobs = relay->next;
+    relay->next = jobs;
+    relay->count = relay->next_count;
+    relay->next_count = relay->pushed = 0;
+    qsort(relay->jobs, relay->count, sizeof *relay->jobs, compare_jobs);
 }
 
 static tims_status claim(tasks__work *work, tims_error *err)
@@ -72,9 +85,9 @@ static tims_status claim(tasks__work *work, tims_error *err)
         work->session, tasks__on_postgres(work) ? postgres_claim : sqlite_claim, values, 2, &rows, err);
     if (status != TIMS_OK)
         return status;
-    while (relay->count < BATCH && tims_db_next(rows)) {
+    while (relay->next_count < BATCH && tims_db_next(rows)) {
         tasks__job_read(rows, 0, &job);
-        relay->jobs[relay->count++] = tasks__job_copy(&job);
+        relay->next[relay->next_count++] = tasks__job_copy(&job);
     }
     return tims_db_rows_end(&rows, err);
 }
@@ -105,10 +118,10 @@ static tims_status claim_batch(celery__relay *relay, tims_error *err)
     relay->worker = sql->worker;
     relay->claimed_us = tims_monotonic_us();
     status = tasks__sql_transact(sql, claim, relay, err);
-    if (status != TIMS_OK)
-        drop_batch(relay);
+    if (status == TIMS_OK)
+        turn_over(relay);
     else
-        qsort(relay->jobs, relay->count, sizeof *relay->jobs, compare_jobs);
+        drop(relay->next, &relay->next_count);
     return status;
 }
 
@@ -140,7 +153,12 @@ static tims_status take_out(tasks__work *work, tims_error *err)
     while (tims_db_next(rows))
         if (tims_db_get_int(rows, 1) != 0 && t->cancelled_count < BATCH)
             t->cancelled[t->cancelled_count++] = tims_print(t->arena, "%I", tims_db_get_id(rows, 0));
-    return tims_db_rows_end(&rows, err);
+    status = tims_db_rows_end(&rows, err);
+    if (status != TIMS_OK || t->relay->count < BATCH)
+        return status;
+    tasks__work next = *work; /* there are more, most likely: one commit for both */
+    next.argument = t->relay;
+    return claim(&next, err);
 }
 
 /* --- Redis ------------------------------------------------------------------------------------------------------------ */
@@ -194,13 +212,20 @@ static tims_status end_batch(celery__relay *relay, bool gives_back, tims_error *
                      .arena = arena,
                      .cancelled = TIMS_NEW_ARRAY(arena, tims_str, BATCH),
                      .gives_back = gives_back };
-    tims_status status = tasks__sql_transact(relay->celery->store.tasks->sql, take_out, &t, err);
+    tasks__store *sql = relay->celery->store.tasks->sql;
+    int64_t now_us = tims_monotonic_us();
+    if (!tims_same_id(sql->worker, relay->worker))
+        t.gives_back = true; /* it may not claim under its former name; what was pushed has its mark */
+    tims_status status = tasks__sql_transact(sql, take_out, &t, err);
+    if (status != TIMS_OK)
+        drop(relay->next, &relay->next_count);
     if (status == TIMS_OK) {
+        relay->claimed_us = now_us;
         for (size_t i = 0; i < t.cancelled_count; i++)
             (void)celery__revoke(relay->celery, t.cancelled[i]);
-        if (!gives_back)
+        if (!t.gives_back)
             remove_marks(relay, arena);
-        drop_batch(relay);
+        turn_over(relay);
     }
     tims_arena_free(&arena);
     return status;
@@ -320,6 +345,9 @@ celery__relay *celery__relay_new(celery__store *celery, bool is_alone)
     celery__relay *relay = calloc(1, sizeof *relay);
     TIMS_ASSERT(relay != NULL);
     *relay = (celery__relay){ .celery = celery, .is_alone = is_alone };
+    relay->jobs = calloc(BATCH, sizeof(tasks__job *));
+    relay->next = calloc(BATCH, sizeof(tasks__job *));
+    TIMS_ASSERT(relay->jobs != NULL && relay->next != NULL);
     pthread_mutex_lock(&tasks->worker_lock);
     tasks->relay = relay;
     tasks->relay_loop = celery->store.loop;
@@ -348,7 +376,9 @@ void celery__relay_stop(celery__relay **relay)
     while (!old->has_ended)
         (void)(tims_fiber_suspend() == TIMS_OK);
     (void)tims_fiber_shield(shielded);
-    drop_batch(old);
+    drop(old->jobs, &old->count);
+    free(old->jobs);
+    free(old->next);
     free(old);
 }
 

@@ -5,7 +5,7 @@
 
 /* --- out --------------------------------------------------------------------------------------------------------- */
 
-static void write_error(tims_json_writer *w, const celery__result *result)
+void celery__result_write_error(tims_json_writer *w, const celery__result *result)
 {
     tims_json_begin_object(w);
     tims_json_key(w, TIMS_STR("exc_type"));
@@ -36,7 +36,7 @@ void celery__result_write(tims_buf *out, const celery__result *result)
     tims_json_str(&w, tims_str_from(result->state));
     tims_json_key(&w, TIMS_STR("result"));
     if (result->error_type != NULL)
-        write_error(&w, result);
+        celery__result_write_error(&w, result);
     else
         tims_json_raw(&w, result->value.data != NULL ? result->value : TIMS_STR("null"));
     tims_json_key(&w, TIMS_STR("traceback"));

@@ -108,6 +108,35 @@
     "  redis.call('ZADD', 'unacked_index', 'XX', score, tag) " \
     "end"
 
+/* A member of a chord has ended, as Celery's workers count them. The last one has the callback sent, with all
+ * results in front of its arguments (instead of the mark in them), or failed, if one of the members has. */
+#define JOIN                                                                                            \
+    "local function join(keep, list, message, _, group, score, member, failure_key, failure) "          \
+    "  local base = 'celery-taskset-meta-' .. group "                                                   \
+    "  redis.call('ZADD', base .. '.j', score, member) "                                                \
+    "  local count = redis.call('ZCARD', base .. '.j') "                                                \
+    "  local size, more = redis.call('GET', base .. '.s'), redis.call('GET', base .. '.t') "            \
+    "  for _, part in ipairs({'.j', '.t', '.s'}) do redis.call('EXPIRE', base .. part, keep) end "      \
+    "  if not size or count ~= size + (more or 0) then return end "                                     \
+    "  local results, failed = {}, false "                                                              \
+    "  for n, ended in ipairs(redis.call('ZRANGE', base .. '.j', 0, -1)) do "                           \
+    "    local state, result = string.match(ended, "                                                    \
+    "      '^%[%s*1%s*,%s*\"[^\"]*\"%s*,%s*\"(%u+)\"%s*,%s*(.*)%]$') "                                  \
+    "    failed = failed or state ~= 'SUCCESS' "                                                        \
+    "    results[n] = result or 'null' "                                                                \
+    "  end "                                                                                            \
+    "  redis.call('DEL', base .. '.j', base .. '.t', base .. '.s') "                                    \
+    "  if failed then "                                                                                 \
+    "    redis.call('SETEX', failure_key, keep, failure) "                                              \
+    "    redis.call('PUBLISH', failure_key, failure) "                                                  \
+    "    return "                                                                                       \
+    "  end "                                                                                            \
+    "  local text = string.sub(cjson.encode('[' .. table.concat(results, ',') .. ']'), 2, -2) "         \
+    "  local at, to = string.find(message, '\\\\\"tims:results\\\\\"', 1, true) "                       \
+    "  if at then message = string.sub(message, 1, at - 1) .. text .. string.sub(message, to + 1) end " \
+    "  redis.pcall('LPUSH', list, message) "                                                            \
+    "end "
+
 /* ARGV: for each end its tag, the result's key (or empty), the result, seconds to keep it, how many messages
  * follow; for each of those its list, itself, and when it is due in µs (0: now; -1: now, before others; -2:
  * it is a result, to that key). Answers for each end: 1, or 0: the tag was no longer there. */
@@ -129,14 +158,19 @@
     "        redis.call('PUBLISH', key, result) "                                                      \
     "      end "                                                                                       \
     "    end "                                                                                         \
-    "    for j = i, i + 3 * count - 1, 3 do "                                                          \
+    "    local j = i "                                                                                 \
+    "    while j < i + 3 * count do "                                                                  \
     "      wakes = true "                                                                              \
     "      if ARGV[j + 2] == '0' then redis.pcall('LPUSH', ARGV[j], ARGV[j + 1]) "                     \
     "      elseif ARGV[j + 2] == '-1' then redis.pcall('RPUSH', ARGV[j], ARGV[j + 1]) "                \
     "      elseif ARGV[j + 2] == '-2' then "                                                           \
     "        redis.pcall('SETEX', ARGV[j], keep, ARGV[j + 1]) "                                        \
     "        redis.call('PUBLISH', ARGV[j], ARGV[j + 1]) "                                             \
+    "      elseif ARGV[j + 2] == '-3' then "                                                           \
+    "        join(keep, unpack(ARGV, j, j + 7)) "                                                      \
+    "        j = j + 6 "                                                                               \
     "      else redis.call('ZADD', 'tims:delayed', ARGV[j + 2], ARGV[j] .. '\\n' .. ARGV[j + 1]) end " \
+    "      j = j + 3 "                                                                                 \
     "    end "                                                                                         \
     "  end "                                                                                           \
     "  i = i + 3 * count "                                                                             \
@@ -240,7 +274,7 @@ static const tims_str scripts[CELERY__SCRIPT_COUNT] = {
     [CELERY__TAKE] = TIMS_STR_INIT(TAKE),
     [CELERY__BEAT] = TIMS_STR_INIT(BEAT),
     [CELERY__TOUCH] = TIMS_STR_INIT(TOUCH),
-    [CELERY__FINISH] = TIMS_STR_INIT(FINISH),
+    [CELERY__FINISH] = TIMS_STR_INIT(JOIN FINISH),
     [CELERY__HELD] = TIMS_STR_INIT(HELD),
     [CELERY__PUSH] = TIMS_STR_INIT(PUSH),
     [CELERY__DUE] = TIMS_STR_INIT(DUE),
