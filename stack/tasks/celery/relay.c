@@ -397,11 +397,14 @@ tims_status tims_relay_start(tims_tasks *tasks, tims_loop *loop, tims_error *err
         return TIMS_OK;
     celery__store *celery = celery__of(tasks->store);
     TIMS_ASSERT(celery->relay == NULL && tasks->worker == NULL);
+    tims_status status = celery__probe(celery, loop, err);
+    if (status != TIMS_OK)
+        return status;
     celery->store.loop = loop;
     celery->store.lease_ms = LEASE_MS;
     celery->store.worker_name = tims_print(tasks->arena, "relay:%I", tims_id_new());
     celery->store.queues_text = TIMS_STR("");
-    tims_status status = celery__open_database(celery, loop, err);
+    status = celery__open_database(celery, loop, err);
     celery->loop_is_own = !celery->loops[tims_loop_index(loop)];
     if (status == TIMS_OK)
         status = tims_tasks_loop_start(tasks, loop, err);

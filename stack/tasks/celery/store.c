@@ -279,6 +279,13 @@ tims_status celery__open_database(celery__store *celery, tims_loop *loop, tims_e
     return sql->api->start(sql, loop, err);
 }
 
+/* One that is away may come; one that will never do (a Cluster, a wrong password) is better said now. */
+tims_status celery__probe(celery__store *celery, tims_loop *loop, tims_error *err)
+{
+    tims_status status = tims_redis_probe(celery->redis, loop, err);
+    return status == TIMS_INVALID || status == TIMS_UNAUTHORIZED ? status : TIMS_OK;
+}
+
 /* A moment for Redis, so that a start does not begin with a complaint; it may also come later. */
 static void wait_for_redis(const celery__store *celery)
 {
@@ -292,13 +299,16 @@ static tims_status start(tasks__store *store, tims_loop *loop, tims_error *err)
 {
     celery__store *celery = celery__of(store);
     tims_tasks *tasks = store->tasks;
+    tims_status status = celery__probe(celery, loop, err);
+    if (status != TIMS_OK)
+        return status;
     store->loop = loop;
     store->poll_ms = POLL_MS;
     celery->started_us = tims_monotonic_us();
     celery->is_registered = false;
     name_host(celery);
     warn_of_limits(tasks);
-    tims_status status = celery__open_database(celery, loop, err);
+    status = celery__open_database(celery, loop, err);
     if (status != TIMS_OK)
         return status;
     celery->loop_is_own = !celery->loops[tims_loop_index(loop)];
