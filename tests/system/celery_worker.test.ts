@@ -171,6 +171,28 @@ return chain(
     assert.equal(cluster.sql("SELECT number FROM effect WHERE label = 'and back'"), "40");
   });
 
+  test("a chord gathers what both gave, in order", async () => {
+    const result = await cluster.python.run(`
+return chord([
+    signature("adding", (1, "member"), queue="default"),
+    signature("remote_double", (10,), queue="python"),
+    signature("adding", (300, "member"), queue="default"),
+])(signature("remote_list", queue="python")).get(timeout=20)`);
+    assert.deepEqual(result, [1, 20, 300]);
+  });
+
+  test("a chord of which one fails ends as ChordError", async () => {
+    const failure = await cluster.python.run<string>(`
+result = chord([
+    signature("adding", (1, "member"), queue="default"),
+    signature("failing", (1, "member"), queue="default"),
+])(signature("remote_note", kwargs={"label": "chord"}, immutable=True, queue="python"))
+until(result.ready)
+return type(result.result).__name__ + ": " + str(result.result)`);
+    assert.match(failure, /^ChordError: .*told to fail/);
+    assert.deepEqual(noted("chord"), []);
+  });
+
   test("celery status and inspect see both, and each answers for itself", async () => {
     const replies = await cluster.python.run<Record<string, object>[]>(
       'return app.control.broadcast("ping", reply=True, timeout=20, limit=2)',
