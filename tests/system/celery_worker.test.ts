@@ -64,7 +64,7 @@ describe("a task of Python's, enqueued here", () => {
       error_type: "",
       error: "",
     });
-    assert.match(python.output(), new RegExp(`remote_add\\[${id}\\] succeeded`));
+    await python.said(new RegExp(`remote_add\\[${id}\\] succeeded`));
   });
 
   test("that is not done yet, or not known, is pending", async () => {
