@@ -377,7 +377,8 @@ static tims_status enqueue_due(const looking *l, timed *t, const state *s, tims_
     collect_due(t, to_seconds(s->next_us), now_s,
                 t->declared->catch_up == TIMS_CATCH_UP_ALL ? CATCH_UP_MAX : 1, &due);
     size_t chosen = s->is_paused ? 0 : choose(t, &due, now_s);
-    if (chosen > 0)
+    TIMS_ASSERT(chosen <= due.count);
+    if (chosen > 0 && due.count > 0)
         m.last_due = (tims_opt_time){ true, { due.last[(due.count - 1) % CATCH_UP_MAX] * SECOND_US } };
     tims_status status = move_on(l, t, &m, &is_mine, err);
     if (status != TIMS_OK || !is_mine)

@@ -78,8 +78,8 @@ tims_status tasks__worker_resize(tasks__worker *worker, int64_t by, tims_error *
     now += by;
     worker->concurrency = (size_t)now;
     worker->store->concurrency = now;
-    tims_log(TIMS_LOG_INFO, "tasks", "event=concurrency_changed name=%S concurrency=%lld",
-             worker->store->worker_name, (long long)now);
+    tims_log(TIMS_LOG_INFO, "tasks", "event=concurrency_changed name=%S concurrency=%zu",
+             worker->store->worker_name, worker->concurrency);
     tasks__wake_worker(worker->tasks);
     return TIMS_OK;
 }

@@ -293,7 +293,7 @@ static tims_status write_chunk(celery__store *celery, tasks__outcome **at, tims_
     const tims_redis_reply *reply;
     tims_arena *arena = tims_arena_new(ARENA_BYTES_MAX, NULL, NULL);
     celery__arguments arguments = { .arena = arena };
-    bool was_sent[CHUNK_ENDS];
+    bool was_sent[CHUNK_ENDS] = { false };
     size_t count = 0;
     for (; last != NULL && count < CHUNK_ENDS && arguments.bytes < CHUNK_BYTES; last = last->next) {
         const celery__message *message = celery__message_of(last->job);
