@@ -41,16 +41,29 @@ tims_status tasks__check_queue(const tims_queue *queue, tims_error *err)
 
 /* --- locks and buckets ------------------------------------------------------------------------------------- */
 
-tims_status tasks__limit_lock(tims_db_session *session, tims_str name, tims_error *err)
+tims_status tasks__limit_lock(tims_db_session *session, tims_arena *arena, const tims_str *names,
+                              size_t count, tims_error *err)
 {
+    enum { NAMES_BYTES_MAX = 1024 * 1024 };
+    tims_buf list;
     tims_db_rows *rows;
-    const tims_db_value value = tims_db_text(name);
     if (tims_db_session_dialect(session) == TIMS_SQLITE)
         return TIMS_OK;
+    tims_buf_init(&list, arena, NAMES_BYTES_MAX);
+    tims_json_writer w = tims_json_to(&list);
+    tims_json_begin_array(&w);
+    for (size_t i = 0; i < count; i++)
+        tims_json_str(&w, names[i]);
+    tims_json_end_array(&w);
+    TIMS_ASSERT(!list.overflow);
+    const tims_db_value value = tims_db_text(tims_buf_str(&list));
     /* not a row's lock: that would be a write, for which an empty claim would have to wait */
     tims_status status = tims_db_query(
-        session, TIMS_STR("SELECT 1 FROM pg_advisory_xact_lock(hashtextextended(?1::text, 28711))"), &value,
-        1, &rows, err);
+        session,
+        TIMS_STR("SELECT count(pg_advisory_xact_lock(hashtextextended(name, 28711))) FROM (SELECT name FROM "
+                 "json_array_elements_text(?1::text::json) WITH ORDINALITY AS list(name, place) ORDER BY "
+                 "place OFFSET 0) AS names"),
+        &value, 1, &rows, err);
     return status == TIMS_OK ? tims_db_rows_end(&rows, err) : status;
 }
 
@@ -138,8 +151,11 @@ tims_status tasks__limit_queue(tims_tasks *tasks, tims_db_session *session, cons
     tasks__bucket bucket;
     tims_status status = TIMS_OK;
     ret_again->us = 0;
-    if (rule->concurrency > 0 || rate.count > 0)
-        status = tasks__limit_lock(session, name, err);
+    if (rule->concurrency > 0 || rate.count > 0) {
+        tims_arena *arena = tims_arena_new(64 * 1024, NULL, NULL);
+        status = tasks__limit_lock(session, arena, &name, 1, err);
+        tims_arena_free(&arena);
+    }
     if (status == TIMS_OK && rule->concurrency > 0) {
         status = count_running(session, rule, &running, err);
         int64_t room = rule->concurrency > running ? rule->concurrency - running : 0;

@@ -4,8 +4,10 @@
 
 #include "tasks/job_row.h"
 
-/* Until the transaction's end nobody else counts what has this name. SQLite has one writer: nothing to do. */
-tims_status tasks__limit_lock(tims_db_session *session, tims_str name, tims_error *err);
+/* Until the transaction's end nobody else counts what has one of these names, which are locked in the order
+ * given. SQLite has one writer: nothing to do. */
+tims_status tasks__limit_lock(tims_db_session *session, tims_arena *arena, const tims_str *names,
+                              size_t count, tims_error *err);
 
 /* As many tokens as the rate allows in its period, refilled evenly, as throttles have it; a row of
  * tims_limit. No row is a full bucket. */

@@ -90,13 +90,12 @@ static int compare_jobs(const void *a, const void *b)
 /* All keys, always in the same order, so that claims do not wait for each other in a circle. */
 static tims_status lock_groups(deciding *d, group *groups, size_t count, tims_error *err)
 {
-    tims_status status = TIMS_OK;
-    for (size_t i = 0; status == TIMS_OK && i < count; i++) {
-        tims_str name = name_of(d->arena, "key", groups[i].jobs[0]);
-        (void)tims_map_set(d->groups, name, &groups[i]);
-        status = tasks__limit_lock(d->session, name, err);
+    tims_str *names = TIMS_NEW_ARRAY(d->arena, tims_str, count);
+    for (size_t i = 0; i < count; i++) {
+        names[i] = name_of(d->arena, "key", groups[i].jobs[0]);
+        (void)tims_map_set(d->groups, names[i], &groups[i]);
     }
-    return status;
+    return tasks__limit_lock(d->session, d->arena, names, count, err);
 }
 
 /* What runs is few: one look for all keys. */
@@ -331,14 +330,13 @@ static tims_status release(tims_tasks *tasks, tims_db_session *session, tims_str
 tims_status tasks__limit_release(tims_tasks *tasks, tims_db_session *session, const tasks__job *job,
                                  tims_error *err)
 {
-    enum { NAME_BYTES = TASKS__NAME_BYTES_MAX + TIMS_TASK_KEY_BYTES_MAX + 16 };
-    char space[NAME_BYTES];
     const tims_task *task = tims_tasks_find(tasks, job->task);
     if (!job->key.present || task == NULL || task->key_concurrency == 0)
         return TIMS_OK;
-    tims_buf name = { .data = space, .capacity = sizeof space, .max = sizeof space };
-    tims_buf_print(&name, "key:%S:%S", job->task, job->key.value);
-    tims_status status = tasks__limit_lock(session, tims_buf_str(&name), err);
+    tims_arena *arena = tims_arena_new(64 * 1024, NULL, NULL);
+    tims_str name = name_of(arena, "key", job);
+    tims_status status = tasks__limit_lock(session, arena, &name, 1, err);
+    tims_arena_free(&arena);
     return status == TIMS_OK ? release(tasks, session, job->task, job->key.value, 1, err) : status;
 }
 

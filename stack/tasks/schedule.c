@@ -370,7 +370,7 @@ static void say_missed(const timed *t, const due_times *due, size_t chosen)
 
 static tims_status enqueue_due(const looking *l, timed *t, const state *s, tims_error *err)
 {
-    due_times due;
+    due_times due = { .count = 0 };
     bool is_mine = false;
     int64_t now_s = to_seconds(l->now_us);
     move m = { .from_us = s->next_us, .to_us = next_us_after(t, l->now_us), .last_job = tims_id_new() };

@@ -341,7 +341,7 @@ static void rows_that_are_no_longer_declared_go(void **state)
 
 /* --- what is refused --------------------------------------------------------------------------------------- */
 
-static void a_schedule_that_cannot_be_kept_ends_the_start_with_a_sentence(void **state)
+static void a_schedule_that_cannot_be_kept_is_refused_by_a_sentence(void **state)
 {
     (void)state;
     static char text[300 * 1000];
@@ -381,6 +381,41 @@ static void a_schedule_that_cannot_be_kept_ends_the_start_with_a_sentence(void *
     tims_arena_free(&arena);
 }
 
+/* What a program starts with. */
+static void new_with_bad_schedules(stage *s)
+{
+    static const tims_task unknown = { .name = "unknown" };
+    static const tims_schedule never[] = {
+        { .name = "never", .task = &noting_task, .arguments = &lasting, .cron = "0 0 30 2 *" }, { 0 }
+    };
+    static const tims_schedule twice[] = {
+        { .name = "twice", .task = &noting_task, .arguments = &lasting, .every_s = 1 },
+        { .name = "twice", .task = &noting_task, .arguments = &lasting, .every_s = 2 },
+        { 0 }
+    };
+    static const tims_schedule strange[] = { { .name = "strange", .task = &unknown, .every_s = 1 }, { 0 } };
+    static const struct {
+        const tims_schedule *schedules;
+        const char *part;
+    } rows[] = { { never, "\"never\": it never fires" },
+                 { twice, "\"twice\": there are two" },
+                 { strange, "\"strange\": its task" } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tims_tasks *tasks;
+        tims_error err = { 0 };
+        tims_tasks_options options = s->tasks->options;
+        options.schedules = &rows[i].schedules;
+        assert_int_equal(tims_tasks_new(s->arena, s->db, &options, &tasks, &err), TIMS_INVALID);
+        if (strstr(err.message, rows[i].part) == NULL)
+            fail_msg("row %zu: %s", i, err.message);
+    }
+}
+
+static void a_bad_schedule_ends_the_start(void **state)
+{
+    stage_play(state, new_with_bad_schedules);
+}
+
 static int start(void **state)
 {
     return stage_start(state, &(stage_options){ .schedules = schedules });
@@ -401,7 +436,8 @@ int main(void)
         cmocka_unit_test(a_clock_that_goes_back_makes_nothing_due_again),
         cmocka_unit_test(the_code_that_was_started_last_says_when),
         cmocka_unit_test(rows_that_are_no_longer_declared_go),
-        cmocka_unit_test(a_schedule_that_cannot_be_kept_ends_the_start_with_a_sentence),
+        cmocka_unit_test(a_bad_schedule_ends_the_start),
+        cmocka_unit_test(a_schedule_that_cannot_be_kept_is_refused_by_a_sentence),
     };
     return cmocka_run_group_tests_name("schedule", tests, start, stage_end);
 }
