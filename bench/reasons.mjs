@@ -30,4 +30,12 @@ export const reasons = {
     "the C program says all in one statement and one round trip. Ours takes three (begin and the rule; a savepoint, the insert, its release; the commit), of which sending and waiting are 45 % of our CPU and a quarter of PostgreSQL's; the change log's trigger is 8 % of PostgreSQL's",
   "db.create.fastify":
     "Fastify keeps no change log and delivers nothing; it says all in one statement, as the C program does",
+  "tasks.sqlite.start.p50":
+    "two commits wait for the disk one after the other before it runs, the job's and the claim's: SQLite's writer has one way to commit",
+  "tasks.sqlite.serve.start.p50":
+    "two commits wait for the disk one after the other before it runs, the job's and the claim's: SQLite's writer has one way to commit",
+  "tasks.postgres.start.p50":
+    "the job's commit waits for the disk; after it come a look, the claim and the claim's commit, a round trip each",
+  "tasks.postgres.serve.start.p50":
+    "the job's commit waits for the disk; after it come a look, the claim and the claim's commit, a round trip each",
 };

@@ -10,7 +10,7 @@ import IORedis from "ioredis";
 import pg from "pg";
 import { Postgres } from "../tests/postgres.ts";
 import { Redis } from "../tests/redis.ts";
-import { freePort, startProcess } from "./process.mjs";
+import { freePort, processTree, startProcess } from "./process.mjs";
 
 const here = import.meta.dirname;
 const root = join(here, "..");
@@ -72,33 +72,50 @@ async function fillFromPython(redis, count) {
   kept = { count, list: await redis.client.dumpBuffer("default") };
 }
 
+// Celery's pool outlives a parent that was killed.
+async function startCeleryWorker(redis) {
+  const worker = await startProcess({
+    command: python,
+    args: [
+      "-m",
+      "celery",
+      "-A",
+      "tasks_celery",
+      "worker",
+      "-P",
+      "prefork",
+      "-c",
+      "2",
+      "-Q",
+      "default",
+      "-l",
+      "WARNING",
+    ],
+    env: celeryEnv(redis),
+    cpu: BOTH,
+    readyText: "", // it takes jobs before it says that it is ready
+  });
+  return {
+    ...worker,
+    stop: async () => {
+      const tree = processTree(worker.pid);
+      await worker.stop();
+      for (const pid of tree)
+        try {
+          process.kill(pid, "SIGKILL");
+        } catch {
+          // it has ended by itself
+        }
+    },
+  };
+}
+
 export async function openCelery() {
   const redis = await openRedis(["llen", "default"], ["hlen", "unacked"]);
   return {
     beside: redis.pid,
     fill: (count) => fillFromPython(redis, count),
-    startWorker: () =>
-      startProcess({
-        command: python,
-        args: [
-          "-m",
-          "celery",
-          "-A",
-          "tasks_celery",
-          "worker",
-          "-P",
-          "prefork",
-          "-c",
-          "2",
-          "-Q",
-          "default",
-          "-l",
-          "WARNING",
-        ],
-        env: celeryEnv(redis),
-        cpu: BOTH,
-        readyText: "", // it takes jobs before it says that it is ready
-      }),
+    startWorker: () => startCeleryWorker(redis),
     hasBegun: redis.hasBegun,
     isEmpty: redis.isEmpty,
     measureStart: async (count) => {

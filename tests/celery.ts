@@ -122,6 +122,7 @@ export class Cluster {
   readonly broker: string;
   readonly python: Python;
   private readonly programs: Program[] = [];
+  private readonly servers: Program[] = [];
 
   private constructor(folder: string, redis: Redis) {
     this.folder = folder;
@@ -167,12 +168,19 @@ export class Cluster {
     return program;
   }
 
-  // Our server, ready, without a worker inside: its address.
+  // Our server, ready, without a worker inside unless `extra` says so: its address.
   async server(extra: Environment = {}): Promise<string> {
     const program = new Program([jobsProgram, "serve"], { cwd: this.folder, env: this.env(extra) });
     this.programs.push(program);
+    this.servers.push(program);
     const ready = await program.said(/is ready: (http:\/\/[^:]+:\d+)/);
     return ready[1] as string;
+  }
+
+  // Stops our servers; their exit statuses.
+  async stopServers(): Promise<(number | null)[]> {
+    const ended = this.servers.splice(0).map((server) => server.end("SIGTERM"));
+    return (await Promise.all(ended)).map(({ code }) => code);
   }
 
   // A worker of the real Celery, ready.

@@ -92,17 +92,24 @@ static void take_pong(redis__link *link)
     redis__link_changed(link);
 }
 
+static void hear_message(const tims_redis *redis, const redisReply *channel, const redisReply *message)
+{
+    const tims_redis_listener *listener = &redis->listener;
+    if (listener->heard == NULL || channel->type != REDIS_REPLY_STRING)
+        return;
+    tims_str name = { channel->str, channel->len };
+    if (message->type == REDIS_REPLY_STRING)
+        listener->heard(listener->data, name, (tims_str){ message->str, message->len });
+    else if (tims_str_equal(name, TIMS_STR(TIMS_REDIS_CHANGES))) /* a list of keys, or none: all of them */
+        listener->heard(listener->data, name, TIMS_STR("changed"));
+}
+
 void redis__hear(redis__link *link, const redisReply *reply)
 {
-    const tims_redis_listener *listener = &link->redis->listener;
     bool is_list = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0;
     if (is_word(is_list ? reply->element[0] : reply, "pong")) {
         take_pong(link); /* a list while there is a channel, a word while there is none */
     } else if (is_list && reply->elements == 3 && is_word(reply->element[0], "message")) {
-        const redisReply *channel = reply->element[1], *message = reply->element[2];
-        if (listener->heard != NULL && channel->type == REDIS_REPLY_STRING &&
-            message->type == REDIS_REPLY_STRING)
-            listener->heard(listener->data, (tims_str){ channel->str, channel->len },
-                            (tims_str){ message->str, message->len });
+        hear_message(link->redis, reply->element[1], reply->element[2]);
     }
 }

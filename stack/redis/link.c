@@ -286,6 +286,10 @@ static int64_t jittered(int64_t pause_ms)
 static void serve(redis__link *link)
 {
     if (link->listens)
+        redis__ask_client_id(link);
+    if (link->is_broken)
+        return;
+    if (link->listens)
         redis__listen_again(link);
     else
         link->is_up = true;

@@ -72,6 +72,8 @@ void redis__link_changed(redis__link *link)
         say_state(redis, link, is_up);
     redis->said = is_up ? TIMS_OK : link->why.status;
     redis->told_up = is_up;
+    if (is_news && is_up)
+        redis__watch_again(redis);
     if (is_news && redis->listener.changed != NULL)
         redis->listener.changed(redis->listener.data, is_up);
 }

@@ -15,7 +15,8 @@ enum {
     REDIS__LINK_MAGIC = 0x524c4e4b,
     REDIS__LOOPS_MAX = 64,
     REDIS__QUEUE_BYTES_MAX = 8 << 20,
-    REDIS__PENDING_MAX = 100000
+    REDIS__PENDING_MAX = 100000,
+    REDIS__WATCHED_MAX = 256
 };
 
 /* --- address.c ----------------------------------------------------------------------------------------------- */
@@ -55,6 +56,7 @@ typedef struct redis__link {
     tims_buf out; /* this tick's commands */
     redis__pending *first, *last;
     size_t pending_count;
+    int64_t client_id; /* listens, and something is watched: the server's name for it; 0: not known */
     int64_t pinged_us; /* of the ping on its way; answered: the same, negative (listens) */
     tims_timer watch;
     tims_error why; /* it broke, or could not be made */
@@ -92,6 +94,13 @@ void redis__listen_again(redis__link *link);
 /* A message, or one of its confirmations. */
 void redis__hear(redis__link *link, const redisReply *reply);
 
+/* --- watch.c -------------------------------------------------------------------------------------------------- */
+
+/* Of the connection that listens, before it does. Suspends. */
+void redis__ask_client_id(redis__link *link);
+/* Both are up: has changes told to the one that listens. */
+void redis__watch_again(tims_redis *redis);
+
 /* --- redis.c ------------------------------------------------------------------------------------------------- */
 
 struct tims_redis {
@@ -103,6 +112,7 @@ struct tims_redis {
     redis__link *listening;
     tims_redis_listener listener;
     bool told_up;
+    tims_strs watched;     /* prefixes, none of which begins with another */
     tims_status said;      /* the last reason that was logged */
     pthread_mutex_t mutex; /* for what follows */
     tims_map *channels;    /* name → the tims_redis: a set */

@@ -69,6 +69,8 @@ static void begin(void *argument)
     assert_non_null(tims_fiber_start(s->loop, run_script, s));
 }
 
+static bool watches;
+
 static stage play(tims_fiber_fn script, const char *const *extra, const char *login)
 {
     stage s = { .script = script };
@@ -79,6 +81,9 @@ static stage play(tims_fiber_fn script, const char *const *extra, const char *lo
     const tims_redis_listener listener = { &s, take_message, take_change };
     assert_int_equal(tims_redis_new(&options, &s.redis, &err), TIMS_OK);
     tims_redis_listen(s.redis, &listener);
+    static const char *const prefixes[] = { "queue-3", "mail", "queue", "queue-6" };
+    for (size_t i = 0; watches && i < sizeof prefixes / sizeof *prefixes; i++)
+        tims_redis_watch(s.redis, tims_str_from(prefixes[i]));
     s.arena = tims_arena_new(16 << 20, NULL, NULL);
     assert_int_equal(tims_loop_new(NULL, &s.loop), TIMS_OK);
     tims_loop_post(s.loop, begin, &s);
@@ -319,6 +324,41 @@ static void use_channels(void *argument)
     assert_int_equal(s->heard, heard + 1);
 }
 
+static void wait_until_watching(stage *s)
+{
+    static const tims_redis_reply *list;
+    do
+        list = call(s, TIMS_REDIS_COMMAND(TIMS_STR("CLIENT"), TIMS_STR("TRACKINGINFO")));
+    while (tims_redis_count(tims_redis_item(list, 5)) == 0); /* prefixes */
+}
+
+static void watch_keys(void *argument)
+{
+    stage *s = argument;
+    WAIT_UNTIL(s->is_up);
+    wait_until_watching(s);
+    (void)call(s, TIMS_REDIS_COMMAND(TIMS_STR("SET"), TIMS_STR("queue"), TIMS_STR("own"))); /* not told */
+    redis_wait_for(&s->server, "SET other x", "OK");
+    redis_wait_for(&s->server, "LPUSH queue-3 x", ":1");
+    WAIT_UNTIL(s->heard == 1);
+    assert_string_equal(s->last, TIMS_REDIS_CHANGES "=changed");
+    redis_kill(&s->server);
+    WAIT_UNTIL(!s->is_up);
+    redis_start(&s->server, NULL);
+    WAIT_UNTIL(s->is_up);
+    wait_until_watching(s);
+    redis_wait_for(&s->server, "LPUSH mail x", ":1");
+    WAIT_UNTIL(s->heard == 2);
+}
+
+static void what_others_do_to_watched_keys_is_heard(void **state)
+{
+    (void)state;
+    watches = true;
+    (void)play(watch_keys, NULL, "");
+    watches = false;
+}
+
 static void channels_are_joined_and_left(void **state)
 {
     (void)state;
@@ -432,6 +472,7 @@ int main(void)
         cmocka_unit_test(that_nothing_comes_any_more_is_noticed_without_asking),
         cmocka_unit_test(a_server_that_became_a_replica_is_left),
         cmocka_unit_test(channels_are_joined_and_left),
+        cmocka_unit_test(what_others_do_to_watched_keys_is_heard),
         cmocka_unit_test(a_password_is_needed_and_checked),
         cmocka_unit_test(a_user_that_may_do_little_is_enough),
         cmocka_unit_test(clusters_and_missing_databases_are_refused),

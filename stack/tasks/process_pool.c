@@ -1,9 +1,10 @@
 /* process_pool.c: processes for blocking tasks: started when there is work for them, kept for the next,
  * watched, and killed when a run is too long, too large, or no longer wanted.
  *
- * A process connects to a socket in a folder that only we may enter, and says which it is. It has one job at
- * a time. A run ends with what its process says of it, or with the process: then what it wrote is gone with
- * its connection, and if it had committed, the store knows that the job is done and hears no other end of it.
+ * A process connects to a socket in a folder that only we may enter, there as long as one starts, and says
+ * which it is. It has one job at a time. A run ends with what its process says of it, or with the process:
+ * then what it wrote is gone with its connection, and if it had committed, the store knows that the job is
+ * done and hears no other end of it.
  */
 #include <stdlib.h>
 

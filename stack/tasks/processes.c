@@ -37,6 +37,15 @@ void tasks__pool_remove_folder(tasks__pool *pool)
     pool->folder[0] = '\0';
 }
 
+/* It is there only while somebody has to find it: a worker that is killed leaves nothing behind. */
+static void remove_folder_if_unused(tasks__pool *pool)
+{
+    for (const tasks__process *at = pool->processes; at != NULL; at = at->next)
+        if (at->state == TASKS__STARTING)
+            return;
+    tasks__pool_remove_folder(pool);
+}
+
 void tasks__pool_end_if_empty(tasks__pool *pool)
 {
     if (!pool->is_stopping || pool->process_count > 0 || pool->link_count > 0)
@@ -132,6 +141,7 @@ static void note_exit(void *ctx, int64_t exit_status, int signal_number)
     if (c->state == TASKS__STARTING)
         fail_waiting(c->pool);
     c->state = TASKS__LEAVING;
+    remove_folder_if_unused(c->pool);
     tims_process_free(&c->handle);
     if (c->link != NULL)
         tims_timer_set(c->pool->loop, &c->timer, LINGER_MS, stop_lingering, c);
@@ -169,6 +179,7 @@ static tims_status hear_hello(tasks__link *l, tims_arena *arena, tims_str body, 
             c->link = l;
             c->state = TASKS__IDLE;
             l->process = c;
+            remove_folder_if_unused(l->pool);
             tasks__pool_wake_next(l->pool);
             return TIMS_OK;
         }
@@ -324,6 +335,7 @@ tims_status tasks__process_start(tasks__pool *pool, tims_error *err)
     status = tims_process_start(pool->loop, &options, note_exit, c, &c->handle, err);
     if (status != TIMS_OK) {
         free(c);
+        remove_folder_if_unused(pool);
         return status;
     }
     c->next = pool->processes;

@@ -117,6 +117,7 @@ static bool look_at_queues(tasks__worker *worker, bool is_busy, size_t *ret_take
         worker->is_busy = worker->is_busy || count >= room / 3;
         *ret_taken += count;
     }
+    TIMS_ASSERT(worker->queue_count > 0);
     worker->first_queue = (worker->first_queue + 1) % worker->queue_count;
     return true;
 }

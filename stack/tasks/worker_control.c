@@ -75,10 +75,11 @@ tims_status tasks__worker_resize(tasks__worker *worker, int64_t by, tims_error *
     if (by < -CONCURRENCY_MAX || by > CONCURRENCY_MAX || now + by < 1 || now + by > CONCURRENCY_MAX)
         return tims_fail(err, TIMS_INVALID, "concurrency", "A worker runs from 1 to %d jobs at once.",
                          CONCURRENCY_MAX);
-    worker->concurrency = (size_t)(now + by);
-    worker->store->concurrency = now + by;
+    now += by;
+    worker->concurrency = (size_t)now;
+    worker->store->concurrency = now;
     tims_log(TIMS_LOG_INFO, "tasks", "event=concurrency_changed name=%S concurrency=%lld",
-             worker->store->worker_name, (long long)(now + by));
+             worker->store->worker_name, (long long)now);
     tasks__wake_worker(worker->tasks);
     return TIMS_OK;
 }

@@ -32,6 +32,11 @@ def remote_double(number):
     return 2 * number
 
 
+@app.task(name="remote_list")
+def remote_list(numbers):
+    return list(numbers)
+
+
 @app.task(name="remote_fail")
 def remote_fail(number=0, label=""):
     raise ValueError(f"told to fail: {label}")

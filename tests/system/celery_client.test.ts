@@ -101,8 +101,8 @@ return keep.states`);
 
   test("with a countdown waits in Redis, and does not begin before its time", async () => {
     const [due, id] = await cluster.python.run<[number, string]>(`
+at = time.time() + 0.7
 sent = app.send_task("effective", (1, "later"), queue="default", countdown=0.7)
-at = time.time() + 0.69
 sent.get(timeout=20)
 return [int(at * 1e6), sent.id]`);
     const early = `created_at < ${timeSql(due)}`;

@@ -45,19 +45,19 @@ interface Shown {
 
 describe("the command line of Celery", () => {
   test("sees the worker: status, inspect ping", () => {
-    assert.match(cluster.celery("status"), /jobs@tests.*OK[\s\S]*1 node online/);
-    assert.match(cluster.celery("inspect", "-d", node, "ping"), /jobs@tests.*OK[\s\S]*pong/);
+    assert.match(cluster.celery("status", "-d", node, "-t", "20"), /jobs@tests.*OK[\s\S]*1 node online/);
+    assert.match(cluster.celery("inspect", "-d", node, "-t", "20", "ping"), /jobs@tests.*OK[\s\S]*pong/);
   });
 
   test("lists tasks and queues, and revokes", () => {
-    const registered = cluster.celery("inspect", "-d", node, "-j", "registered");
+    const registered = cluster.celery("inspect", "-d", node, "-t", "20", "-j", "registered");
     assert.equal(JSON.parse(registered)[node].includes("effective"), true);
-    const queues = JSON.parse(cluster.celery("inspect", "-d", node, "-j", "active_queues"))[node];
+    const queues = JSON.parse(cluster.celery("inspect", "-d", node, "-t", "20", "-j", "active_queues"))[node];
     assert.deepEqual(
       queues.map((queue: { name: string }) => queue.name),
       ["default", "mail"],
     );
-    const revoked = cluster.celery("control", "-d", node, "revoke", "of-the-command-line");
+    const revoked = cluster.celery("control", "-d", node, "-t", "20", "revoke", "of-the-command-line");
     assert.match(revoked, /tasks of-the-command-line flagged as revoked/);
   });
 });
@@ -206,6 +206,25 @@ describe("control", () => {
       const ids = await ask<string[]>("revoked");
       return ["a-1", "a-2", "a-3"].every((id) => ids.includes(id));
     });
+  });
+});
+
+describe("a worker inside a server", () => {
+  test("is seen too, and does not let itself be shut down", async () => {
+    await cluster.server({ WORKER: "true", WORKER_NAME: "inside", WORKER_QUEUES: "inside" });
+    const [name, reply] = await cluster.python.run<[string, { error?: string }]>(`
+until(lambda: len(app.control.ping(timeout=20, limit=2)) == 2)
+names = [name for reply in app.control.ping(timeout=20, limit=2) for name in reply if name != "${node}"]
+reply = app.control.broadcast("shutdown", destination=names, reply=True, timeout=20)
+assert len(app.control.ping(destination=names, timeout=20)) == 1
+return [names[0], reply[0][names[0]]]`);
+    assert.match(name, /^inside@/);
+    assert.match(reply.error ?? "", /stop the server/);
+    assert.deepEqual(
+      await cluster.python.run('return app.send_task("adding", (5,), queue="inside").get(timeout=20)'),
+      5,
+    );
+    assert.deepEqual(await cluster.stopServers(), [0]);
   });
 });
 

@@ -64,7 +64,7 @@ describe("a task of Python's, enqueued here", () => {
       error_type: "",
       error: "",
     });
-    assert.match(python.output(), new RegExp(`remote_add\\[${id}\\] succeeded`));
+    await python.said(new RegExp(`remote_add\\[${id}\\] succeeded`));
   });
 
   test("that is not done yet, or not known, is pending", async () => {
@@ -169,6 +169,28 @@ return chain(
 ).apply_async().get(timeout=20)`);
     assert.equal(result, 80);
     assert.equal(cluster.sql("SELECT number FROM effect WHERE label = 'and back'"), "40");
+  });
+
+  test("a chord gathers what both gave, in order", async () => {
+    const result = await cluster.python.run(`
+return chord([
+    signature("adding", (1, "member"), queue="default"),
+    signature("remote_double", (10,), queue="python"),
+    signature("adding", (300, "member"), queue="default"),
+])(signature("remote_list", queue="python")).get(timeout=20)`);
+    assert.deepEqual(result, [1, 20, 300]);
+  });
+
+  test("a chord of which one fails ends as ChordError", async () => {
+    const failure = await cluster.python.run<string>(`
+result = chord([
+    signature("adding", (1, "member"), queue="default"),
+    signature("failing", (1, "member"), queue="default"),
+])(signature("remote_note", kwargs={"label": "chord"}, immutable=True, queue="python"))
+until(result.ready)
+return type(result.result).__name__ + ": " + str(result.result)`);
+    assert.match(failure, /^ChordError: .*told to fail/);
+    assert.deepEqual(noted("chord"), []);
   });
 
   test("celery status and inspect see both, and each answers for itself", async () => {

@@ -82,6 +82,7 @@ test("blocking tasks run in at most as many processes as are allowed, which go w
   const processes = processesIn(jobs.folder);
   assert.ok(processes.length === 1 || processes.length === 2, `${processes.length} processes`);
   assert.ok(!processes.includes(one.process.pid as number));
+  assert.deepEqual(socketFolders(jobs), [], "it is there only while one starts");
   await one.stop();
   assert.deepEqual(await one.exited, { code: 0, signal: null });
   assert.deepEqual(processesIn(jobs.folder), []);
@@ -96,6 +97,7 @@ test("a worker that is killed takes its processes along, even one that computes"
   assert.equal(processesIn(jobs.folder).length, 1);
   await one.kill();
   await allGone(jobs);
+  assert.deepEqual(socketFolders(jobs), []);
   const next = await worker(jobs);
   const again = () =>
     jobs.number(`select count(*) from tims_job where id = '${id}' and attempt = 2 and crashes = 1`) === 1;

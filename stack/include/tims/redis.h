@@ -68,6 +68,11 @@ typedef struct tims_redis_listener {
 } tims_redis_listener;
 /* Before it has started; there is one. Copied. */
 void tims_redis_listen(tims_redis *redis, const tims_redis_listener *listener);
+/* Before it has started: what others do to keys that begin so is heard, too, as a message "changed" to this
+ * channel, as long as the server lets us (CLIENT TRACKING); what loop 0 does itself is not. A hint: it may be
+ * lost. */
+#define TIMS_REDIS_CHANGES "__redis__:invalidate"
+void tims_redis_watch(tims_redis *redis, tims_str prefix);
 void tims_redis_subscribe(tims_redis *redis, tims_str channel);
 void tims_redis_unsubscribe(tims_redis *redis, tims_str channel);
 

@@ -217,6 +217,8 @@ tims_status celery__claim(tasks__store *store, tims_str queue, size_t max, tasks
                           size_t *ret_count, tims_error *err);
 tims_status celery__finish(tasks__store *store, tasks__outcome *list, tims_error *err);
 tims_status celery__tidy(tasks__store *store, tims_time *ret_next, tims_error *err);
+/* Whether the server would do, if it is there. Suspends. */
+tims_status celery__probe(celery__store *celery, tims_loop *loop, tims_error *err);
 /* Signs on in the database, where the relay takes jobs from. */
 tims_status celery__open_database(celery__store *celery, tims_loop *loop, tims_error *err);
 /* A lease for this incarnation. */

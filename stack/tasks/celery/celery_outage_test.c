@@ -81,6 +81,22 @@ static void connections_may_break_at_any_time(void **state)
     celery_play(state, cut_connections);
 }
 
+static void start_with_the_wrong_password(stage *s)
+{
+    tims_error err = { 0 };
+    (void)REDIS(s, T("CONFIG"), T("SET"), T("requirepass"), T("secret"));
+    const tims_worker_options plain = { .no_schedules = true };
+    assert_int_equal(tims_worker_start(s->tasks, s->loop, &plain, &err), TIMS_UNAUTHORIZED);
+    assert_int_equal(tims_relay_start(s->tasks, s->loop, &err), TIMS_UNAUTHORIZED);
+    assert_null(s->tasks->worker);
+    assert_int_equal(stage_int(s, "SELECT count(*) FROM tims_worker"), 0);
+}
+
+static void a_server_that_will_never_do_is_refused_at_the_start(void **state)
+{
+    celery_play(state, start_with_the_wrong_password);
+}
+
 /* --- workers ----------------------------------------------------------------------------------------------------------- */
 
 static void hold(stage *s, const char *tag, const char *entry, const char *score)
@@ -219,6 +235,7 @@ int main(void)
         IS_CELERY_TEST(nothing_is_lost_while_redis_is_away),
         IS_CELERY_TEST(an_end_waits_until_redis_is_back),
         IS_CELERY_TEST(connections_may_break_at_any_time),
+        IS_CELERY_TEST(a_server_that_will_never_do_is_refused_at_the_start),
         IS_CELERY_TEST(what_dead_workers_held_is_run_again),
         IS_CELERY_TEST(a_job_that_kills_its_workers_is_dead),
         IS_CELERY_TEST(a_take_whose_answer_is_lost_is_put_back),

@@ -88,6 +88,24 @@ static void a_job_is_not_pushed_twice(void **state)
     celery_play(state, push_twice);
 }
 
+static void send_too_much(stage *s)
+{
+    tims_id id = stage_enqueue(s, &noting_task, 1, "large", NULL);
+    stage_run(s, testing_on_postgres() ? "UPDATE tims_job SET steps = repeat('x', 3000000)"
+                                       : "UPDATE tims_job SET steps = printf('%.3000000c', 'x')");
+    stage_start_worker(s, NULL);
+    stage_wait_for(s, "SELECT count(*) FROM tims_job_dead WHERE code = 'too_large'", 1);
+    stage_wait_for(s, "SELECT count(*) FROM tims_job", 0);
+    assert_int_equal(celery_int(s, "LLEN", "default"), 0);
+    assert_int_equal(stage_int(s, "SELECT count(*) FROM effect"), 0);
+    assert_false(tims_id_is_zero(id));
+}
+
+static void what_no_message_can_carry_is_dead(void **state)
+{
+    celery_play(state, send_too_much);
+}
+
 /* --- others' ------------------------------------------------------------------------------------------------------- */
 
 static void run_foreign(stage *s)
@@ -385,6 +403,7 @@ int main(void)
         IS_CELERY_TEST(a_job_that_fails_is_tried_again_and_then_dead),
         IS_CELERY_TEST(what_is_enqueued_gets_to_redis_without_a_worker),
         IS_CELERY_TEST(a_job_is_not_pushed_twice),
+        IS_CELERY_TEST(what_no_message_can_carry_is_dead),
         IS_CELERY_TEST(foreign_messages_are_run_and_answered),
         IS_CELERY_TEST(malformed_messages_go_to_the_dead_list),
         IS_CELERY_TEST(chains_and_callbacks_follow),

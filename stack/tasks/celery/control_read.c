@@ -85,15 +85,27 @@ tims_status celery__control_read(tims_arena *arena, tims_str text, celery__asked
 
 /* --- of whom -------------------------------------------------------------------------------------------------- */
 
-/* Extended regular expressions, but for what makes matching, or reading the pattern, expensive. */
+/* What makes reading a pattern, or matching by it, expensive beyond its length: repeated groups, repeats of
+ * repeats, counted repeats, references back. */
+static bool is_costly(const char *pattern)
+{
+    char before = '\0';
+    for (const char *at = pattern; *at != '\0'; before = *at++) {
+        bool repeats = *at == '*' || *at == '+' || *at == '?';
+        if (*at == '{' || (*at == '\\' && at[1] >= '0' && at[1] <= '9'))
+            return true;
+        if (repeats && (before == ')' || before == '*' || before == '+' || before == '?'))
+            return true;
+    }
+    return false;
+}
+
+/* Extended regular expressions, from the name's beginning on. */
 static bool matches_regex(const char *pattern, const char *node)
 {
     regex_t regex;
     regmatch_t match;
-    for (const char *at = pattern; *at != '\0'; at++)
-        if (*at == '{' || (*at == '\\' && at[1] >= '0' && at[1] <= '9'))
-            return false;
-    if (regcomp(&regex, pattern, REG_EXTENDED) != 0)
+    if (is_costly(pattern) || regcomp(&regex, pattern, REG_EXTENDED) != 0)
         return false;
     bool matches = regexec(&regex, node, 1, &match, 0) == 0 && match.rm_so == 0;
     regfree(&regex);

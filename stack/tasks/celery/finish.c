@@ -211,7 +211,8 @@ static celery__push *push_again(tims_arena *arena, const tasks__outcome *outcome
     if (celery__read(NULL, arena, job->queue, message->raw, &envelope, NULL) != TIMS_OK)
         return NULL; /* it could be read when it came */
     tims_buf_init(&out, arena, ENVELOPE_BYTES_MAX);
-    const celery__again again = { .retries = message->retries + 1,
+    const celery__again again = { .retries =
+                                      message->retries + (outcome->crashed ? 0 : 1), /* or counted there */
                                   .crashes = job->crashes + (outcome->crashed ? 1 : 0),
                                   .eta = { true, run_at } };
     celery__write_again(&out, arena, &envelope, &again);

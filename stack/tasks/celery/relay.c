@@ -133,6 +133,24 @@ typedef struct taking_out {
     bool gives_back;
 } taking_out;
 
+/* What no message can carry: a chain of very many steps. */
+static tims_status bury_large(tasks__work *work, const celery__relay *relay, tims_error *err)
+{
+    tims_status status = TIMS_OK;
+    for (size_t i = 0; status == TIMS_OK && i < relay->count; i++) {
+        tasks__outcome outcome = { .job = relay->jobs[i],
+                                   .end = TASKS__DEAD,
+                                   .code = "too_large",
+                                   .message = TIMS_STR("It is too large for a message on Redis.") };
+        if (outcome.job->store_data == NULL)
+            continue;
+        tims_log(TIMS_LOG_ERROR, "tasks", "event=dead task=%S job=%I code=too_large", outcome.job->task,
+                 outcome.job->id);
+        status = tasks__after(work->store->tasks, work->session, work->arena, &outcome, err);
+    }
+    return status;
+}
+
 static tims_status take_out(tasks__work *work, tims_error *err)
 {
     taking_out *t = work->argument;
@@ -144,7 +162,10 @@ static tims_status take_out(tasks__work *work, tims_error *err)
                            TIMS_STR("UPDATE tims_job SET state = 0, attempt = attempt - 1, worker = NULL "
                                     "WHERE worker = ?1 AND state = 2"),
                            &worker, 1, NULL, err);
-    tims_status status = tims_db_query(
+    tims_status status = bury_large(work, t->relay, err);
+    if (status != TIMS_OK)
+        return status;
+    status = tims_db_query(
         work->session,
         TIMS_STR("DELETE FROM tims_job WHERE worker = ?1 AND state = 2 RETURNING id, cancelled"), &worker, 1,
         &rows, err);
@@ -176,11 +197,17 @@ static tims_status push_chunk(celery__relay *relay, tims_error *err)
         tims_buf out;
         tims_buf_init(&out, arena, 2 * CELERY__MESSAGE_BYTES_MAX);
         celery__write_job(&out, arena, job, false);
+        if (out.overflow || out.length > CELERY__MESSAGE_BYTES_MAX) {
+            relay->jobs[at]->store_data = relay; /* no message can carry it: to the dead list */
+            continue;
+        }
         celery__add(&arguments, tims_print(arena, "%I", job->id));
         celery__add(&arguments, celery__list_of(arena, job->queue, job->priority));
         celery__add(&arguments, tims_buf_str(&out));
     }
-    tims_status status = celery__call(celery, arena, CELERY__PUSH, celery__list(&arguments), &reply, err);
+    tims_status status = TIMS_OK;
+    if (arguments.count > 1)
+        status = celery__call(celery, arena, CELERY__PUSH, celery__list(&arguments), &reply, err);
     if (status == TIMS_OK)
         relay->pushed = at;
     tims_arena_free(&arena);
@@ -397,11 +424,14 @@ tims_status tims_relay_start(tims_tasks *tasks, tims_loop *loop, tims_error *err
         return TIMS_OK;
     celery__store *celery = celery__of(tasks->store);
     TIMS_ASSERT(celery->relay == NULL && tasks->worker == NULL);
+    tims_status status = celery__probe(celery, loop, err);
+    if (status != TIMS_OK)
+        return status;
     celery->store.loop = loop;
     celery->store.lease_ms = LEASE_MS;
     celery->store.worker_name = tims_print(tasks->arena, "relay:%I", tims_id_new());
     celery->store.queues_text = TIMS_STR("");
-    tims_status status = celery__open_database(celery, loop, err);
+    status = celery__open_database(celery, loop, err);
     celery->loop_is_own = !celery->loops[tims_loop_index(loop)];
     if (status == TIMS_OK)
         status = tims_tasks_loop_start(tasks, loop, err);

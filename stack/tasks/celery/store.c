@@ -199,7 +199,7 @@ static tims_status beat(tasks__store *store, void (*cancelled)(void *argument, t
 static void hear(void *data, tims_str channel, tims_str message)
 {
     celery__store *celery = data;
-    if (tims_str_equal(channel, wake_channel))
+    if (tims_str_equal(channel, wake_channel) || tims_str_equal(channel, TIMS_STR(TIMS_REDIS_CHANGES)))
         tasks__wake_worker(celery->store.tasks);
     else if (celery->control != NULL)
         celery__control_hear(celery->control, message);
@@ -279,6 +279,13 @@ tims_status celery__open_database(celery__store *celery, tims_loop *loop, tims_e
     return sql->api->start(sql, loop, err);
 }
 
+/* One that is away may come; one that will never do (a Cluster, a wrong password) is better said now. */
+tims_status celery__probe(celery__store *celery, tims_loop *loop, tims_error *err)
+{
+    tims_status status = tims_redis_probe(celery->redis, loop, err);
+    return status == TIMS_INVALID || status == TIMS_UNAUTHORIZED ? status : TIMS_OK;
+}
+
 /* A moment for Redis, so that a start does not begin with a complaint; it may also come later. */
 static void wait_for_redis(const celery__store *celery)
 {
@@ -288,20 +295,35 @@ static void wait_for_redis(const celery__store *celery)
             return;
 }
 
+/* So that what others push there is seen at once; what is not watched is asked for every POLL_MS. */
+static void watch_queues(const celery__store *celery, tims_str names)
+{
+    for (tims_str rest = names; rest.data != NULL;) {
+        tims_str name = tims_str_cut(&rest, ',');
+        if (name.length > 0)
+            tims_redis_watch(celery->redis, name);
+    }
+}
+
 static tims_status start(tasks__store *store, tims_loop *loop, tims_error *err)
 {
     celery__store *celery = celery__of(store);
     tims_tasks *tasks = store->tasks;
+    tims_status status = celery__probe(celery, loop, err);
+    if (status != TIMS_OK)
+        return status;
     store->loop = loop;
     store->poll_ms = POLL_MS;
     celery->started_us = tims_monotonic_us();
     celery->is_registered = false;
     name_host(celery);
     warn_of_limits(tasks);
-    tims_status status = celery__open_database(celery, loop, err);
+    status = celery__open_database(celery, loop, err);
     if (status != TIMS_OK)
         return status;
     celery->loop_is_own = !celery->loops[tims_loop_index(loop)];
+    if (celery->loop_is_own)
+        watch_queues(celery, store->queues_text);
     celery->events = celery__events_new(celery);
     celery->control = celery__control_new(celery);
     status = tims_tasks_loop_start(tasks, loop, err);
@@ -379,6 +401,8 @@ tims_status tasks__celery_store_new(tims_tasks *tasks, tims_str url, tasks__stor
     (void)snprintf(celery->revoked_cursor, sizeof celery->revoked_cursor, "0");
     tims_redis_listen(celery->redis, &listener);
     tims_redis_subscribe(celery->redis, wake_channel);
+    for (size_t i = 0; i < tasks->own_queues.count; i++)
+        tims_redis_watch(celery->redis, tims_str_from(tasks->own_queues.items[i]));
     tims_redis_subscribe(celery->redis,
                          tims_print(tasks->arena, "/%lld.celery.pidbox", (long long)celery->database));
     *ret_store = &celery->store;
