@@ -141,21 +141,23 @@ static tims_status part_suspects(tasks__work *work, claiming *c, tims_error *err
 static tims_status take_allowed(tasks__work *work, claiming *c, size_t max, tims_time *ret_again,
                                 tims_error *err)
 {
-    enum { ROUNDS = 10 };
+    enum { ROUNDS = 10, LONG_US = 200 * 1000 };
     tims_status status = TIMS_OK;
+    int64_t began_us = tims_monotonic_us();
     for (int i = 0; status == TIMS_OK && c->count < max; i++) {
         size_t before = c->count;
-        if (i == ROUNDS) { /* others may want to write meanwhile */
+        if (i == ROUNDS || (i > 0 && tims_monotonic_us() - began_us > LONG_US)) { /* what is done, is kept */
             *ret_again = tasks__now(work->store->tasks);
             break;
         }
         status = take(work, c, max, err);
         size_t taken = c->count - before, kept = taken;
+        bool is_all = taken < round_down(max - before); /* the queue has no more */
         if (status == TIMS_OK && taken > 0)
             status =
                 tasks__limit_keys(work->store->tasks, work->session, c->jobs + before, &kept, ret_again, err);
         c->count = before + kept;
-        if (taken < max - before)
+        if (kept == taken || is_all)
             break;
     }
     return status;
