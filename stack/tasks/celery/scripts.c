@@ -141,15 +141,26 @@
  * follow; for each of those its list, itself, and when it is due in µs (0: now; -1: now, before others; -2:
  * it is a result, to that key). Answers for each end: 1, or 0: the tag was no longer there. */
 #define FINISH                                                                                         \
-    "local i, held, wakes = 1, {}, false "                                                             \
+    "local i, tags, mine = 1, {}, {} "                                                                 \
     "while i < #ARGV do "                                                                              \
-    "  local tag, key, result = ARGV[i], ARGV[i + 1], ARGV[i + 2] "                                    \
+    "  tags[#tags + 1] = ARGV[i] "                                                                     \
+    "  i = i + 5 + 3 * ARGV[i + 4] "                                                                   \
+    "end "                                                                                             \
+    "local scores = redis.call('ZMSCORE', 'unacked_index', unpack(tags)) "                             \
+    "for n, tag in ipairs(tags) do if scores[n] then mine[#mine + 1] = tag end end "                   \
+    "if #mine > 0 then "                                                                               \
+    "  redis.call('ZREM', 'unacked_index', unpack(mine)) "                                             \
+    "  redis.call('HDEL', 'unacked', unpack(mine)) "                                                   \
+    "end "                                                                                             \
+    "local held, wakes = {}, false "                                                                   \
+    "i = 1 "                                                                                           \
+    "while i < #ARGV do "                                                                              \
+    "  local key, result = ARGV[i + 1], ARGV[i + 2] "                                                  \
     "  local keep, count = ARGV[i + 3], tonumber(ARGV[i + 4]) "                                        \
     "  i = i + 5 "                                                                                     \
-    "  local is_held = redis.call('HDEL', 'unacked', tag) "                                            \
+    "  local is_held = scores[#held + 1] and 1 or 0 "                                                  \
     "  held[#held + 1] = is_held "                                                                     \
     "  if is_held == 1 then "                                                                          \
-    "    redis.call('ZREM', 'unacked_index', tag) "                                                    \
     "    if key ~= '' then "                                                                           \
     "      local before = redis.pcall('GET', key) "                                                    \
     "      if type(before) ~= 'string' or "                                                            \
