@@ -1,7 +1,7 @@
 /* cancel.c: a job that nobody wants any more. */
 #include <stdlib.h>
 
-#include "tasks/sql_internal.h"
+#include "tasks/sql/sql_internal.h"
 
 /* The job as it waits; false: it is not there. */
 static bool find_job(tims_request *rq, tims_id id, tasks__job *ret_job, int64_t *ret_state)

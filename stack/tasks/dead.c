@@ -1,7 +1,7 @@
 /* dead.c: jobs that were given up: back to their queues, or away for good. */
 #include <stdlib.h>
 
-#include "tasks/job_row.h"
+#include "tasks/sql/job_row.h"
 
 #define DEAD_COLUMNS                                                                             \
     "id, task, queue, version, arguments, priority, enqueued_at, owner, limit_key, unique_key, " \

@@ -1,5 +1,5 @@
 /* enqueue.c: what an app asks for becomes a row, in the transaction that asks. */
-#include "tasks/job_row.h"
+#include "tasks/sql/job_row.h"
 
 #include "tims/crypto.h"
 

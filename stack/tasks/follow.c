@@ -4,7 +4,7 @@
  * that ends a job makes the next one of the first line. A group is a row that counts down; whoever brings it
  * to nothing enqueues the last step. The row's lock makes that one: who holds it sees what all before it
  * gave. */
-#include "tasks/job_row.h"
+#include "tasks/sql/job_row.h"
 
 enum {
     STEPS_BYTES_MAX = 1024 * 1024,

@@ -1,7 +1,7 @@
 /* metrics.c: counts and times of this process, for Prometheus. */
 #include <inttypes.h>
 
-#include "tasks/worker_internal.h"
+#include "tasks/worker/worker_internal.h"
 
 static const int64_t bounds_us[TASKS__BUCKETS - 1] = {
     250,    500,    1000,    2500,    5000,     10000,     25000,     50000,

@@ -1,6 +1,6 @@
 /* metrics_test.c: what Prometheus reads: bounds, sums, and names with anything in them. */
 #include "base/testing.h"
-#include "tasks/worker_internal.h"
+#include "tasks/worker/worker_internal.h"
 
 static tims_tasks *tasks;
 static tasks__counts counts[2];

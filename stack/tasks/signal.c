@@ -3,7 +3,7 @@
  * A hint on the database's own channel, after the commit, in a statement of its own: it must neither hold up
  * the transaction nor roll it back. The first goes at once; what follows within a few milliseconds goes as
  * one. */
-#include "tasks/sql_internal.h"
+#include "tasks/sql/sql_internal.h"
 
 enum { GATHER_MS = 5, MS_US = 1000, SIGNAL_BYTES_MAX = 1024 * 1024 };
 

@@ -1,8 +1,10 @@
 /* tasks_internal.h: what the files of this room share.
  *
- * enqueue → store (claim) → worker → run (on a fiber, or in a process) → outcome → store (finish). A store is
- * the app's database (store_sql.c) or Redis in Celery's protocol (celery/); jobs are always enqueued in the
- * database, because that is where the transaction is; with Redis they are relayed from there. */
+ *   enqueue.c ─► store (claim) ─► worker/ ─► run.c, on a fiber or in a process/ ─► outcome ─► store (finish)
+ *   follow.c: what comes behind it        schedule/: what comes by itself        api/: who looks and acts
+ *
+ * A store is the app's database (sql/) or Redis in Celery's protocol (celery/). Jobs are always enqueued in
+ * the database, because that is where the transaction is; with Redis they are relayed from there. */
 #ifndef TASKS_INTERNAL_H
 #define TASKS_INTERNAL_H
 
@@ -242,7 +244,7 @@ tims_status tasks__insert_many(tims_tasks *tasks, tims_db_session *session, tims
 tims_status tasks__insert_row(tims_db_session *session, const tasks__job *job, tasks__state state,
                               tims_error *err);
 
-/* --- sql_finish.c: the database's part of an end, wherever the job waited ---------------------------------- */
+/* --- sql/finish.c: the database's part of an end, wherever the job waited ---------------------------------- */
 
 /* All that an end brings with it, but for the row in tims_job: what follows, the dead list, keys, the tracked
  * row. In the session's transaction. */
@@ -338,7 +340,7 @@ tims_status tasks__check_schedule(tims_arena *arena, const tims_schedule *schedu
 tims_status tasks__run_schedules(tims_tasks *tasks, tims_loop *loop, tims_time *ret_next, tims_error *err);
 void tasks__schedules_free(tasks__schedules **schedules); /* NULL is fine */
 
-/* --- process_pool.c: blocking tasks ------------------------------------------------------------------------- */
+/* --- process/pool.c: blocking tasks ------------------------------------------------------------------------- */
 
 typedef struct tasks__pool tasks__pool;
 tasks__pool *tasks__pool_new(tims_tasks *tasks, tims_loop *loop, size_t processes, const char *program);
@@ -349,7 +351,7 @@ void tasks__pool_run(tasks__pool *pool, tasks__store *store, tasks__job *job, ta
 void tasks__pool_stop(tasks__pool *pool, tims_loop_fn on_ended, void *argument);
 void tasks__pool_free(tasks__pool **pool);
 
-/* --- limit.c ------------------------------------------------------------------------------------------------ */
+/* --- sql/limit.c -------------------------------------------------------------------------------------------- */
 
 /* Whether their rates can be read. Errors: INVALID. */
 tims_status tasks__check_limits(const tims_task *task, tims_error *err);

@@ -1,5 +1,5 @@
 /* unique_test: jobs of which there is one at a time (TIMS_TEST_DATABASE). The clock is the test's. */
-#include "tasks/sql_internal.h"
+#include "tasks/sql/sql_internal.h"
 #include "tasks/testing.h"
 
 enum { SECOND_US = 1000000 };

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "tasks/celery/remote_internal.h"
-#include "tasks/worker_internal.h"
+#include "tasks/worker/worker_internal.h"
 
 enum { QUEUE_NAMES_MAX = 1000 };
 

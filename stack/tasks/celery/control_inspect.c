@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "tasks/celery/remote_internal.h"
-#include "tasks/worker_internal.h"
+#include "tasks/worker/worker_internal.h"
 
 enum {
     S_US = 1000000,

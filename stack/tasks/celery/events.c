@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "tasks/celery/remote_internal.h"
-#include "tasks/worker_internal.h"
+#include "tasks/worker/worker_internal.h"
 
 enum {
     FLUSH_MS = 10,

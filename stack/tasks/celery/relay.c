@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "tasks/celery/celery_internal.h"
-#include "tasks/sql_internal.h"
+#include "tasks/sql/sql_internal.h"
 
 enum {
     BATCH = 1000,

@@ -3,7 +3,7 @@
  * Our workers hold a lease; their messages go back when it is over. Those of Python's workers go back when
  * they are older than Celery's visibility timeout, as every one of their workers does it. */
 #include "tasks/celery/celery_internal.h"
-#include "tasks/sql_internal.h"
+#include "tasks/sql/sql_internal.h"
 
 enum {
     VISIBILITY_S = 3600,

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "tasks/celery/celery_internal.h"
-#include "tasks/sql_internal.h"
+#include "tasks/sql/sql_internal.h"
 
 enum {
     APART_US = 500 * 1000,

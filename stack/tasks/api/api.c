@@ -1,0 +1,71 @@
+/* api.c: jobs over HTTP: what users follow, and what staff sees and does. */
+#include "tasks/api/api_internal.h"
+
+const tims_resource tims_tasks_resources[] = {
+    { .path = "/api/tasks/",
+      .model = &tasks__status_model,
+      .allow = TIMS_LIST | TIMS_READ,
+      .filter = TIMS_NAMES("state", "task", "queue", "user"),
+      .doc = "Jobs of tracked tasks: your own; staff sees all." },
+    { .path = "/api/tasks/queues/",
+      .model = &tasks__queue_model,
+      .allow = TIMS_LIST | TIMS_READ,
+      .filter = TIMS_NAMES("name", "paused"),
+      .doc = "Queues and how full they are; for staff." },
+    { .path = "/api/tasks/dead/",
+      .model = &tasks__dead_model,
+      .allow = TIMS_LIST | TIMS_READ,
+      .filter = TIMS_NAMES("task", "queue", "code"),
+      .doc = "Jobs that were given up; for staff." },
+    { .path = "/api/tasks/workers/",
+      .model = &tasks__worker_model,
+      .allow = TIMS_LIST | TIMS_READ,
+      .filter = TIMS_NAMES("name"),
+      .doc = "Processes that run jobs; for staff." },
+    { .path = "/api/tasks/schedules/",
+      .model = &tasks__schedule_model,
+      .allow = TIMS_LIST | TIMS_READ,
+      .filter = TIMS_NAMES("task", "paused"),
+      .doc = "What is enqueued at certain times; for staff." },
+    { 0 },
+};
+
+const tims_computed tims_tasks_computed[] = {
+    { .path = "/api/tasks/running/",
+      .write = tasks__write_running,
+      .access = tims_access_staff,
+      .doc = "Jobs that run: the oldest fifty." },
+    { .path = "/api/tasks/waiting/",
+      .write = tasks__write_waiting,
+      .access = tims_access_staff,
+      .doc = "Jobs of ?queue= (\"default\") that may run: the next fifty." },
+    { .path = "/api/tasks/scheduled/",
+      .write = tasks__write_scheduled,
+      .access = tims_access_staff,
+      .doc = "Jobs with a time in the future: the next fifty." },
+    { 0 },
+};
+
+enum { BODY_BYTES_MAX = TIMS_ARGUMENTS_BYTES_MAX + 16 * 1024, SMALL_BYTES_MAX = 16 * 1024 };
+
+const tims_route tims_tasks_routes[] = {
+    { TIMS_METHOD_POST, "/api/tasks/", tasks__answer_enqueue, .access = tims_access_staff,
+      .body_bytes_max = BODY_BYTES_MAX, .doc = "Enqueues a job." },
+    { TIMS_METHOD_POST, "/api/tasks/{id:id}/cancel/", tasks__answer_cancel, .access = tims_access_signed_in,
+      .body_bytes_max = SMALL_BYTES_MAX, .doc = "Cancels a job: your own tracked one; staff any." },
+    { TIMS_METHOD_POST, "/api/tasks/dead/retry/", tasks__answer_retry_many_dead, .access = tims_access_staff,
+      .body_bytes_max = SMALL_BYTES_MAX, .doc = "Retries dead jobs of a task or a queue, up to 500." },
+    { TIMS_METHOD_POST, "/api/tasks/dead/{id:id}/retry/", tasks__answer_retry_dead,
+      .access = tims_access_staff, .body_bytes_max = SMALL_BYTES_MAX, .doc = "Enqueues a dead job again." },
+    { TIMS_METHOD_DELETE, "/api/tasks/dead/{id:id}/", tasks__answer_remove_dead, .access = tims_access_staff,
+      .body_bytes_max = SMALL_BYTES_MAX, .doc = "Gives a dead job up for good." },
+    { TIMS_METHOD_POST, "/api/tasks/queues/{name}/pause/", tasks__answer_pause_queue,
+      .access = tims_access_staff, .body_bytes_max = SMALL_BYTES_MAX, .doc = "No job of it is begun." },
+    { TIMS_METHOD_POST, "/api/tasks/queues/{name}/resume/", tasks__answer_resume_queue,
+      .access = tims_access_staff, .body_bytes_max = SMALL_BYTES_MAX, .doc = "Its jobs are begun again." },
+    { TIMS_METHOD_POST, "/api/tasks/schedules/{name}/pause/", tasks__answer_pause_schedule,
+      .access = tims_access_staff, .body_bytes_max = SMALL_BYTES_MAX, .doc = "It enqueues nothing." },
+    { TIMS_METHOD_POST, "/api/tasks/schedules/{name}/resume/", tasks__answer_resume_schedule,
+      .access = tims_access_staff, .body_bytes_max = SMALL_BYTES_MAX, .doc = "It enqueues again." },
+    { 0 },
+};
