@@ -157,11 +157,12 @@ static inline void open_node(nodes *all, size_t index)
 static inline void wait_for_peers(const nodes *all)
 {
     for (size_t i = 0; i < all->count; i++)
-        while (metric(&all->node[i].f, "nodes") < (int64_t)all->count - 1)
+        while (metric(&all->node[i].f, "bus_up") == 0 ||
+               metric(&all->node[i].f, "nodes") < (int64_t)all->count - 1)
             poll(NULL, 0, 1);
 }
 
-/* All of them know each other when it returns. */
+/* All of them hear, and know each other, when it returns. */
 static inline nodes *start_nodes(size_t count, const nodes_options *options)
 {
     nodes *all = calloc(1, sizeof *all);
