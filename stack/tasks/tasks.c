@@ -148,6 +148,47 @@ static void collect_queues(tims_tasks *tasks)
     tasks->counts[kept].queue = TIMS_STR("(other)");
 }
 
+static bool has_limits(const tims_tasks *tasks, tims_str queue)
+{
+    size_t cursor = 0;
+    tims_str name;
+    void *value;
+    const tims_queue *rule = tasks__queue_rule(tasks, queue);
+    if (rule != NULL && (rule->concurrency > 0 || rule->rate != NULL))
+        return true;
+    while (tims_map_next(tasks->by_name, &cursor, &name, &value)) {
+        const tims_task *task = value;
+        if ((task->key_concurrency > 0 || task->key_rate != NULL) &&
+            tims_str_equal(tims_str_from(tasks__queue_of(task)), queue))
+            return true;
+    }
+    return false;
+}
+
+static void collect_limited(tims_tasks *tasks)
+{
+    enum { NAMES_BYTES_MAX = 1024 * 1024 };
+    tims_buf json;
+    const char **items = TIMS_NEW_ARRAY(tasks->arena, const char *, tasks->queues.count);
+    size_t count = 0;
+    tims_buf_init(&json, tasks->arena, NAMES_BYTES_MAX);
+    tims_json_writer w = tims_json_to(&json);
+    tims_json_begin_array(&w);
+    for (size_t i = 0; i < tasks->queues.count; i++)
+        if (has_limits(tasks, tims_str_from(tasks->queues.items[i]))) {
+            items[count++] = tasks->queues.items[i];
+            tims_json_str(&w, tims_str_from(tasks->queues.items[i]));
+        }
+    tims_json_end_array(&w);
+    tasks->limited = (tims_names){ items, count };
+    tasks->limited_json = tims_buf_str(&json);
+}
+
+bool tasks__is_limited(const tims_tasks *tasks, tims_str queue)
+{
+    return tims_names_contain(tasks->limited, queue);
+}
+
 tasks__counts *tasks__counts_of(tims_tasks *tasks, tims_str queue)
 {
     size_t last = tasks->count_count - 1;
@@ -201,6 +242,7 @@ tims_status tims_tasks_new(tims_arena *arena, tims_db *db, const tims_tasks_opti
     if (status != TIMS_OK)
         return status;
     collect_queues(tasks);
+    collect_limited(tasks);
     if (options->url.length > 0) {
         status = tasks__celery_store_new(tasks, options->url, &tasks->store, err);
         if (status != TIMS_OK) {

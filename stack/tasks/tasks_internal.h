@@ -186,6 +186,8 @@ struct tims_tasks {
     tims_map *by_name;     /* name → const tims_task */
     tims_map *queue_rules; /* name → const tims_queue */
     tims_names queues;     /* all that are declared, sorted */
+    tims_names limited;    /* those with limits, of their own or of their tasks' keys */
+    tims_str limited_json; /* the same as a JSON array */
     tims_names own_queues; /* of those, what a worker takes jobs from: not what only others run */
     tasks__counts *counts; /* one per declared queue, and a last one for all others */
     size_t count_count;
@@ -209,6 +211,12 @@ struct tims_tasks {
 /* The store's clock. */
 tims_time tasks__now(const tims_tasks *tasks);
 tasks__counts *tasks__counts_of(tims_tasks *tasks, tims_str queue);
+bool tasks__is_limited(const tims_tasks *tasks, tims_str queue);
+/* Where a job came from: what has limits waits in the database, also where the others are on Redis. */
+static inline tasks__store *tasks__store_of(const tims_tasks *tasks, const tasks__job *job)
+{
+    return job->store_data == NULL ? tasks->sql : tasks->store;
+}
 const tims_queue *tasks__queue_rule(const tims_tasks *tasks, tims_str queue); /* NULL: no limits */
 tims_tasks *tasks__of(const tims_request *rq);                                /* asserts that there is one */
 const char *tasks__queue_of(const tims_task *task);

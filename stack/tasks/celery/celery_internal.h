@@ -66,10 +66,11 @@ struct celery__store {
     celery__events *events;
     celery__control *control; /* NULL while no worker runs */
     celery__relay *relay;
-    bool is_up;          /* Redis answers, and channels are heard */
-    int64_t up_since_us; /* monotonic */
-    int64_t started_us;  /* monotonic: when the worker started */
-    bool is_registered;  /* its lease is in Redis */
+    bool is_up;                 /* Redis answers, and channels are heard */
+    int64_t look_at_limited_us; /* monotonic: not before */
+    int64_t up_since_us;        /* monotonic */
+    int64_t started_us;         /* monotonic: when the worker started */
+    bool is_registered;         /* its lease is in Redis */
     bool is_registering;
     bool loops[CELERY__LOOPS_MAX], loop_is_own;
     int64_t clock_offset_us;              /* what Redis's clock is ahead of ours */

@@ -325,7 +325,7 @@ static tims_status write_chunk(celery__store *celery, tasks__outcome **at, tims_
     return status;
 }
 
-tims_status celery__finish(tasks__store *store, tasks__outcome *list, tims_error *err)
+static tims_status finish_messages(tasks__store *store, tasks__outcome *list, tims_error *err)
 {
     celery__store *celery = celery__of(store);
     for (tasks__outcome *at = list; at != NULL; at = at->next)
@@ -335,6 +335,25 @@ tims_status celery__finish(tasks__store *store, tasks__outcome *list, tims_error
     tims_arena_free(&arena);
     for (tasks__outcome *at = list; status == TIMS_OK && at != NULL;)
         status = write_chunk(celery, &at, err);
+    return status;
+}
+
+/* Jobs of the database end there. */
+tims_status celery__finish(tasks__store *store, tasks__outcome *list, tims_error *err)
+{
+    tasks__outcome *here = NULL, *messages = NULL, **end_here = &here, **end_messages = &messages;
+    for (tasks__outcome *at = list, *next; at != NULL; at = next) {
+        next = at->next;
+        at->next = NULL;
+        tasks__outcome ***end = at->job->store_data == NULL ? &end_here : &end_messages;
+        **end = at;
+        *end = &at->next;
+    }
+    tasks__store *sql = store->tasks->sql;
+    tims_status status = here != NULL ? sql->api->finish(sql, here, err) : TIMS_OK;
+    if (status == TIMS_OK && messages != NULL)
+        status = finish_messages(store, messages, err);
+    *end_here = messages; /* one list again: who asked may try again */
     return status;
 }
 

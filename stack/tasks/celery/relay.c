@@ -3,7 +3,8 @@
  *
  * A crash in between means that it is pushed again, by whoever claims it then: a mark on Redis keeps the
  * second push from being a second message. The mark is removed when the row is. Who was away for so long that
- * its claim may be over does not push. */
+ * its claim may be over does not push. Queues with limits are left out: their jobs are run from the database,
+ * which holds the limits. */
 #include <stdlib.h>
 
 #include "tasks/celery/celery_internal.h"
@@ -38,15 +39,18 @@ struct celery__relay {
 
 static const tims_str postgres_claim = TIMS_STR_INIT(
     "WITH next AS MATERIALIZED (SELECT id FROM tims_job WHERE state = 0 AND queue NOT IN (SELECT name FROM "
-    "tims_queue WHERE paused) ORDER BY queue, priority, run_at LIMIT ?1 + 0 * length((SELECT "
+    "tims_queue WHERE paused) AND queue NOT IN (SELECT json_array_elements_text(?3::text::json)) ORDER BY "
+    "queue, "
+    "priority, run_at LIMIT ?1 + 0 * length((SELECT "
     "set_config('synchronous_commit', 'off', true))) FOR UPDATE SKIP LOCKED) UPDATE tims_job SET state = 2, "
     "attempt = attempt + 1, worker = ?2 FROM next WHERE tims_job.id = next.id "
     "RETURNING " TASKS__JOB_COLUMNS_OF("tims_job"));
 
 static const tims_str sqlite_claim = TIMS_STR_INIT(
     "UPDATE tims_job SET state = 2, attempt = attempt + 1, worker = ?2 WHERE id IN (SELECT id FROM tims_job "
-    "WHERE state = 0 AND queue NOT IN (SELECT name FROM tims_queue WHERE paused) ORDER BY queue, priority, "
-    "run_at LIMIT ?1) RETURNING " TASKS__JOB_COLUMNS);
+    "WHERE state = 0 AND queue NOT IN (SELECT name FROM tims_queue WHERE paused) AND queue NOT IN (SELECT "
+    "value "
+    "FROM json_each(?3)) ORDER BY queue, priority, run_at LIMIT ?1) RETURNING " TASKS__JOB_COLUMNS);
 
 static int compare_jobs(const void *a, const void *b)
 {
@@ -80,9 +84,10 @@ static tims_status claim(tasks__work *work, tims_error *err)
     celery__relay *relay = work->argument;
     tims_db_rows *rows;
     tasks__job job;
-    const tims_db_value values[] = { tims_db_int(BATCH), tims_db_id(work->store->worker) };
+    const tims_db_value values[] = { tims_db_int(BATCH), tims_db_id(work->store->worker),
+                                     tims_db_text(work->store->tasks->limited_json) };
     tims_status status = tims_db_query(
-        work->session, tasks__on_postgres(work) ? postgres_claim : sqlite_claim, values, 2, &rows, err);
+        work->session, tasks__on_postgres(work) ? postgres_claim : sqlite_claim, values, 3, &rows, err);
     if (status != TIMS_OK)
         return status;
     while (relay->next_count < BATCH && tims_db_next(rows)) {
@@ -97,11 +102,16 @@ static tims_status look(tasks__work *work, tims_error *err)
 {
     bool *ready = work->argument;
     tims_db_rows *rows;
-    tims_status status =
-        tims_db_query(work->session,
-                      TIMS_STR("SELECT 1 FROM tims_job WHERE state = 0 AND queue NOT IN (SELECT name FROM "
-                               "tims_queue WHERE paused) LIMIT 1"),
-                      NULL, 0, &rows, err);
+    const tims_db_value limited = tims_db_text(work->store->tasks->limited_json);
+    tims_str sql =
+        tasks__on_postgres(work)
+            ? TIMS_STR("SELECT 1 FROM tims_job WHERE state = 0 AND queue NOT IN (SELECT name FROM "
+                       "tims_queue WHERE paused) AND queue NOT IN (SELECT "
+                       "json_array_elements_text(?1::text::json)) LIMIT 1")
+            : TIMS_STR("SELECT 1 FROM tims_job WHERE state = 0 AND queue NOT IN (SELECT name FROM "
+                       "tims_queue WHERE paused) AND queue NOT IN (SELECT value FROM json_each(?1)) "
+                       "LIMIT 1");
+    tims_status status = tims_db_query(work->session, sql, &limited, 1, &rows, err);
     if (status != TIMS_OK)
         return status;
     *ready = tims_db_next(rows);
@@ -155,20 +165,33 @@ static tims_status take_out(tasks__work *work, tims_error *err)
 {
     taking_out *t = work->argument;
     tims_db_rows *rows;
-    const tims_db_value worker = tims_db_id(t->relay->worker);
+    /* Those of limited queues are running here, in the name of the same worker. */
+    const tims_db_value values[] = { tims_db_id(t->relay->worker),
+                                     tims_db_text(work->store->tasks->limited_json) };
+    bool on_postgres = tasks__on_postgres(work);
     t->cancelled_count = 0;
     if (t->gives_back)
-        return tims_db_run(work->session,
-                           TIMS_STR("UPDATE tims_job SET state = 0, attempt = attempt - 1, worker = NULL "
-                                    "WHERE worker = ?1 AND state = 2"),
-                           &worker, 1, NULL, err);
+        return tims_db_run(
+            work->session,
+            on_postgres
+                ? TIMS_STR(
+                      "UPDATE tims_job SET state = 0, attempt = attempt - 1, worker = NULL WHERE worker = ?1 "
+                      "AND state = 2 AND queue NOT IN (SELECT json_array_elements_text(?2::text::json))")
+                : TIMS_STR(
+                      "UPDATE tims_job SET state = 0, attempt = attempt - 1, worker = NULL WHERE worker = ?1 "
+                      "AND state = 2 AND queue NOT IN (SELECT value FROM json_each(?2))"),
+            values, 2, NULL, err);
     tims_status status = bury_large(work, t->relay, err);
     if (status != TIMS_OK)
         return status;
     status = tims_db_query(
         work->session,
-        TIMS_STR("DELETE FROM tims_job WHERE worker = ?1 AND state = 2 RETURNING id, cancelled"), &worker, 1,
-        &rows, err);
+        on_postgres
+            ? TIMS_STR("DELETE FROM tims_job WHERE worker = ?1 AND state = 2 AND queue NOT IN (SELECT "
+                       "json_array_elements_text(?2::text::json)) RETURNING id, cancelled")
+            : TIMS_STR("DELETE FROM tims_job WHERE worker = ?1 AND state = 2 AND queue NOT IN (SELECT value "
+                       "FROM json_each(?2)) RETURNING id, cancelled"),
+        values, 2, &rows, err);
     if (status != TIMS_OK)
         return status;
     while (tims_db_next(rows))

@@ -246,19 +246,6 @@ void tims_tasks_loop_stop(tims_tasks *tasks, tims_loop *loop)
 
 /* --- life ------------------------------------------------------------------------------------------------------------ */
 
-static void warn_of_limits(const tims_tasks *tasks)
-{
-    size_t cursor = 0;
-    tims_str name;
-    void *value;
-    while (tims_map_next(tasks->queue_rules, &cursor, &name, &value))
-        if (((const tims_queue *)value)->concurrency > 0 || ((const tims_queue *)value)->rate != NULL)
-            tims_log(TIMS_LOG_WARN, "tasks",
-                     "event=limit_not_held queue=%S message=limits of queues and keys are the database's; on "
-                     "Redis there are none",
-                     name);
-}
-
 static void name_host(celery__store *celery)
 {
     char host[200] = "";
@@ -317,7 +304,6 @@ static tims_status start(tasks__store *store, tims_loop *loop, tims_error *err)
     celery->started_us = tims_monotonic_us();
     celery->is_registered = false;
     name_host(celery);
-    warn_of_limits(tasks);
     status = celery__open_database(celery, loop, err);
     if (status != TIMS_OK)
         return status;

@@ -239,6 +239,29 @@ static void set_clock(celery__store *celery, tims_str us)
         celery->clock_offset_us = now_us - tims_now().us;
 }
 
+/* Queues with limits have jobs in the database, and messages that others sent on Redis. Redis is polled; the
+ * database is looked at a few times a second, and when it had something. */
+static tims_status look_at_limited(celery__store *celery, const tims_str *queues, size_t count, bool *has,
+                                   tims_error *err)
+{
+    enum { LOOK_US = 50 * 1000 };
+    tasks__store *sql = celery->store.tasks->sql;
+    tims_status status = TIMS_OK;
+    if (tims_monotonic_us() < celery->look_at_limited_us)
+        return TIMS_OK;
+    celery->look_at_limited_us = tims_monotonic_us() + LOOK_US;
+    for (size_t i = 0; status == TIMS_OK && i < count; i++) {
+        bool here = false;
+        if (has[i] || !tasks__is_limited(celery->store.tasks, queues[i]))
+            continue;
+        status = sql->api->look(sql, &queues[i], 1, &here, err);
+        has[i] = here;
+        if (here)
+            celery->look_at_limited_us = 0;
+    }
+    return status;
+}
+
 tims_status celery__look(tasks__store *store, const tims_str *queues, size_t count, bool *ret_has,
                          tims_error *err)
 {
@@ -250,11 +273,11 @@ tims_status celery__look(tasks__store *store, const tims_str *queues, size_t cou
     for (size_t i = 0; status == TIMS_OK && i < count; i++)
         ret_has[i] = tims_redis_int(tims_redis_item(reply, i)) != 0;
     tims_arena_free(&arena);
-    return status;
+    return status == TIMS_OK ? look_at_limited(celery, queues, count, ret_has, err) : status;
 }
 
-tims_status celery__claim(tasks__store *store, tims_str queue, size_t max, tasks__job **ret_jobs,
-                          size_t *ret_count, tims_error *err)
+static tims_status claim_messages(tasks__store *store, tims_str queue, size_t max, tasks__job **ret_jobs,
+                                  size_t *ret_count, tims_error *err)
 {
     celery__store *celery = celery__of(store);
     const tims_redis_reply *reply = NULL;
@@ -286,4 +309,22 @@ tims_status celery__claim(tasks__store *store, tims_str queue, size_t max, tasks
     tell_started(&t);
     *ret_count = t.count;
     return TIMS_OK;
+}
+
+tims_status celery__claim(tasks__store *store, tims_str queue, size_t max, tasks__job **ret_jobs,
+                          size_t *ret_count, tims_error *err)
+{
+    tasks__store *sql = store->tasks->sql;
+    size_t count = 0, messages = 0;
+    tims_status status = TIMS_OK;
+    if (tasks__is_limited(store->tasks, queue))
+        status = sql->api->claim(sql, queue, max, ret_jobs, &count, err);
+    if (status == TIMS_OK && count < max) {
+        status = claim_messages(store, queue, max - count, ret_jobs + count, &messages, err);
+        if (status != TIMS_OK && count > 0)
+            status = TIMS_OK; /* what was claimed runs */
+    }
+    if (status == TIMS_OK)
+        *ret_count = count + messages;
+    return status;
 }

@@ -44,7 +44,7 @@ static void unlink_item(tasks__item *item)
     else
         worker->running = item->next_running;
     worker->running_count--;
-    worker->store->suspects -= tasks__is_suspect(item->job);
+    tasks__store_of(worker->tasks, item->job)->suspects -= tasks__is_suspect(item->job);
     if (item->is_blocking)
         worker->blocking_count--;
 }
@@ -83,14 +83,15 @@ static void run_item(void *argument)
 {
     tasks__item *item = argument;
     tasks__worker *worker = item->worker;
+    tasks__store *store = tasks__store_of(worker->tasks, item->job);
     item->control.fiber = tims_fiber_self();
     count_start(worker, item);
     if (!item->is_blocking)
         set_timeouts(item);
     if (item->is_blocking)
-        tasks__pool_run(worker->pool, worker->store, item->job, &item->control, &item->outcome);
+        tasks__pool_run(worker->pool, store, item->job, &item->control, &item->outcome);
     else
-        tasks__run_job(worker->tasks, worker->loop, worker->store, item->job, &item->control, &item->outcome);
+        tasks__run_job(worker->tasks, worker->loop, store, item->job, &item->control, &item->outcome);
     tims_timer_clear(&item->soft_timer);
     tims_timer_clear(&item->hard_timer);
     item->control.fiber = NULL;
@@ -119,7 +120,7 @@ void tasks__item_begin(tasks__worker *worker, tasks__job *job)
         worker->running->previous_running = item;
     worker->running = item;
     worker->running_count++;
-    worker->store->suspects += tasks__is_suspect(job);
+    tasks__store_of(worker->tasks, job)->suspects += tasks__is_suspect(job);
     worker->blocking_count += item->is_blocking;
     if (tims_fiber_start(worker->loop, run_item, item) == NULL) {
         unlink_item(item);

@@ -198,10 +198,10 @@ static void look_again(void *argument)
 static void write_ends(tasks__worker *worker, tasks__item *list)
 {
     bool refused_once = false;
-    for (tasks__item *at = list; at != NULL; at = at->next)
-        at->outcome.next = at->next != NULL ? &at->next->outcome : NULL;
     for (int tries = 0;; tries++) {
         tims_error err = { 0 };
+        for (tasks__item *at = list; at != NULL; at = at->next)
+            at->outcome.next = at->next != NULL ? &at->next->outcome : NULL;
         tims_status status = worker->store->api->finish(worker->store, &list->outcome, &err);
         if (status == TIMS_OK)
             break;
