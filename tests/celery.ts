@@ -138,7 +138,12 @@ export class Cluster {
       throw new Error("Celery is missing; install it: tools/setup test");
     }
     const cluster = new Cluster(makeFolder(), await Redis.open());
-    cluster.ours(["migrate"]);
+    try {
+      cluster.ours(["migrate"]);
+    } catch (problem) {
+      await cluster.close(); // else what it has started would keep the tests from ending
+      throw problem;
+    }
     return cluster;
   }
 
