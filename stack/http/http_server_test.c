@@ -286,6 +286,29 @@ static void a_refusal_reaches_a_client_that_is_still_sending(void **state)
     close(fd);
 }
 
+/* Many clients look for an answer only when they have sent everything, and take a connection that is cut for
+ * none. */
+static void who_is_refused_may_send_to_the_end(void **state)
+{
+    enum { BODY_BYTES = 7 * 512 * 1024, PIECE_BYTES = 64 * 1024 };
+    char head[128], *piece = calloc(1, PIECE_BYTES);
+    int fd = test_connect(*state);
+    snprintf(head, sizeof(head), "POST /small/ HTTP/1.1\r\nContent-Length: %d\r\n" HOST END, BODY_BYTES);
+    test_send(fd, head);
+    test_answer answer = test_read(fd);
+    assert_int_equal(answer.status, 413);
+    test_answer_free(&answer);
+    for (size_t sent = 0; sent < BODY_BYTES;) {
+        ssize_t taken = send(fd, piece, PIECE_BYTES, MSG_NOSIGNAL);
+        assert_true(taken > 0);
+        sent += (size_t)taken;
+    }
+    shutdown(fd, SHUT_WR);
+    assert_int_equal(recv(fd, piece, PIECE_BYTES, 0), 0); /* an orderly end, not a reset */
+    free(piece);
+    close(fd);
+}
+
 static void an_unread_body_does_not_become_the_next_request(void **state)
 {
     int fd = test_connect(*state);
@@ -374,6 +397,7 @@ int main(void)
         TEST(a_body_is_read_in_pieces_within_bounded_memory),
         TEST(a_body_above_the_routes_limit_is_refused),
         TEST(a_refusal_reaches_a_client_that_is_still_sending),
+        TEST(who_is_refused_may_send_to_the_end),
         TEST(an_unread_body_does_not_become_the_next_request),
         TEST(expect_is_answered_before_the_body_is_sent),
         TEST(bodies_are_parsed_by_their_type),
