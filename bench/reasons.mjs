@@ -38,4 +38,14 @@ export const reasons = {
     "the job's commit waits for the disk; after it come a look, the claim and the claim's commit, a round trip each",
   "tasks.postgres.serve.start.p50":
     "the job's commit waits for the disk; after it come a look, the claim and the claim's commit, a round trip each",
+  "tasks.redis.start.p50":
+    "the job is committed in the app's database first, which waits for the disk; then the relay claims it, pushes it and the worker takes it",
+  "tasks.redis.serve.start.p50":
+    "the job is committed in the app's database first, which waits for the disk; then the relay claims it, pushes it and the worker takes it",
+  "tasks.sqlite.start.p99": "the p50's reason, and a disk that others use",
+  "tasks.sqlite.serve.start.p99": "the p50's reason, and a disk that others use",
+  "tasks.postgres.start.p99": "the p50's reason, and a disk that others use",
+  "tasks.postgres.serve.start.p99": "the p50's reason, and a disk that others use",
+  "tasks.redis.start.p99": "the p50's reason, and a disk that others use",
+  "tasks.redis.serve.start.p99": "the p50's reason, and a disk that others use",
 };
