@@ -52,6 +52,10 @@ tims_status app__open_database(app__stack *stack, bool exclusive, tims_error *er
 tims_status app__compose_server(app__stack *stack, tims_error *err);
 /* What runs jobs: users and tasks, nothing that answers. */
 tims_status app__compose_jobs(app__stack *stack, tims_error *err);
+/* Everything up to there: models, the database, which must be migrated, and what `compose` (one of the two
+ * above) puts together. `exclusive`: this process serves it. */
+tims_status app__open(app__stack *stack, bool exclusive,
+                      tims_status (*compose)(app__stack *stack, tims_error *err), tims_error *err);
 /* All routes of the project in one array. */
 const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count);
 void app__close(app__stack *stack);

@@ -465,6 +465,18 @@ tims_status app__compose_server(app__stack *stack, tims_error *err)
     return tims_router_new(routes, count, &stack->router, err);
 }
 
+tims_status app__open(app__stack *stack, bool exclusive,
+                      tims_status (*compose)(app__stack *stack, tims_error *err), tims_error *err)
+{
+    tims_status status = app__compose_models(stack, err);
+    if (status == TIMS_OK)
+        status = app__open_database(stack, exclusive, err);
+    if (status == TIMS_OK)
+        status = tims_migrate_check(stack->db, stack->arena, stack->migration_sets,
+                                    stack->migration_set_count, stack->models, err);
+    return status == TIMS_OK ? compose(stack, err) : status;
+}
+
 void app__close(app__stack *stack)
 {
     tims_router_free(&stack->router);

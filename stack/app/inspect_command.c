@@ -8,19 +8,6 @@
 
 enum { DESCRIPTION_BYTES_MAX = 256 * 1024 };
 
-static tims_status open_and_compose(app__stack *stack, tims_error *err)
-{
-    tims_status status = app__compose_models(stack, err);
-    if (status == TIMS_OK)
-        status = app__open_database(stack, false, err);
-    if (status == TIMS_OK)
-        status = tims_migrate_check(stack->db, stack->arena, stack->migration_sets,
-                                    stack->migration_set_count, stack->models, err);
-    if (status == TIMS_OK)
-        status = app__compose_server(stack, err);
-    return status;
-}
-
 static void append_methods(tims_buf *out, uint32_t methods)
 {
     size_t start = out->length;
@@ -36,7 +23,7 @@ int app__routes_command(app__stack *stack, int argc, char **argv)
     (void)argc;
     (void)argv;
     tims_error err = { 0 };
-    if (open_and_compose(stack, &err) != TIMS_OK)
+    if (app__open(stack, false, app__compose_server, &err) != TIMS_OK)
         return app__complain(stack, &err);
     size_t count;
     const tims_route *const *routes = app__routes(stack, &count);
@@ -58,7 +45,7 @@ int app__check(app__stack *stack, int argc, char **argv)
         app__describe_settings(stack, &out);
         (void)printf("%.*s\n", TIMS_PRINT(tims_buf_str(&out)));
     }
-    if (open_and_compose(stack, &err) != TIMS_OK)
+    if (app__open(stack, false, app__compose_server, &err) != TIMS_OK)
         return app__complain(stack, &err);
     (void)printf("Settings, models, rules, routes and migrations are right.\n");
     return 0;

@@ -41,19 +41,6 @@ static void create_admin(tims_request *rq, void *argument)
     tims_check(rq, tims_user_create(rq, admin->username, admin->password, true, &user, &err), &err);
 }
 
-static tims_status open_all(app__stack *stack, tims_error *err)
-{
-    tims_status status = app__compose_models(stack, err);
-    if (status == TIMS_OK)
-        status = app__open_database(stack, false, err);
-    if (status == TIMS_OK)
-        status = tims_migrate_check(stack->db, stack->arena, stack->migration_sets,
-                                    stack->migration_set_count, stack->models, err);
-    if (status == TIMS_OK)
-        status = app__compose_server(stack, err);
-    return status;
-}
-
 int app__createadmin(app__stack *stack, int argc, char **argv)
 {
     const char *username = app__word(argc, argv);
@@ -63,7 +50,7 @@ int app__createadmin(app__stack *stack, int argc, char **argv)
         (void)fprintf(stderr, "Usage: %s createadmin USERNAME\n", stack->project->name);
         return 2;
     }
-    if (open_all(stack, &err) != TIMS_OK)
+    if (app__open(stack, false, app__compose_server, &err) != TIMS_OK)
         return app__complain(stack, &err);
     if (!read_password(password, sizeof password)) {
         (void)fprintf(stderr, "%s: no password was given\n", stack->project->name);
@@ -89,7 +76,7 @@ int app__demo(app__stack *stack, int argc, char **argv)
     (void)argc;
     (void)argv;
     tims_error err = { 0 };
-    if (open_all(stack, &err) != TIMS_OK ||
+    if (app__open(stack, false, app__compose_server, &err) != TIMS_OK ||
         app__run_scope(stack, fill_in, (void *)(uintptr_t)stack->project, &err) != TIMS_OK)
         return app__complain(stack, &err);
     (void)printf("The demo's users and data are there.\n");

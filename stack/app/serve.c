@@ -117,14 +117,7 @@ int app__serve(app__stack *stack, int argc, char **argv)
     (void)argc;
     (void)argv;
     tims_error err = { 0 };
-    tims_status status = app__compose_models(stack, &err);
-    if (status == TIMS_OK)
-        status = app__open_database(stack, true, &err);
-    if (status == TIMS_OK)
-        status = tims_migrate_check(stack->db, stack->arena, stack->migration_sets,
-                                    stack->migration_set_count, stack->models, &err);
-    if (status == TIMS_OK)
-        status = app__compose_server(stack, &err);
+    tims_status status = app__open(stack, true, app__compose_server, &err);
     if (status == TIMS_OK)
         status = check_redis(stack, &err);
     if (status == TIMS_OK) {

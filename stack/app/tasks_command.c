@@ -6,20 +6,6 @@
 
 #include "app/app_internal.h"
 
-/* What runs jobs needs no resources, pages or sockets. */
-static tims_status open_for_jobs(app__stack *stack, tims_error *err)
-{
-    tims_status status = app__compose_models(stack, err);
-    if (status == TIMS_OK)
-        status = app__open_database(stack, false, err);
-    if (status == TIMS_OK)
-        status = tims_migrate_check(stack->db, stack->arena, stack->migration_sets,
-                                    stack->migration_set_count, stack->models, err);
-    if (status == TIMS_OK)
-        status = app__compose_jobs(stack, err);
-    return status;
-}
-
 /* A number of the command line; false: it is none, which was said. */
 static bool read_number(const app__stack *stack, int argc, char **argv, const char *name, int64_t min,
                         int64_t max, int64_t *value)
@@ -92,7 +78,7 @@ int app__worker(app__stack *stack, int argc, char **argv)
         return 2;
     run.options.on_shutdown = stop_worker;
     run.options.on_shutdown_argument = &run;
-    tims_status status = open_for_jobs(stack, &run.err);
+    tims_status status = app__open(stack, false, app__compose_jobs, &run.err);
     if (status == TIMS_OK && tims_loop_new(NULL, &run.loop) != TIMS_OK)
         status = tims_fail(&run.err, TIMS_INTERNAL, NULL, "The event loop cannot be made.");
     if (status != TIMS_OK)
@@ -111,7 +97,7 @@ int app__task_process(app__stack *stack, int argc, char **argv)
     const char *path = app__word(argc, argv);
     if (path == NULL)
         return 2;
-    if (open_for_jobs(stack, &err) != TIMS_OK)
+    if (app__open(stack, false, app__compose_jobs, &err) != TIMS_OK)
         return app__complain(stack, &err);
     return tims_task_process(stack->tasks, path);
 }
@@ -157,7 +143,8 @@ int app__enqueue(app__stack *stack, int argc, char **argv)
                              .queue = queue,
                              .priority = { priority >= 0, priority },
                              .unique = tims_str_from(unique) } };
-    if (open_for_jobs(stack, &err) != TIMS_OK || app__run_scope(stack, enqueue, &a, &err) != TIMS_OK)
+    if (app__open(stack, false, app__compose_jobs, &err) != TIMS_OK ||
+        app__run_scope(stack, enqueue, &a, &err) != TIMS_OK)
         return app__complain(stack, &err);
     tims_id_format(a.job, id);
     (void)printf("%.*s\n", TIMS_ID_TEXT_LENGTH, id);

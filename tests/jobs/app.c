@@ -165,7 +165,8 @@ static void greedy(tims_run *run, const numbered *arguments)
         volatile char *memory = malloc(MIB);
         for (size_t at = 0; memory != NULL && at < MIB; at += 4096)
             memory[at] = 1;
-        (void)usleep(1000);
+        (void)usleep(
+            1000); /* the scenario: it grows over a while, as what leaks does, and is watched meanwhile */
     }
     note(run, arguments);
 }

@@ -181,7 +181,7 @@ async function nurse(jobs: JobApp, condition: () => boolean): Promise<number> {
     while (!over) {
       const worker = await jobs.worker();
       while (!over && worker.process.signalCode === null)
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        await new Promise((resolve) => setTimeout(resolve, 5)); // between two looks at a process
       if (!over) deaths++;
     }
   })();
