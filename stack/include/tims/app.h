@@ -32,6 +32,7 @@ typedef struct tims_project {
     const char *name; /* the program's name */
     const char *version;
     const tims_app *const *apps;  /* NULL-terminated */
+    const char *languages;        /* of its pages: "en,de"; the first for want of another; NULL: "en" */
     const char *source_directory; /* where makemigrations writes: <dir>/<app>/migrations */
     const tims_push_sender *push_senders; /* the project's own, beside FCM and APNs; NULL: none */
 } tims_project;
