@@ -5,7 +5,7 @@ import { type ConnectionEvents, LiveConnection, type SocketLike } from "./connec
 import { isList, ROWS_MAX } from "./documents";
 import { newId } from "./id";
 import type { Offline, OfflineHost, OfflineOptions } from "./offline/index";
-import { detectPlatform, liveSocketUrl, type Platform } from "./platform";
+import { detectTransport, type Keychain, liveSocketUrl, type Transport } from "./platform/transport";
 import { formatPosition } from "./position";
 import { type JoinOptions, SAID_MS } from "./rooms";
 import { actions, createStore, type LiveState, type TimsStore } from "./store";
@@ -21,9 +21,14 @@ export interface Session {
 /** Loaded when it is first needed. */
 type OfflineModule = Pick<typeof import("./offline/index"), "Offline">;
 
+/** What a device has, in a chunk that the web never loads. */
+export type NativeModule = Pick<typeof import("./platform/native"), "keychain" | "nativePlatform">;
+
 export interface ClientOptions {
   pageData?: PageData | null;
-  platform?: Partial<Platform>;
+  platform?: Partial<Transport>;
+  /** For native shells: () => import("@tims/client/native"). Never called on the web. */
+  native?: () => Promise<NativeModule>;
   /** Asked when the backend ended the session; who is signed in now? Default: GET /api/auth/me/. */
   whoAmI?: (client: Client) => Promise<Session>;
   fetch?: typeof fetch;
@@ -55,7 +60,7 @@ async function askBackend(client: Client): Promise<Session> {
 
 export class Client {
   readonly store: TimsStore;
-  readonly platform: Platform;
+  readonly platform: Transport;
   readonly connection: LiveConnection;
   /** Names this client among the tabs of a browser. */
   readonly id = newId();
@@ -77,11 +82,11 @@ export class Client {
 
   constructor(options: ClientOptions = {}) {
     this.options = options;
-    this.platform = { ...detectPlatform(), ...options.platform };
+    this.platform = { ...detectTransport(() => this.loadKeychain()), ...options.platform };
     this.store = createStore(options.pageData);
     this.context = { platform: this.platform, csrf: () => this.state.csrf, fetch: options.fetch };
     this.isKnown = Boolean(options.pageData);
-    this.isRestored = !this.hasPast();
+    this.isRestored = !this.hasPast() && !this.platform.ready;
     this.writes = new Writes(
       this.store,
       (method, url, call) => this.api(method, url, call),
@@ -103,6 +108,16 @@ export class Client {
   /** Throws ApiError. */
   api<T = unknown>(method: string, url: string, options?: ApiOptions): Promise<ApiAnswer<T>> {
     return callApi<T>(this.context, method, url, options);
+  }
+
+  /** null: this is no native shell. */
+  loadNative(): Promise<NativeModule> | null {
+    return this.platform.native ? (this.options.native?.() ?? null) : null;
+  }
+
+  private async loadKeychain(): Promise<Keychain> {
+    if (!this.options.native) throw new Error("createClient was not given `native`");
+    return (await this.options.native()).keychain;
   }
 
   // --- the offline part ----------------------------------------------------------------------------------------
@@ -230,7 +245,8 @@ export class Client {
     const timer = new Promise((resolve) => setTimeout(resolve, RESTORE_MS)).then(() => {
       isLate = true;
     });
-    void Promise.race([restored, timer]).then(() => {
+    const begun = Promise.race([restored, timer]).then(() => this.platform.ready);
+    void begun.then(() => {
       this.isRestored = true;
       if (!this.isClosed) work();
     });
@@ -378,11 +394,9 @@ export class Client {
   // --- session -------------------------------------------------------------------------------------------------
 
   /** After signing in or out: another person's data goes, the connection begins anew. */
-  setSession(user: User | null, csrf?: string, token?: string | null): void {
-    if (token !== undefined) this.platform.token.set(token);
+  setSession(user: User | null, csrf?: string): void {
     const changed = this.state.user?.id !== user?.id;
     this.store.dispatch(actions.sessionChanged({ user, csrf }));
-    if (!changed && token) this.connection.auth(token);
     if (!changed) this.becomesKnown();
     this.isKnown = true;
     this.offline?.userIs(user, changed);

@@ -38,6 +38,8 @@ export interface ConnectionOptions {
 }
 
 const OPEN = 1;
+/** An answer to a ping that somebody waits for takes no longer. */
+const PROBE_MS = 4_000;
 /** Not greeted by then: a network that swallows everything must not hold us forever. */
 const WELCOME_MS = 10_000;
 
@@ -88,9 +90,12 @@ export class LiveConnection {
     this.start();
   }
 
-  /** Returns at once, if it waits for its next attempt: the network is back, the window is in front. */
+  /** The network is back, the app is in front: returns at once, if it waits for its next attempt; and a socket that
+   * stands is asked whether anybody is there, since a phone that slept has not heard of its end. */
   hurry(): void {
-    if (this.stopped || this.socket) return;
+    if (this.stopped) return;
+    if (this.welcomed) this.ask(PROBE_MS);
+    if (this.socket) return;
     clearTimeout(this.retryTimer);
     this.open();
   }
@@ -180,18 +185,24 @@ export class LiveConnection {
   private beat(): void {
     clearTimeout(this.heartTimer);
     this.heard = true;
-    const tick = () => {
-      if (!this.heard) {
-        this.giveUp();
-        return;
-      }
-      // Only who stays is met without a pause next time: a peer that greets and drops is not hammered.
-      if (this.welcomed) this.attempts = 0;
-      this.heard = false;
-      this.send({ t: "ping" });
-      this.heartTimer = setTimeout(tick, this.heartbeatMs);
-    };
-    this.heartTimer = setTimeout(tick, this.heartbeatMs);
+    this.heartTimer = setTimeout(this.tick, this.heartbeatMs);
+  }
+
+  private readonly tick = () => {
+    if (!this.heard) {
+      this.giveUp();
+      return;
+    }
+    // Only who stays is met without a pause next time: a peer that greets and drops is not hammered.
+    if (this.welcomed) this.attempts = 0;
+    this.ask(this.heartbeatMs);
+  };
+
+  private ask(waitMs: number): void {
+    clearTimeout(this.heartTimer);
+    this.heard = false;
+    this.send({ t: "ping" });
+    this.heartTimer = setTimeout(this.tick, waitMs);
   }
 
   private receive(data: unknown): void {
