@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { writePublic } from "./public.mjs";
 
 const front = dirname(import.meta.dirname);
 const COMPRESSED = /\.(js|css|html|svg|json|webmanifest|txt)$/;
@@ -43,6 +44,7 @@ function compress(folder) {
   }
 }
 
+await writePublic();
 // Next's cache does not notice a changed loader; the export leaves its scratch behind.
 const remove = (folder) => rmSync(join(front, folder), { recursive: true, force: true });
 remove("dist/server/cache");
