@@ -45,6 +45,19 @@ static tims_answer answer_public(tims_request *rq)
                             false);
 }
 
+/* An exported page by its file's name, for the service worker, which keeps them all: with the headers that it
+ * has in a page's place, and nobody's data in it. */
+static tims_answer answer_shell(tims_request *rq)
+{
+    tims_str path = tims_path_str(rq, "path"), nonce = pages__nonce(rq->arena), html;
+    const tims_pages *pages = rq->route->data;
+    if (!tims_str_ends_with(path, TIMS_STR(".html")) ||
+        !pages__shell(rq, pages, tims_copy_c(rq->arena, path), nonce, &html))
+        tims_raise(rq, 404, "not_found", "%s", tims_status_text(TIMS_NOT_FOUND));
+    pages__set_headers(rq, pages, nonce);
+    return tims_answer_bytes(200, TIMS_STR("text/html; charset=utf-8"), html);
+}
+
 static bool is_plain_name(const char *name)
 {
     size_t length = strlen(name);
@@ -104,5 +117,11 @@ void pages__add_assets(tims_pages *pages)
                              .timeout_ms = development ? 120000 : 0,
                              .no_csrf = true,
                              .anonymous = true });
+    pages__add_route(pages, (tims_route){ .methods = TIMS_METHOD_GET,
+                                          .pattern = "/_shell/{path:path}",
+                                          .handler = answer_shell,
+                                          .data = pages,
+                                          .doc = "Exported pages, for the service worker to keep.",
+                                          .anonymous = true });
     add_public_files(pages);
 }
