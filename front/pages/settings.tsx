@@ -1,6 +1,7 @@
 import { useSyncExternalStore } from "react";
 import { InstallSection } from "@/layout/InstallSection";
 import { Layout } from "@/layout/Layout";
+import { DeveloperSection, NotificationSection } from "@/settings/DeviceSections";
 import { chooseTheme, currentTheme, DEFAULT_DARK, DEFAULT_LIGHT, onThemeChange, THEMES } from "@/theme";
 import { Icon } from "@/ui/Icon";
 
@@ -70,7 +71,9 @@ export default function SettingsPage() {
             ))}
           </div>
         </fieldset>
+        <NotificationSection />
         <InstallSection />
+        <DeveloperSection />
       </div>
     </Layout>
   );

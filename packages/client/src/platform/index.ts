@@ -9,6 +9,7 @@ import type { PlatformHost } from "./attach";
 import type { Leave, Platform } from "./types";
 
 export type { PlatformHost } from "./attach";
+export { fetchFile, useFile } from "./file";
 export { pathOfLink, safePath } from "./links";
 export { refreshToken, register, signIn, signOut, takeWho } from "./session";
 export { API_KEY, shellConfig } from "./transport";
