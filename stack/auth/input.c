@@ -104,6 +104,7 @@ tims_answer auth__answer_who(tims_request *rq, const auth__input *input, int sta
     tims_json_key(&w, TIMS_STR("csrf"));
     tims_json_str(&w, tims_csrf_token(rq));
     tims_json_end_object(&w);
+    tims_csrf_cookie(rq);
     tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("no-store"));
     return tims_answer_json(status, tims_buf_str(&out));
 }
