@@ -9,6 +9,8 @@ export {
 } from "./client";
 export type { Present } from "./frames";
 export { newId } from "./id";
+export type { CacheStorage, Kept } from "./offline/storage";
+export type { TabsPlatform } from "./offline/tabs";
 export {
   detectPlatform,
   isNative,
@@ -20,26 +22,32 @@ export {
 export { formatPosition, type Position, parsePosition } from "./position";
 export {
   type ComputedResult,
+  type LiveIds,
+  type LiveList,
   type LiveResult,
+  type LiveRow,
   type Mutate,
   PageProvider,
-  type RoomResult,
+  type Presence,
+  type Topic,
   useClient,
   useComputed,
   useConnection,
   useLive,
+  useLiveIds,
   useMutation,
   usePageData,
   usePageParams,
   usePageValue,
-  useRoom,
+  usePresence,
+  useRow,
+  useTopic,
   useUser,
   useWrites,
 } from "./react";
 export type { JoinOptions, Said } from "./rooms";
-export { browserStorage, type CacheStorage, type Kept, MemoryStorage } from "./storage";
 export type { LiveState, PageState, RootState, TimsStore } from "./store";
-export { browserTabs, type TabsPlatform } from "./tabs";
+export type { BodyOf, RowOf, TimsApi, ValueOf } from "./typed";
 export type {
   AnyRow,
   ConnectionState,
