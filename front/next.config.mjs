@@ -25,7 +25,8 @@ const config = {
     root: dirname(import.meta.dirname), // workspaces: packages live beside this folder
     rules: { "*.md": { loaders: ["./scripts/markdown.cjs"], as: "*.js" } },
   },
-  ...(exporting ? { output: "export", images: { unoptimized: true } } : {}),
+  images: { unoptimized: true }, // in both, so that their scripts are the same
+  ...(exporting ? { output: "export" } : {}),
 };
 
 export default config;

@@ -1,0 +1,21 @@
+import { launch, visit, rendering } from "./browser.ts";
+import { startServer } from "./server.ts";
+const server = await startServer({ front: true });
+const browser = await launch();
+await rendering(server);
+const { context, page, complaints } = await visit(browser);
+context.on("serviceworker", (w) => { console.log("sw", w.url()); });
+context.on("console", (m) => console.log("console", m.text()));
+context.on("requestfailed", (r) => console.log("failed", r.url(), r.failure()?.errorText));
+context.on("response", (r) => r.status() >= 400 && console.log(r.status(), r.url()));
+await page.goto(server.url);
+await new Promise((r) => setTimeout(r, 4000));
+console.log(await page.evaluate(async () => { const r = await navigator.serviceWorker.getRegistration(); return [r?.installing?.state, r?.waiting?.state, r?.active?.state, await caches.keys()].join(); }));
+console.log(await page.evaluate(async () => { try { const r = await navigator.serviceWorker.register("/worker.js", { updateViaCache: "none" }); return String(r.installing?.state) } catch (e) { return String(e) } }));
+await new Promise((r) => setTimeout(r, 3000));
+for (const w of context.serviceWorkers()) console.log(w.url());
+const t = await (await fetch(server.url + "/worker.js")).text();
+const files = JSON.parse(/const FILES = (.*);/.exec(t)![1]!);
+for (const f of files) { const a = await fetch(server.url + f); if (a.status !== 200) console.log(a.status, f); }
+console.log(complaints);
+await browser.close(); await server.stop(); server.remove();
