@@ -273,6 +273,7 @@ static tims_status compose_pages(app__stack *stack, tims_error *err)
         .render_timeout_ms = settings->render_timeout_ms,
         .render_processes = settings->render_processes,
         .render_memory_max = settings->render_memory_max,
+        .cache = stack->cache,
         .languages = app__split_names(stack->arena, tims_str_from(stack->project->languages)),
         .development = settings->development,
         .resolver_data = stack,

@@ -62,7 +62,7 @@ static void set_kept_headers(tims_request *rq, bool is_private)
     if (is_private || (tims_is_signed_in(rq) && !is_browser_to_forget(rq)))
         control = TIMS_STR("private, no-store");
     tims_set_header(rq, TIMS_STR("Cache-Control"), control);
-    tims_set_header(rq, TIMS_STR("Vary"), TIMS_STR("Cookie, Accept-Language"));
+    tims_set_header(rq, TIMS_STR("Vary"), TIMS_STR("Cookie, Accept-Language, Accept-Encoding"));
 }
 
 static tims_answer answer_kept(tims_request *rq, const tims_pages *pages, const tims_cached *kept)
