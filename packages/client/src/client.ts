@@ -456,11 +456,11 @@ export class Client {
   private listen(): void {
     if (this.listening) return;
     this.listening = true;
-    const hurry = () => this.connection.hurry();
-    globalThis.addEventListener?.("online", hurry);
+    globalThis.addEventListener?.("online", () => this.connection.probe(true));
+    globalThis.addEventListener?.("offline", () => this.connection.probe());
     globalThis.addEventListener?.("pagehide", () => void this.save());
     globalThis.document?.addEventListener?.("visibilitychange", () => {
-      if (globalThis.document.visibilityState === "visible") hurry();
+      if (globalThis.document.visibilityState === "visible") this.connection.probe();
       else void this.save(); // on phones the last that is heard of a page
     });
   }
