@@ -335,6 +335,7 @@ static tims_status compose_pages(app__stack *stack, tims_error *err)
             settings->render_command.length > 0 ? tims_copy_c(stack->arena, settings->render_command) : NULL,
         .render_url = settings->render_url,
         .render_timeout_ms = settings->render_timeout_ms,
+        .languages = app__split_names(stack->arena, tims_str_from(stack->project->languages)),
         .development = settings->development,
         .resolver_data = stack,
         .write_url = write_page_url,

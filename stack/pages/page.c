@@ -105,6 +105,8 @@ static void write_head(tims_json_writer *w, tims_request *rq, const struct tims_
     tims_json_key(w, TIMS_STR("route"));
     tims_json_str(w, state->entry->next_route);
     write_params(w, state->params);
+    tims_json_key(w, TIMS_STR("language"));
+    tims_json_str(w, tims_language_of(rq));
     write_user(w, rq);
     tims_json_key(w, TIMS_STR("csrf"));
     tims_json_str(w, tims_csrf_token(rq));

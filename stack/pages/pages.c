@@ -3,6 +3,7 @@
 #include "pages/pages_internal.h"
 
 enum { FIXED_ROUTES_MAX = 128 }; /* /page-data, assets, public files */
+static const char *const default_languages[] = { "en" };
 
 static size_t count_pages(const tims_page_route *const *tables, size_t count)
 {
@@ -58,13 +59,17 @@ tims_status tims_pages_new(tims_arena *arena, const tims_page_route *const *tabl
     pages->magic = PAGES__MAGIC;
     pages->arena = arena;
     pages->options = *options;
+    if (options->languages.count == 0)
+        pages->options.languages = (tims_names){ default_languages, 1 };
     pages->entries = TIMS_NEW_ARRAY(arena, pages__entry, total + 1);
     pages->route_capacity = total + FIXED_ROUTES_MAX;
     pages->routes = TIMS_NEW_ARRAY(arena, tims_route, pages->route_capacity);
     for (size_t i = 0; i < count; i++)
         for (const tims_page_route *page = tables[i]; page->path != NULL; page++)
             add_page(pages, page);
-    tims_status status = make_router(pages, err);
+    tims_status status = pages__languages_check(pages->options.languages, err);
+    if (status == TIMS_OK)
+        status = make_router(pages, err);
     if (status != TIMS_OK)
         return status;
     pages__add_route(pages,

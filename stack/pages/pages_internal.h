@@ -72,6 +72,11 @@ const char *pages__shell_of(tims_arena *arena, tims_str next_route);
 tims_str pages__target_of(tims_request *rq);
 tims_str pages__login_address(tims_arena *arena, tims_str target);
 
+/* language.c. Errors: INVALID naming what is no language. */
+tims_status pages__languages_check(tims_names languages, tims_error *err);
+/* `chosen`: the cookie; `accepted`: Accept-Language. Either may be empty. */
+const char *pages__language_pick(tims_names languages, tims_str chosen, tims_str accepted);
+
 /* page.c: a page's data. Raises as the loader does. */
 tims_str pages__load(tims_request *rq, const pages__entry *entry, tims_pairs params, tims_str target);
 tims_answer pages__answer(tims_request *rq);

@@ -22,6 +22,52 @@ static void a_path_has_a_page_and_a_shell(void **state)
     }
 }
 
+static void a_page_speaks_the_language_that_was_chosen_or_is_liked_best(void **state)
+{
+    static const struct {
+        const char *chosen, *accepted, *expected;
+    } table[] = {
+        { "", "", "en" },
+        { "de", "", "de" },
+        { "DE", "en", "de" },
+        { "fr", "de", "de" }, /* not one of ours */
+        { "", "de-AT,de;q=0.9,en;q=0.8", "de" },
+        { "", "en;q=0.8, de;q=0.9", "de" },
+        { "", "fr, de;q=0.3, en;q=0.2", "de" },
+        { "", "de;q=0, en;q=0.1", "en" },
+        { "", "pt", "pt-BR" },
+        { "", "pt-PT, de;q=0.5", "de" },
+        { "", "pt-BR-x-a", "pt-BR" },
+        { "", "d", "en" },
+        { "", "deu", "en" },
+        { "", "*", "en" },
+        { "", "de;q=2, pt;q=0.5", "pt-BR" },
+        { "", "de;q=x, pt;q=0.5", "pt-BR" },
+        { "", "de;q=0.12345, pt;q=0.01", "pt-BR" },
+        { "", "de;level=1, pt;q=0.1", "pt-BR" },
+        { "", ";;,,;q=1,-", "en" },
+    };
+    (void)state;
+    const tims_names languages = TIMS_NAMES("en", "de", "pt-BR");
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        const char *picked =
+            pages__language_pick(languages, tims_str_from(table[i].chosen), tims_str_from(table[i].accepted));
+        if (strcmp(picked, table[i].expected) != 0)
+            fail_msg("%s | %s: got %s", table[i].chosen, table[i].accepted, picked);
+    }
+}
+
+static void a_language_that_is_none_is_refused_at_the_start(void **state)
+{
+    static const char *const wrong[] = { "", "-", "de-", "d e", "1x", "\"" };
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        tims_error err = { 0 };
+        assert_int_equal(pages__languages_check((tims_names){ &wrong[i], 1 }, &err), TIMS_INVALID);
+        assert_non_null(strstr(err.message, wrong[i]));
+    }
+}
+
 static void a_nonce_stands_on_every_script(void **state)
 {
     world *w = *state;
@@ -53,7 +99,7 @@ static void check_rendered(world *w)
     tims_str expected =
         tims_print(w->arena,
                    "{\"path\":\"/chat/a%%20b?x=1&y\",\"route\":\"/chat/[chat]\",\"params\":{\"chat\":\"a "
-                   "b\"},\"user\":{\"id\":\"%I\","
+                   "b\"},\"language\":\"en\",\"user\":{\"id\":\"%I\","
                    "\"username\":\"anna\",\"display_name\":\"anna\",\"avatar\":\"\",\"email\":null,\"staff\":"
                    "false},\"csrf\":\"",
                    w->user);
@@ -295,7 +341,7 @@ static void check_page_data(world *w)
     assert_str(a.cache, "private, no-store");
     assert_true(tims_str_starts_with(
         a.body, TIMS_STR("{\"path\":\"/chat/7?x=1\",\"route\":\"/chat/[chat]\",\"params\":"
-                         "{\"chat\":\"7\"},\"user\":null,\"csrf\":\"")));
+                         "{\"chat\":\"7\"},\"language\":\"en\",\"user\":null,\"csrf\":\"")));
 }
 
 static void page_data_is_what_the_render_server_would_get(void **state)
@@ -384,6 +430,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         T(a_path_has_a_page_and_a_shell),
+        T(a_page_speaks_the_language_that_was_chosen_or_is_liked_best),
+        T(a_language_that_is_none_is_refused_at_the_start),
         T(a_nonce_stands_on_every_script),
         T(a_page_is_rendered_from_its_data_and_nothing_of_the_client),
         T(all_includes_of_a_page_are_read_in_one_snapshot),

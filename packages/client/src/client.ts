@@ -1,16 +1,14 @@
 /* The client: one store, one connection, one API, for one page's life in the browser (or one render on the server). */
 
 import { type ApiAnswer, type ApiContext, ApiError, type ApiOptions, callApi, problemFrom } from "./api";
-import { Cache } from "./cache";
 import { type ConnectionEvents, LiveConnection, type SocketLike } from "./connection";
 import { isList, ROWS_MAX } from "./documents";
 import { newId } from "./id";
+import type { Offline, OfflineHost, OfflineOptions } from "./offline/index";
 import { detectPlatform, liveSocketUrl, type Platform } from "./platform";
 import { formatPosition } from "./position";
 import { type JoinOptions, SAID_MS } from "./rooms";
-import { browserStorage, type CacheStorage } from "./storage";
 import { actions, createStore, type LiveState, type TimsStore } from "./store";
-import { browserTabs, Tabs, type TabsPlatform } from "./tabs";
 import type { AnyRow, ListDocument, LiveDocument, MutationMethod, PageData, User } from "./types";
 import { canonicalUrl } from "./url";
 import { type MutateOptions, type MutationResult, Writes } from "./writes";
@@ -20,6 +18,9 @@ export interface Session {
   csrf?: string;
 }
 
+/** Loaded when it is first needed. */
+type OfflineModule = Pick<typeof import("./offline/index"), "Offline">;
+
 export interface ClientOptions {
   pageData?: PageData | null;
   platform?: Partial<Platform>;
@@ -28,9 +29,11 @@ export interface ClientOptions {
   fetch?: typeof fetch;
   socket?: (url: string) => SocketLike;
   /** Where documents and writes survive a restart. Default: the browser's IndexedDB; null: nowhere. */
-  cache?: CacheStorage | null;
+  cache?: OfflineOptions["cache"];
   /** How tabs find each other, to share one socket. Default: Web Locks and BroadcastChannel; null: they do not. */
-  tabs?: TabsPlatform | null;
+  tabs?: OfflineOptions["tabs"];
+  /** Loads the part for life without a network. Default: its own chunk, by import(). */
+  offline?: () => Promise<OfflineModule>;
   random?: () => number;
 }
 
@@ -57,11 +60,10 @@ export class Client {
   /** Names this client among the tabs of a browser. */
   readonly id = newId();
   private readonly writes: Writes;
-  private readonly cache: Cache | null;
-  private readonly tabsPlatform: TabsPlatform | null;
-  private tabs: { name: string; tabs: Tabs } | null = null;
-  private restoring: Promise<void> | null = null;
-  private isRestored = false;
+  private offline: Offline | null = null;
+  private loadingOffline: Promise<Offline | null> | null = null;
+  private isRestored: boolean;
+  private isClosed = false;
   /** A page, a cache or a sign-in has told who is here; before that nobody is known not to be. */
   private isKnown: boolean;
   private readonly options: ClientOptions;
@@ -79,18 +81,12 @@ export class Client {
     this.store = createStore(options.pageData);
     this.context = { platform: this.platform, csrf: () => this.state.csrf, fetch: options.fetch };
     this.isKnown = Boolean(options.pageData);
-    const storage = options.cache === undefined ? browserStorage() : options.cache;
-    this.cache =
-      storage &&
-      new Cache({
-        storage,
-        tab: this.id,
-        state: () => this.state,
-        forward: (changes) => this.tabs?.tabs.save(changes) === true,
-      });
-    this.tabsPlatform = options.tabs === undefined ? browserTabs() : options.tabs;
-    if (this.cache) this.store.subscribe(() => this.cache?.step());
-    this.writes = new Writes(this.store, (method, url, call) => this.api(method, url, call));
+    this.isRestored = !this.hasPast();
+    this.writes = new Writes(
+      this.store,
+      (method, url, call) => this.api(method, url, call),
+      async () => (await this.loadOffline())?.resend() ?? false,
+    );
     this.connection = new LiveConnection({
       url: () => liveSocketUrl(this.platform),
       token: () => this.platform.token.get(),
@@ -109,97 +105,85 @@ export class Client {
     return callApi<T>(this.context, method, url, options);
   }
 
-  // --- the cache -----------------------------------------------------------------------------------------------
+  // --- the offline part ----------------------------------------------------------------------------------------
 
-  /** Takes what the cache has kept, once; the first follower asks for it. Not before hydration: the server has none. */
-  restore(): Promise<void> {
-    const { cache } = this;
-    if (!cache) return Promise.resolve();
-    this.restoring ??= this.restoreFrom(cache);
-    return this.restoring;
-  }
-
-  private async restoreFrom(cache: Cache): Promise<void> {
-    const contents = await cache.load(this.isKnown ? this.state.user : undefined);
-    this.isRestored = true;
-    // Who is here may have become known meanwhile.
-    if (this.isKnown && !cache.isOf(this.state.user)) return cache.begin(this.state.user);
-    if (!contents) return;
-    const { user, documents } = contents;
-    // Among tabs each has its own; those of tabs that are gone are for the one that leads, see adopt.
-    const mutations = this.tabsPlatform ? [] : contents.writes.map(({ mutation }) => mutation);
-    this.store.dispatch(actions.restored({ user: this.isKnown ? undefined : user, documents, mutations }));
-    this.isKnown = true;
-    const unseen = documents.map(({ url }) => url).filter((url) => !this.users.has(url));
-    for (const url of unseen) this.keep(url);
-    void this.checkKept(unseen.reverse());
-  }
-
-  /** What was kept and is not shown may be this person's no longer: it is gone on with once, one after the other. */
-  private async checkKept(urls: string[]): Promise<void> {
-    for (const url of [...this.users.keys()]) await this.answered(url); // what is shown comes first
-    for (const url of urls) {
-      if (!this.state.documents[url] || this.users.has(url)) continue;
-      const leave = this.follow(url);
-      await this.answered(url);
-      leave();
+  /** Whether there may be a cache to look into, or other tabs, before the connection is opened. */
+  private hasPast(): boolean {
+    const { cache, tabs } = this.options;
+    try {
+      const hasCache = cache === undefined ? Boolean(globalThis.indexedDB) : cache !== null;
+      const hasTabs =
+        tabs === undefined ? Boolean(globalThis.document && globalThis.navigator.locks) : tabs !== null;
+      return hasCache || hasTabs;
+    } catch {
+      return false; // switched off by the browser
     }
   }
 
-  private answered(url: string): Promise<void> {
-    return new Promise((resolve) => {
-      const look = () => {
-        const status = this.state.documents[url]?.status ?? "error";
-        if (status !== "live" && status !== "error") return;
-        stop();
-        resolve();
-      };
-      const stop = this.store.subscribe(look);
-      look();
-    });
+  /** null: it cannot be loaded now; it is tried again when it is needed again. */
+  private loadOffline(): Promise<Offline | null> {
+    this.loadingOffline ??= (this.options.offline ?? (() => import("./offline/index")))().then(
+      (module) => {
+        if (this.isClosed) return null;
+        this.offline = new module.Offline(this.offlineHost(), this.options);
+        return this.offline;
+      },
+      () => {
+        this.loadingOffline = null;
+        return null;
+      },
+    );
+    return this.loadingOffline;
+  }
+
+  private offlineHost(): OfflineHost {
+    const client = this;
+    return {
+      id: this.id,
+      store: this.store,
+      get state() {
+        return client.state;
+      },
+      get isKnown() {
+        return client.isKnown;
+      },
+      becomesKnown: () => {
+        this.isKnown = true;
+      },
+      isFollowed: (url) => this.users.has(url),
+      follow: (url) => this.follow(url),
+      keep: (url) => this.keep(url),
+      retry: (key) => this.retry(key),
+      resend: () => this.resend(),
+      sessionEnded: () => this.sessionEnded(),
+    };
+  }
+
+  /** Takes what the cache has kept, once; the first follower asks for it. Not before hydration: the server has none. */
+  async restore(): Promise<void> {
+    if (this.hasPast()) await (await this.loadOffline())?.restore();
   }
 
   /** Writes what the cache does not have yet; resolves when it is there. */
   save(): Promise<void> {
-    return this.cache?.flush() ?? Promise.resolve();
+    return this.offline?.save() ?? Promise.resolve();
   }
-
-  // --- tabs ----------------------------------------------------------------------------------------------------
 
   private openSocket(): SocketLike {
     const url = liveSocketUrl(this.platform);
     const make = () => this.options.socket?.(url) ?? (new WebSocket(url) as unknown as SocketLike);
-    if (!this.tabsPlatform || !this.isKnown) return make();
-    const name = `tims ${url} ${this.state.user?.id ?? ""}`;
-    if (this.tabs?.name !== name) this.joinTabs(name, this.tabsPlatform, make);
-    return this.tabs?.tabs.open() ?? make();
+    return this.offline?.openSocket(url, make) ?? make();
   }
 
   /** A socket that was opened before anybody knew for whom gives way to the one that the tabs share. */
   private becomesKnown(): void {
     if (this.isKnown) return;
     this.isKnown = true;
-    if (this.tabsPlatform && this.connection.isStarted) this.connection.restart();
+    this.shareSocket();
   }
 
-  private joinTabs(name: string, platform: TabsPlatform, make: () => SocketLike): void {
-    this.tabs?.tabs.close();
-    const tabs = new Tabs(name, this.id, platform, make, {
-      onLead: () => void this.cache?.lead().then((others) => others.map((tab) => tabs.watch(tab))),
-      onLeader: () => this.cache?.again(),
-      onSave: (changes) => void this.cache?.write(changes),
-      onTabGone: (tab) => void this.adopt(tab),
-      onSession: () => void this.sessionEnded(),
-    });
-    this.tabs = { name, tabs };
-  }
-
-  /** Writes of a tab that is gone are this one's to send. */
-  private async adopt(tab: string): Promise<void> {
-    const mutations = (await this.cache?.writesOf(tab)) ?? [];
-    if (mutations.length === 0) return;
-    this.store.dispatch(actions.restored({ documents: [], mutations }));
-    if (this.state.connection.status === "live") void this.resend();
+  private shareSocket(): void {
+    if (this.offline?.sharesSocket && this.connection.isStarted) this.connection.restart();
   }
 
   // --- live documents ------------------------------------------------------------------------------------------
@@ -235,14 +219,20 @@ export class Client {
   }
 
   private whenRestored(work: () => void): void {
-    if (!this.cache || this.isRestored) {
+    if (this.isRestored) {
       work();
       return;
     }
-    const timer = new Promise((resolve) => setTimeout(resolve, RESTORE_MS));
-    void Promise.race([this.restore(), timer]).then(() => {
+    let isLate = false;
+    const restored = this.restore().then(() => {
+      if (isLate) this.shareSocket();
+    });
+    const timer = new Promise((resolve) => setTimeout(resolve, RESTORE_MS)).then(() => {
+      isLate = true;
+    });
+    void Promise.race([restored, timer]).then(() => {
       this.isRestored = true;
-      work();
+      if (!this.isClosed) work();
     });
   }
 
@@ -382,7 +372,7 @@ export class Client {
     }
     this.store.dispatch(actions.pageLoaded(page));
     this.becomesKnown();
-    if (this.isRestored && !this.cache?.isOf(page.user)) void this.cache?.begin(page.user);
+    this.offline?.userIs(page.user, false);
   }
 
   // --- session -------------------------------------------------------------------------------------------------
@@ -393,11 +383,11 @@ export class Client {
     const changed = this.state.user?.id !== user?.id;
     this.store.dispatch(actions.sessionChanged({ user, csrf }));
     if (!changed && token) this.connection.auth(token);
-    if (changed) this.tabs?.tabs.sessionChanged();
-    else this.becomesKnown();
+    if (!changed) this.becomesKnown();
     this.isKnown = true;
-    if (this.isRestored && !this.cache?.isOf(user)) void this.cache?.begin(user);
+    this.offline?.userIs(user, changed);
     if (!changed) return;
+    void this.restore(); // finds that what is kept is another's, if this part was not there yet
     this.idle.length = 0;
     for (const url of this.users.keys()) this.store.dispatch(actions.documentWanted(url));
     if (this.listening) this.connection.restart();
@@ -507,12 +497,11 @@ export class Client {
   }
 
   close(): void {
-    void this.save();
-    this.cache?.stop();
+    this.isClosed = true;
+    this.offline?.close();
     for (const timer of this.lingering.values()) clearTimeout(timer);
     this.lingering.clear();
     this.connection.stop();
-    this.tabs?.tabs.close();
   }
 }
 

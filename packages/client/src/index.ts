@@ -9,6 +9,8 @@ export {
 } from "./client";
 export type { Present } from "./frames";
 export { newId } from "./id";
+export type { CacheStorage, Kept } from "./offline/storage";
+export type { TabsPlatform } from "./offline/tabs";
 export {
   detectPlatform,
   isNative,
@@ -37,9 +39,7 @@ export {
   useWrites,
 } from "./react";
 export type { JoinOptions, Said } from "./rooms";
-export { browserStorage, type CacheStorage, type Kept, MemoryStorage } from "./storage";
 export type { LiveState, PageState, RootState, TimsStore } from "./store";
-export { browserTabs, type TabsPlatform } from "./tabs";
 export type {
   AnyRow,
   ConnectionState,

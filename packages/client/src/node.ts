@@ -1,7 +1,9 @@
 /* What a client that runs in Node may have beside: a cache in a file. Not part of what browsers load. */
 
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { type CacheStorage, type Kept, MemoryStorage } from "./storage";
+import { type CacheStorage, type Kept, MemoryStorage } from "./offline/storage";
+
+export { MemoryStorage };
 
 /** One file, written beside and moved into place, so that a reader finds the old one or the new one. */
 export class FileStorage extends MemoryStorage implements CacheStorage {

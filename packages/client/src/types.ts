@@ -32,6 +32,8 @@ export interface PageData {
   path: string;
   route: string;
   params: Record<string, string>;
+  /** Of the project's languages: what the page is written in. */
+  language: string;
   user: User | null;
   csrf: string;
   /** "epoch-number": the snapshot in which all of `live` was read. */

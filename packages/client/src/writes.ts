@@ -1,8 +1,5 @@
 /* Writes: shown at once where they belong, sent in the order in which they were made, kept until the backend has them
- * or the person has given them up.
- *
- * A write is an HTTP request with an Idempotency-Key, so sending it twice does it once. One that met no server waits
- * as `failed` with status 0, and later ones wait behind it: a row that was made offline exists before it is changed. */
+ * or the person has given them up. Those that met no server, and what waits behind them, are the outbox's (offline/). */
 
 import { type ApiAnswer, type ApiOptions, problemFrom, problemOf } from "./api";
 import { newId } from "./id";
@@ -33,6 +30,8 @@ export class Writes {
   constructor(
     private readonly store: TimsStore,
     private readonly call: Call,
+    /** Of the outbox. False: it still meets no server. */
+    private readonly sendUnreached: () => Promise<boolean>,
   ) {}
 
   private get state(): LiveState {
@@ -121,28 +120,15 @@ export class Writes {
     return this.send<AnyRow>(mutation);
   }
 
-  /** Those that met no server, in the order in which they were made: keys grow. */
-  private unreached(): Mutation[] {
-    return Object.values(this.state.mutations)
-      .filter(isUnreached)
-      .sort((a, b) => (a.key < b.key ? -1 : 1));
-  }
-
   get waits(): boolean {
-    return this.unreached().length > 0;
+    return Object.values(this.state.mutations).some(isUnreached);
   }
 
   /** Sends what met no server, one after the other. False: it still meets none, the rest waits. */
   resend(): Promise<boolean> {
-    this.resending ??= this.resendNow().finally(() => (this.resending = null));
+    this.resending ??= this.sendUnreached().finally(() => {
+      this.resending = null;
+    });
     return this.resending;
-  }
-
-  private async resendNow(): Promise<boolean> {
-    for (let [next] = this.unreached(); next; [next] = this.unreached()) {
-      const result = await this.retry(next.key);
-      if (result && !result.ok && result.problem.status === 0) return false;
-    }
-    return true;
   }
 }

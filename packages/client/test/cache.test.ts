@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Client, createClient } from "../src/client";
 import { FileStorage } from "../src/node";
-import { type CacheStorage, MemoryStorage } from "../src/storage";
+import { type CacheStorage, MemoryStorage } from "../src/offline/storage";
 import { EPOCH, FakeNetwork, json, listOf, page, row } from "./fake";
 
 const URL = "/api/messages/?chat=1";
@@ -198,7 +198,7 @@ describe("what is kept", () => {
   });
 
   test("is bounded: the longest untouched documents go", async () => {
-    const { Cache } = await import("../src/cache");
+    const { Cache } = await import("../src/offline/cache");
     await startLive();
     const cache = new Cache({ storage, tab: "t", state: () => client.state, documentsMax: 2 });
     await cache.begin(client.state.user);

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { type Client, createClient } from "../src/client";
-import { MemoryStorage } from "../src/storage";
+import { MemoryStorage } from "../src/offline/storage";
 import type { AnyRow } from "../src/types";
 import { EPOCH, FakeNetwork, type FakeSocket, page } from "./fake";
 

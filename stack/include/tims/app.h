@@ -31,6 +31,7 @@ typedef struct tims_project {
     const char *name; /* the program's name */
     const char *version;
     const tims_app *const *apps;  /* NULL-terminated */
+    const char *languages;        /* of its pages: "en,de"; the first for want of another; NULL: "en" */
     const char *source_directory; /* where makemigrations writes: <dir>/<app>/migrations */
 } tims_project;
 

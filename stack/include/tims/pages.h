@@ -26,9 +26,13 @@ void tims_page_include(tims_page *page, const char *url_format, ...);
 void tims_page_value(tims_page *page, const char *name, tims_str json);
 tims_str tims_param(tims_page *page, const char *name);
 
+/* The page's language: of the project's, the one that the cookie `language` names, else the one that the
+ * browser likes best, else the first. Also for what a handler answers in words. */
+tims_str tims_language_of(tims_request *rq);
+
 /* What is POSTed to the render server, and embedded by it for hydration:
- * {"path":"/chat/1?x=y","route":"/chat/[chat]","params":{"chat":"1"},"user":{…}|null,"csrf":"…","position":"e-n",
- *  "live":{"/api/chats/":{document as GET answers it},…},"values":{…}}
+ * {"path":"/chat/1?x=y","route":"/chat/[chat]","params":{"chat":"1"},"language":"en","user":{…}|null,"csrf":"…",
+ *  "position":"e-n","live":{"/api/chats/":{document as GET answers it},…},"values":{…}}
  * user: id, username, display_name, avatar, staff. position: "" for a page that loads nothing. */
 
 typedef struct tims_pages_options {
@@ -37,7 +41,9 @@ typedef struct tims_pages_options {
     tims_str render_url;       /* unix:/path or http://host:port of the render server; empty: a private socket
                                 * for render_command, or without one the exported shells only */
     int64_t render_timeout_ms; /* past it, or when the server is down, the exported shell is served; 0: 3 s */
-    bool development;          /* proxy /_next (and its websocket) to the render server */
+    tims_names
+        languages;    /* that pages are there in, BCP 47 tags, the first for want of another; none: "en" */
+    bool development; /* proxy /_next (and its websocket) to the render server */
     /* Handed in by the composition: the document of a live URL, and the session's position as a JSON string
      * (NULL: pages have none). */
     const void *resolver_data;

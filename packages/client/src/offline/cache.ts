@@ -9,13 +9,13 @@
  *   "p:<url>"   its position "tag epoch-number", when nothing else has changed since; void when the tag is another's
  *   "m:<key>"   a write      {tab, mutation} */
 
-import type { DocumentState } from "./documents";
-import { newId } from "./id";
-import { compareRows, parseOrder } from "./order";
-import { formatPosition, parsePosition } from "./position";
+import type { DocumentState } from "../documents";
+import { newId } from "../id";
+import { compareRows, parseOrder } from "../order";
+import { formatPosition, parsePosition } from "../position";
+import type { LiveState } from "../store";
+import type { Mutation, User } from "../types";
 import type { CacheStorage, Kept } from "./storage";
-import type { LiveState } from "./store";
-import type { Mutation, User } from "./types";
 
 /** Another number: what older versions kept is dropped. */
 const SCHEMA = 1;

@@ -1,0 +1,183 @@
+/* The offline part: what survives a restart or the loss of the network. A chunk of its own, loaded after hydration, when
+ * the first document is followed: nothing of it is needed for the first render.
+ *
+ * It owns the cache (cache.ts over storage.ts), the tabs that share a socket and a cache (tabs.ts, hub.ts), and the
+ * sending of writes that met no server (outbox.ts). It sees the client through `OfflineHost` alone; the client knows
+ * of it what `Offline` shows. Where it cannot be loaded, the live path goes on without it. */
+
+import type { SocketLike } from "../connection";
+import { actions, type LiveState, type TimsStore } from "../store";
+import type { AnyRow, User } from "../types";
+import type { MutationResult } from "../writes";
+import { Cache } from "./cache";
+import { Outbox } from "./outbox";
+import { browserStorage, type CacheStorage } from "./storage";
+import { browserTabs, Tabs, type TabsPlatform } from "./tabs";
+
+/** What the offline part sees of the client. */
+export interface OfflineHost {
+  /** Names this client among the tabs of a browser. */
+  readonly id: string;
+  readonly store: TimsStore;
+  readonly state: LiveState;
+  /** A page, a cache or a sign-in has told who is here. */
+  readonly isKnown: boolean;
+  /** The cache has told who is here. */
+  becomesKnown(): void;
+  isFollowed(url: string): boolean;
+  follow(url: string): () => void;
+  /** A document that nobody follows, kept for coming back. */
+  keep(url: string): void;
+  /** Sends a failed write again under its key. */
+  retry(key: string): Promise<MutationResult<AnyRow> | null>;
+  /** Writes wait and the connection is there. */
+  resend(): Promise<unknown>;
+  /** Another tab says that somebody has signed in or out. */
+  sessionEnded(): Promise<void>;
+}
+
+export interface OfflineOptions {
+  cache?: CacheStorage | null;
+  tabs?: TabsPlatform | null;
+}
+
+export class Offline {
+  private readonly cache: Cache | null;
+  private readonly outbox: Outbox;
+  private readonly platform: TabsPlatform | null;
+  private tabs: { name: string; tabs: Tabs } | null = null;
+  private restoring: Promise<void> | null = null;
+  private isRestored = false;
+  private readonly stopStepping: () => void;
+
+  constructor(
+    private readonly host: OfflineHost,
+    options: OfflineOptions,
+  ) {
+    const storage = options.cache === undefined ? browserStorage() : options.cache;
+    this.cache =
+      storage &&
+      new Cache({
+        storage,
+        tab: host.id,
+        state: () => host.state,
+        forward: (changes) => this.tabs?.tabs.save(changes) === true,
+      });
+    this.platform = options.tabs === undefined ? browserTabs() : options.tabs;
+    this.outbox = new Outbox(host);
+    this.stopStepping = host.store.subscribe(() => this.cache?.step());
+  }
+
+  get sharesSocket(): boolean {
+    return this.platform !== null;
+  }
+
+  // --- the cache -----------------------------------------------------------------------------------------------
+
+  /** Takes what the cache has kept, once. */
+  restore(): Promise<void> {
+    this.restoring ??= this.cache ? this.restoreFrom(this.cache) : Promise.resolve();
+    return this.restoring;
+  }
+
+  private async restoreFrom(cache: Cache): Promise<void> {
+    const { host } = this;
+    const contents = await cache.load(host.isKnown ? host.state.user : undefined);
+    this.isRestored = true;
+    // Who is here may have become known meanwhile.
+    if (host.isKnown && !cache.isOf(host.state.user)) return cache.begin(host.state.user);
+    if (contents) {
+      const { user, documents } = contents;
+      // Among tabs each has its own; those of tabs that are gone are for the one that leads, see adopt.
+      const mutations = this.platform ? [] : contents.writes.map(({ mutation }) => mutation);
+      const known = host.isKnown ? undefined : user;
+      host.store.dispatch(actions.restored({ user: known, documents, mutations }));
+      host.becomesKnown();
+      const unseen = documents.map(({ url }) => url).filter((url) => !host.isFollowed(url));
+      for (const url of unseen) host.keep(url);
+      void this.checkKept(unseen.reverse());
+    }
+    cache.step(); // what was made before this part was there
+  }
+
+  /** What was kept and is not shown may be this person's no longer: it is gone on with once, one after the other. */
+  private async checkKept(urls: string[]): Promise<void> {
+    const { host } = this;
+    const shown = Object.keys(host.state.documents).filter((url) => host.isFollowed(url));
+    for (const url of shown) await this.answered(url); // what is shown comes first
+    for (const url of urls) {
+      if (!host.state.documents[url] || host.isFollowed(url)) continue;
+      const leave = host.follow(url);
+      await this.answered(url);
+      leave();
+    }
+  }
+
+  private answered(url: string): Promise<void> {
+    return new Promise((resolve) => {
+      const look = () => {
+        const status = this.host.state.documents[url]?.status ?? "error";
+        if (status !== "live" && status !== "error") return;
+        stop();
+        resolve();
+      };
+      const stop = this.host.store.subscribe(look);
+      look();
+    });
+  }
+
+  /** Writes what the cache does not have yet; resolves when it is there. */
+  save(): Promise<void> {
+    return this.cache?.flush() ?? Promise.resolve();
+  }
+
+  /** Who is here is known, or another than before: what is kept is theirs from now on. */
+  userIs(user: User | null, changed: boolean): void {
+    if (changed) this.tabs?.tabs.sessionChanged();
+    if (this.isRestored && !this.cache?.isOf(user)) void this.cache?.begin(user);
+  }
+
+  // --- tabs ----------------------------------------------------------------------------------------------------
+
+  /** The socket that the person's tabs share; null: this tab takes one of its own. */
+  openSocket(url: string, make: () => SocketLike): SocketLike | null {
+    if (!this.platform || !this.host.isKnown) return null;
+    const name = `tims ${url} ${this.host.state.user?.id ?? ""}`;
+    if (this.tabs?.name !== name) this.joinTabs(name, this.platform, make);
+    return this.tabs?.tabs.open() ?? null;
+  }
+
+  private joinTabs(name: string, platform: TabsPlatform, make: () => SocketLike): void {
+    this.tabs?.tabs.close();
+    const tabs = new Tabs(name, this.host.id, platform, make, {
+      onLead: () => void this.cache?.lead().then((others) => others.map((tab) => tabs.watch(tab))),
+      onLeader: () => this.cache?.again(),
+      onSave: (changes) => void this.cache?.write(changes),
+      onTabGone: (tab) => void this.adopt(tab),
+      onSession: () => void this.host.sessionEnded(),
+    });
+    this.tabs = { name, tabs };
+  }
+
+  /** Writes of a tab that is gone are this one's to send. */
+  private async adopt(tab: string): Promise<void> {
+    const mutations = (await this.cache?.writesOf(tab)) ?? [];
+    if (mutations.length === 0) return;
+    this.host.store.dispatch(actions.restored({ documents: [], mutations }));
+    if (this.host.state.connection.status === "live") void this.host.resend();
+  }
+
+  // --- writes --------------------------------------------------------------------------------------------------
+
+  /** Sends what met no server, one after the other. False: it still meets none, the rest waits. */
+  resend(): Promise<boolean> {
+    return this.outbox.resend();
+  }
+
+  close(): void {
+    void this.save();
+    this.stopStepping();
+    this.cache?.stop();
+    this.tabs?.tabs.close();
+  }
+}
