@@ -36,6 +36,8 @@ export interface DocumentState {
   position: number;
   /** Pages of other positions were merged in: shown, but nothing to continue from. */
   mixed: boolean;
+  /** When it was last known to be current (ms); null: it is, or has just been read. */
+  asOf: number | null;
   status: LiveStatus;
   problem: Problem | null;
 }
@@ -56,6 +58,7 @@ export function emptyDocument(url: string): DocumentState {
     epoch: "",
     position: -1,
     mixed: false,
+    asOf: null,
     status: "loading",
     problem: null,
   };
@@ -248,7 +251,7 @@ export function resumeDocument(
 ): DocumentState {
   const placed = withWindow({ ...document, epoch: facts.epoch }, facts);
   const state = applyOperations(placed, facts.operations, facts.position);
-  return { ...state, status: "live", problem: null };
+  return { ...state, status: "live", problem: null, asOf: null };
 }
 
 /** The next page, read by REST: its rows join behind; a row that is held already keeps the newer of the two. */

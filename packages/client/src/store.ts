@@ -2,7 +2,6 @@
  * A Redux Toolkit store, so that the usual tools show every step; one tx of the backend is one action. */
 
 import { configureStore, createSlice, current, isDraft, type PayloadAction } from "@reduxjs/toolkit";
-import { problemOf } from "./api";
 import {
   applyOperations,
   type DocumentState,
@@ -28,12 +27,21 @@ import type {
 } from "./types";
 import { canonicalUrl } from "./url";
 
+/** A session that ended without a sign-out. */
+export interface Expired {
+  user: User;
+  /** Writes of theirs that are kept until they sign in again. */
+  writes: number;
+}
+
 export interface PageState {
   path: string;
   route: string;
   params: Record<string, string>;
   values: Record<string, unknown>;
   position: string;
+  /** Kept from an earlier time (ms): no server has answered yet; null: as the server gave it. */
+  asOf: number | null;
 }
 
 export interface LiveState {
@@ -43,6 +51,7 @@ export interface LiveState {
   user: User | null;
   csrf: string;
   page: PageState | null;
+  expired: Expired | null;
   connection: ConnectionState;
 }
 
@@ -55,6 +64,7 @@ const initialState: LiveState = {
   user: null,
   csrf: "",
   page: null,
+  expired: null,
   connection: IDLE_CONNECTION,
 };
 
@@ -73,6 +83,7 @@ function takePage(state: LiveState, page: PageData): void {
     params: page.params ?? {},
     values: page.values ?? {},
     position: page.position,
+    asOf: null,
   };
   state.user = page.user;
   state.csrf = page.csrf || state.csrf;
@@ -132,7 +143,22 @@ const slice = createSlice({
         state.page = null;
       }
       state.user = action.payload.user;
+      state.expired = null;
       if (action.payload.csrf !== undefined) state.csrf = action.payload.csrf;
+    },
+    /** The backend has ended the session: nothing of the person is shown until they are here again. */
+    sessionExpired(state, action: PayloadAction<{ expired: Expired | null; csrf?: string }>) {
+      state.documents = {};
+      state.mutations = {};
+      state.rooms = {};
+      state.page = null;
+      state.user = null;
+      state.expired = action.payload.expired;
+      if (action.payload.csrf !== undefined) state.csrf = action.payload.csrf;
+    },
+    /** A page's own data, kept from an earlier visit, or (nothing kept) nothing of the former page. */
+    pageRestored(state, action: PayloadAction<PageState>) {
+      state.page = action.payload;
     },
     /** What the cache has kept: shown until the socket goes on from it. What is held and newer stays. */
     restored(
@@ -149,20 +175,21 @@ const slice = createSlice({
       }
       for (const mutation of mutations) {
         if (mutation.key in state.mutations) continue;
-        // Nobody waits for its answer any more: it is sent again, under its key.
-        const problem = problemOf(0, "unreachable", "It was on its way when the app was closed.");
+        // What was on its way, nobody waits for any more: it is sent again, under its key.
         state.mutations[mutation.key] =
-          mutation.status === "sending" ? { ...mutation, status: "failed", problem } : mutation;
+          mutation.status === "sending" ? { ...mutation, status: "waiting" } : mutation;
       }
     },
     csrfChanged(state, action: PayloadAction<string>) {
       state.csrf = action.payload;
     },
-    connectionChanged(state, action: PayloadAction<Partial<ConnectionState>>) {
-      Object.assign(state.connection, action.payload);
-      if (action.payload.status && action.payload.status !== "live") {
+    connectionChanged(state, action: PayloadAction<Partial<ConnectionState> & { at_ms?: number }>) {
+      const { at_ms, ...change } = action.payload;
+      Object.assign(state.connection, change);
+      if (change.epoch !== undefined) dropSeenMutations(state);
+      if (change.status && change.status !== "live") {
         for (const document of Object.values(state.documents))
-          if (document.status === "live") document.status = "stale";
+          if (document.status === "live") Object.assign(document, { status: "stale", asOf: at_ms ?? null });
         for (const room of Object.values(state.rooms)) if (room.status === "live") room.status = "joining";
       }
     },
@@ -174,26 +201,37 @@ const slice = createSlice({
     documentDropped(state, action: PayloadAction<string>) {
       delete state.documents[action.payload];
     },
-    documentReleased(state, action: PayloadAction<string>) {
-      const document = state.documents[action.payload];
-      if (document?.status === "live") document.status = "stale";
+    documentReleased(state, action: PayloadAction<{ url: string; at_ms: number }>) {
+      const document = state.documents[action.payload.url];
+      if (document?.status === "live")
+        Object.assign(document, { status: "stale", asOf: action.payload.at_ms });
     },
     /** By REST, while the socket is away. */
     documentLoaded(
       state,
-      action: PayloadAction<{ url: string; document: LiveDocument; position: string | null }>,
+      action: PayloadAction<{
+        url: string;
+        document: LiveDocument;
+        position: string | null;
+        at_ms?: number;
+      }>,
     ) {
-      const { url, document, position } = action.payload;
+      const { url, document, position, at_ms = null } = action.payload;
       const held = state.documents[url];
       const loaded = loadDocument(url, document, position, "stale");
       // Answers may come late, or from a node that is behind.
       if (held && (held.status === "live" || isOlder(loaded, held))) return;
-      state.documents[url] = loaded;
+      state.documents[url] = { ...loaded, asOf: at_ms };
     },
     documentFailed(state, action: PayloadAction<{ url: string; problem: Problem }>) {
       const { url, problem } = action.payload;
       const document = state.documents[url];
       if (!document) return;
+      // No answer is no refusal: it may come yet.
+      if (problem.status === 0) {
+        document.problem = problem;
+        return;
+      }
       // What is refused as such is not to be shown any longer; what was only too much stays.
       if (NOT_TO_BE_SEEN.has(problem.status)) state.documents[url] = emptyDocument(url);
       Object.assign(state.documents[url] ?? document, { status: "error", problem });
@@ -295,12 +333,22 @@ const slice = createSlice({
       mutation.status = "failed";
       mutation.problem = action.payload.problem;
     },
-    mutationRetried(state, action: PayloadAction<string>) {
+    mutationSent(state, action: PayloadAction<string>) {
       const mutation = state.mutations[action.payload];
-      if (mutation) {
-        mutation.status = "sending";
-        mutation.problem = null;
-      }
+      if (!mutation) return;
+      mutation.status = "sending";
+      mutation.problem = null;
+      mutation.tries++;
+    },
+    /** `problem`: why not now; null: it waits behind others. */
+    mutationWaits(state, action: PayloadAction<{ key: string; problem: Problem | null }>) {
+      const mutation = state.mutations[action.payload.key];
+      if (mutation) Object.assign(mutation, { status: "waiting", problem: action.payload.problem });
+    },
+    /** Another draft. */
+    mutationChanged(state, action: PayloadAction<{ key: string; change: Partial<Mutation> }>) {
+      const mutation = state.mutations[action.payload.key];
+      if (mutation) Object.assign(mutation, action.payload.change);
     },
     mutationDropped(state, action: PayloadAction<string>) {
       delete state.mutations[action.payload];
