@@ -147,12 +147,12 @@ const slice = createSlice({
       if (action.payload.csrf !== undefined) state.csrf = action.payload.csrf;
     },
     /** The backend has ended the session: nothing of the person is shown until they are here again. */
-    sessionExpired(state, action: PayloadAction<{ expired: Expired | null; csrf?: string }>) {
-      state.documents = {};
-      state.mutations = {};
-      state.rooms = {};
-      state.page = null;
-      state.user = null;
+    sessionExpired(
+      state,
+      action: PayloadAction<{ expired: Expired | null; csrf?: string; keepsPage?: boolean }>,
+    ) {
+      if (!action.payload.keepsPage)
+        Object.assign(state, { documents: {}, mutations: {}, rooms: {}, page: null, user: null });
       state.expired = action.payload.expired;
       if (action.payload.csrf !== undefined) state.csrf = action.payload.csrf;
     },
@@ -177,7 +177,9 @@ const slice = createSlice({
         if (mutation.key in state.mutations) continue;
         // What was on its way, nobody waits for any more: it is sent again, under its key.
         state.mutations[mutation.key] =
-          mutation.status === "sending" ? { ...mutation, status: "waiting" } : mutation;
+          mutation.status === "sending" || mutation.status === "waiting"
+            ? { ...mutation, status: "waiting", tries: Math.max(1, mutation.tries) }
+            : mutation;
       }
     },
     csrfChanged(state, action: PayloadAction<string>) {

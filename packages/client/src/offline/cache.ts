@@ -43,7 +43,7 @@ export interface Contents {
 }
 /** The writes of somebody whose session has ended: they wait for the same person. */
 export interface Aside {
-  user: User;
+  aside: User;
   writes: number;
 }
 export interface CacheChanges {
@@ -121,6 +121,10 @@ export class Cache {
   private tail: Promise<unknown> = Promise.resolve();
   /** Not before it is known whose the storage is, and not after a failure. */
   private on = false;
+  /** The session of its person has ended: what they wrote is all that is kept. */
+  private isAside = false;
+  /** Documents and pages found no room. */
+  private isFull = false;
   /** Counts owners: what was begun for a former one is let go of. */
   private generation = 0;
 
@@ -141,7 +145,7 @@ export class Cache {
     if (found?.contents.user && user === null && found.contents.writes.length > 0) {
       this.owner = found.kept.owner;
       await this.setAside();
-      return { user: found.contents.user, writes: found.contents.writes.length };
+      return { aside: found.contents.user, writes: found.contents.writes.length };
     }
     if (found?.kept.owner !== owner || !found) {
       await this.begin(user ?? null);
@@ -168,22 +172,24 @@ export class Cache {
     return found?.kept.owner === this.owner ? found.contents : null;
   }
 
-  /** The session has ended: all goes but what was written. How many writes wait; null: it is another's by now, as after
-   * a sign-out. */
+  /** The session has ended: all goes but what was written. How many writes wait; -1: it is another's by now, as after a
+   * sign-out; null: not known. */
   async setAside(): Promise<number | null> {
+    const last = this.flush();
     this.on = false;
-    const owner = this.owner;
-    const generation = ++this.generation;
+    this.isAside = true;
+    const { owner, generation } = this;
+    await last;
     await this.tail;
-    if (generation !== this.generation) return null;
+    if (generation !== this.generation) return -1;
+    this.forget();
     try {
       const kept = await this.options.storage.read();
-      if (kept?.owner !== owner) return null;
+      if (kept?.owner !== owner) return -1;
       const keys = [...kept.records.keys()];
       const gone = keys.filter((key) => key !== "user" && !key.startsWith("m:"));
       const isOurs = await this.options.storage.write(owner, new Map(), gone);
-      this.forget();
-      return isOurs ? keys.filter((key) => key.startsWith("m:")).length : null;
+      return isOurs ? keys.filter((key) => key.startsWith("m:")).length : -1;
     } catch {
       return null;
     }
@@ -192,6 +198,7 @@ export class Cache {
   /** They are here again. What they had written. */
   async takeBack(): Promise<KeptWrite[]> {
     this.on = true;
+    this.isAside = false;
     return (await this.own())?.writes ?? [];
   }
 
@@ -242,6 +249,7 @@ export class Cache {
     this.forget();
     this.generation++;
     this.on = true;
+    this.isAside = false;
     const first = new Map([["user", JSON.stringify(user)]]);
     return this.queue(() => this.options.storage.claim(this.owner, first));
   }
@@ -282,9 +290,10 @@ export class Cache {
     if (!this.on) return;
     const { documents, mutations, page } = this.options.state();
     const before = this.seen;
-    const isMade = Object.values(mutations).some(
-      (mutation) => isKeptWrite(mutation) && this.isNewDraft(mutation),
-    );
+    const isMade =
+      mutations !== this.savedWrites &&
+      (Object.values(mutations).some((one) => isKeptWrite(one) && this.isNewDraft(one)) ||
+        Object.keys(this.savedWrites).some((key) => !(key in mutations)));
     if (documents === before && mutations === this.savedWrites && page === this.savedPage) return;
     this.seen = documents;
     const hasLeft =
@@ -296,10 +305,10 @@ export class Cache {
     else this.timer ??= setTimeout(() => void this.flush(), SAVE_MS);
   }
 
-  /** Made, changed, or begun to be sent: what the next start has to know. */
-  private isNewDraft(mutation: Mutation): boolean {
-    const saved = this.savedWrites[mutation.key];
-    return saved?.body !== mutation.body || saved.files !== mutation.files || saved.tries !== mutation.tries;
+  /** Made, or changed. */
+  private isNewDraft({ key, body, files }: Mutation): boolean {
+    const saved = this.savedWrites[key];
+    return saved?.body !== body || saved.files !== files;
   }
 
   /** What comes now is nobody's any more: the next one may have written already. */
@@ -322,7 +331,7 @@ export class Cache {
     const puts = new Map<string, string>();
     const gone: string[] = [];
     const { documents, mutations, page } = this.options.state();
-    if (page !== this.savedPage && page !== null && page.asOf === null)
+    if (page !== this.savedPage && page !== null && page.asOf === null && !this.isFull)
       puts.set(`g:${page.path}`, JSON.stringify({ at_ms: Date.now(), page }));
     this.savedPage = page;
     for (const [url, document] of Object.entries(documents)) this.put(puts, url, document);
@@ -343,7 +352,7 @@ export class Cache {
 
   private put(puts: Map<string, string>, url: string, document: DocumentState): void {
     const before = this.saved[url];
-    if (!isKept(document)) return;
+    if (!isKept(document) || this.isFull) return;
     const at_ms = document.status === "live" ? Date.now() : (document.asOf ?? Date.now());
     const tag = this.tags.get(url);
     if (tag !== undefined && before && isSameBody(before, document)) {
@@ -363,7 +372,7 @@ export class Cache {
   /** Own changes, or those that another tab has handed over. */
   write(changes: CacheChanges): Promise<void> {
     return this.queue(async () => {
-      const { puts, gone } = this.bounded(changes);
+      const { puts, gone } = this.bounded(this.isAside ? writesOnly(changes) : changes);
       const isOurs = await this.options.storage
         .write(this.owner, puts, gone)
         .catch(() => this.shrink(changes));
@@ -371,18 +380,18 @@ export class Cache {
     });
   }
 
-  /** Full: the documents go, the writes stay. */
+  /** Full: until the next start only writes are kept. */
   private async shrink(changes: CacheChanges): Promise<boolean> {
     const { storage } = this.options;
     const gone = [...this.sizes.keys(), ...changes.gone].flatMap((key) => [key, key.replace(/^d:/, "p:")]);
     const puts = new Map([...changes.puts].filter(([key]) => key.startsWith("m:")));
     this.sizes.clear();
-    this.saved = {};
-    this.tags.clear();
+    this.isFull = true;
     try {
       return await storage.write(this.owner, puts, gone);
     } catch (error) {
-      await storage.claim(this.owner); // rather nothing than rows that may be another's by now
+      // Rather nothing than rows that may be somebody's no longer.
+      await storage.write(this.owner, new Map(), gone).catch(() => storage.claim(this.owner));
       throw error;
     }
   }
@@ -413,6 +422,11 @@ export class Cache {
     }
     return { puts: kept, gone: left };
   }
+}
+
+/** Of a person whose session has ended. */
+function writesOnly({ puts, gone }: CacheChanges): CacheChanges {
+  return { puts: new Map([...puts].filter(([key]) => key.startsWith("m:"))), gone };
 }
 
 // --- records ---------------------------------------------------------------------------------------------------

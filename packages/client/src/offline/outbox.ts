@@ -69,7 +69,8 @@ export class Outbox implements Lane {
   /** Lines a write up. The answer comes when it is done, refused, or has to wait for longer. */
   async take<T>(mutation: Mutation, form: FormData | null): Promise<MutationResult<T>> {
     const { key, offline, method, url } = mutation;
-    if (this.current !== null || this.waits()) this.host.store.dispatch(actions.mutationWaits({ key, problem: null }));
+    if (this.current !== null || this.waits())
+      this.host.store.dispatch(actions.mutationWaits({ key, problem: null }));
     if (form) {
       const files = await keepFiles(form);
       this.change(key, files ? { files } : { offline: "onlineOnly" });
@@ -88,7 +89,10 @@ export class Outbox implements Lane {
   private async sendAlone<T>(key: string, form: FormData): Promise<MutationResult<T>> {
     const mutation = this.all[key];
     if (mutation && !this.host.isAway) return this.host.attempt(mutation, form) as Promise<MutationResult<T>>;
-    return this.drop(key, problemOf(0, "too_large", "These files are too large to wait for a connection.")) as never;
+    return this.drop(
+      key,
+      problemOf(0, "too_large", "These files are too large to wait for a connection."),
+    ) as never;
   }
 
   /** Not yet answered, the oldest first. */
@@ -105,8 +109,8 @@ export class Outbox implements Lane {
   private next(): Mutation | undefined {
     const all = this.all;
     return this.open().find((mutation) => {
-      const isCall = mutation.kind === "call" && mutation.offline === "onlineOnly"; // on its way by itself
-      return !isCall && mutation.key !== this.current && !isHeld(all, mutation);
+      const isIn = mutation.status === "waiting" || this.settles.has(mutation.key); // else it is on its way by itself
+      return isIn && mutation.key !== this.current && !isHeld(all, mutation);
     });
   }
 
@@ -118,6 +122,10 @@ export class Outbox implements Lane {
     this.asked = 0;
     try {
       if (this.next() && this.host.lacksToken && !this.host.isAway) await this.host.askWho();
+      if (this.next() && this.host.lacksToken) {
+        this.pause(problemOf(0, "unreachable", "The server cannot be reached."));
+        return;
+      }
       for (let next = this.next(); next; next = this.next()) {
         if (this.host.isAway) {
           this.pause(problemOf(0, "offline", "There is no network."));
@@ -141,12 +149,16 @@ export class Outbox implements Lane {
 
   private async sendOne(mutation: Mutation): Promise<MutationResult<AnyRow>> {
     const result = await this.host.attempt(mutation, formOf(mutation) ?? mutation.body);
-    const isTwin = !result.ok && result.problem.status === 409 && mutation.kind === "create" && mutation.tries > 0;
+    const isTwin =
+      !result.ok && result.problem.status === 409 && mutation.kind === "create" && mutation.tries > 0;
     return isTwin ? this.meetTwin(mutation, result) : result;
   }
 
   /** The id is taken: by this very write, if an earlier attempt did arrive and the backend has forgotten its key. */
-  private async meetTwin(mutation: Mutation, refused: MutationResult<AnyRow>): Promise<MutationResult<AnyRow>> {
+  private async meetTwin(
+    mutation: Mutation,
+    refused: MutationResult<AnyRow>,
+  ): Promise<MutationResult<AnyRow>> {
     const { key, id } = mutation;
     const url = `${mutation.url.replace(/\?.*$/, "")}${id}/`;
     const found = await this.host.exists(url).catch(() => null);
@@ -171,8 +183,8 @@ export class Outbox implements Lane {
 
   /** The rest waits; who wanted no waiting is told that it was in vain. */
   private pause(problem: Problem): void {
-    for (const { key, offline, status, body, kind } of this.open()) {
-      if (kind === "call" && offline === "onlineOnly") continue;
+    for (const { key, offline, status, body } of this.open()) {
+      if (status === "sending" && !this.settles.has(key)) continue;
       if (offline === "onlineOnly") this.drop(key, problem);
       else {
         if (status === "sending") this.host.store.dispatch(actions.mutationWaits({ key, problem: null }));
@@ -183,7 +195,10 @@ export class Outbox implements Lane {
       if (!this.all[key]) this.settle({ ok: false, queued: true, key, problem, draft: null }); // put aside, see Offline
     if (!this.waits()) return;
     const asked_ms = (problem.retry_after_s ?? 0) * 1_000;
-    const pause_ms = Math.max(asked_ms, PAUSE.base_ms / 2 + backoffMs(this.pauses++, { ...PAUSE, random: this.host.random }));
+    const pause_ms = Math.max(
+      asked_ms,
+      PAUSE.base_ms / 2 + backoffMs(this.pauses++, { ...PAUSE, random: this.host.random }),
+    );
     this.timer = setTimeout(() => void this.send(), pause_ms);
   }
 

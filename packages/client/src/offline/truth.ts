@@ -3,7 +3,7 @@
  * The browser's word (navigator.onLine), the socket's state, what is behind it, and the session count together. Bad
  * news is told once it has lasted a second, so that a blip shows nothing; good news is told at once. */
 
-import type { LiveState } from "./store";
+import type { LiveState } from "../store";
 
 /**
  * live: what is shown follows the backend · updating: connected again, catching up · reconnecting: the backend does not
@@ -52,25 +52,25 @@ export class Truth {
   private told = ALL_IS_WELL;
   private awaySince: number | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
-  private readonly listeners = new Set<() => void>();
-  private unwatch: (() => void) | null = null;
+  private readonly listeners = new Set<(truth: ConnectionTruth) => void>();
+  private stop: (() => void) | null = null;
 
   constructor(private readonly host: TruthHost) {}
 
-  readonly get = (): ConnectionTruth => this.told;
-
-  readonly subscribe = (listener: () => void): (() => void) => {
+  /** Tells at once what has been told last, and then each change. */
+  watch(listener: (truth: ConnectionTruth) => void): () => void {
     this.listeners.add(listener);
-    this.unwatch ??= this.watch();
+    this.stop ??= this.begin();
+    listener(this.told);
     return () => {
       this.listeners.delete(listener);
       if (this.listeners.size > 0) return;
-      this.unwatch?.();
-      this.unwatch = null;
+      this.stop?.();
+      this.stop = null;
     };
-  };
+  }
 
-  private watch(): () => void {
+  private begin(): () => void {
     const step = () => this.step();
     const stop = this.host.subscribe(step);
     globalThis.addEventListener?.("online", step);
@@ -115,6 +115,6 @@ export class Truth {
     const { told } = this;
     if (told.state === state && told.since === since && told.waiting === waiting) return;
     this.told = { state, since, waiting };
-    for (const listener of this.listeners) listener();
+    for (const listener of this.listeners) listener(this.told);
   }
 }
