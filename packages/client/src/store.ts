@@ -10,6 +10,7 @@ import {
   mergePage,
   resumeDocument,
   type SnapFacts,
+  sharing,
   snapDocument,
 } from "./documents";
 import type { Operation, WindowFacts } from "./frames";
@@ -71,7 +72,7 @@ const initialState: LiveState = {
 const NOT_TO_BE_SEEN: ReadonlySet<number> = new Set([401, 403, 404]);
 
 /** Plain objects out of immer's hands: the steps of documents copy what they change themselves. */
-function plain<T extends object>(value: T): T {
+function plain<T extends object | undefined>(value: T): T {
   return isDraft(value) ? (current(value as never) as T) : value;
 }
 
@@ -93,7 +94,7 @@ function takePage(state: LiveState, page: PageData): void {
     const held = state.documents[url];
     if (held?.status === "live") continue;
     if (held && held.epoch === position?.epoch && held.position >= position.number) continue;
-    state.documents[url] = loadDocument(url, document, page.position, "stale");
+    state.documents[url] = sharing(loadDocument(url, document, page.position, "stale"), plain(held));
   }
 }
 
@@ -223,7 +224,7 @@ const slice = createSlice({
       const loaded = loadDocument(url, document, position, "stale");
       // Answers may come late, or from a node that is behind.
       if (held && (held.status === "live" || isOlder(loaded, held))) return;
-      state.documents[url] = { ...loaded, asOf: at_ms };
+      state.documents[url] = { ...sharing(loaded, plain(held)), asOf: at_ms };
     },
     documentFailed(state, action: PayloadAction<{ url: string; problem: Problem }>) {
       const { url, problem } = action.payload;
@@ -239,7 +240,8 @@ const slice = createSlice({
       Object.assign(state.documents[url] ?? document, { status: "error", problem });
     },
     snapReceived(state, action: PayloadAction<{ url: string } & SnapFacts>) {
-      state.documents[action.payload.url] = snapDocument(action.payload.url, action.payload);
+      const { url } = action.payload;
+      state.documents[url] = snapDocument(url, action.payload, plain(state.documents[url]));
     },
     resumed(
       state,
