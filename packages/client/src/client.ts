@@ -184,17 +184,10 @@ export class Client {
       follow: (url) => this.follow(url),
       keep: (url) => this.keep(url),
       attempt: (mutation, content) => this.writes.attempt(mutation, content),
-      exists: async (url) => {
-        const { data, position } = await this.api<AnyRow | null>("GET", url);
-        return data && { row: data, position };
-      },
-      get isAway() {
-        return globalThis.navigator?.onLine === false && client.state.connection.status !== "live";
-      },
-      get lacksToken() {
-        return client.state.user !== null && client.state.csrf === "" && client.platform.token.get() === null;
-      },
-      askWho: () => this.askWho(),
+      api: (method, url) => this.api(method, url),
+      platform: this.platform,
+      whoAmI: () => this.whoAmI(),
+      become: (who) => this.become(who),
       sessionEnded: () => this.sessionEnded(),
       random: this.options.random,
     };
@@ -425,11 +418,8 @@ export class Client {
   private async showKept(path: string): Promise<boolean> {
     const kept = (await (await this.loadOffline())?.pageOf(path)) ?? null;
     const { page } = this.state;
-    if (kept) this.store.dispatch(actions.pageRestored(kept));
-    else if (page !== null && page.path !== path)
-      this.store.dispatch(
-        actions.pageRestored({ path, route: "", params: {}, values: {}, position: "", asOf: null }),
-      );
+    const nothing = { path, route: "", params: {}, values: {}, position: "", asOf: null };
+    if (kept || page?.path !== path) this.store.dispatch(actions.restored({ page: kept ?? nothing }));
     return kept !== null;
   }
 
@@ -494,15 +484,6 @@ export class Client {
     if (same) setTimeout(() => this.users.size > 0 && this.connection.start(), REST_AFTER_MS);
   }
 
-  /** A write was refused for who sent it: is it still the same person? Their token may be a new one. */
-  private async askWho(): Promise<void> {
-    try {
-      this.become(await this.whoAmI());
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 401) this.become({ user: null });
-    }
-  }
-
   private become({ user, csrf }: Session): void {
     if (user === null && this.state.user !== null) this.expire(csrf);
     else this.setSession(user, csrf);
@@ -522,36 +503,32 @@ export class Client {
 
   /** Sends what waits or was refused once more, now, under its key, so that it happens once even if it did arrive. */
   async retry(key: string): Promise<MutationResult<AnyRow> | null> {
-    const { outbox } = this.offline ?? (await this.loadOffline()) ?? {};
-    return outbox?.retry(key) ?? null;
+    return (await this.loadOffline())?.outbox.retry(key) ?? null;
   }
 
   /** Another draft of a write that waits or was refused. False: it is on its way, or done. Then retry(), if refused. */
   async edit(key: string, change: Fields): Promise<boolean> {
-    const { outbox } = this.offline ?? (await this.loadOffline()) ?? {};
-    return outbox?.edit(key, change) ?? false;
+    return (await this.loadOffline())?.outbox.edit(key, change) ?? false;
   }
 
   /** Gives up a write that waits or was refused, and those about the row that it would have made; what they showed
    * goes. False: it is on its way, or done. */
   async discard(key: string): Promise<boolean> {
-    const { outbox } = this.offline ?? (await this.loadOffline()) ?? {};
-    return outbox?.discard(key) ?? false;
+    return (await this.loadOffline())?.outbox.discard(key) ?? false;
   }
 
   /** Tells what is so of the connection, and each change of it, until the returned function is called. */
   watchTruth(listener: (truth: ConnectionTruth) => void): () => void {
-    let stop: (() => void) | null = null;
+    let stop = () => {};
     let isLeft = false;
     void this.loadOffline().then((offline) => {
       if (isLeft) return;
-      // Not even that could be loaded: nobody is there.
-      if (!offline) listener({ state: "offline", since: Date.now(), waiting: 0 });
-      else stop = offline.truth.watch(listener);
+      if (offline) stop = offline.truth.watch(listener);
+      else listener({ state: "offline", since: Date.now(), waiting: 0 }); // not even that could be loaded
     });
     return () => {
       isLeft = true;
-      stop?.();
+      stop();
     };
   }
 

@@ -147,41 +147,9 @@ const slice = createSlice({
       state.expired = null;
       if (action.payload.csrf !== undefined) state.csrf = action.payload.csrf;
     },
-    /** The backend has ended the session: nothing of the person is shown until they are here again. */
-    sessionExpired(
-      state,
-      action: PayloadAction<{ expired: Expired | null; csrf?: string; keepsPage?: boolean }>,
-    ) {
-      if (!action.payload.keepsPage)
-        Object.assign(state, { documents: {}, mutations: {}, rooms: {}, page: null, user: null });
-      state.expired = action.payload.expired;
-      if (action.payload.csrf !== undefined) state.csrf = action.payload.csrf;
-    },
-    /** A page's own data, kept from an earlier visit, or (nothing kept) nothing of the former page. */
-    pageRestored(state, action: PayloadAction<PageState>) {
-      state.page = action.payload;
-    },
-    /** What the cache has kept: shown until the socket goes on from it. What is held and newer stays. */
-    restored(
-      state,
-      action: PayloadAction<{ user?: User | null; documents: DocumentState[]; mutations: Mutation[] }>,
-    ) {
-      const { user, documents, mutations } = action.payload;
-      if (user !== undefined) state.user = user;
-      for (const document of documents) {
-        const held = state.documents[document.url];
-        const isNewer = held?.epoch === document.epoch && held.position < document.position;
-        if (held && held.position >= 0 && (held.status === "live" || !isNewer)) continue;
-        state.documents[document.url] = { ...document, status: "stale", problem: null };
-      }
-      for (const mutation of mutations) {
-        if (mutation.key in state.mutations) continue;
-        // What was on its way, nobody waits for any more: it is sent again, under its key.
-        state.mutations[mutation.key] =
-          mutation.status === "sending" || mutation.status === "waiting"
-            ? { ...mutation, status: "waiting", tries: Math.max(1, mutation.tries) }
-            : mutation;
-      }
+    /** What the offline part has found or let go of, in place of what is held. */
+    restored(state, action: PayloadAction<Partial<LiveState>>) {
+      Object.assign(state, action.payload);
     },
     csrfChanged(state, action: PayloadAction<string>) {
       state.csrf = action.payload;
@@ -331,28 +299,10 @@ const slice = createSlice({
       if (state.connection.epoch === at.epoch && state.connection.position >= at.number)
         delete state.mutations[key];
     },
-    mutationFailed(state, action: PayloadAction<{ key: string; problem: Problem }>) {
-      const mutation = state.mutations[action.payload.key];
-      if (!mutation) return;
-      mutation.status = "failed";
-      mutation.problem = action.payload.problem;
-    },
-    mutationSent(state, action: PayloadAction<string>) {
-      const mutation = state.mutations[action.payload];
-      if (!mutation) return;
-      mutation.status = "sending";
-      mutation.problem = null;
-      mutation.tries++;
-    },
-    /** `problem`: why not now; null: it waits behind others. */
-    mutationWaits(state, action: PayloadAction<{ key: string; problem: Problem | null }>) {
-      const mutation = state.mutations[action.payload.key];
-      if (mutation) Object.assign(mutation, { status: "waiting", problem: action.payload.problem });
-    },
-    /** Another draft. */
+    /** Sent, sent in vain, refused, or given another draft. */
     mutationChanged(state, action: PayloadAction<{ key: string; change: Partial<Mutation> }>) {
-      const mutation = state.mutations[action.payload.key];
-      if (mutation) Object.assign(mutation, action.payload.change);
+      const { key, change } = action.payload;
+      if (state.mutations[key]) Object.assign(state.mutations[key], change);
     },
     mutationDropped(state, action: PayloadAction<string>) {
       delete state.mutations[action.payload];

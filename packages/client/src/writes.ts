@@ -119,7 +119,9 @@ export class Writes {
   /** Sends it, once. What says nothing about it leaves it waiting, if it may wait. */
   async attempt<T>(mutation: Mutation, content: unknown = mutation.body): Promise<MutationResult<T>> {
     const { key, method, url, body, offline } = mutation;
-    this.store.dispatch(actions.mutationSent(key));
+    const change = (to: Partial<Mutation>) =>
+      this.store.dispatch(actions.mutationChanged({ key, change: to }));
+    change({ status: "sending", problem: null, tries: mutation.tries + 1 });
     try {
       const sent = content === null && method === "DELETE" ? undefined : (content ?? {});
       const answer = await this.call(method, url, {
@@ -136,10 +138,10 @@ export class Writes {
       const problem = problemFrom(error);
       const notNow = isNotNow(problem, this.state.user !== null);
       const queued = offline !== "onlineOnly" && notNow;
-      if (queued) this.store.dispatch(actions.mutationWaits({ key, problem }));
+      if (queued) change({ status: "waiting", problem });
       // Its caller was told; what waits for the network is not kept for who wants no waiting.
       else if (mutation.kind === "call" || notNow) this.store.dispatch(actions.mutationDropped(key));
-      else this.store.dispatch(actions.mutationFailed({ key, problem }));
+      else change({ status: "failed", problem });
       return { ok: false, queued, key, problem, draft: body };
     }
   }

@@ -5,7 +5,11 @@
  * writes (outbox.ts), and what people are told of the connection (truth.ts). It sees the client through `OfflineHost` alone; the client knows
  * of it what `Offline` shows. Where it cannot be loaded, the live path goes on without it. */
 
+import type { ApiAnswer } from "../api";
+import type { Session } from "../client";
 import type { SocketLike } from "../connection";
+import type { DocumentState } from "../documents";
+import type { Platform } from "../platform";
 import { actions, type LiveState, type PageState, type TimsStore } from "../store";
 import type { AnyRow, Mutation, User } from "../types";
 import type { MutationResult } from "../writes";
@@ -31,17 +35,38 @@ export interface OfflineHost {
   keep(url: string): void;
   /** Sends a write, once. */
   attempt(mutation: Mutation, content?: unknown): Promise<MutationResult<AnyRow>>;
-  /** What GET of a detail answers; null: there is none. */
-  exists(url: string): Promise<{ row: AnyRow; position: string | null } | null>;
-  /** There is no network, and nothing that says otherwise. */
-  readonly isAway: boolean;
-  /** No page has brought the token that writes need. */
-  readonly lacksToken: boolean;
-  /** The backend does not know the session: who is here? */
-  askWho(): Promise<void>;
+  api<T>(method: string, url: string): Promise<ApiAnswer<T>>;
+  readonly platform: Platform;
+  whoAmI(): Promise<Session>;
+  /** Who is here, as the backend says. */
+  become(who: Session): void;
   /** Another tab says that somebody has signed in or out. */
   sessionEnded(): Promise<void>;
   random?: () => number;
+}
+
+/** With what was kept: documents are shown until the socket goes on from them; what is held and newer stays. */
+function withKept(
+  state: LiveState,
+  kept: readonly DocumentState[],
+  writes: readonly Mutation[],
+): Pick<LiveState, "documents" | "mutations"> {
+  const documents = { ...state.documents };
+  for (const document of kept) {
+    const held = documents[document.url];
+    const isNewer = held?.epoch === document.epoch && held.position < document.position;
+    if (held && held.position >= 0 && (held.status === "live" || !isNewer)) continue;
+    documents[document.url] = { ...document, status: "stale", problem: null };
+  }
+  const mutations = { ...state.mutations };
+  for (const mutation of writes) {
+    if (mutation.key in mutations) continue;
+    const isOpen = mutation.status === "sending" || mutation.status === "waiting";
+    // What was on its way, nobody waits for any more: it is sent again, under its key.
+    const again = { status: "waiting", tries: Math.max(1, mutation.tries) } as const;
+    mutations[mutation.key] = isOpen ? { ...mutation, ...again } : mutation;
+  }
+  return { documents, mutations };
 }
 
 export interface OfflineOptions {
@@ -112,13 +137,13 @@ export class Offline {
     if (contents && "aside" in contents) {
       const { aside: user, writes } = contents;
       this.aside = { user, mutations: [] };
-      host.store.dispatch(actions.sessionExpired({ expired: { user, writes }, keepsPage: true }));
+      host.store.dispatch(actions.restored({ expired: { user, writes } }));
     } else if (contents) {
       const { user, documents, pages, writes } = contents;
       // Among tabs each has its own; those of tabs that are gone are for the one that leads, see adopt.
       const mutations = this.platform ? [] : writes.map(({ mutation }) => mutation);
-      const known = host.isKnown ? undefined : user;
-      host.store.dispatch(actions.restored({ user: known, documents, mutations }));
+      const change = host.isKnown ? {} : { user };
+      host.store.dispatch(actions.restored({ ...change, ...withKept(host.state, documents, mutations) }));
       this.showPage(pages);
       host.becomesKnown();
       void this.outbox.send();
@@ -135,7 +160,7 @@ export class Offline {
     if (this.host.state.page !== null || pathname === undefined) return;
     const page =
       pages.find(({ path }) => path === pathname + search) ?? pages.find(({ path }) => path === pathname);
-    if (page) this.host.store.dispatch(actions.pageRestored(page));
+    if (page) this.host.store.dispatch(actions.restored({ page }));
   }
 
   pageOf(path: string): Promise<PageState | null> {
@@ -192,19 +217,20 @@ export class Offline {
     );
     this.aside = { user, mutations };
     const counting = this.cache?.setAside(); // not before it is written what there is
-    store.dispatch(actions.sessionExpired({ expired: { user, writes: mutations.length }, csrf }));
+    const nothing = { documents: {}, mutations: {}, rooms: {}, page: null, user: null };
+    const expired = { user, writes: mutations.length };
+    store.dispatch(actions.restored({ ...nothing, expired, ...(csrf === undefined ? {} : { csrf }) }));
     const writes = (await counting) ?? mutations.length;
     if (this.aside?.user !== user) return; // somebody has signed in meanwhile
     if (writes < 0) this.aside = null; // that was a sign-out, in another tab
-    const expired = writes < 0 ? null : { user, writes };
-    store.dispatch(actions.sessionExpired({ expired, keepsPage: true }));
+    store.dispatch(actions.restored({ expired: writes < 0 ? null : { user, writes } }));
   }
 
   private async takeBack(mutations: Mutation[]): Promise<void> {
     const kept = (await this.cache?.takeBack()) ?? [];
     const own = kept.filter(({ tab }) => tab === this.host.id || !this.platform);
     const all = [...mutations, ...own.map(({ mutation }) => mutation)];
-    this.host.store.dispatch(actions.restored({ documents: [], mutations: all }));
+    this.host.store.dispatch(actions.restored(withKept(this.host.state, [], all)));
     void this.outbox.send();
   }
 
@@ -234,7 +260,7 @@ export class Offline {
   private async adopt(tab: string): Promise<void> {
     const mutations = (await this.cache?.writesOf(tab)) ?? [];
     if (mutations.length === 0) return;
-    this.host.store.dispatch(actions.restored({ documents: [], mutations }));
+    this.host.store.dispatch(actions.restored(withKept(this.host.state, [], mutations)));
     void this.outbox.send();
   }
 

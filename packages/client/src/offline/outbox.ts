@@ -5,25 +5,25 @@
  * that was made offline so exists before it is changed; what names a row whose making was refused is held until the
  * person has decided. Keys grow, so they are the order, also after a restart. */
 
-import { problemOf } from "../api";
+import { type ApiAnswer, ApiError, problemOf } from "../api";
 import { backoffMs } from "../backoff";
+import type { Session } from "../client";
 import { newId } from "../id";
+import type { Platform } from "../platform";
 import { actions, type LiveState, type TimsStore } from "../store";
 import type { AnyRow, Mutation, Problem } from "../types";
 import type { Fields, Lane, MutationResult } from "../writes";
 import { formOf, keepFiles } from "./files";
+import { isOnline } from "./truth";
 
 export interface OutboxHost {
   readonly store: TimsStore;
   readonly state: LiveState;
   attempt(mutation: Mutation, content?: unknown): Promise<MutationResult<AnyRow>>;
-  /** There is no network, and nothing that says otherwise. */
-  readonly isAway: boolean;
-  /** No page has brought the token that writes need. */
-  readonly lacksToken: boolean;
-  /** The backend does not know the session, or the token is an old one: who is here? */
-  askWho(): Promise<void>;
-  exists(url: string): Promise<{ row: AnyRow; position: string | null } | null>;
+  api<T>(method: string, url: string): Promise<ApiAnswer<T>>;
+  readonly platform: Platform;
+  whoAmI(): Promise<Session>;
+  become(who: Session): void;
   random?: () => number;
 }
 
@@ -62,6 +62,26 @@ export class Outbox implements Lane {
     return this.host.state.mutations;
   }
 
+  /** There is no network, and nothing that says otherwise. */
+  private get isAway(): boolean {
+    return !isOnline() && this.host.state.connection.status !== "live";
+  }
+
+  /** No page has brought the token that writes need. */
+  private get lacksToken(): boolean {
+    const { state, platform } = this.host;
+    return state.user !== null && state.csrf === "" && platform.token.get() === null;
+  }
+
+  /** The backend does not know the session, or the token is an old one: who is here? */
+  private async askWho(): Promise<void> {
+    try {
+      this.host.become(await this.host.whoAmI());
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) this.host.become({ user: null });
+    }
+  }
+
   private change(key: string, change: Partial<Mutation>): void {
     this.host.store.dispatch(actions.mutationChanged({ key, change }));
   }
@@ -70,7 +90,7 @@ export class Outbox implements Lane {
   async take<T>(mutation: Mutation, form: FormData | null): Promise<MutationResult<T>> {
     const { key, offline, method, url } = mutation;
     if (this.current !== null || this.waits())
-      this.host.store.dispatch(actions.mutationWaits({ key, problem: null }));
+      this.change(key, { status: "waiting", problem: null });
     if (form) {
       const files = await keepFiles(form);
       this.change(key, files ? { files } : { offline: "onlineOnly" });
@@ -88,7 +108,7 @@ export class Outbox implements Lane {
   /** Too large to be kept: now or not at all. */
   private async sendAlone<T>(key: string, form: FormData): Promise<MutationResult<T>> {
     const mutation = this.all[key];
-    if (mutation && !this.host.isAway) return this.host.attempt(mutation, form) as Promise<MutationResult<T>>;
+    if (mutation && !this.isAway) return this.host.attempt(mutation, form) as Promise<MutationResult<T>>;
     return this.drop(
       key,
       problemOf(0, "too_large", "These files are too large to wait for a connection."),
@@ -121,13 +141,13 @@ export class Outbox implements Lane {
     clearTimeout(this.timer);
     this.asked = 0;
     try {
-      if (this.next() && this.host.lacksToken && !this.host.isAway) await this.host.askWho();
-      if (this.next() && this.host.lacksToken) {
+      if (this.next() && this.lacksToken && !this.isAway) await this.askWho();
+      if (this.next() && this.lacksToken) {
         this.pause(problemOf(0, "unreachable", "The server cannot be reached."));
         return;
       }
       for (let next = this.next(); next; next = this.next()) {
-        if (this.host.isAway) {
+        if (this.isAway) {
           this.pause(problemOf(0, "offline", "There is no network."));
           return;
         }
@@ -161,23 +181,23 @@ export class Outbox implements Lane {
   ): Promise<MutationResult<AnyRow>> {
     const { key, id } = mutation;
     const url = `${mutation.url.replace(/\?.*$/, "")}${id}/`;
-    const found = await this.host.exists(url).catch(() => null);
-    if (!found) return refused;
+    const found = await this.host.api<AnyRow | null>("GET", url).catch(() => null);
+    if (!found?.data) return refused;
     if (mutation.sendKey !== undefined) {
       const { id: _id, ...body } = mutation.body ?? {}; // the draft was changed since
       this.change(key, { kind: "update", method: "PATCH", url, body, sendKey: newId() });
       const changed = this.all[key];
       return changed ? this.host.attempt(changed) : refused;
     }
-    this.host.store.dispatch(actions.mutationConfirmed({ key, row: found.row, position: found.position }));
-    return { ok: true, key, data: found.row, position: found.position };
+    this.host.store.dispatch(actions.mutationConfirmed({ key, row: found.data, position: found.position }));
+    return { ok: true, key, data: found.data, position: found.position };
   }
 
   /** A session that has ended, or a token that is an old one: once the backend is asked who is here. */
   private async mayGoOn({ status }: Problem): Promise<boolean> {
     if (status !== 401 && status !== 403) return false;
     if (++this.asked > ASKED_MAX) return false;
-    await this.host.askWho();
+    await this.askWho();
     return !this.host.state.expired;
   }
 
@@ -187,7 +207,7 @@ export class Outbox implements Lane {
       if (status === "sending" && !this.settles.has(key)) continue;
       if (offline === "onlineOnly") this.drop(key, problem);
       else {
-        if (status === "sending") this.host.store.dispatch(actions.mutationWaits({ key, problem: null }));
+        if (status === "sending") this.change(key, { status: "waiting", problem: null });
         this.settle({ ok: false, queued: true, key, problem, draft: body });
       }
     }
@@ -221,7 +241,7 @@ export class Outbox implements Lane {
   async retry(key: string): Promise<MutationResult<AnyRow> | null> {
     const mutation = this.all[key];
     if (!mutation || (mutation.status !== "failed" && mutation.status !== "waiting")) return null;
-    this.host.store.dispatch(actions.mutationWaits({ key, problem: null }));
+    this.change(key, { status: "waiting", problem: null });
     const answer = new Promise<MutationResult<AnyRow>>((resolve) => this.settles.set(key, resolve));
     void this.send();
     return answer;
