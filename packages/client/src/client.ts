@@ -1,8 +1,16 @@
 /* The client: one store, one connection, one API, for one page's life in the browser (or one render on the server). */
 
-import { type ApiAnswer, type ApiContext, ApiError, type ApiOptions, callApi, problemFrom } from "./api";
+import {
+  type ApiAnswer,
+  type ApiContext,
+  ApiError,
+  type ApiOptions,
+  callApi,
+  csrfCookie,
+  problemFrom,
+} from "./api";
 import { type ConnectionEvents, LiveConnection, type SocketLike } from "./connection";
-import { isList, ROWS_MAX } from "./documents";
+import { ROWS_MAX } from "./documents";
 import { newId } from "./id";
 import type { Offline, OfflineHost, OfflineOptions } from "./offline/index";
 import type { ConnectionTruth } from "./offline/truth";
@@ -17,7 +25,7 @@ import {
   type RootState,
   type TimsStore,
 } from "./store";
-import type { AnyRow, ListDocument, LiveDocument, MutationMethod, PageData, User } from "./types";
+import type { AnyRow, LiveDocument, MutationMethod, PageData, User } from "./types";
 import { canonicalUrl } from "./url";
 import { Views } from "./views";
 import { type Fields, isNotNow, type MutateOptions, type MutationResult, Writes } from "./writes";
@@ -56,7 +64,6 @@ const LINGER_MS = 5_000;
 const REST_AFTER_MS = 2_000;
 /** A cache that has not answered by then is not waited for. */
 const RESTORE_MS = 1_000;
-const PAGES_MAX = 25;
 
 async function askBackend(client: Client): Promise<Session> {
   return (await client.api<Session>("GET", "/api/auth/me/")).data;
@@ -101,7 +108,7 @@ export class Client {
     this.store = createStore(options.pageData);
     this.initialState = this.store.getState();
     this.views = new Views(this.store);
-    this.context = { platform: this.platform, csrf: () => this.state.csrf, fetch: options.fetch };
+    this.context = { platform: this.platform, csrf: () => this.csrf, fetch: options.fetch };
     this.isKnown = Boolean(options.pageData);
     this.isRestored = !this.hasPast();
     this.writes = new Writes(
@@ -120,6 +127,11 @@ export class Client {
 
   get state(): LiveState {
     return this.store.getState().tims;
+  }
+
+  /** What proves that a write comes from our own page: the cookie's; where scripts see none, what we were told. */
+  private get csrf(): string {
+    return (this.platform.apiBase === "" && csrfCookie()) || this.state.csrf;
   }
 
   /** Throws ApiError. */
@@ -185,7 +197,9 @@ export class Client {
       keep: (url) => this.keep(url),
       attempt: (mutation, content) => this.writes.attempt(mutation, content),
       api: (method, url) => this.api(method, url),
-      platform: this.platform,
+      get lacksToken() {
+        return client.csrf === "" && client.platform.token.get() === null;
+      },
       whoAmI: () => this.whoAmI(),
       become: (who) => this.become(who),
       sessionEnded: () => this.sessionEnded(),
@@ -384,21 +398,7 @@ export class Client {
         // the connection ended meanwhile: the next page comes by REST
       }
     }
-    await this.loadPages(url);
-  }
-
-  /** The cursor is that of the first page, so pages that are held already are passed over. */
-  private async loadPages(url: string): Promise<void> {
-    for (let i = 0; i < PAGES_MAX; i++) {
-      const document = this.state.documents[url];
-      if (!document?.next || document.status === "live") return;
-      const before = document.ids.length;
-      const answer = await this.api<ListDocument>("GET", document.next);
-      if (!isList(answer.data)) return;
-      const position = answer.data.position ?? answer.position ?? undefined;
-      this.store.dispatch(actions.pageMerged({ url, page: { ...answer.data, position } }));
-      if ((this.state.documents[url]?.ids.length ?? 0) > before) return;
-    }
+    await (await this.loadOffline())?.loadPages(url);
   }
 
   /** The data of another page of the app, for navigation without a reload; where no server answers, as it was kept.

@@ -7,7 +7,6 @@ import {
   type DocumentState,
   emptyDocument,
   loadDocument,
-  mergePage,
   resumeDocument,
   type SnapFacts,
   sharing,
@@ -16,16 +15,7 @@ import {
 import type { Operation, WindowFacts } from "./frames";
 import { parsePosition } from "./position";
 import { EMPTY_ROOM, type RoomEvents, type RoomState, withoutOld, withPresence, withSaid } from "./rooms";
-import type {
-  AnyRow,
-  ConnectionState,
-  ListDocument,
-  LiveDocument,
-  Mutation,
-  PageData,
-  Problem,
-  User,
-} from "./types";
+import type { AnyRow, ConnectionState, LiveDocument, Mutation, PageData, Problem, User } from "./types";
 import { canonicalUrl } from "./url";
 
 /** A session that ended without a sign-out. */
@@ -151,9 +141,6 @@ const slice = createSlice({
     restored(state, action: PayloadAction<Partial<LiveState>>) {
       Object.assign(state, action.payload);
     },
-    csrfChanged(state, action: PayloadAction<string>) {
-      state.csrf = action.payload;
-    },
     connectionChanged(state, action: PayloadAction<Partial<ConnectionState> & { at_ms?: number }>) {
       const { at_ms, ...change } = action.payload;
       Object.assign(state.connection, change);
@@ -245,12 +232,6 @@ const slice = createSlice({
       const document = state.documents[url];
       if (document)
         state.documents[url] = applyOperations({ ...plain(document), limit, end }, operations, position);
-    },
-    pageMerged(state, action: PayloadAction<{ url: string; page: ListDocument }>) {
-      const document = state.documents[action.payload.url];
-      // Followed meanwhile: the socket's window is what counts.
-      if (document && document.status !== "live")
-        state.documents[action.payload.url] = mergePage(plain(document), action.payload.page);
     },
     roomJoined(state, action: PayloadAction<string>) {
       if (state.rooms[action.payload]?.status !== "live") state.rooms[action.payload] = EMPTY_ROOM;

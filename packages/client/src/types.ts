@@ -35,7 +35,8 @@ export interface PageData {
   /** Of the project's languages: what the page is written in. */
   language: string;
   user: User | null;
-  csrf: string;
+  /** For forms that work without JavaScript, on pages that ask for it. */
+  csrf?: string;
   /** "epoch-number": the snapshot in which all of `live` was read. */
   position: string;
   live: Record<string, LiveDocument>;
@@ -104,7 +105,7 @@ export interface Mutation {
   /** Files of a form, by the names of their fields. */
   files?: Record<string, KeptFile>;
   offline: OfflinePolicy;
-  /** How often it has left: an answer may have been lost. */
+  /** How often it was sent without being answered: it may have arrived. */
   tries: number;
   status: MutationStatus;
   problem: Problem | null;

@@ -121,7 +121,7 @@ export class Writes {
     const { key, method, url, body, offline } = mutation;
     const change = (to: Partial<Mutation>) =>
       this.store.dispatch(actions.mutationChanged({ key, change: to }));
-    change({ status: "sending", problem: null, tries: mutation.tries + 1 });
+    if (mutation.status !== "sending") change({ status: "sending", problem: null });
     try {
       const sent = content === null && method === "DELETE" ? undefined : (content ?? {});
       const answer = await this.call(method, url, {
@@ -138,7 +138,7 @@ export class Writes {
       const problem = problemFrom(error);
       const notNow = isNotNow(problem, this.state.user !== null);
       const queued = offline !== "onlineOnly" && notNow;
-      if (queued) change({ status: "waiting", problem });
+      if (queued) change({ status: "waiting", problem, tries: mutation.tries + 1 });
       // Its caller was told; what waits for the network is not kept for who wants no waiting.
       else if (mutation.kind === "call" || notNow) this.store.dispatch(actions.mutationDropped(key));
       else change({ status: "failed", problem });

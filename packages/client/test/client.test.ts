@@ -440,7 +440,7 @@ describe("a write", () => {
       body: { text: "hi" },
       problem: { errors: [{ pointer: "/text" }] },
     });
-    client.discard(result.key);
+    expect(await client.discard(result.key)).toBe(true);
     expect(view().rows.map((shownRow) => shownRow.id)).toEqual(["b", "a"]);
   });
 
@@ -487,6 +487,22 @@ describe("a write", () => {
     expect((await done).ok).toBe(true);
     expect(view().rows).toEqual([]);
     expect(network.requests[0]?.body).toBeUndefined();
+  });
+
+  test("takes the CSRF token of the cookie before the one it was told, and none of a foreign page", async () => {
+    start({ pageData: page({}) });
+    network.answer = () => json(200, {});
+    const sent = async () => {
+      await client.mutate("POST", "/api/x/", {});
+      return network.requests.at(-1)?.headers["X-CSRF-Token"];
+    };
+    vi.stubGlobal("document", { cookie: "xcsrf=no; csrf=planted; __Host-csrf=secure" });
+    expect(await sent()).toBe("secure");
+    vi.stubGlobal("document", { cookie: "theme=dark; csrf=plain" });
+    expect(await sent()).toBe("plain");
+    vi.stubGlobal("document", { cookie: "xcsrf=no" });
+    expect(await sent()).toBe("csrf-1");
+    vi.unstubAllGlobals();
   });
 
   test("carries the CSRF token of the page, or the device's bearer token instead", async () => {

@@ -9,12 +9,12 @@ import type { ApiAnswer } from "../api";
 import type { Session } from "../client";
 import type { SocketLike } from "../connection";
 import type { DocumentState } from "../documents";
-import type { Platform } from "../platform";
 import { actions, type LiveState, type PageState, type TimsStore } from "../store";
 import type { AnyRow, Mutation, User } from "../types";
 import type { MutationResult } from "../writes";
 import { Cache } from "./cache";
 import { Outbox } from "./outbox";
+import { loadPages } from "./paging";
 import { browserStorage, type CacheStorage } from "./storage";
 import { browserTabs, Tabs, type TabsPlatform } from "./tabs";
 import { Truth } from "./truth";
@@ -36,7 +36,8 @@ export interface OfflineHost {
   /** Sends a write, once. */
   attempt(mutation: Mutation, content?: unknown): Promise<MutationResult<AnyRow>>;
   api<T>(method: string, url: string): Promise<ApiAnswer<T>>;
-  readonly platform: Platform;
+  /** Nothing says yet who sends, as writes have to. */
+  readonly lacksToken: boolean;
   whoAmI(): Promise<Session>;
   /** Who is here, as the backend says. */
   become(who: Session): void;
@@ -232,6 +233,10 @@ export class Offline {
     const all = [...mutations, ...own.map(({ mutation }) => mutation)];
     this.host.store.dispatch(actions.restored(withKept(this.host.state, [], all)));
     void this.outbox.send();
+  }
+
+  loadPages(url: string): Promise<void> {
+    return loadPages(this.host, url);
   }
 
   // --- tabs ----------------------------------------------------------------------------------------------------

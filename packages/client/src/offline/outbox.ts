@@ -9,7 +9,6 @@ import { type ApiAnswer, ApiError, problemOf } from "../api";
 import { backoffMs } from "../backoff";
 import type { Session } from "../client";
 import { newId } from "../id";
-import type { Platform } from "../platform";
 import { actions, type LiveState, type TimsStore } from "../store";
 import type { AnyRow, Mutation, Problem } from "../types";
 import type { Fields, Lane, MutationResult } from "../writes";
@@ -21,7 +20,8 @@ export interface OutboxHost {
   readonly state: LiveState;
   attempt(mutation: Mutation, content?: unknown): Promise<MutationResult<AnyRow>>;
   api<T>(method: string, url: string): Promise<ApiAnswer<T>>;
-  readonly platform: Platform;
+  /** Nothing says yet who sends, as writes have to. */
+  readonly lacksToken: boolean;
   whoAmI(): Promise<Session>;
   become(who: Session): void;
   random?: () => number;
@@ -69,8 +69,7 @@ export class Outbox implements Lane {
 
   /** No page has brought the token that writes need. */
   private get lacksToken(): boolean {
-    const { state, platform } = this.host;
-    return state.user !== null && state.csrf === "" && platform.token.get() === null;
+    return this.host.state.user !== null && this.host.lacksToken;
   }
 
   /** The backend does not know the session, or the token is an old one: who is here? */
@@ -89,8 +88,7 @@ export class Outbox implements Lane {
   /** Lines a write up. The answer comes when it is done, refused, or has to wait for longer. */
   async take<T>(mutation: Mutation, form: FormData | null): Promise<MutationResult<T>> {
     const { key, offline, method, url } = mutation;
-    if (this.current !== null || this.waits())
-      this.change(key, { status: "waiting", problem: null });
+    if (this.current !== null || this.waits()) this.change(key, { status: "waiting", problem: null });
     if (form) {
       const files = await keepFiles(form);
       this.change(key, files ? { files } : { offline: "onlineOnly" });
