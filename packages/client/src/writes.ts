@@ -153,5 +153,9 @@ function isCall({ kind, offline }: Mutation): boolean {
 }
 
 function textsOf(form: FormData): Fields {
-  return Object.fromEntries([...form].filter(([, value]) => typeof value === "string"));
+  const texts: Fields = {};
+  form.forEach((value, name) => {
+    if (typeof value === "string") texts[name] = value;
+  });
+  return texts;
 }

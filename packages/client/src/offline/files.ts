@@ -18,14 +18,16 @@ function fromBase64(text: string): Uint8Array<ArrayBuffer> {
 
 /** null: too large to be kept. Of several files under one name the last counts. */
 export async function keepFiles(form: FormData): Promise<Record<string, KeptFile> | null> {
+  const found = new Map<string, File>();
+  form.forEach((value, field) => {
+    if (typeof value !== "string") found.set(field, value);
+  });
+  const size = [...found.values()].reduce((sum, file) => sum + file.size, 0);
+  if (size > BYTES_MAX) return null;
   const files: Record<string, KeptFile> = {};
-  let size = 0;
-  for (const [field, value] of form) {
-    if (typeof value === "string") continue;
-    size += value.size;
-    if (size > BYTES_MAX) return null;
-    const base64 = toBase64(new Uint8Array(await value.arrayBuffer()));
-    files[field] = { name: value.name, type: value.type, base64 };
+  for (const [field, file] of found) {
+    const base64 = toBase64(new Uint8Array(await file.arrayBuffer()));
+    files[field] = { name: file.name, type: file.type, base64 };
   }
   return files;
 }
