@@ -104,6 +104,7 @@ typedef struct live__batch {
     bool flood; /* too many: `changes` is empty, `models` names what is concerned */
     const tims_model **models;
     bool *rewrites; /* of each model: rows that were there before have changed or gone */
+    bool *unnamed;  /* of each model: a row that has changed has no proper id, and is in no change */
     size_t model_count;
 } live__batch;
 
@@ -145,6 +146,10 @@ typedef struct live__hook {
     live__hook_kind kind;
     uint32_t index; /* which dependency, which include */
 } live__hook;
+
+/* Calls for each topic that the row has, or had in the step. */
+void live__change_topics(const live__change *change,
+                         void (*function)(void *argument, const tims_topic *topic), void *argument);
 
 typedef struct live__topics live__topics;
 live__topics *live__topics_new(void);
@@ -349,6 +354,11 @@ void live__witness_note(const tims_live *live);
 /* retention.c: notes where the log stands, and lets go of what is old. Raises. */
 bool live__retention_is_due(const live__feed *feed);
 void live__retention_keep(tims_request *rq, void *feed);
+
+/* --- follower.c: who keeps what was read ------------------------------------------------------- */
+
+void live__follower_tell(const live__step *step); /* what has changed; its position is reached */
+void live__follower_clear(const tims_live *live, int64_t position);
 
 /* --- bus.c: this node among others ------------------------------------------------------------- */
 
