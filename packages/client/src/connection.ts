@@ -38,10 +38,10 @@ export interface ConnectionOptions {
 }
 
 const OPEN = 1;
-/** An answer to a ping that somebody waits for takes no longer. */
-const PROBE_MS = 4_000;
 /** Not greeted by then: a network that swallows everything must not hold us forever. */
 const WELCOME_MS = 10_000;
+/** A peer that was asked whether it is still there answers by then. */
+const PROBE_MS = 3_000;
 
 export class LiveConnection {
   readonly subscriptions: Subscriptions;
@@ -90,13 +90,20 @@ export class LiveConnection {
     this.start();
   }
 
-  /** The network is back, the app is in front: returns at once, if it waits for its next attempt; and a socket that
-   * stands is asked whether anybody is there, since a phone that slept has not heard of its end. */
-  hurry(): void {
+  /** The window is in front, the app has resumed: returns at once if it waits for its next attempt, and asks a peer that
+   * was there whether it still is. `anew`: the network is another one, what was being opened went the old way. */
+  probe(anew = false): void {
     if (this.stopped) return;
-    if (this.welcomed) this.ask(PROBE_MS);
-    if (this.socket) return;
+    if (this.welcomed) {
+      this.heard = false;
+      this.send({ t: "ping" });
+      clearTimeout(this.heartTimer);
+      this.heartTimer = setTimeout(() => (this.heard ? this.beat() : this.giveUp()), PROBE_MS);
+      return;
+    }
+    if (this.socket && !anew) return;
     clearTimeout(this.retryTimer);
+    if (this.socket) this.drop(CLOSE_TIMEOUT);
     this.open();
   }
 
@@ -185,24 +192,18 @@ export class LiveConnection {
   private beat(): void {
     clearTimeout(this.heartTimer);
     this.heard = true;
-    this.heartTimer = setTimeout(this.tick, this.heartbeatMs);
-  }
-
-  private readonly tick = () => {
-    if (!this.heard) {
-      this.giveUp();
-      return;
-    }
-    // Only who stays is met without a pause next time: a peer that greets and drops is not hammered.
-    if (this.welcomed) this.attempts = 0;
-    this.ask(this.heartbeatMs);
-  };
-
-  private ask(waitMs: number): void {
-    clearTimeout(this.heartTimer);
-    this.heard = false;
-    this.send({ t: "ping" });
-    this.heartTimer = setTimeout(this.tick, waitMs);
+    const tick = () => {
+      if (!this.heard) {
+        this.giveUp();
+        return;
+      }
+      // Only who stays is met without a pause next time: a peer that greets and drops is not hammered.
+      if (this.welcomed) this.attempts = 0;
+      this.heard = false;
+      this.send({ t: "ping" });
+      this.heartTimer = setTimeout(tick, this.heartbeatMs);
+    };
+    this.heartTimer = setTimeout(tick, this.heartbeatMs);
   }
 
   private receive(data: unknown): void {

@@ -12,6 +12,7 @@ export type { Present } from "./frames";
 export { newId } from "./id";
 export type { CacheStorage, Kept } from "./offline/storage";
 export type { TabsPlatform } from "./offline/tabs";
+export type { ConnectionTruth, TruthState } from "./offline/truth";
 export {
   isNative,
   liveSocketUrl,
@@ -34,9 +35,11 @@ export {
   useClient,
   useComputed,
   useConnection,
+  useConnectionTruth,
   useLive,
   useLiveIds,
   useMutation,
+  usePageAge,
   usePageData,
   usePageParams,
   usePageValue,
@@ -60,10 +63,11 @@ export type {
   Mutation,
   MutationMethod,
   MutationStatus,
+  OfflinePolicy,
   PageData,
   Problem,
   Row,
   User,
 } from "./types";
 export { canonicalUrl } from "./url";
-export type { MutateOptions, MutationResult } from "./writes";
+export type { Fields, MutateOptions, MutationResult } from "./writes";

@@ -15,8 +15,12 @@ export interface PlatformHost {
 const INSET = "--keyboard-inset";
 
 export async function openPlatform(client: Client): Promise<Platform> {
-  const native = client.loadNative();
-  return native ? (await native).nativePlatform(client.platform) : webPlatform(client.platform);
+  const { options, platform } = client;
+  await platform.ready;
+  if (!platform.native) return webPlatform(platform);
+  if (!options.native)
+    throw new Error('createClient needs { native: () => import("@tims/client/native") } here.');
+  return (await options.native()).nativePlatform(platform);
 }
 
 /** Until the returned function is called. */
@@ -26,12 +30,12 @@ export function attachPlatform(client: Client, platform: Platform, host: Platfor
   const leaves = [
     platform.lifecycle.onPause(() => void client.save()),
     platform.lifecycle.onResume(() => {
-      client.connection.hurry();
+      client.connection.probe();
       fresh();
     }),
     platform.network.onChange((online) => {
       if (!online) return;
-      client.connection.hurry();
+      client.connection.probe(true);
       fresh();
     }),
     platform.keyboard.onChange((insetPx) =>

@@ -10,9 +10,10 @@ import type { Leave, Platform } from "./types";
 
 export type { PlatformHost } from "./attach";
 export { fetchFile, useFile } from "./file";
+export { API_KEY } from "./keys";
 export { pathOfLink, safePath } from "./links";
 export { refreshToken, register, signIn, signOut, takeWho } from "./session";
-export { API_KEY, shellConfig } from "./transport";
+export { shellConfig } from "./transport";
 export type { PermissionState, Platform, PushAddress } from "./types";
 
 let current: Platform | null = null;

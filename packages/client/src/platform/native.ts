@@ -10,8 +10,10 @@ import { LocalNotifications } from "@capacitor/local-notifications";
 import { Network } from "@capacitor/network";
 import { PushNotifications } from "@capacitor/push-notifications";
 import { Share } from "@capacitor/share";
+import { API_KEY } from "./keys";
 import { pathOfLink, safePath } from "./links";
-import { type Keychain, shellConfig, type Transport } from "./transport";
+import { type Keychain, openTokens } from "./tokens";
+import { shellConfig, type Transport } from "./transport";
 import type { Leave, PermissionState, Platform, PushAddress } from "./types";
 import { onVisualInset, went } from "./web";
 
@@ -20,7 +22,7 @@ const TOKEN = "token";
 const REGISTER_MS = 20_000;
 
 /** Not in a backup, not on another device; readable while the phone is locked, once it has been unlocked. */
-export const keychain: Keychain = {
+const keychain: Keychain = {
   async read() {
     try {
       return await SecureStorage.getItem(TOKEN);
@@ -34,6 +36,21 @@ export const keychain: Keychain = {
     await (value === null ? SecureStorage.removeItem(TOKEN) : SecureStorage.setItem(TOKEN, value));
   },
 };
+
+/** Where the developers' menu has kept its choice. */
+function chosenApi(): string | null {
+  try {
+    return shellConfig().development ? localStorage.getItem(API_KEY) : null;
+  } catch {
+    return null; // no storage, no choice
+  }
+}
+
+/** What only the device knows of the way to the backend. */
+export async function openTransport(transport: Transport): Promise<void> {
+  transport.apiBase = chosenApi() ?? transport.apiBase;
+  transport.token = await openTokens(keychain);
+}
 
 /** A plugin's listener comes and goes by promises; ours at once. */
 function until(adding: Promise<PluginListenerHandle>): Leave {

@@ -36,12 +36,6 @@ export interface ShellConfig {
   scheme?: string;
 }
 
-/** A secret of the device that others cannot read. */
-export interface Keychain {
-  read(): Promise<string | null>;
-  write(value: string | null): Promise<void>;
-}
-
 interface ShellGlobal {
   Capacitor?: { isNativePlatform?: () => boolean };
   timsApp?: ShellConfig;
@@ -55,60 +49,19 @@ export function shellConfig(): ShellConfig {
   return (globalThis as ShellGlobal).timsApp ?? { api: "" };
 }
 
-/** Where the developers' menu keeps its choice. */
-export const API_KEY = "tims-api";
-
-function shellApi(): string {
-  const { api, development } = shellConfig();
-  let chosen: string | null = null;
-  try {
-    if (development) chosen = localStorage.getItem(API_KEY);
-  } catch {
-    // no storage, no choice
-  }
-  return (chosen ?? api).replace(/\/+$/, "");
-}
-
 const NO_TOKEN: TokenStore = { get: () => null, set: () => undefined };
 
-interface KeptToken {
-  token: string;
-  refresh_ms: number;
-}
-
-/** A fresh token is asked for when a third of its life is left. */
-const OLD_PART = 2 / 3;
-
-/** In memory from the first reading on, since every call needs it. */
-function deviceTokens(keychain: Promise<Keychain>): { token: TokenStore; ready: Promise<void> } {
-  let held: KeptToken | null = null;
-  let tail: Promise<unknown> = keychain
-    .then((it) => it.read())
-    .then((text) => {
-      held = text === null ? null : (JSON.parse(text) as KeptToken);
-    })
-    .catch((error) => console.error("The device's keychain cannot be read: sign in again.", error));
-  const token: TokenStore = {
-    get: () => held?.token ?? null,
-    set(value, lifeS = Number.POSITIVE_INFINITY) {
-      held =
-        value === null
-          ? null
-          : { token: value, refresh_ms: Math.min(Date.now() + lifeS * 1000 * OLD_PART, 8.64e15) };
-      const text = held && JSON.stringify(held);
-      const done = tail.then(() => keychain).then((it) => it.write(text)); // in the order of the calls
-      tail = done.catch(() => undefined);
-      return done;
-    },
-    isOld: () => held !== null && Date.now() > held.refresh_ms,
+/** `open` completes what a device has to be asked for: its token, above all. */
+export function detectTransport(open: (transport: Transport) => Promise<unknown>): Transport {
+  const native = isNative();
+  const transport: Transport = {
+    apiBase: native ? shellConfig().api : "",
+    native,
+    credentials: native ? "omit" : "same-origin",
+    token: NO_TOKEN,
   };
-  return { token, ready: tail.then(() => undefined) };
-}
-
-export function detectTransport(keychain: () => Promise<Keychain>): Transport {
-  return isNative()
-    ? { apiBase: shellApi(), native: true, credentials: "omit", ...deviceTokens(keychain()) }
-    : { apiBase: "", native: false, credentials: "same-origin", token: NO_TOKEN };
+  if (native) transport.ready = open(transport).then(() => undefined, console.error);
+  return transport;
 }
 
 /** http → ws, https → wss; relative bases resolve against the page. */
