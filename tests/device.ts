@@ -145,6 +145,7 @@ export class Device {
   readonly complaints: string[] = [];
   // Frames that went to the backend, of all sockets.
   readonly sent: string[] = [];
+  readonly received: string[] = [];
   readonly requests: { method: string; url: string; headers: Record<string, string> }[] = [];
   page!: Page;
   private readonly listeners = new Map<string, string[]>();
@@ -217,9 +218,10 @@ export class Device {
     this.page.on("request", (request) =>
       this.requests.push({ method: request.method(), url: request.url(), headers: request.headers() }),
     );
-    this.page.on("websocket", (socket) =>
-      socket.on("framesent", ({ payload }) => this.sent.push(String(payload))),
-    );
+    this.page.on("websocket", (socket) => {
+      socket.on("framesent", ({ payload }) => this.sent.push(String(payload)));
+      socket.on("framereceived", ({ payload }) => this.received.push(String(payload)));
+    });
     await this.page.goto(`${ORIGIN}/`);
     return this.page;
   }

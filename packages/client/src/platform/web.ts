@@ -10,9 +10,9 @@ export function listen(
   names: string[],
   listener: EventListener,
 ): Leave {
-  for (const name of names) target?.addEventListener(name, listener);
+  for (const name of names) target?.addEventListener?.(name, listener);
   return () => {
-    for (const name of names) target?.removeEventListener(name, listener);
+    for (const name of names) target?.removeEventListener?.(name, listener);
   };
 }
 
