@@ -259,6 +259,8 @@ static tims_status compose_tasks(app__stack *stack, tims_error *err)
                                    .begin = begin_run,
                                    .url = stack->settings.tasks_url,
                                    .program = "/proc/self/exe" };
+    tasks[options.task_table_count++] = tims_push_tasks;
+    queues[options.queue_table_count++] = tims_push_queues;
     for (const tims_app *const *app = stack->project->apps; *app != NULL; app++) {
         TIMS_ASSERT(options.task_table_count < TABLES_MAX);
         if ((*app)->tasks != NULL)
