@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Client } from "./client.ts";
 import { JobApp, type Program } from "./job_app.ts";
 import { Apns, Fcm, makeAuthority } from "./push.ts";
-import { type Environment, makeFolder, removeFolder, type Server, until } from "./server.ts";
+import { type Environment, freePort, makeFolder, removeFolder, type Server, until } from "./server.ts";
 
 export interface Push {
   title?: string;
@@ -34,7 +34,14 @@ export class World {
 
   async open(extra: Environment = {}): Promise<this> {
     await Promise.all([this.apns.open(), this.fcm.open()]);
-    this.app = new JobApp({ ACCESS_LOG: "false", PUSH_CA: this.authority.ca, ...this.services(), ...extra });
+    const PORT = String(await freePort()); // the same when it is started again
+    this.app = new JobApp({
+      PORT,
+      ACCESS_LOG: "false",
+      PUSH_CA: this.authority.ca,
+      ...this.services(),
+      ...extra,
+    });
     this.server = await this.app.serve();
     return this;
   }

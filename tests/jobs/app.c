@@ -355,6 +355,6 @@ int main(int argc, char **argv)
                                    .version = "0.1.0",
                                    .apps = url != NULL && *url != '\0' ? more : apps,
                                    .source_directory = "tests",
-                                   .push_senders = pagers != NULL ? push_senders : NULL };
+                                   .push_senders = pagers != NULL && *pagers != '\0' ? push_senders : NULL };
     return tims_main(argc, argv, &project);
 }

@@ -46,12 +46,7 @@ test("a hundred people are told from one row", async () => {
     (_, i) => `00000000-0000-7000-8000-${String(i).padStart(12, "0")}`,
   );
   const users = [...nobody.slice(0, 60), ann.user.id, ...nobody.slice(60)];
-  await world.server.stop();
-  world.server = await world.app.serve({ WORKER: "false" });
-  const answer = await ann
-    .request("POST", `${world.server.url.slice(ann.server.url.length)}`, {})
-    .catch(() => null);
-  assert.ok(answer === null || answer.status !== 500);
+  await restart({ WORKER: "false" });
   const sent = await fetch(`${world.server.url}/push/`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -79,7 +74,6 @@ test("who has signed out, or given the device to somebody else, is told nothing 
   const { who: ann } = await world.owner("fcm");
   const { who: bob, token } = await world.owner("fcm");
   await restart({ WORKER: "false" });
-  for (const client of [ann, bob]) Object.assign(client, { server: world.server });
   assert.equal((await world.send([ann, bob])).status, 204);
   // The first job has found the devices already.
   const work = await world.app.worker(["--queues", "push", "--concurrency", "1"]);
@@ -165,7 +159,6 @@ test("without a sender for a platform its devices are told nothing, and the log 
   const { who } = await world.owner("fcm");
   await world.register(who, "apns", apnsToken());
   await restart({ PUSH_APNS_KEY: "" });
-  Object.assign(who, { server: world.server });
   for (let i = 0; i < 3; i++) await world.deliver([who]);
   assert.equal(world.fcm.received.length, 3);
   assert.equal(world.apns.received.length, 0);
@@ -176,8 +169,7 @@ test("without a sender for a platform its devices are told nothing, and the log 
 
 test("without any sender nothing is enqueued, and no request fails", async () => {
   const { who } = await world.owner("fcm");
-  await restart({ PUSH_APNS_KEY: "", PUSH_FCM_ACCOUNT: "", WORKER: "false" });
-  Object.assign(who, { server: world.server });
+  await restart({ PUSH_APNS_KEY: "", PUSH_FCM_ACCOUNT: "", JOBS_PAGERS: "", WORKER: "false" });
   for (let i = 0; i < 3; i++) assert.equal((await world.send([who])).status, 204);
   assert.equal(world.app.jobs(), 0);
   assert.equal(world.server.output().match(/event=no_sender platform=any/g)?.length, 1);
@@ -198,18 +190,12 @@ test("a service whose certificate nobody vouches for is sent nothing", async () 
 test("what is worth nothing any more is not sent", async () => {
   const { who } = await world.owner("apns");
   await restart({ WORKER: "false" });
-  Object.assign(who, { server: world.server });
   assert.equal((await world.send([who], { expires_s: 1 })).status, 204);
   const gone = Date.now() + 1100;
   await until("a second", () => Date.now() > gone);
   await restart({});
   await world.idle();
   assert.deepEqual([world.apns.received.length, world.dead()], [0, ""]);
-});
-
-test("jobs of pushes are in the database with TASKS_URL, too, and commit with the request", () => {
-  // What has limits stays there: see jobs_redis_queues.test.ts. The queue has one.
-  assert.match(world.app.run("check"), /./);
 });
 
 const settings: [string, () => Environment, RegExp][] = [
@@ -260,6 +246,6 @@ const account = (change: Record<string, string>) =>
     ...change,
   });
 for (const [name, env, why] of settings)
-  test(`${name} is said at the start, and nothing is served`, async () => {
-    await assert.rejects(world.app.serve(env()), why);
+  test(`${name} is said at the start, and nothing is done`, async () => {
+    await assert.rejects(world.app.worker([], env()), why);
   });
