@@ -7,6 +7,7 @@ import type { AppContext, AppProps } from "next/app";
 import Head from "next/head";
 import Router, { useRouter } from "next/router";
 import { useEffect, useState } from "react";
+import { LanguageProvider } from "@/i18n";
 import { MissingPage } from "@/layout/MissingPage";
 import type { Who } from "@/types";
 import "../styles/globals.css";
@@ -19,6 +20,11 @@ interface PageProps {
 
 interface RequestWithData {
   pageData?: PageData;
+}
+
+/** The language that the page was asked for in. */
+interface Spoken {
+  language?: string;
 }
 
 let browserClient: Client | null = null; // one a tab; never used on the server
@@ -59,6 +65,7 @@ function useMeantAddress() {
 export default function App({ Component, pageProps, pageData, missing = false }: AppProps & PageProps) {
   const [client] = useState(() => makeClient(pageData));
   const [shellMissing, setShellMissing] = useState(false);
+  const [rendered] = useState(() => pageData && ((pageData as Spoken).language ?? "en"));
   const router = useRouter();
   useMeantAddress();
   const isError = router.pathname === "/404" || router.pathname === "/_error" || router.pathname === "/500";
@@ -78,7 +85,9 @@ export default function App({ Component, pageProps, pageData, missing = false }:
       <Head>
         <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover" />
       </Head>
-      {missing || shellMissing ? <MissingPage /> : <Component {...pageProps} />}
+      <LanguageProvider rendered={rendered}>
+        {missing || shellMissing ? <MissingPage /> : <Component {...pageProps} />}
+      </LanguageProvider>
     </PageProvider>
   );
 }

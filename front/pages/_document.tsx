@@ -1,17 +1,34 @@
 /* The HTML around every page. The backend makes a nonce for each answer and says it in X-Nonce; the scripts carry it. */
+import type { PageData } from "@tims/client";
 import Document, { type DocumentContext, Head, Html, Main, NextScript } from "next/document";
+import { DEFAULT_LANGUAGE, LANGUAGES, languageOf } from "@/i18n/languages";
 
-export default class AppDocument extends Document<{ nonce?: string }> {
+interface RequestWithData {
+  pageData?: PageData & { language?: string };
+}
+
+interface Extra {
+  nonce?: string;
+  language: string | null;
+}
+
+export default class AppDocument extends Document<Extra> {
   static async getInitialProps(context: DocumentContext) {
     const props = await Document.getInitialProps(context);
     const nonce = context.req?.headers["x-nonce"];
-    return { ...props, nonce: typeof nonce === "string" ? nonce : undefined };
+    const data = (context.req as RequestWithData | undefined)?.pageData;
+    return {
+      ...props,
+      nonce: typeof nonce === "string" ? nonce : undefined,
+      language: data ? (data.language ?? DEFAULT_LANGUAGE) : null,
+    };
   }
 
   render() {
-    const { nonce } = this.props;
+    const { nonce, language } = this.props;
+    const lang = languageOf(language) ?? DEFAULT_LANGUAGE;
     return (
-      <Html lang="en">
+      <Html lang={lang} dir={LANGUAGES[lang].direction} data-shell={language === null ? "" : undefined}>
         <Head nonce={nonce}>
           <meta name="color-scheme" content="light dark" />
           <meta name="description" content="A live chat, rendered on the server, everywhere." />
