@@ -1,13 +1,10 @@
 /* Tokens that others verify: held against the examples of RFC 7515, and verified with the public key. */
-#include "base/testing.h"
+#include "crypto/testing.h"
 
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
-#include <openssl/pem.h>
 #include <string.h>
-
-#include "tims/crypto.h"
 
 static tims_arena *arena;
 
@@ -36,20 +33,6 @@ static BIGNUM *number(const char *base64url)
 {
     tims_str bytes = decode(base64url);
     return BN_bin2bn((const uint8_t *)bytes.data, (int)bytes.length, NULL);
-}
-
-static tims_str pem_of(EVP_PKEY *pkey, const char *passphrase)
-{
-    char *data;
-    BIO *bio = BIO_new(BIO_s_mem());
-    assert_int_equal(
-        PEM_write_bio_PKCS8PrivateKey(bio, pkey, passphrase != NULL ? EVP_aes_128_cbc() : NULL, passphrase,
-                                      passphrase != NULL ? (int)strlen(passphrase) : 0, NULL, NULL),
-        1);
-    long length = BIO_get_mem_data(bio, &data);
-    tims_str text = tims_copy(arena, (tims_str){ data, (size_t)length });
-    BIO_free(bio);
-    return text;
 }
 
 /* The key of RFC 7515, appendix A.2. */
@@ -114,7 +97,7 @@ static tims_signing_key *key_of(EVP_PKEY *pkey, tims_algorithm algorithm)
 {
     tims_error err = { 0 };
     tims_signing_key *key;
-    tims_status status = tims_signing_key_read(arena, pem_of(pkey, NULL), algorithm, &key, &err);
+    tims_status status = tims_signing_key_read(arena, testing_pem(arena, pkey, NULL), algorithm, &key, &err);
     if (status != TIMS_OK)
         fail_msg("%s", err.message);
     return key;
@@ -210,18 +193,18 @@ static void what_is_no_such_key_is_refused_in_words(void **state)
     (void)state;
     EVP_PKEY *rsa = example_rsa(), *p256 = EVP_EC_gen("P-256"), *p384 = EVP_EC_gen("P-384"),
              *small = EVP_RSA_gen(1024);
-    tims_str pem = pem_of(p256, NULL);
+    tims_str pem = testing_pem(arena, p256, NULL);
     const char *no_key = "It has no private key as PEM, or one with a passphrase.";
     assert_string_equal(problem_of(TIMS_STR(""), TIMS_ES256), "It has no private key.");
     assert_string_equal(problem_of(TIMS_STR("nonsense"), TIMS_ES256), no_key);
     assert_string_equal(problem_of(tims_str_slice(pem, 0, pem.length / 2), TIMS_ES256), no_key);
-    assert_string_equal(problem_of(pem_of(p256, "secret"), TIMS_ES256), no_key);
+    assert_string_equal(problem_of(testing_pem(arena, p256, "secret"), TIMS_ES256), no_key);
     assert_string_equal(problem_of(pem, TIMS_RS256), "Its private key is not RSA of 2048 bits or more.");
-    assert_string_equal(problem_of(pem_of(small, NULL), TIMS_RS256),
+    assert_string_equal(problem_of(testing_pem(arena, small, NULL), TIMS_RS256),
                         "Its private key is not RSA of 2048 bits or more.");
-    assert_string_equal(problem_of(pem_of(rsa, NULL), TIMS_ES256),
+    assert_string_equal(problem_of(testing_pem(arena, rsa, NULL), TIMS_ES256),
                         "Its private key is not on the curve P-256.");
-    assert_string_equal(problem_of(pem_of(p384, NULL), TIMS_ES256),
+    assert_string_equal(problem_of(testing_pem(arena, p384, NULL), TIMS_ES256),
                         "Its private key is not on the curve P-256.");
     EVP_PKEY_free(rsa);
     EVP_PKEY_free(p256);
