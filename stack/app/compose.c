@@ -273,21 +273,6 @@ static tims_status compose_tasks(app__stack *stack, tims_error *err)
     return tims_tasks_new(stack->arena, stack->db, &options, &stack->tasks, err);
 }
 
-static tims_status compose_push(app__stack *stack, tims_error *err)
-{
-    const app__settings *settings = &stack->settings;
-    const tims_push_options options = { .senders = stack->project->push_senders,
-                                        .fcm_account = settings->push_fcm_account,
-                                        .fcm_url = settings->push_fcm_url,
-                                        .apns_key = settings->push_apns_key,
-                                        .apns_key_id = settings->push_apns_key_id,
-                                        .apns_team = settings->push_apns_team,
-                                        .apns_topic = settings->push_apns_topic,
-                                        .apns_url = settings->push_apns_url,
-                                        .ca = settings->push_ca };
-    return tims_push_new(stack->arena, &options, &stack->push, err);
-}
-
 void app__worker_options(const app__stack *stack, tims_worker_options *ret_options)
 {
     const app__settings *settings = &stack->settings;
@@ -465,7 +450,7 @@ tims_status app__compose_jobs(app__stack *stack, tims_error *err)
 {
     tims_status status = compose_auth(stack, err);
     if (status == TIMS_OK)
-        status = compose_push(stack, err);
+        status = app__compose_push(stack, err);
     if (status == TIMS_OK)
         status = compose_tasks(stack, err);
     return status;
@@ -480,7 +465,7 @@ tims_status app__compose_server(app__stack *stack, tims_error *err)
     if (status == TIMS_OK)
         status = compose_rest(stack, err);
     if (status == TIMS_OK)
-        status = compose_push(stack, err);
+        status = app__compose_push(stack, err);
     if (status == TIMS_OK)
         status = compose_tasks(stack, err);
     if (status == TIMS_OK)
