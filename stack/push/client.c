@@ -186,8 +186,11 @@ void push__client_free(push__client **pointer)
     *pointer = NULL;
     TIMS_CHECK_MAGIC(client, CLIENT_MAGIC);
     (void)curl_multi_cleanup(client->multi); /* tells which sockets it closes */
-    while (client->first != NULL)
-        forget_socket(client->first);
+    for (watched *socket = client->first, *next; socket != NULL; socket = next) {
+        next = socket->next;
+        tims_poll_free(&socket->poll);
+        free(socket);
+    }
     tims_timer_clear(&client->timer);
     client->magic = 0;
     free(client);
