@@ -3,6 +3,7 @@
 
 import { configureStore, createSlice, current, isDraft, type PayloadAction } from "@reduxjs/toolkit";
 import { problemOf } from "./api";
+import { devTools } from "./devtools";
 import {
   applyOperations,
   type DocumentState,
@@ -321,6 +322,7 @@ export function createStore(page?: PageData | null) {
   return configureStore({
     reducer: { tims: liveReducer },
     preloadedState: { tims: stateOfPage(page) },
+    devTools,
     middleware: (defaults) => defaults({ serializableCheck: false, immutableCheck: false }),
   });
 }
