@@ -22,7 +22,7 @@ const global = globalThis as { __REDUX_DEVTOOLS_EXTENSION_COMPOSE__?: unknown };
 /** What would stand in the list of actions, and what the stores asked for. */
 const shown: string[] = [];
 const options: Options[] = [];
-global.__REDUX_DEVTOOLS_EXTENSION_COMPOSE__ = // taken once, when Redux Toolkit is loaded
+global.__REDUX_DEVTOOLS_EXTENSION_COMPOSE__ = // taken when Redux Toolkit is loaded
     (given: Options) =>
     (...enhancers: ((create: Create) => Create)[]) => {
       options.push(given);
@@ -39,15 +39,22 @@ global.__REDUX_DEVTOOLS_EXTENSION_COMPOSE__ = // taken once, when Redux Toolkit 
       return (create: Create) => enhancers.reduceRight((made, enhance) => enhance(made), recording(create));
     };
 
+/** A client of modules that have found the extension when they were loaded. */
+async function load() {
+  vi.resetModules();
+  const client = await import("../src/client");
+  await client.loadLive();
+  return client;
+}
+
 afterEach(() => {
   shown.length = 0;
   options.length = 0;
   vi.unstubAllGlobals();
-  vi.resetModules();
 });
 
 test("DevTools list what has happened, and to what", async () => {
-  const { createClient } = await import("../src/client");
+  const { createClient } = await load();
   const network = new FakeNetwork();
   network.user = "u1";
   const pageData = page({ [URL]: listOf([row("b", 2), row("a", 1)]) });
@@ -69,7 +76,7 @@ test("DevTools list what has happened, and to what", async () => {
   network.last.receive({ t: "tx", position: 12, ops });
   network.answer = () => json(422, { code: "invalid", title: "No" });
   const { key } = await client.mutate("POST", "/api/messages/", { chat: "1" });
-  client.discard(key);
+  await client.discard(key);
   client.close();
   expect(shown).toEqual([
     `tims/documentWanted ${URL}`,
@@ -79,14 +86,14 @@ test("DevTools list what has happened, and to what", async () => {
     `tims/resumed ${URL} 11`,
     `tims/txReceived 12 ${URL} put c del a`,
     `tims/mutationStarted /api/messages/ sending POST ${key}`,
-    `tims/mutationFailed ${key}`,
+    `tims/mutationChanged ${key}`,
     `tims/mutationDropped ${key}`,
     "tims/connectionChanged idle",
   ]);
 });
 
 test("one step of the backend is one action, whatever number of documents it changes", async () => {
-  const { createClient } = await import("../src/client");
+  const { createClient } = await load();
   const network = new FakeNetwork();
   network.user = "u1";
   const client = createClient({ pageData: page({}), fetch: network.fetch, socket: network.socket });
@@ -104,7 +111,7 @@ test("one step of the backend is one action, whatever number of documents it cha
 
 test("on the server there are none, though something calls itself so", async () => {
   vi.stubGlobal("window", undefined);
-  const { createClient } = await import("../src/client");
+  const { createClient } = await load();
   createClient({ pageData: page({}) });
   expect(options).toEqual([]);
 });
