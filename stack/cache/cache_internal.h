@@ -155,6 +155,7 @@ cache__key cache__resolve(tims_cache *cache, const tims_cache_name *name, tims_c
 
 cache__flights *cache__flights_new(void);
 void cache__flights_free(cache__flights **flights);
+size_t cache__flights_waiting(const cache__flights *flights); /* under the mutex */
 
 static inline bool cache__is_off(const tims_cache *cache)
 {
