@@ -101,6 +101,7 @@ struct tims_cached {
     int status;
     int64_t position;
     tims_str body, content_type, extra;
+    atomic_bool has_etag;
     char etag[CACHE__ETAG_LENGTH];
     tims_topic *topics;
     cache__hook *hooks; /* one for each topic */

@@ -1,4 +1,5 @@
-/* cached_answer_test.c: kept answers over HTTP: who has one already is told so, and each encoding is made once. */
+/* cached_answer_test.c: kept answers over HTTP: who has one already is told so, and each encoding is made
+ * once. */
 #include "cache/testing.h"
 #include "http/testing.h"
 
