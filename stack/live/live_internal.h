@@ -346,6 +346,11 @@ tims_status live__feed_start(live__feed *feed, tims_loop *loop, tims_error *err)
 void live__feed_stop(live__feed *feed);
 void live__feed_free(live__feed *feed);
 void live__feed_wake(live__feed *feed);
+/* witness.c: what stands beside the database hears, before the epoch is read, whether it is an older copy
+ * (then another epoch begins), and is told how far the database has come. */
+tims_status live__witness_hear(tims_live *live, tims_db_session *db, tims_arena *arena, tims_error *err);
+void live__witness_note(const tims_live *live);
+
 /* retention.c: notes where the log stands, and lets go of what is old. Raises. */
 bool live__retention_is_due(const live__feed *feed);
 void live__retention_keep(tims_request *rq, void *feed);
@@ -378,6 +383,7 @@ struct tims_live {
     tims_arena *arena;
     _Atomic(const char *) epoch;                /* LIVE__EPOCH_LENGTH characters; see tims_live_epoch */
     int64_t server_start_us;                    /* of the database's server, when the epoch was read */
+    const char *witness;                        /* the file's path; NULL: there is none */
     struct live__dependency_list *dependencies; /* of the models asked for so far */
     pthread_mutex_t mutex;                      /* guards `hubs` and feed.loop */
     live__hub *hubs[LIVE__LOOPS_MAX];
