@@ -2,6 +2,7 @@
 import { useLive } from "@tims/client";
 import Link from "next/link";
 import { useState } from "react";
+import { isAway, Unkept } from "@/layout/Unkept";
 import type { Chat } from "@/types";
 import { hueOf, initialsOf } from "@/ui/Avatar";
 import { Icon } from "@/ui/Icon";
@@ -85,7 +86,8 @@ export function ChatList({ open }: { open?: string | undefined }) {
             <ChatItem key={chat.id} chat={chat} unread={counts[chat.id] ?? 0} open={chat.id === open} />
           ))}
         </ul>
-        {chats.rows.length === 0 && settled && (
+        {chats.rows.length === 0 && settled && isAway(chats.problem) && <Unkept />}
+        {chats.rows.length === 0 && settled && !isAway(chats.problem) && (
           <p className="text-soft px-3 py-8 text-center">No chats yet. Start one with somebody.</p>
         )}
         {chats.rows.length === 0 && !settled && <Placeholder />}

@@ -15,6 +15,9 @@ export const de: Texts = {
   "nav.skip": "Zum Inhalt springen",
   "nav.unread": "ungelesen",
   "connection.away": "Nicht verbunden. Das ist der letzte Stand.",
+  "unkept.title": "Davon ist hier nichts aufbewahrt",
+  "unkept.text":
+    "Es gibt keine Verbindung, und in diesem Browser war es noch nicht offen. Es kommt mit der Verbindung.",
   "update.here": "Eine neue Version ist da.",
   "update.reload": "Neu laden",
   "install.title": "Die App installieren",

@@ -14,6 +14,9 @@ export const en = {
   "nav.skip": "Skip to the content",
   "nav.unread": "unread",
   "connection.away": "Not connected. This is what was here last.",
+  "unkept.title": "Nothing of this is kept here",
+  "unkept.text":
+    "There is no connection, and it was not opened in this browser before. It comes when the connection does.",
   "update.here": "A new version is here.",
   "update.reload": "Reload",
   "install.title": "Install the app",

@@ -30,6 +30,17 @@ export class ScriptGuard extends Component<{ children: ReactNode }, State> {
     return { error };
   }
 
+  override componentDidMount() {
+    window.addEventListener("unhandledrejection", this.onRejection);
+  }
+
+  override componentWillUnmount() {
+    window.removeEventListener("unhandledrejection", this.onRejection);
+  }
+
+  /** Of an import() that nobody waits for in a render. */
+  private onRejection = ({ reason }: PromiseRejectionEvent) => void (isLost(reason) && loadAnew());
+
   override render() {
     const { error } = this.state;
     if (error === null) return this.props.children;
