@@ -25,7 +25,11 @@ async function render(error: Error): Promise<unknown[]> {
   const errors: unknown[] = [];
   const root = createRoot(document.createElement("div"), { onCaughtError: () => undefined });
   const broken = createElement(ScriptGuard, null, createElement(Broken, { error }));
-  await act(async () => root.render(broken)).catch((uncaught) => errors.push(uncaught));
+  try {
+    await act(async () => root.render(broken));
+  } catch (uncaught) {
+    errors.push(uncaught);
+  }
   await act(async () => root.unmount());
   return errors;
 }
