@@ -125,7 +125,8 @@ export function Conversation({ id }: { id: string }) {
   const [showsMembers, setShowsMembers] = useState(false);
   const exporting = useExport(id);
   useMarkRead(id, useUnread().counts[id] ?? 0);
-  if (chat.row === null && chat.state !== "loading") return isAway(chat.problem) ? <Unkept /> : <Gone />;
+  if (chat.row === null && isAway(chat.problem)) return <Unkept />;
+  if (chat.row === null && chat.state !== "loading") return <Gone />;
   return (
     <section className="flex h-full min-h-0 flex-col" aria-label={chat.row?.title ?? "Chat"}>
       <Head
