@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
-import { CHROMIUM, launch, rendering, screenshot, visit, visitAs } from "../browser.ts";
-import { type Server, sql, startServer } from "../server.ts";
+import { CHROMIUM, keptIn, launch, rendering, screenshot, visit, visitAs } from "../browser.ts";
+import { type Server, sql, startServer, until } from "../server.ts";
 
 let server: Server;
 let browser: Browser;
@@ -140,12 +140,14 @@ test("pages and the worker say what phones and proxies need to know", async () =
 
 test("after one visit everything may be off: pages open, with what was seen", async () => {
   const { context, page, complaints } = await visitAs(browser, server, "demo", `/chat/${chat}`);
-  const text = await page.locator("[data-message]").last().textContent();
   await controlled(page);
-  await page.goto(`${server.url}/chat/${other}`);
-  await page.locator("[data-message]").first().waitFor();
-  await page.goto(`${server.url}/chat/${chat}`);
-  await page.locator("[data-message]").first().waitFor();
+  for (const id of [other, chat]) {
+    await page.goto(`${server.url}/chat/${id}`);
+    await page.locator("[data-message]").first().waitFor();
+    const messages = `"url":"/api/messages/?chat=${id}"`;
+    await until("its messages to be kept", async () => (await keptIn(page)).includes(messages));
+  }
+  const text = await page.locator("[data-message]").last().textContent();
   assert.deepEqual(complaints, []);
   await server.stop();
   try {
