@@ -86,9 +86,10 @@ self.addEventListener("fetch", (event) => {
   }
 });
 
-// From pages: "build" asks which build this is of, "take over" ends the old worker, "sweep" says that a page has begun.
+// From pages: "build" asks which build this is of, "take over" ends the old worker, "here" says that a page has begun; one
+// that was on its way when this worker began is not answered by it yet.
 self.addEventListener("message", (event) => {
   if (event.data === "build") event.ports[0]?.postMessage(BUILD);
   if (event.data === "take over") event.waitUntil(skipWaiting());
-  if (event.data === "sweep") event.waitUntil(sweep());
+  if (event.data === "here") event.waitUntil(clients.claim().then(sweep));
 });

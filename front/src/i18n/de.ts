@@ -27,6 +27,9 @@ export const de: Texts = {
   "device.api_hint": "Wo das Backend ist, etwa http://192.168.1.20:8000. Die App startet neu und abgemeldet.",
   "device.use": "Verwenden",
   "device.use_default": "Zurück zu {address}",
+  "unkept.title": "Davon ist hier nichts aufbewahrt",
+  "unkept.text":
+    "Es gibt keine Verbindung, und in diesem Browser war es noch nicht offen. Es kommt mit der Verbindung.",
   "update.here": "Eine neue Version ist da.",
   "update.reload": "Neu laden",
   "install.title": "Die App installieren",

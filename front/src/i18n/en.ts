@@ -25,6 +25,9 @@ export const en = {
   "device.api_hint": "Where the backend is, as http://192.168.1.20:8000. The app starts anew, signed out.",
   "device.use": "Use it",
   "device.use_default": "Back to {address}",
+  "unkept.title": "Nothing of this is kept here",
+  "unkept.text":
+    "There is no connection, and it was not opened in this browser before. It comes when the connection does.",
   "update.here": "A new version is here.",
   "update.reload": "Reload",
   "install.title": "Install the app",

@@ -21,19 +21,36 @@ const isLost = (error: unknown) => error instanceof Error && error.name === "Chu
 
 interface State {
   error: unknown;
+  /** Loading anew was tried just now. */
+  inVain: boolean;
 }
 
 export class ScriptGuard extends Component<{ children: ReactNode }, State> {
-  override state: State = { error: null };
+  override state: State = { error: null, inVain: false };
 
-  static getDerivedStateFromError(error: unknown): State {
+  static getDerivedStateFromError(error: unknown): Partial<State> {
     return { error };
   }
 
+  override componentDidCatch(error: unknown) {
+    if (isLost(error) && !loadAnew()) this.setState({ inVain: true });
+  }
+
+  override componentDidMount() {
+    window.addEventListener("unhandledrejection", this.onRejection);
+  }
+
+  override componentWillUnmount() {
+    window.removeEventListener("unhandledrejection", this.onRejection);
+  }
+
+  /** Of an import() that nobody waits for in a render. */
+  private onRejection = ({ reason }: PromiseRejectionEvent) => void (isLost(reason) && loadAnew());
+
   override render() {
-    const { error } = this.state;
+    const { error, inVain } = this.state;
     if (error === null) return this.props.children;
-    if (!isLost(error) || !loadAnew()) throw error;
-    return null;
+    if (inVain || !isLost(error)) throw error;
+    return null; // it goes in a moment
   }
 }

@@ -44,7 +44,7 @@ function installed(worker: ServiceWorker): Promise<void> {
 
 /** A page that came from the server after the deployment is new already: then its worker has nothing to wait for. */
 async function meet(worker: ServiceWorker | null): Promise<void> {
-  if (!worker || !navigator.serviceWorker.controller) return; // the first one ever
+  if (!worker || !registration?.active) return; // the first one ever
   await installed(worker);
   if ((await buildOf(worker)) === ownBuild()) worker.postMessage("take over");
   else tellNewer();
@@ -53,14 +53,15 @@ async function meet(worker: ServiceWorker | null): Promise<void> {
 async function start(): Promise<void> {
   void navigator.locks?.request(`tims ${ownBuild()}`, { mode: "shared" }, () => new Promise(() => {}));
   const { serviceWorker } = navigator;
-  const hadController = serviceWorker.controller !== null;
+  let { controller } = serviceWorker;
   serviceWorker.addEventListener("controllerchange", async () => {
-    const { controller } = serviceWorker; // another tab has taken the new version
-    if (hadController && controller && (await buildOf(controller)) !== ownBuild()) tellNewer();
+    const before = controller;
+    controller = serviceWorker.controller;
+    if (before && controller && (await buildOf(controller)) !== ownBuild()) tellNewer(); // another tab has taken it
   });
   registration = await serviceWorker.register("/worker.js", { updateViaCache: "none" });
   registration.addEventListener("updatefound", () => void meet(registration?.installing ?? null));
-  registration.active?.postMessage("sweep");
+  registration.active?.postMessage("here");
   await meet(registration.waiting);
 }
 

@@ -30,12 +30,12 @@ export function attachPlatform(client: Client, platform: Platform, host: Platfor
   const leaves = [
     platform.lifecycle.onPause(() => void client.save()),
     platform.lifecycle.onResume(() => {
-      client.connection.probe();
+      client.connection?.probe();
       fresh();
     }),
     platform.network.onChange((online) => {
       if (!online) return;
-      client.connection.probe(true);
+      client.connection?.probe(true);
       fresh();
     }),
     platform.keyboard.onChange((insetPx) =>

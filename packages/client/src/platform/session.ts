@@ -17,7 +17,7 @@ export async function takeWho(client: Client, { user, csrf, token, expires_in_s 
   const isSame = client.state.user?.id === user?.id;
   if (token) await client.platform.token.set(token, expires_in_s);
   client.setSession(user, csrf);
-  if (token && isSame) client.connection.auth(token); // the socket of a new one begins with it
+  if (token && isSame) client.connection?.auth(token); // the socket of a new one begins with it
 }
 
 /** What the person finds in a list of the own devices. */
