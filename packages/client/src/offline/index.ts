@@ -81,6 +81,8 @@ export class Offline {
   private tabs: { name: string; tabs: Tabs } | null = null;
   private restoring: Promise<void> | null = null;
   private isRestored = false;
+  /** Somebody has signed out here: nothing is set aside. */
+  private hasLeft = false;
   /** What a person had written whose session has ended. */
   private aside: { user: User; mutations: Mutation[] } | null = null;
   readonly outbox: Outbox;
@@ -133,13 +135,20 @@ export class Offline {
     const { host } = this;
     const contents = await cache.load(host.isKnown ? host.state.user : undefined);
     this.isRestored = true;
-    // Who is here may have become known meanwhile.
-    if (host.isKnown && !cache.isOf(host.state.user)) return cache.begin(host.state.user);
     if (contents && "aside" in contents) {
-      const { aside: user, writes } = contents;
-      this.aside = { user, mutations: [] };
-      host.store.dispatch(actions.restored({ expired: { user, writes } }));
-    } else if (contents) {
+      this.showAside(contents.aside, contents.writes);
+      return;
+    }
+    // Who is here may have become known meanwhile.
+    if (host.isKnown && !cache.isOf(host.state.user)) {
+      const { user, writes } = contents ?? { user: null, writes: [] };
+      const isExpired = host.state.user === null && user !== null && writes.length > 0;
+      if (!isExpired || this.hasLeft) return cache.begin(host.state.user);
+      await cache.setAside();
+      this.showAside(user, writes.length);
+      return;
+    }
+    if (contents) {
       const { user, documents, pages, writes } = contents;
       // Among tabs each has its own; those of tabs that are gone are for the one that leads, see adopt.
       const mutations = this.platform ? [] : writes.map(({ mutation }) => mutation);
@@ -153,6 +162,11 @@ export class Offline {
       void this.checkKept(unseen.reverse());
     }
     cache.step(); // what was made before this part was there
+  }
+
+  private showAside(user: User, writes: number): void {
+    this.aside = { user, mutations: [] };
+    this.host.store.dispatch(actions.restored({ expired: { user, writes } }));
   }
 
   /** The page as it was, until a server answers. */
@@ -202,6 +216,7 @@ export class Offline {
   /** Who is here is known, or another than before: what is kept is theirs from now on. */
   userIs(user: User | null, changed: boolean): void {
     if (changed) this.tabs?.tabs.sessionChanged();
+    if (changed && user === null) this.hasLeft = true;
     const { aside } = this;
     this.aside = null;
     if (aside && aside.user.id === user?.id) void this.takeBack(aside.mutations);
