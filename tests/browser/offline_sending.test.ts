@@ -22,6 +22,7 @@ after(async () => {
 });
 
 const POSTS = "**/api/messages/";
+const ONCE = { times: 1 };
 
 async function inChat(work: (page: Page, context: BrowserContext) => Promise<void>): Promise<void> {
   const { context, page } = await visitAs(browser, server, "demo", `/chat/${chat}`);
@@ -49,28 +50,34 @@ test("before the request: it waits, says so, and goes out on return", () =>
 
 test("after it has left, before it has arrived", () =>
   inChat(async (page, context) => {
-    await page.route(POSTS, async (route) => {
-      await context.setOffline(true);
-      await route.abort("internetdisconnected");
-    });
+    await page.route(
+      POSTS,
+      async (route) => {
+        await context.setOffline(true);
+        await route.abort("internetdisconnected");
+      },
+      ONCE,
+    );
     await write(page, "lost on its way");
     await waits(page, "lost on its way");
     assert.deepEqual(stored(server, "lost on its way"), []);
-    await page.unroute(POSTS);
     await context.setOffline(false);
     await isSentOnce(server, page, "lost on its way");
   }));
 
 test("after it has arrived, before the answer", () =>
   inChat(async (page, context) => {
-    await page.route(POSTS, async (route) => {
-      await route.fetch();
-      await context.setOffline(true);
-      await route.abort("internetdisconnected");
-    });
+    await page.route(
+      POSTS,
+      async (route) => {
+        await route.fetch();
+        await context.setOffline(true);
+        await route.abort("internetdisconnected");
+      },
+      ONCE,
+    );
     await write(page, "answer lost");
     await until("it to arrive", () => stored(server, "answer lost").length === 1);
-    await page.unroute(POSTS);
     await context.setOffline(false);
     await isSentOnce(server, page, "answer lost");
   }));
@@ -142,6 +149,7 @@ async function crash(page: Page, context: BrowserContext): Promise<void> {
   const crashed = page.waitForEvent("crash");
   cdp.send("Page.crash").catch(() => {}); // nobody is left to answer
   await crashed;
+  await page.close(); // the window with the sad face
 }
 
 async function fill(page: Page, name: string): Promise<string[]> {

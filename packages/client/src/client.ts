@@ -254,6 +254,7 @@ export class Client {
 
   private begin(url: string): void {
     this.store.dispatch(actions.documentWanted(url));
+    this.offline?.lend(url);
     this.listen();
     this.whenRestored(() => {
       if (!this.users.has(url)) return;
@@ -409,18 +410,9 @@ export class Client {
       this.takePage(answer.data);
     } catch (error) {
       const isAway = error instanceof ApiError && isNotNow(error.problem, false);
-      if (!isAway || !(await this.showKept(path))) throw error;
+      if (!isAway || !(await (await this.loadOffline())?.showKept(path))) throw error;
     }
     return this.state.page;
-  }
-
-  /** What was kept of a page is shown; where nothing was, nothing of the page before it. */
-  private async showKept(path: string): Promise<boolean> {
-    const kept = (await (await this.loadOffline())?.pageOf(path)) ?? null;
-    const { page } = this.state;
-    const nothing = { path, route: "", params: {}, values: {}, position: "", asOf: null };
-    if (kept || page?.path !== path) this.store.dispatch(actions.restored({ page: kept ?? nothing }));
-    return kept !== null;
   }
 
   takePage(page: PageData): void {
@@ -551,7 +543,7 @@ export class Client {
     return {
       onStatus: (status, attempts) => {
         dispatch(actions.connectionChanged({ status, attempts, at_ms: Date.now() }));
-        if (status === "live") void this.offline?.outbox.send();
+        if (status === "live") this.offline?.outbox.hurry();
       },
       onWelcome: ({ epoch, position, user }) => {
         if (this.isKnown && user !== (this.state.user?.id ?? null)) {

@@ -21,14 +21,17 @@ const unreachable = () => {
 };
 const done = (_method: string, _url: string, body: unknown) =>
   json(201, body ?? {}, { "Tims-Position": `${EPOCH}-30` });
-const refuse = (status: number, code: string, more = {}) => json(status, { code, title: code, detail: code, ...more });
+const refuse = (status: number, code: string, more = {}) =>
+  json(status, { code, title: code, detail: code, ...more });
 const writes = () => Object.values(client.state.mutations).sort((a, b) => (a.key < b.key ? -1 : 1));
 const statuses = () => writes().map(({ status }) => status);
 const sent = () => network.requests.filter(({ method, url }) => method !== "GET" && url.startsWith("/api/"));
 const texts = () => sent().map(({ body }) => (body as { text?: string } | undefined)?.text);
 const kept = async () => {
   const records = [...((await storage.read())?.records ?? [])];
-  return records.filter(([key]) => key.startsWith("m:")).map(([, text]) => JSON.parse(text).mutation as Mutation);
+  return records
+    .filter(([key]) => key.startsWith("m:"))
+    .map(([, text]) => JSON.parse(text).mutation as Mutation);
 };
 
 async function start(options: Parameters<typeof createClient>[0] = {}): Promise<void> {
@@ -172,8 +175,18 @@ describe("what is not now", () => {
 
 describe("the policy", () => {
   test("onlineOnly fails at once, and only its caller has the draft", async () => {
-    const result = await client.mutate("POST", "/api/messages/", { chat: "1", text: "now" }, { offline: "onlineOnly" });
-    expect(result).toMatchObject({ ok: false, queued: false, problem: { status: 0 }, draft: { text: "now" } });
+    const result = await client.mutate(
+      "POST",
+      "/api/messages/",
+      { chat: "1", text: "now" },
+      { offline: "onlineOnly" },
+    );
+    expect(result).toMatchObject({
+      ok: false,
+      queued: false,
+      problem: { status: 0 },
+      draft: { text: "now" },
+    });
     expect(writes()).toEqual([]);
     expect(await kept()).toEqual([]);
   });
@@ -182,14 +195,20 @@ describe("the policy", () => {
     network.last.cut();
     vi.stubGlobal("navigator", { onLine: false });
     await say("one");
-    const result = await client.mutate("PATCH", `/api/messages/${ID}/`, { text: "now" }, { offline: "onlineOnly" });
+    const result = await client.mutate(
+      "PATCH",
+      `/api/messages/${ID}/`,
+      { text: "now" },
+      { offline: "onlineOnly" },
+    );
     expect(result).toMatchObject({ ok: false, queued: false, problem: { code: "offline" } });
     expect(texts()).toEqual([]);
     expect(writes().map(({ body }) => body?.text)).toEqual(["one"]);
   });
 
   test("queueLatest: a later one takes the place of the one that waits", async () => {
-    const read = (n: number) => client.mutate("POST", "/api/chats/1/read/", { n }, { offline: "queueLatest" });
+    const read = (n: number) =>
+      client.mutate("POST", "/api/chats/1/read/", { n }, { offline: "queueLatest" });
     const first = read(1);
     await settle();
     await read(2);
@@ -222,6 +241,22 @@ describe("what waits", () => {
     await comeBack();
     expect(texts()).toEqual(["changed", "two"]);
     expect(sent()[0]?.headers["Idempotency-Key"]).toBe(one.key);
+  });
+
+  test("can be changed and asked to be sent while there is no network", async () => {
+    network.last.cut();
+    vi.stubGlobal("navigator", { onLine: false });
+    const one = await say("one");
+    const two = await say("two");
+    await client.edit(one.key, { text: "changed" });
+    void client.retry(one.key);
+    await client.discard(two.key);
+    await settle();
+    vi.unstubAllGlobals();
+    network.answer = done;
+    await comeBack();
+    expect(texts()).toEqual(["changed"]);
+    expect(statuses()).toEqual(["confirmed"]);
   });
 
   test("and may have arrived is another write for the backend once it is changed", async () => {
@@ -365,13 +400,20 @@ describe("files", () => {
     const read = await new Response(first, { headers: { "Content-Type": type } }).formData();
     expect(read.get("note")).toBe('a "note"');
     const file = read.get("picture") as File;
-    expect([file.type, new Uint8Array(await file.arrayBuffer())]).toEqual(["image/png", new Uint8Array([7, 7, 7])]);
+    expect([file.type, new Uint8Array(await file.arrayBuffer())]).toEqual([
+      "image/png",
+      new Uint8Array([7, 7, 7]),
+    ]);
   });
 
   test("too large to be kept leave now or not at all", async () => {
     network.last.cut();
     vi.stubGlobal("navigator", { onLine: false });
-    expect(await upload(9 * 1024 * 1024)).toMatchObject({ ok: false, queued: false, problem: { code: "too_large" } });
+    expect(await upload(9 * 1024 * 1024)).toMatchObject({
+      ok: false,
+      queued: false,
+      problem: { code: "too_large" },
+    });
     expect(writes()).toEqual([]);
   });
 });
@@ -399,7 +441,11 @@ describe("a session that ends without a sign-out", () => {
 
   test("shows nothing more of the person, and keeps what they wrote", async () => {
     await expire();
-    expect(client.state).toMatchObject({ user: null, mutations: {}, expired: { user: { id: "u1" }, writes: 1 } });
+    expect(client.state).toMatchObject({
+      user: null,
+      mutations: {},
+      expired: { user: { id: "u1" }, writes: 1 },
+    });
     expect(client.state.documents[URL]?.ids).toEqual([]);
     const keys = [...((await storage.read())?.records.keys() ?? [])];
     expect(keys.map((key) => key.slice(0, 2)).sort()).toEqual(["m:", "us"]);

@@ -117,7 +117,11 @@ export class Offline {
       subscribe: (listener) => host.store.subscribe(listener),
     });
     this.stopStepping = host.store.subscribe(() => this.cache?.step());
+    globalThis.addEventListener?.("online", this.onOnline);
   }
+
+  /** A socket that has outlived it does not come back, so nobody else says that it is over. */
+  private readonly onOnline = () => this.outbox.hurry();
 
   get sharesSocket(): boolean {
     return this.platform !== null;
@@ -154,6 +158,7 @@ export class Offline {
       const mutations = this.platform ? [] : writes.map(({ mutation }) => mutation);
       const change = host.isKnown ? {} : { user };
       host.store.dispatch(actions.restored({ ...change, ...withKept(host.state, documents, mutations) }));
+      for (const url of Object.keys(host.state.documents)) this.lend(url);
       this.showPage(pages);
       host.becomesKnown();
       void this.outbox.send();
@@ -178,8 +183,28 @@ export class Offline {
     if (page) this.host.store.dispatch(actions.restored({ page }));
   }
 
-  pageOf(path: string): Promise<PageState | null> {
-    return this.cache?.pageOf(path) ?? Promise.resolve(null);
+  /** What was kept of a page is shown; where nothing was, nothing of the page before it. */
+  async showKept(path: string): Promise<boolean> {
+    const kept = (await this.cache?.pageOf(path)) ?? null;
+    const { page } = this.host.state;
+    const nothing = { path, route: "", params: {}, values: {}, position: "", asOf: null };
+    if (kept || page?.path !== path)
+      this.host.store.dispatch(actions.restored({ page: kept ?? nothing }));
+    return kept !== null;
+  }
+
+  /** A detail that was never read is shown as the row that a list holds of it, until a server answers. */
+  lend(url: string): void {
+    const { documents } = this.host.state;
+    const held = documents[url];
+    const [, path, id] = /^(.*\/)([0-9a-f-]{36})\/$/.exec(url) ?? [];
+    if (!held || held.position >= 0 || held.ids.length > 0 || id === undefined) return;
+    const lists = Object.values(documents).filter((one) => one.url.split("?")[0] === path && one.rows[id]);
+    const newest = lists.sort((a, b) => b.position - a.position)[0];
+    const row = newest?.rows[id];
+    if (!row) return;
+    const lent = { ...held, detail: true, ids: [id], rows: { [id]: row }, asOf: newest.asOf };
+    this.host.store.dispatch(actions.restored({ documents: { ...documents, [url]: lent } }));
   }
 
   /** What was kept and is not shown may be this person's no longer: it is gone on with once, one after the other. */
@@ -289,6 +314,7 @@ export class Offline {
     this.stopStepping();
     this.cache?.stop();
     this.outbox.close();
+    globalThis.removeEventListener?.("online", this.onOnline);
     this.tabs?.tabs.close();
   }
 }

@@ -172,6 +172,12 @@ export class Outbox implements Lane {
     }
   }
 
+  /** The connection is there again: what waits is not kept waiting. */
+  hurry(): void {
+    this.pauses = 0;
+    void this.send();
+  }
+
   private async sendOne(mutation: Mutation): Promise<MutationResult<AnyRow>> {
     const result = await this.host.attempt(mutation, formOf(mutation) ?? mutation.body);
     const isTwin =
