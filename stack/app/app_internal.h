@@ -59,6 +59,8 @@ tims_status app__compose_server(app__stack *stack, tims_error *err);
 void app__tie_live(app__stack *stack, tims_live_options *options);
 /* What runs jobs: users and tasks, nothing that answers. */
 tims_status app__compose_jobs(app__stack *stack, tims_error *err);
+/* Who sends notifications, by PUSH_*. */
+tims_status app__compose_push(app__stack *stack, tims_error *err);
 /* Everything up to there: models, the database, which must be migrated, and what `compose` (one of the two
  * above) puts together. `exclusive`: this process serves it. */
 tims_status app__open(app__stack *stack, bool exclusive,

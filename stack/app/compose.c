@@ -179,6 +179,8 @@ static tims_status compose_tasks(app__stack *stack, tims_error *err)
                                    .begin = begin_run,
                                    .url = stack->settings.tasks_url,
                                    .program = "/proc/self/exe" };
+    tasks[options.task_table_count++] = tims_push_tasks;
+    queues[options.queue_table_count++] = tims_push_queues;
     for (const tims_app *const *app = stack->project->apps; *app != NULL; app++) {
         TIMS_ASSERT(options.task_table_count < TABLES_MAX);
         if ((*app)->tasks != NULL)
@@ -189,21 +191,6 @@ static tims_status compose_tasks(app__stack *stack, tims_error *err)
             schedules[options.schedule_table_count++] = (*app)->schedules;
     }
     return tims_tasks_new(stack->arena, stack->db, &options, &stack->tasks, err);
-}
-
-static tims_status compose_push(app__stack *stack, tims_error *err)
-{
-    const app__settings *settings = &stack->settings;
-    const tims_push_options options = { .senders = stack->project->push_senders,
-                                        .fcm_account = settings->push_fcm_account,
-                                        .fcm_url = settings->push_fcm_url,
-                                        .apns_key = settings->push_apns_key,
-                                        .apns_key_id = settings->push_apns_key_id,
-                                        .apns_team = settings->push_apns_team,
-                                        .apns_topic = settings->push_apns_topic,
-                                        .apns_url = settings->push_apns_url,
-                                        .ca = settings->push_ca };
-    return tims_push_new(stack->arena, &options, &stack->push, err);
 }
 
 void app__worker_options(const app__stack *stack, tims_worker_options *ret_options)
@@ -273,6 +260,7 @@ static tims_status compose_pages(app__stack *stack, tims_error *err)
         .render_timeout_ms = settings->render_timeout_ms,
         .render_processes = settings->render_processes,
         .render_memory_max = settings->render_memory_max,
+        .cache = stack->cache,
         .languages = app__split_names(stack->arena, tims_str_from(stack->project->languages)),
         .development = settings->development,
         .resolver_data = stack,
@@ -381,7 +369,7 @@ tims_status app__compose_jobs(app__stack *stack, tims_error *err)
 {
     tims_status status = compose_auth(stack, err);
     if (status == TIMS_OK)
-        status = compose_push(stack, err);
+        status = app__compose_push(stack, err);
     if (status == TIMS_OK)
         status = compose_tasks(stack, err);
     return status;
@@ -397,7 +385,7 @@ tims_status app__compose_server(app__stack *stack, tims_error *err)
     if (status == TIMS_OK)
         status = compose_rest(stack, err);
     if (status == TIMS_OK)
-        status = compose_push(stack, err);
+        status = app__compose_push(stack, err);
     if (status == TIMS_OK)
         status = compose_tasks(stack, err);
     if (status == TIMS_OK)

@@ -84,6 +84,9 @@ tims_str tims_live_epoch(const tims_live *live);
 /* For handlers of computed endpoints: how many users have a live connection (to any node), and at most 200
  * of them (in the request's arena). The endpoint runs again when that has changed, at most once a second. */
 size_t tims_live_online(tims_request *rq, tims_ids *ret_users);
+/* Whether this user has one; in computed endpoints as above. False where nothing is live: in commands and in
+ * workers beside the server. */
+bool tims_live_is_online(tims_request *rq, tims_id user);
 /* What the room counts, as lines for Prometheus. From any thread. */
 void tims_live_metrics(tims_live *live, tims_buf *out);
 
