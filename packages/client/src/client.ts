@@ -567,14 +567,19 @@ export class Client {
 
   // --- the connection's events ---------------------------------------------------------------------------------
 
+  /** The app has come back, or (`anew`) to another network: is the backend still there? */
+  probe(anew = false): void {
+    this.connection?.probe(anew);
+  }
+
   private listen(): void {
     if (this.listening) return;
     this.listening = true;
-    globalThis.addEventListener?.("online", () => this.connection?.probe(true));
-    globalThis.addEventListener?.("offline", () => this.connection?.probe());
+    globalThis.addEventListener?.("online", () => this.probe(true));
+    globalThis.addEventListener?.("offline", () => this.probe());
     globalThis.addEventListener?.("pagehide", () => void this.save());
     globalThis.document?.addEventListener?.("visibilitychange", () => {
-      if (globalThis.document.visibilityState === "visible") this.connection?.probe();
+      if (globalThis.document.visibilityState === "visible") this.probe();
       else void this.save(); // on phones the last that is heard of a page
     });
   }

@@ -69,7 +69,7 @@ describe("the truth about the connection", () => {
     expect(told.at(-1)).toEqual({ state: "reconnecting", since: began, waiting: 0 });
     await wait(20_000);
     expect(told.at(-1)?.since).toBe(began);
-    client.connection.probe();
+    client.probe();
     network.last.welcome();
     follow();
     expect(told.at(-1)).toEqual({ state: "live", since: null, waiting: 0 });
