@@ -188,8 +188,7 @@ export class Offline {
     const kept = (await this.cache?.pageOf(path)) ?? null;
     const { page } = this.host.state;
     const nothing = { path, route: "", params: {}, values: {}, position: "", asOf: null };
-    if (kept || page?.path !== path)
-      this.host.store.dispatch(actions.restored({ page: kept ?? nothing }));
+    if (kept || page?.path !== path) this.host.store.dispatch(actions.restored({ page: kept ?? nothing }));
     return kept !== null;
   }
 
