@@ -10,6 +10,7 @@ import { nameOf } from "@/types";
 import { Avatar } from "@/ui/Avatar";
 import { Icon, type IconName } from "@/ui/Icon";
 import { ConnectionBanner } from "./ConnectionBanner";
+import { Hints } from "./Hints";
 
 interface Place {
   href: string;
@@ -156,6 +157,7 @@ export function Layout({ title, children, fill = false, bare = false }: LayoutPr
         {children}
       </main>
       {!bare && <Dock path={path} unread={unread} />}
+      <Hints />
     </div>
   );
 }
