@@ -6,7 +6,15 @@ import { startFastify, startLimit, startOurs } from "./contenders.mjs";
 import { planOwnChats, startCrowd } from "./crowd.mjs";
 import { goal, median, ratio, save, summarise } from "./goals.mjs";
 import { openPostgres } from "./postgres.mjs";
-import { cookies, createRequests, listRequests, oursHeaders, rowRequests, runRounds } from "./rounds.mjs";
+import {
+  cookies,
+  createRequests,
+  listRequests,
+  oursHeaders,
+  rowRequests,
+  runRounds,
+  uncached,
+} from "./rounds.mjs";
 
 // The contenders of a workload that only reads; `makeRequests` takes what each request must send along.
 function readers(context, postgres, workload, makeRequests) {
@@ -16,7 +24,7 @@ function readers(context, postgres, workload, makeRequests) {
     makeRequests((await oursHeaders(server, data)).map(({ Cookie }) => ({ Cookie })));
   return {
     limit_sqlite: { start: () => startLimit(workload, data.peers), requests: peer },
-    ours_sqlite: { start: () => startOurs({ folder, database: data.file }), requests: own },
+    ours_sqlite: { start: () => startOurs({ folder, database: data.file, env: uncached }), requests: own },
     fastify_sqlite: { start: () => startFastify(data.peers), requests: peer },
     limit: { start: () => startLimit(workload, postgres.peers), requests: peer, database: postgres },
     limit_together: {
@@ -24,7 +32,11 @@ function readers(context, postgres, workload, makeRequests) {
       requests: peer,
       database: postgres,
     },
-    ours: { start: () => startOurs({ folder, database: postgres.ours }), requests: own, database: postgres },
+    ours: {
+      start: () => startOurs({ folder, database: postgres.ours, env: uncached }),
+      requests: own,
+      database: postgres,
+    },
     fastify: { start: () => startFastify(postgres.peers), requests: peer, database: postgres },
   };
 }
