@@ -9,6 +9,7 @@ int main(int argc, char **argv)
         .name = "chat",
         .version = "0.1.0",
         .apps = apps,
+        .languages = "en,de",
         .source_directory = "back",
     };
     return tims_main(argc, argv, &project);

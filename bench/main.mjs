@@ -14,6 +14,7 @@ import { drops, restart } from "./live_faults.mjs";
 import { nobody, routing } from "./live_routing.mjs";
 import { nodes } from "./nodes.mjs";
 import { pages } from "./pages.mjs";
+import { paint } from "./paint.mjs";
 import { closePostgres } from "./postgres.mjs";
 import * as requests from "./requests.mjs";
 import * as tasks from "./tasks.mjs";
@@ -26,6 +27,7 @@ const workloads = {
   create: requests.create,
   static: files,
   pages,
+  paint,
   live_fanout: fanout,
   live_few: few,
   live_idle: idle,

@@ -37,6 +37,8 @@ extern const tims_app chat_app;
 chat *chat_start(tims_request *rq, tims_str title, tims_ids members);
 /* POST /api/chats/{chat}/export/ */
 tims_answer chat_export(tims_request *rq);
+/* Members who are not connected are told of a message on their devices. */
+void chat_tell_absent(tims_request *rq, const message *m);
 void chat_demo(tims_request *rq);
 
 #endif

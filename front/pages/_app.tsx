@@ -7,7 +7,10 @@ import type { AppContext, AppProps } from "next/app";
 import Head from "next/head";
 import Router, { useRouter } from "next/router";
 import { useEffect, useState } from "react";
+import { LanguageProvider } from "@/i18n";
 import { MissingPage } from "@/layout/MissingPage";
+import { ScriptGuard } from "@/pwa/ScriptGuard";
+import { useTyped } from "@/pwa/typed";
 import type { Who } from "@/types";
 import "../styles/globals.css";
 
@@ -19,6 +22,11 @@ interface PageProps {
 
 interface RequestWithData {
   pageData?: PageData;
+}
+
+/** The language that the page was asked for in. */
+interface Spoken {
+  language?: string;
 }
 
 let browserClient: Client | null = null; // one a tab; never used on the server
@@ -56,9 +64,15 @@ function useMeantAddress() {
   }, [router]);
 }
 
+function Typed() {
+  useTyped();
+  return null;
+}
+
 export default function App({ Component, pageProps, pageData, missing = false }: AppProps & PageProps) {
   const [client] = useState(() => makeClient(pageData));
   const [shellMissing, setShellMissing] = useState(false);
+  const [rendered] = useState(() => pageData && ((pageData as Spoken).language ?? "en"));
   const router = useRouter();
   useMeantAddress();
   const isError = router.pathname === "/404" || router.pathname === "/_error" || router.pathname === "/500";
@@ -78,7 +92,10 @@ export default function App({ Component, pageProps, pageData, missing = false }:
       <Head>
         <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover" />
       </Head>
-      {missing || shellMissing ? <MissingPage /> : <Component {...pageProps} />}
+      <LanguageProvider rendered={rendered}>
+        <Typed />
+        <ScriptGuard>{missing || shellMissing ? <MissingPage /> : <Component {...pageProps} />}</ScriptGuard>
+      </LanguageProvider>
     </PageProvider>
   );
 }

@@ -1,5 +1,7 @@
+import { useText } from "@/i18n";
 import { Plain } from "@/layout/MissingPage";
 
 export default function ErrorPage() {
-  return <Plain code="500" title="Something went wrong" text="It has been logged. Try again in a moment." />;
+  const { t } = useText();
+  return <Plain code="500" title={t("broken.title")} text={t("broken.text")} />;
 }

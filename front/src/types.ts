@@ -31,6 +31,21 @@ export interface Message extends Row {
   created_at: string;
 }
 
+export interface Unread {
+  counts: Record<string, number>;
+  total: number;
+}
+
+declare module "@tims/client" {
+  interface TimsApi {
+    "/api/chats/": Chat;
+    "/api/members/": Member;
+    "/api/messages/": Message;
+    "/api/unread/": Unread;
+    "/api/online/": { count: number };
+  }
+}
+
 export function nameOf(person: Person | undefined): string {
   return person?.display_name || person?.username || "Somebody";
 }

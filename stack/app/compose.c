@@ -25,6 +25,7 @@ static size_t list_sets(const tims_project *project, tims_migration_set *ret_set
     ret_sets[count++] = (tims_migration_set){ "auth", tims_auth_migrations, tims_auth_models };
     ret_sets[count++] = (tims_migration_set){ "rest", tims_rest_migrations, tims_rest_models };
     ret_sets[count++] = (tims_migration_set){ "tasks", tims_tasks_migrations, tims_tasks_models };
+    ret_sets[count++] = (tims_migration_set){ "push", tims_push_migrations, tims_push_models };
     for (const tims_app *const *app = project->apps; *app != NULL; app++)
         if ((*app)->models != NULL)
             ret_sets[count++] = (tims_migration_set){ (*app)->name, (*app)->migrations, (*app)->models };
@@ -36,7 +37,7 @@ tims_status app__compose_models(app__stack *stack, tims_error *err)
     size_t apps = 0, total = 0;
     while (stack->project->apps[apps] != NULL)
         apps++;
-    stack->migration_sets = TIMS_NEW_ARRAY(stack->arena, tims_migration_set, apps + 3);
+    stack->migration_sets = TIMS_NEW_ARRAY(stack->arena, tims_migration_set, apps + 4);
     stack->migration_set_count = list_sets(stack->project, stack->migration_sets);
     for (size_t i = 0; i < stack->migration_set_count; i++)
         total += count_models(stack->migration_sets[i].models);
@@ -54,84 +55,13 @@ tims_status app__open_database(app__stack *stack, bool exclusive, tims_error *er
     return tims_db_open(&options, &stack->db, err);
 }
 
-/* --- what the rooms are handed ---------------------------------------------------------------- */
-
-static tims_status resolve_live(const void *data, tims_arena *arena, tims_str url, tims_caller caller,
-                                tims_live_query *ret_query, tims_error *err)
-{
-    const app__stack *stack = data;
-    tims_live_url found;
-    tims_computed_url computed;
-    tims_status status = tims_rest_resolve(stack->rest, arena, url, caller, &found, err);
-    if (status == TIMS_NOT_FOUND) {
-        status = tims_rest_resolve_computed(stack->rest, arena, url, caller, &computed, err);
-        if (status == TIMS_OK)
-            *ret_query = (tims_live_query){ .is_computed = true, .canonical = computed.canonical };
-        return status;
-    }
-    if (status != TIMS_OK)
-        return status;
-    *ret_query = (tims_live_query){ .query = found.query,
-                                    .is_detail = found.is_detail,
-                                    .with_total = found.with_total,
-                                    .canonical = found.canonical };
-    for (size_t i = 0; i < found.include_count && i < TIMS_LIVE_INCLUDES_MAX; i++)
-        ret_query->includes[ret_query->include_count++] = found.includes[i];
-    return TIMS_OK;
-}
-
-static tims_status write_live(const void *data, tims_db_session *db, tims_arena *arena, tims_str url,
-                              tims_caller caller, int64_t position, tims_json_writer *writer, tims_error *err)
-{
-    const app__stack *stack = data;
-    tims_live_url found;
-    tims_status status = tims_rest_resolve(stack->rest, arena, url, caller, &found, err);
-    if (status != TIMS_OK)
-        return status;
-    return tims_rest_write(db, arena, &found, tims_live_epoch(stack->live), position, writer, err);
-}
-
-static tims_status compute_live(const void *data, tims_request *rq, tims_str url, tims_caller caller,
-                                tims_reads *reads, tims_buf *out, tims_error *err)
-{
-    const app__stack *stack = data;
-    tims_computed_url found;
-    tims_status status = tims_rest_resolve_computed(stack->rest, rq->arena, url, caller, &found, err);
-    if (status != TIMS_OK)
-        return status;
-    rq->slots[TIMS_SLOT_LIVE] = stack->live;
-    return tims_rest_compute(rq, &found, caller, reads, out, err);
-}
-
-/* A page includes the answer of a computed endpoint as it includes a list. */
-static tims_status write_computed(const app__stack *stack, tims_request *rq, tims_str url,
-                                  tims_json_writer *writer, tims_error *err)
-{
-    enum { ANSWER_BYTES_MAX = 8 * 1024 * 1024 };
-    tims_buf out;
-    tims_reads *reads = tims_reads_new();
-    tims_buf_init(&out, NULL, ANSWER_BYTES_MAX);
-    tims_status status = compute_live(stack, rq, url, tims_caller_of(rq), reads, &out, err);
-    tims_reads_free(&reads);
-    tims_str text = status == TIMS_OK ? tims_copy(rq->arena, tims_buf_str(&out)) : TIMS_STR("");
-    tims_buf_free(&out);
-    if (status == TIMS_OK)
-        tims_json_raw(writer, text);
-    return status;
-}
+/* --- what pages are handed ---------------------------------------------------------------------- */
 
 static tims_status write_page_url(const void *data, tims_request *rq, tims_str url, tims_json_writer *writer,
                                   tims_error *err)
 {
     const app__stack *stack = data;
-    tims_db_session *db = tims_session_db(rq);
-    tims_live_url found;
-    tims_status status = tims_rest_resolve(stack->rest, rq->arena, url, tims_caller_of(rq), &found, err);
-    if (status == TIMS_NOT_FOUND)
-        return write_computed(stack, rq, url, writer, err);
-    if (status == TIMS_OK)
-        status = tims_rest_write(db, rq->arena, &found, tims_live_epoch(stack->live), 0, writer, err);
-    return status;
+    return tims_rest_include(stack->rest, rq, url, writer, err);
 }
 
 static tims_status write_page_position(const void *data, tims_request *rq, tims_json_writer *writer,
@@ -146,31 +76,14 @@ static tims_status write_page_position(const void *data, tims_request *rq, tims_
     return status;
 }
 
-static tims_answer stream_live(tims_request *rq, void *data, tims_str url)
-{
-    const app__stack *stack = data;
-    return tims_live_sse(rq, stack->live, url);
-}
-
-static void hear_change(void *argument, const tims_model *model, tims_change_op op, tims_id id)
-{
-    const app__stack *stack = argument;
-    if (op == TIMS_TRUNCATED)
-        tims_auth_forget_all(stack->auth);
-    else if (op != TIMS_INSERTED && (model == &tims_auth_session_model || model == &tims_user_model))
-        tims_auth_forget(stack->auth, model, id);
-    tims_websockets_forget(stack->websockets, model, op, id);
-}
-
-static void hear_epoch(void *argument, tims_str epoch)
-{
-    const app__stack *stack = argument;
-    tims_rest_set_epoch(stack->rest, epoch);
-    if (stack->websockets != NULL) /* else it is the first, before anybody is there */
-        hear_change(argument, &tims_auth_session_model, TIMS_TRUNCATED, (tims_id){ { 0 } });
-}
-
 /* --- the server's parts ----------------------------------------------------------------------- */
+
+static void compose_cache(app__stack *stack)
+{
+    const tims_cache_options options = { .bytes_max = stack->settings.cache_bytes,
+                                         .is_checked = stack->settings.cache_check };
+    stack->cache = tims_cache_new(&options);
+}
 
 static tims_status compose_auth(app__stack *stack, tims_error *err)
 {
@@ -207,12 +120,19 @@ static tims_status compose_redis(app__stack *stack, tims_error *err)
     return status;
 }
 
+static tims_answer stream_live(tims_request *rq, void *data, tims_str url)
+{
+    const app__stack *stack = data;
+    return tims_live_sse(rq, stack->live, url);
+}
+
 static tims_status compose_rest(app__stack *stack, tims_error *err)
 {
     size_t count = 0;
     const tims_resource **tables =
         TIMS_NEW_ARRAY(stack->arena, const tims_resource *, stack->migration_set_count + 64);
     tables[count++] = tims_tasks_resources;
+    tables[count++] = tims_push_resources;
     for (const tims_app *const *app = stack->project->apps; *app != NULL; app++)
         if ((*app)->resources != NULL && count < 64)
             tables[count++] = (*app)->resources;
@@ -224,6 +144,8 @@ static tims_status compose_rest(app__stack *stack, tims_error *err)
             status = tims_rest_add_computed(stack->rest, stack->arena, (*app)->computed, err);
     if (status == TIMS_OK)
         tims_rest_set_stream(stack->rest, stream_live, stack);
+    if (status == TIMS_OK)
+        tims_rest_set_cache(stack->rest, stack->cache);
     if (status == TIMS_OK && stack->redis != NULL)
         tims_rest_share_limits(stack->rest, stack->redis, stack->redis_prefix);
     return status;
@@ -235,6 +157,7 @@ static void begin_run(tims_request *rq)
     const app__stack *stack = rq->server_data;
     tims_request_set_db(rq, stack->db);
     tims_request_set_tasks(rq, stack->tasks);
+    tims_request_set_push(rq, stack->push);
     if (stack->rest != NULL) { /* else it is a process for blocking tasks, which answers nobody */
         tims_request_set_rest(rq, stack->rest);
         tims_request_set_websockets(rq, stack->websockets);
@@ -256,6 +179,8 @@ static tims_status compose_tasks(app__stack *stack, tims_error *err)
                                    .begin = begin_run,
                                    .url = stack->settings.tasks_url,
                                    .program = "/proc/self/exe" };
+    tasks[options.task_table_count++] = tims_push_tasks;
+    queues[options.queue_table_count++] = tims_push_queues;
     for (const tims_app *const *app = stack->project->apps; *app != NULL; app++) {
         TIMS_ASSERT(options.task_table_count < TABLES_MAX);
         if ((*app)->tasks != NULL)
@@ -282,16 +207,13 @@ void app__worker_options(const app__stack *stack, tims_worker_options *ret_optio
 static tims_status compose_live(app__stack *stack, tims_error *err)
 {
     tims_live_options options = {
-        .resolver = { stack, resolve_live, write_live, compute_live },
         .poll_ms = stack->settings.live_poll_ms,
         .log_keep_s = stack->settings.live_log_keep_ms / 1000,
         .sockets_per_user_max = (size_t)stack->settings.sockets_per_user,
-        .on_change = hear_change,
-        .on_epoch = hear_epoch,
-        .on_change_argument = stack,
         .redis = stack->redis,
         .redis_prefix = stack->redis_prefix,
     };
+    app__tie_live(stack, &options);
     return tims_live_new(stack->db, stack->models, stack->auth, &options, &stack->live, err);
 }
 
@@ -302,6 +224,7 @@ static void begin_handler(tims_request *rq)
     tims_request_set_db(rq, stack->db);
     tims_request_set_rest(rq, stack->rest);
     tims_request_set_tasks(rq, stack->tasks);
+    tims_request_set_push(rq, stack->push);
     tims_auth_attach(rq, stack->auth);
 }
 
@@ -335,6 +258,10 @@ static tims_status compose_pages(app__stack *stack, tims_error *err)
             settings->render_command.length > 0 ? tims_copy_c(stack->arena, settings->render_command) : NULL,
         .render_url = settings->render_url,
         .render_timeout_ms = settings->render_timeout_ms,
+        .render_processes = settings->render_processes,
+        .render_memory_max = settings->render_memory_max,
+        .cache = stack->cache,
+        .languages = app__split_names(stack->arena, tims_str_from(stack->project->languages)),
         .development = settings->development,
         .resolver_data = stack,
         .write_url = write_page_url,
@@ -374,7 +301,9 @@ static tims_answer answer_metrics(tims_request *rq)
     tims_buf out;
     tims_buf_init(&out, rq->arena, METRICS_BYTES_MAX);
     tims_live_metrics(stack->live, &out);
+    tims_cache_metrics(stack->cache, &out);
     tims_tasks_metrics(stack->tasks, &out);
+    tims_pages_metrics(stack->pages, &out);
     return tims_answer_bytes(200, TIMS_STR("text/plain; version=0.0.4"), tims_buf_str(&out));
 }
 
@@ -423,6 +352,7 @@ const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count)
     add_table(&list, own);
     add_table(&list, tims_auth_routes);
     add_table(&list, tims_tasks_routes);
+    add_table(&list, tims_push_routes);
     for (const tims_app *const *app = stack->project->apps; *app != NULL; app++)
         add_table(&list, (*app)->endpoints);
     const tims_route *websockets = tims_websockets_routes(stack->websockets, &count);
@@ -439,6 +369,8 @@ tims_status app__compose_jobs(app__stack *stack, tims_error *err)
 {
     tims_status status = compose_auth(stack, err);
     if (status == TIMS_OK)
+        status = app__compose_push(stack, err);
+    if (status == TIMS_OK)
         status = compose_tasks(stack, err);
     return status;
 }
@@ -446,11 +378,14 @@ tims_status app__compose_jobs(app__stack *stack, tims_error *err)
 tims_status app__compose_server(app__stack *stack, tims_error *err)
 {
     size_t count;
+    compose_cache(stack);
     tims_status status = compose_auth(stack, err);
     if (status == TIMS_OK)
         status = compose_redis(stack, err);
     if (status == TIMS_OK)
         status = compose_rest(stack, err);
+    if (status == TIMS_OK)
+        status = app__compose_push(stack, err);
     if (status == TIMS_OK)
         status = compose_tasks(stack, err);
     if (status == TIMS_OK)
@@ -481,6 +416,7 @@ void app__close(app__stack *stack)
 {
     tims_router_free(&stack->router);
     tims_live_free(&stack->live);
+    tims_cache_free(&stack->cache);
     tims_redis_free(&stack->redis);
     tims_db_close(&stack->db);
 }
@@ -494,6 +430,7 @@ void app__begin_request(tims_request *rq)
     tims_request_set_db(rq, stack->db);
     tims_request_set_rest(rq, stack->rest);
     tims_request_set_tasks(rq, stack->tasks);
+    tims_request_set_push(rq, stack->push);
     tims_request_set_websockets(rq, stack->websockets);
     rq->slots[TIMS_SLOT_LIVE] = stack->live;
     tims_auth_begin(rq, stack->auth);
@@ -552,6 +489,8 @@ static void begin_and_call(tims_request *rq, void *argument)
         tims_auth_attach(rq, run->stack->auth);
     if (run->stack->tasks != NULL)
         tims_request_set_tasks(rq, run->stack->tasks);
+    if (run->stack->push != NULL)
+        tims_request_set_push(rq, run->stack->push);
     run->function(rq, run->argument);
 }
 

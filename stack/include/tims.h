@@ -5,11 +5,13 @@
 #include "tims/app.h"
 #include "tims/auth.h"
 #include "tims/base.h"
+#include "tims/cache.h"
 #include "tims/http.h"
 #include "tims/json.h"
 #include "tims/live.h"
 #include "tims/model.h"
 #include "tims/pages.h"
+#include "tims/push.h"
 #include "tims/rest.h"
 #include "tims/tasks.h"
 

@@ -1,4 +1,4 @@
-/* page.c: one page: who may see it, what its loader names, and the answer.
+/* page.c: a page's data: who may see it, and what its loader names.
  *
  * Everything a loader includes is read in one snapshot and written straight into the JSON that the render
  * server gets; the snapshot ends before the render server is asked, so that a slow one holds nothing of the
@@ -15,6 +15,9 @@ struct tims_page_state {
     const pages__entry *entry;
     tims_pairs params;
     included_url *included;
+    tims_reads *reads; /* NULL: it will not be kept */
+    int64_t position;
+    bool with_csrf, is_private, is_unkept;
     tims_buf live, values;
     tims_json_writer live_writer, values_writer;
 };
@@ -74,6 +77,27 @@ void tims_page_value(tims_page *page, const char *name, tims_str json)
     tims_json_raw(&state->values_writer, json);
 }
 
+void tims_page_csrf(tims_page *page)
+{
+    state_of(page)->with_csrf = true;
+    state_of(page)->is_unkept = true;
+}
+
+void tims_page_private(tims_page *page)
+{
+    struct tims_page_state *state = state_of(page);
+    state->is_private = true;
+    if (state->reads != NULL)
+        tims_reads_add_caller(state->reads);
+    if (!tims_caller_unnoted(page->rq).signed_in) /* nobody is told from nobody else */
+        state->is_unkept = true;
+}
+
+void tims_page_uncached(tims_page *page)
+{
+    state_of(page)->is_unkept = true;
+}
+
 /* --- the data ---------------------------------------------------------------------------------------- */
 
 static void write_params(tims_json_writer *w, tims_pairs params)
@@ -90,7 +114,7 @@ static void write_params(tims_json_writer *w, tims_pairs params)
 static void write_user(tims_json_writer *w, tims_request *rq)
 {
     tims_json_key(w, TIMS_STR("user"));
-    if (!tims_is_signed_in(rq)) {
+    if (!tims_caller_unnoted(rq).signed_in) {
         tims_json_null(w);
         return;
     }
@@ -105,9 +129,9 @@ static void write_head(tims_json_writer *w, tims_request *rq, const struct tims_
     tims_json_key(w, TIMS_STR("route"));
     tims_json_str(w, state->entry->next_route);
     write_params(w, state->params);
+    tims_json_key(w, TIMS_STR("language"));
+    tims_json_str(w, tims_language_of(rq));
     write_user(w, rq);
-    tims_json_key(w, TIMS_STR("csrf"));
-    tims_json_str(w, tims_csrf_token(rq));
 }
 
 static void begin_part(tims_buf *buf, tims_json_writer *writer, tims_arena *arena)
@@ -117,57 +141,105 @@ static void begin_part(tims_buf *buf, tims_json_writer *writer, tims_arena *aren
     tims_json_begin_object(writer);
 }
 
-/* The user is read in the same snapshot as the rest. */
-static void run_loader(tims_request *rq, struct tims_page_state *state, tims_json_writer *w)
+static void write_position(tims_request *rq, const struct tims_page_state *state, tims_json_writer *w)
 {
     const tims_pages_options *options = &state->entry->pages->options;
-    tims_page page = { rq, state };
     tims_error err = { 0 };
-    tims_db_session *db = tims_session_db(rq);
-    tims_check(rq, tims_db_begin_snapshot(db, &err), &err);
-    state->entry->page->load(&page);
     tims_json_key(w, TIMS_STR("position"));
-    if (options->write_position != NULL)
+    if (state->entry->page->load != NULL && options->write_position != NULL)
         tims_check(rq, options->write_position(options->resolver_data, rq, w, &err), &err);
     else
         tims_json_str(w, TIMS_STR(""));
-    tims_db_end_snapshot(db);
 }
 
-tims_str pages__load(tims_request *rq, const pages__entry *entry, tims_pairs params, tims_str target)
+/* Who is signed in has HTML of their own: the page is handed its user, who may have been read before. */
+static void note_user(tims_request *rq, tims_reads *reads)
+{
+    if (!tims_caller_unnoted(rq).signed_in)
+        return;
+    char id[TIMS_ID_TEXT_LENGTH];
+    tims_id_format(tims_caller_unnoted(rq).user, id);
+    const tims_topic own = { &tims_user_model, tims_model_primary(&tims_user_model), { id, sizeof id } };
+    tims_reads_add(reads, &own, 1);
+    tims_reads_add_caller(reads);
+}
+
+static void begin_reading(tims_request *rq, struct tims_page_state *state)
+{
+    tims_error err = { 0 };
+    tims_check(rq, tims_db_begin_snapshot(tims_session_db(rq), &err), &err);
+    if (state->reads == NULL)
+        return;
+    tims_check(rq, tims_position(tims_session_db(rq), &state->position, &err), &err);
+    tims_reads_begin(rq, state->reads);
+    note_user(rq, state->reads);
+}
+
+/* The user is read in the same snapshot as the rest. */
+static void run_in_snapshot(tims_request *rq, struct tims_page_state *state, tims_json_writer *w,
+                            tims_str target)
+{
+    tims_page page = { rq, state };
+    begin_reading(rq, state);
+    write_head(w, rq, state, target);
+    if (state->entry->page->load != NULL)
+        state->entry->page->load(&page);
+    if (state->reads != NULL)
+        tims_reads_end(rq);
+    write_position(rq, state, w);
+    tims_db_end_snapshot(tims_session_db(rq));
+}
+
+static tims_str end_part(tims_buf *buf, tims_json_writer *writer)
+{
+    tims_json_end_object(writer);
+    return tims_buf_str(buf);
+}
+
+static void write_all(tims_request *rq, struct tims_page_state *state, tims_json_writer *w, tims_str target)
+{
+    if (state->entry->page->load != NULL || state->reads != NULL)
+        run_in_snapshot(rq, state, w, target);
+    else {
+        write_head(w, rq, state, target);
+        write_position(rq, state, w);
+    }
+    if (state->with_csrf) {
+        tims_json_key(w, TIMS_STR("csrf"));
+        tims_json_str(w, tims_csrf_token(rq));
+    }
+    tims_json_key(w, TIMS_STR("live"));
+    tims_json_raw(w, end_part(&state->live, &state->live_writer));
+    tims_json_key(w, TIMS_STR("values"));
+    tims_json_raw(w, end_part(&state->values, &state->values_writer));
+    tims_json_end_object(w);
+}
+
+void pages__load(tims_request *rq, const pages__entry *entry, tims_pairs params, tims_str target,
+                 tims_reads *reads, pages__loaded *ret_loaded)
 {
     struct tims_page_state *state = TIMS_NEW(rq->arena, struct tims_page_state);
     state->magic = PAGES__STATE_MAGIC;
     state->entry = entry;
     state->params = params;
+    state->reads = reads;
     begin_part(&state->live, &state->live_writer, rq->arena);
     begin_part(&state->values, &state->values_writer, rq->arena);
     tims_buf out;
     tims_json_writer w;
     begin_part(&out, &w, rq->arena);
-    write_head(&w, rq, state, target);
-    if (entry->page->load != NULL)
-        run_loader(rq, state, &w);
-    else {
-        tims_json_key(&w, TIMS_STR("position"));
-        tims_json_str(&w, TIMS_STR(""));
-    }
-    tims_json_end_object(&state->live_writer);
-    tims_json_end_object(&state->values_writer);
-    tims_json_key(&w, TIMS_STR("live"));
-    tims_json_raw(&w, tims_buf_str(&state->live));
-    tims_json_key(&w, TIMS_STR("values"));
-    tims_json_raw(&w, tims_buf_str(&state->values));
-    tims_json_end_object(&w);
+    write_all(rq, state, &w, target);
     if (state->live.overflow || state->values.overflow || out.overflow)
         tims_raise(rq, 500, "page_too_large", "This page has more data than a page may have.");
-    return tims_buf_str(&out);
+    *ret_loaded = (pages__loaded){ .data = tims_buf_str(&out),
+                                   .position = state->position,
+                                   .is_private = state->is_private,
+                                   .is_unkept = state->is_unkept };
 }
 
-/* --- the answer -------------------------------------------------------------------------------------- */
+/* --- who may see it ---------------------------------------------------------------------------------- */
 
-/* False: the caller has to sign in first. */
-static bool may_see(tims_request *rq, const tims_page_route *page)
+bool pages__may_see(tims_request *rq, const tims_page_route *page)
 {
     if (page->access == NULL)
         return true;
@@ -176,39 +248,6 @@ static bool may_see(tims_request *rq, const tims_page_route *page)
     if (page->access == tims_access_staff && !tims_caller_of(rq).staff)
         tims_raise(rq, 403, "forbidden", "This page is for staff.");
     return true;
-}
-
-static tims_answer answer_html(int status, tims_str html)
-{
-    return tims_answer_bytes(status, TIMS_STR("text/html; charset=utf-8"), html);
-}
-
-static tims_answer answer_shell(tims_request *rq, const pages__entry *entry, tims_str nonce)
-{
-    tims_str html;
-    if (!pages__shell(rq, entry->pages, entry->shell, nonce, &html))
-        tims_raise(rq, 503, "not_rendered", "The page cannot be rendered now; try again shortly.");
-    return answer_html(200, html);
-}
-
-tims_answer pages__answer(tims_request *rq)
-{
-    const pages__entry *entry = rq->route->data;
-    tims_pages *pages = entry->pages;
-    TIMS_CHECK_MAGIC(pages, PAGES__MAGIC);
-    tims_str target = pages__target_of(rq);
-    if (!may_see(rq, entry->page)) {
-        tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("private, no-store"));
-        return tims_answer_redirect(rq, 303, pages__login_address(rq->arena, target));
-    }
-    tims_str data = pages__load(rq, entry, rq->path_params, target);
-    tims_str nonce = pages__nonce(rq->arena), html;
-    tims_error err = { 0 };
-    int status;
-    pages__set_headers(rq, pages, nonce);
-    if (pages__render_page(rq, pages, target, data, nonce, &status, &html, &err) == TIMS_OK)
-        return answer_html(status, html);
-    return answer_shell(rq, entry, nonce);
 }
 
 /* --- /page-data -------------------------------------------------------------------------------------- */
@@ -220,6 +259,7 @@ tims_answer tims_pages_data(tims_request *rq)
     tims_pairs params = { 0 };
     uint32_t allowed;
     tims_error err = { 0 };
+    pages__loaded loaded;
     if (target.length == 0 || target.data[0] != '/' || target.length > PAGES__TARGET_BYTES_MAX)
         tims_raise(rq, 400, "malformed", "Name the page: /page-data?path=/…");
     tims_check(rq, tims_url_split_target(rq->arena, target, &path, &query, &err), &err);
@@ -228,8 +268,10 @@ tims_answer tims_pages_data(tims_request *rq)
     if (route == NULL)
         tims_raise(rq, 404, "not_found", "There is no such page.");
     const pages__entry *entry = route->data;
-    if (!may_see(rq, entry->page))
+    if (!pages__may_see(rq, entry->page))
         tims_raise(rq, 401, "unauthorized", "Sign in first.");
-    tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("private, no-store"));
-    return tims_answer_json(200, pages__load(rq, entry, params, target));
+    pages__load(rq, entry, params, target, NULL, &loaded);
+    tims_csrf_cookie(rq);
+    pages__set_unkept(rq);
+    return tims_answer_json(200, loaded.data);
 }

@@ -1,7 +1,8 @@
 /* One chat: its head, its messages, and where to write. */
-import { useClient, useLive, useMutation, useRoom, useUser } from "@tims/client";
+import { useClient, useLive, useMutation, usePresence, useTopic, useUser } from "@tims/client";
 import Link from "next/link";
 import { useEffect, useMemo, useState } from "react";
+import { isAway, Unkept } from "@/layout/Unkept";
 import { type Chat, type Member, type Message, nameOf } from "@/types";
 import { FormError } from "@/ui/Field";
 import { Icon } from "@/ui/Icon";
@@ -115,14 +116,16 @@ export function Conversation({ id }: { id: string }) {
   const messages = useLive<Message>(`/api/messages/?chat=${id}`);
   const people = usePeople(members.included.user, messages.rows);
   const send = useMutation("POST", "/api/messages/");
-  const room = useRoom(`/api/chats/${id}/`);
+  const here = usePresence(`/api/chats/${id}/`);
+  const typing = useTopic<boolean>(`/api/chats/${id}/`, TYPING);
   const dice = useDice(id);
-  const writing = typingLine(typists(room.said).map((user) => nameOf(people[user])));
+  const writing = typingLine(typists(typing.said).map((user) => nameOf(people[user])));
   const thrown = dice.last && `${nameOf(people[dice.last.user])} threw a ${dice.last.pips}.`;
-  const present = useMemo(() => new Set(room.users.map((user) => user.id)), [room.users]);
+  const present = useMemo(() => new Set(here.users.map((user) => user.id)), [here.users]);
   const [showsMembers, setShowsMembers] = useState(false);
   const exporting = useExport(id);
   useMarkRead(id, useUnread().counts[id] ?? 0);
+  if (chat.row === null && isAway(chat.problem)) return <Unkept />;
   if (chat.row === null && chat.state !== "loading") return <Gone />;
   return (
     <section className="flex h-full min-h-0 flex-col" aria-label={chat.row?.title ?? "Chat"}>
@@ -130,8 +133,8 @@ export function Conversation({ id }: { id: string }) {
         chat={chat.row}
         members={members.rows}
         people={people}
-        here={room.count}
-        partial={room.partial}
+        here={here.count}
+        partial={here.partial}
         onThrow={dice.throwDie}
         onExport={exporting.begin}
         onMembers={() => setShowsMembers(true)}
@@ -150,7 +153,7 @@ export function Conversation({ id }: { id: string }) {
         <Passing text={thrown ?? writing} />
       </div>
       <Composer
-        onTyping={(typing) => room.publish(TYPING, typing)}
+        onTyping={typing.publish}
         onSend={(text) =>
           void send(
             { chat: id, text },

@@ -5,48 +5,52 @@ import Link from "next/link";
 import { useRouter } from "next/router";
 import type { ReactNode } from "react";
 import { useUnread } from "@/chat/counts";
+import { type PlainKey, useText } from "@/i18n";
 import { nameOf } from "@/types";
 import { Avatar } from "@/ui/Avatar";
 import { Icon, type IconName } from "@/ui/Icon";
+import { Hints } from "./Hints";
 
 interface Place {
   href: string;
-  label: string;
+  label: PlainKey;
   icon: IconName;
   /** Paths that belong to it. */
   at: RegExp;
 }
 
-const HOME: Place = { href: "/", label: "Home", icon: "home", at: /^\/(articles\/.*)?$/ };
-const CHATS: Place = { href: "/chats", label: "Chats", icon: "chats", at: /^\/chats?(\/|$)/ };
-const PROFILE: Place = { href: "/profile", label: "Profile", icon: "person", at: /^\/profile/ };
-const SIGN_IN: Place = { href: "/login", label: "Sign in", icon: "person", at: /^\/(login|register)/ };
-const TASKS: Place = { href: "/tasks", label: "Tasks", icon: "tasks", at: /^\/tasks/ };
-const SETTINGS: Place = { href: "/settings", label: "Settings", icon: "palette", at: /^\/settings/ };
+const HOME: Place = { href: "/", label: "nav.home", icon: "home", at: /^\/(articles\/.*)?$/ };
+const CHATS: Place = { href: "/chats", label: "nav.chats", icon: "chats", at: /^\/chats?(\/|$)/ };
+const PROFILE: Place = { href: "/profile", label: "nav.profile", icon: "person", at: /^\/profile/ };
+const SIGN_IN: Place = { href: "/login", label: "nav.sign_in", icon: "person", at: /^\/(login|register)/ };
+const TASKS: Place = { href: "/tasks", label: "nav.tasks", icon: "tasks", at: /^\/tasks/ };
+const SETTINGS: Place = { href: "/settings", label: "nav.settings", icon: "palette", at: /^\/settings/ };
 
 function isAt(place: Place, path: string): boolean {
   return place.at.test(path.split(/[?#]/)[0] ?? "");
 }
 
 function UnreadBadge({ count }: { count: number }) {
+  const { t } = useText();
   if (count === 0) return null;
   return (
     <span className="badge badge-primary badge-sm font-semibold">
       {count > 99 ? "99+" : count}
-      <span className="sr-only"> unread</span>
+      <span className="sr-only"> {t("nav.unread")}</span>
     </span>
   );
 }
 
 function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number; hiddenOnPhones: boolean }) {
   const user = useUser();
-  const link = (place: Place, children: ReactNode) => (
+  const { t } = useText();
+  const link = (place: Place, beside?: ReactNode) => (
     <Link
       href={place.href}
       className={`btn btn-ghost btn-sm font-medium ${isAt(place, path) ? "bg-base-content/8" : ""}`}
       aria-current={isAt(place, path) ? "page" : undefined}
     >
-      {children}
+      {t(place.label)} {beside}
     </Link>
   );
   return (
@@ -54,26 +58,21 @@ function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number
       <div className="mx-auto flex h-14 max-w-6xl items-center gap-1 px-4">
         <Link
           href="/"
-          className="mr-auto flex items-center gap-2.5 rounded-lg font-semibold tracking-tight md:mr-4"
+          className="me-auto flex items-center gap-2.5 rounded-lg font-semibold tracking-tight md:me-4"
         >
           <img src="/icon.svg" alt="" width="28" height="28" />
-          Tim’s Stack
+          {t("app.name")}
         </Link>
-        <nav aria-label="Main" className="flex items-center gap-1 max-md:hidden md:grow">
-          {link(HOME, "Home")}
-          {link(
-            CHATS,
-            <>
-              Chats <UnreadBadge count={unread} />
-            </>,
-          )}
-          {user?.staff && link(TASKS, "Tasks")}
+        <nav aria-label={t("nav.main")} className="flex items-center gap-1 max-md:hidden md:grow">
+          {link(HOME)}
+          {link(CHATS, <UnreadBadge count={unread} />)}
+          {user?.staff && link(TASKS)}
           <span className="grow" />
-          {link(SETTINGS, "Settings")}
+          {link(SETTINGS)}
           {user ? (
             <Link
               href="/profile"
-              className="btn btn-ghost btn-sm gap-2 pl-1 font-medium"
+              className="btn btn-ghost btn-sm gap-2 ps-1 font-medium"
               aria-current={isAt(PROFILE, path) ? "page" : undefined}
             >
               <Avatar person={user} size="small" />
@@ -81,7 +80,7 @@ function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number
             </Link>
           ) : (
             <Link href="/login" className="btn btn-primary btn-sm">
-              Sign in
+              {t("nav.sign_in")}
             </Link>
           )}
         </nav>
@@ -92,10 +91,11 @@ function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number
 
 function Dock({ path, unread }: { path: string; unread: number }) {
   const user = useUser();
+  const { t } = useText();
   const places = [HOME, CHATS, ...(user?.staff ? [TASKS] : []), user ? PROFILE : SIGN_IN, SETTINGS];
   return (
     <nav
-      aria-label="Main"
+      aria-label={t("nav.main")}
       className="border-base-content/8 bg-base-100 sticky bottom-0 z-10 grid auto-cols-fr grid-flow-col border-t pb-[env(safe-area-inset-bottom)] md:hidden"
     >
       {places.map((place) => {
@@ -108,9 +108,9 @@ function Dock({ path, unread }: { path: string; unread: number }) {
             className={`relative flex h-14 flex-col items-center justify-center gap-0.5 text-xs font-medium ${here ? "text-primary" : "text-soft"}`}
           >
             <Icon name={place.icon} className="size-5.5" />
-            {place.label}
+            {t(place.label)}
             {place === CHATS && (
-              <span className="absolute top-1 left-1/2 ml-2">
+              <span className="absolute start-1/2 top-1 ms-2">
                 <UnreadBadge count={unread} />
               </span>
             )}
@@ -123,13 +123,14 @@ function Dock({ path, unread }: { path: string; unread: number }) {
 
 /** Says that what is shown may be old, once the first try to return has failed. */
 function ConnectionNotice() {
+  const { t } = useText();
   const { status, attempts } = useConnection();
   const away = (status === "waiting" || status === "connecting") && attempts > 1;
   return (
     <div role="status" className="empty:hidden">
       {away ? (
         <p className="bg-warning text-warning-content px-4 py-1 text-center text-xs font-medium">
-          Not connected. This is what was here last.
+          {t("connection.away")}
         </p>
       ) : null}
     </div>
@@ -146,19 +147,20 @@ interface LayoutProps {
 }
 
 export function Layout({ title, children, fill = false, bare = false }: LayoutProps) {
+  const { t } = useText();
   const path = useRouter().asPath;
   const unread = useUnread().total;
   const heading = unread > 0 ? `(${unread}) ${title}` : title;
   return (
     <div className={`flex flex-col ${fill ? "h-dvh" : "min-h-dvh"}`}>
       <Head>
-        <title>{`${heading} · Tim’s Stack`}</title>
+        <title>{`${heading} · ${t("app.name")}`}</title>
       </Head>
       <a
         href="#main"
         className="btn btn-primary btn-sm sr-only z-20 focus:not-sr-only focus:absolute focus:m-2"
       >
-        Skip to the content
+        {t("nav.skip")}
       </a>
       <TopBar path={path} unread={unread} hiddenOnPhones={bare} />
       <ConnectionNotice />
@@ -170,6 +172,7 @@ export function Layout({ title, children, fill = false, bare = false }: LayoutPr
         {children}
       </main>
       {!bare && <Dock path={path} unread={unread} />}
+      <Hints />
     </div>
   );
 }

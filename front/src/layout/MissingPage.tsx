@@ -1,7 +1,9 @@
 import Link from "next/link";
+import { useText } from "@/i18n";
 import { Layout } from "./Layout";
 
 export function Plain({ code, title, text }: { code: string; title: string; text: string }) {
+  const { t } = useText();
   return (
     <Layout title={title}>
       <div className="mx-auto flex max-w-md flex-col items-center gap-4 py-16 text-center">
@@ -11,7 +13,7 @@ export function Plain({ code, title, text }: { code: string; title: string; text
         <h1 className="text-2xl font-semibold">{title}</h1>
         <p className="text-soft">{text}</p>
         <Link href="/" className="btn btn-primary mt-2">
-          Go to the start
+          {t("plain.start")}
         </Link>
       </div>
     </Layout>
@@ -19,11 +21,6 @@ export function Plain({ code, title, text }: { code: string; title: string; text
 }
 
 export function MissingPage() {
-  return (
-    <Plain
-      code="404"
-      title="There is nothing here"
-      text="The address is wrong, what was here is gone, or it is not yours to see."
-    />
-  );
+  const { t } = useText();
+  return <Plain code="404" title={t("missing.title")} text={t("missing.text")} />;
 }

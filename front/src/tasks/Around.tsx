@@ -2,10 +2,9 @@
 import { useLive } from "@tims/client";
 import { ClockTime, DayName } from "@/ui/Time";
 import { Act, Item, Section } from "./parts";
-import type { Schedule, Worker } from "./types";
 
 export function Workers() {
-  const workers = useLive<Worker>("/api/tasks/workers/");
+  const workers = useLive("/api/tasks/workers/");
   return (
     <Section
       title="Workers"
@@ -33,7 +32,7 @@ export function Workers() {
 }
 
 export function Schedules() {
-  const schedules = useLive<Schedule>("/api/tasks/schedules/");
+  const schedules = useLive("/api/tasks/schedules/");
   return (
     <Section title="Schedules" empty="Nothing is scheduled." loading={schedules.state === "loading"}>
       {schedules.rows.map((schedule) => {

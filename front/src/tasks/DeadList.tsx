@@ -34,7 +34,7 @@ function Dead({ job }: { job: DeadJob }) {
 }
 
 export function DeadList() {
-  const dead = useLive<DeadJob>("/api/tasks/dead/");
+  const dead = useLive("/api/tasks/dead/");
   return (
     <Section
       title="Dead"

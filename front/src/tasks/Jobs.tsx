@@ -3,7 +3,7 @@ import { useComputed, useLive } from "@tims/client";
 import { Progress } from "@/ui/Progress";
 import { ShortTime } from "@/ui/Time";
 import { Act, Item, Section } from "./parts";
-import type { Job, JobStatus } from "./types";
+import type { Job } from "./types";
 
 function Cancel({ job }: { job: Job }) {
   return <Act label="Cancel" of={`${job.task} ${job.id}`} url={`/api/tasks/${job.id}/cancel/`} />;
@@ -11,8 +11,8 @@ function Cancel({ job }: { job: Job }) {
 
 /** Which jobs run is told once a second; how far a tracked one is, at once. */
 export function Running() {
-  const { value, state } = useComputed<{ rows: Job[] }>("/api/tasks/running/");
-  const tracked = useLive<JobStatus>("/api/tasks/?state=running");
+  const { value, state } = useComputed("/api/tasks/running/");
+  const tracked = useLive("/api/tasks/?state=running");
   const statusOf = new Map(tracked.rows.map((row) => [row.id, row]));
   return (
     <Section title="Running" empty="Nothing runs." loading={state === "loading"}>
@@ -45,7 +45,7 @@ export function Running() {
 }
 
 export function Scheduled() {
-  const { value, state } = useComputed<{ rows: Job[] }>("/api/tasks/scheduled/");
+  const { value, state } = useComputed("/api/tasks/scheduled/");
   return (
     <Section title="To come" empty="No job waits for its time." loading={state === "loading"}>
       {(value?.rows ?? []).map((job) => (

@@ -1,24 +1,42 @@
 /* The client: one store, one connection, one API, for one page's life in the browser (or one render on the server). */
 
-import { type ApiAnswer, type ApiContext, ApiError, type ApiOptions, callApi, problemFrom } from "./api";
-import { Cache } from "./cache";
-import { type ConnectionEvents, LiveConnection, type SocketLike } from "./connection";
-import { isList, ROWS_MAX } from "./documents";
+import {
+  type ApiAnswer,
+  type ApiContext,
+  ApiError,
+  type ApiOptions,
+  callApi,
+  csrfCookie,
+  problemFrom,
+} from "./api";
+import type { ConnectionEvents, LiveConnection, SocketLike } from "./connection";
+import { ROWS_MAX } from "./documents";
 import { newId } from "./id";
+import type { Offline, OfflineHost, OfflineOptions } from "./offline/index";
+import type { ConnectionTruth } from "./offline/truth";
 import { detectPlatform, liveSocketUrl, type Platform } from "./platform";
 import { formatPosition } from "./position";
 import { type JoinOptions, SAID_MS } from "./rooms";
-import { browserStorage, type CacheStorage } from "./storage";
-import { actions, createStore, type LiveState, type TimsStore } from "./store";
-import { browserTabs, Tabs, type TabsPlatform } from "./tabs";
-import type { AnyRow, ListDocument, LiveDocument, MutationMethod, PageData, User } from "./types";
+import {
+  actions,
+  createStore,
+  type LiveState,
+  type PageState,
+  type RootState,
+  type TimsStore,
+} from "./store";
+import type { AnyRow, LiveDocument, MutationMethod, PageData, User } from "./types";
 import { canonicalUrl } from "./url";
-import { type MutateOptions, type MutationResult, Writes } from "./writes";
+import { Views } from "./views";
+import { type Fields, isNotNow, type MutateOptions, type MutationResult, Writes } from "./writes";
 
 export interface Session {
   user: User | null;
   csrf?: string;
 }
+
+/** Loaded when it is first needed. */
+type OfflineModule = Pick<typeof import("./offline/index"), "Offline">;
 
 export interface ClientOptions {
   pageData?: PageData | null;
@@ -28,9 +46,11 @@ export interface ClientOptions {
   fetch?: typeof fetch;
   socket?: (url: string) => SocketLike;
   /** Where documents and writes survive a restart. Default: the browser's IndexedDB; null: nowhere. */
-  cache?: CacheStorage | null;
+  cache?: OfflineOptions["cache"];
   /** How tabs find each other, to share one socket. Default: Web Locks and BroadcastChannel; null: they do not. */
-  tabs?: TabsPlatform | null;
+  tabs?: OfflineOptions["tabs"];
+  /** Loads the part for life without a network. Default: its own chunk, by import(). */
+  offline?: () => Promise<OfflineModule>;
   random?: () => number;
 }
 
@@ -44,31 +64,51 @@ const LINGER_MS = 5_000;
 const REST_AFTER_MS = 2_000;
 /** A cache that has not answered by then is not waited for. */
 const RESTORE_MS = 1_000;
-const PAGES_MAX = 25;
+/** The connection's part could not be loaded: again after that, and then less often. */
+const LOAD_AGAIN_MS = 2_000;
 
 async function askBackend(client: Client): Promise<Session> {
   return (await client.api<Session>("GET", "/api/auth/me/")).data;
 }
 
+/** Of all that have joined one room: seen as soon as one of them is, with the state that the last one gave. */
+function joinOf(joined: readonly JoinOptions[]): JoinOptions {
+  const state = joined.findLast((options) => options.state)?.state;
+  const isSeen = joined.some(({ present }) => present !== false);
+  return { ...(isSeen ? {} : { present: false }), ...(state ? { state } : {}) };
+}
+
+/** The connection's part of the package: a chunk of its own, which no render needs. */
+let live: typeof import("./connection") | null = null;
+
+/** Loads it; the clients that are made afterwards have their connection at once. */
+export async function loadLive(): Promise<void> {
+  live = await import("./connection");
+}
+
 export class Client {
   readonly store: TimsStore;
+  readonly views: Views;
+  /** What the page was rendered from. */
+  readonly initialState: RootState;
   readonly platform: Platform;
-  readonly connection: LiveConnection;
+  /** null: its part of the package is not there yet. */
+  connection: LiveConnection | null = null;
   /** Names this client among the tabs of a browser. */
   readonly id = newId();
   private readonly writes: Writes;
-  private readonly cache: Cache | null;
-  private readonly tabsPlatform: TabsPlatform | null;
-  private tabs: { name: string; tabs: Tabs } | null = null;
-  private restoring: Promise<void> | null = null;
-  private isRestored = false;
+  private offline: Offline | null = null;
+  private loadingOffline: Promise<Offline | null> | null = null;
+  private isRestored: boolean;
+  private isClosed = false;
   /** A page, a cache or a sign-in has told who is here; before that nobody is known not to be. */
   private isKnown: boolean;
   private readonly options: ClientOptions;
   private readonly context: ApiContext;
   private readonly users = new Map<string, number>();
   private readonly lingering = new Map<string, ReturnType<typeof setTimeout>>();
-  private readonly rooms = new Map<string, { count: number; options: JoinOptions }>();
+  /** What those who have joined a room ask for. */
+  private readonly rooms = new Map<string, JoinOptions[]>();
   private readonly idle: string[] = [];
   private readonly loading = new Map<string, Promise<void>>();
   private listening = false;
@@ -77,31 +117,26 @@ export class Client {
     this.options = options;
     this.platform = { ...detectPlatform(), ...options.platform };
     this.store = createStore(options.pageData);
-    this.context = { platform: this.platform, csrf: () => this.state.csrf, fetch: options.fetch };
+    this.initialState = this.store.getState();
+    this.views = new Views(this.store);
+    this.context = { platform: this.platform, csrf: () => this.csrf, fetch: options.fetch };
     this.isKnown = Boolean(options.pageData);
-    const storage = options.cache === undefined ? browserStorage() : options.cache;
-    this.cache =
-      storage &&
-      new Cache({
-        storage,
-        tab: this.id,
-        state: () => this.state,
-        forward: (changes) => this.tabs?.tabs.save(changes) === true,
-      });
-    this.tabsPlatform = options.tabs === undefined ? browserTabs() : options.tabs;
-    if (this.cache) this.store.subscribe(() => this.cache?.step());
-    this.writes = new Writes(this.store, (method, url, call) => this.api(method, url, call));
-    this.connection = new LiveConnection({
-      url: () => liveSocketUrl(this.platform),
-      token: () => this.platform.token.get(),
-      events: this.events(),
-      socket: () => this.openSocket(),
-      backoff: { random: options.random },
-    });
+    this.isRestored = !this.hasPast();
+    this.writes = new Writes(
+      this.store,
+      (method, url, call) => this.api(method, url, call),
+      () => this.lane(),
+    );
+    this.makeConnection();
   }
 
   get state(): LiveState {
     return this.store.getState().tims;
+  }
+
+  /** What proves that a write comes from our own page: the cookie's; where scripts see none, what we were told. */
+  private get csrf(): string {
+    return (this.platform.apiBase === "" && csrfCookie()) || this.state.csrf;
   }
 
   /** Throws ApiError. */
@@ -109,97 +144,99 @@ export class Client {
     return callApi<T>(this.context, method, url, options);
   }
 
-  // --- the cache -----------------------------------------------------------------------------------------------
+  // --- the offline part ----------------------------------------------------------------------------------------
 
-  /** Takes what the cache has kept, once; the first follower asks for it. Not before hydration: the server has none. */
-  restore(): Promise<void> {
-    const { cache } = this;
-    if (!cache) return Promise.resolve();
-    this.restoring ??= this.restoreFrom(cache);
-    return this.restoring;
-  }
-
-  private async restoreFrom(cache: Cache): Promise<void> {
-    const contents = await cache.load(this.isKnown ? this.state.user : undefined);
-    this.isRestored = true;
-    // Who is here may have become known meanwhile.
-    if (this.isKnown && !cache.isOf(this.state.user)) return cache.begin(this.state.user);
-    if (!contents) return;
-    const { user, documents } = contents;
-    // Among tabs each has its own; those of tabs that are gone are for the one that leads, see adopt.
-    const mutations = this.tabsPlatform ? [] : contents.writes.map(({ mutation }) => mutation);
-    this.store.dispatch(actions.restored({ user: this.isKnown ? undefined : user, documents, mutations }));
-    this.isKnown = true;
-    const unseen = documents.map(({ url }) => url).filter((url) => !this.users.has(url));
-    for (const url of unseen) this.keep(url);
-    void this.checkKept(unseen.reverse());
-  }
-
-  /** What was kept and is not shown may be this person's no longer: it is gone on with once, one after the other. */
-  private async checkKept(urls: string[]): Promise<void> {
-    for (const url of [...this.users.keys()]) await this.answered(url); // what is shown comes first
-    for (const url of urls) {
-      if (!this.state.documents[url] || this.users.has(url)) continue;
-      const leave = this.follow(url);
-      await this.answered(url);
-      leave();
+  /** Whether there may be a cache to look into, or other tabs, before the connection is opened. */
+  private hasPast(): boolean {
+    const { cache, tabs } = this.options;
+    try {
+      const hasCache = cache === undefined ? Boolean(globalThis.indexedDB) : cache !== null;
+      const hasTabs =
+        tabs === undefined ? Boolean(globalThis.document && globalThis.navigator.locks) : tabs !== null;
+      return hasCache || hasTabs;
+    } catch {
+      return false; // switched off by the browser
     }
   }
 
-  private answered(url: string): Promise<void> {
-    return new Promise((resolve) => {
-      const look = () => {
-        const status = this.state.documents[url]?.status ?? "error";
-        if (status !== "live" && status !== "error") return;
-        stop();
-        resolve();
-      };
-      const stop = this.store.subscribe(look);
-      look();
-    });
+  /** null: it cannot be loaded now; it is tried again when it is needed again. */
+  private loadOffline(): Promise<Offline | null> {
+    this.loadingOffline ??= (this.options.offline ?? (() => import("./offline/index")))().then(
+      (module) => {
+        if (this.isClosed) return null;
+        this.offline = new module.Offline(this.offlineHost(), this.options);
+        void this.offline.outbox.send(); // what could not be sent without it
+        return this.offline;
+      },
+      () => {
+        this.loadingOffline = null;
+        return null;
+      },
+    );
+    return this.loadingOffline;
+  }
+
+  /** A write does not wait for what may never come. */
+  private async lane(): Promise<Offline["outbox"] | null> {
+    const late = new Promise<null>((resolve) => setTimeout(resolve, RESTORE_MS, null));
+    const offline = this.offline ?? (await Promise.race([this.loadOffline(), late]));
+    return offline?.outbox ?? null;
+  }
+
+  private offlineHost(): OfflineHost {
+    const client = this;
+    return {
+      id: this.id,
+      store: this.store,
+      get state() {
+        return client.state;
+      },
+      get isKnown() {
+        return client.isKnown;
+      },
+      becomesKnown: () => {
+        this.isKnown = true;
+      },
+      isFollowed: (url) => this.users.has(url),
+      follow: (url) => this.follow(url),
+      keep: (url) => this.keep(url),
+      attempt: (mutation, content) => this.writes.attempt(mutation, content),
+      api: (method, url) => this.api(method, url),
+      get lacksToken() {
+        return client.csrf === "" && client.platform.token.get() === null;
+      },
+      whoAmI: () => this.whoAmI(),
+      become: (who) => this.become(who),
+      sessionEnded: () => this.sessionEnded(),
+      random: this.options.random,
+    };
+  }
+
+  /** Takes what the cache has kept, once; the first follower asks for it. Not before hydration: the server has none. */
+  async restore(): Promise<void> {
+    if (this.hasPast()) await (await this.loadOffline())?.restore();
   }
 
   /** Writes what the cache does not have yet; resolves when it is there. */
   save(): Promise<void> {
-    return this.cache?.flush() ?? Promise.resolve();
+    return this.offline?.save() ?? Promise.resolve();
   }
-
-  // --- tabs ----------------------------------------------------------------------------------------------------
 
   private openSocket(): SocketLike {
     const url = liveSocketUrl(this.platform);
     const make = () => this.options.socket?.(url) ?? (new WebSocket(url) as unknown as SocketLike);
-    if (!this.tabsPlatform || !this.isKnown) return make();
-    const name = `tims ${url} ${this.state.user?.id ?? ""}`;
-    if (this.tabs?.name !== name) this.joinTabs(name, this.tabsPlatform, make);
-    return this.tabs?.tabs.open() ?? make();
+    return this.offline?.openSocket(url, make) ?? make();
   }
 
   /** A socket that was opened before anybody knew for whom gives way to the one that the tabs share. */
   private becomesKnown(): void {
     if (this.isKnown) return;
     this.isKnown = true;
-    if (this.tabsPlatform && this.connection.isStarted) this.connection.restart();
+    this.shareSocket();
   }
 
-  private joinTabs(name: string, platform: TabsPlatform, make: () => SocketLike): void {
-    this.tabs?.tabs.close();
-    const tabs = new Tabs(name, this.id, platform, make, {
-      onLead: () => void this.cache?.lead().then((others) => others.map((tab) => tabs.watch(tab))),
-      onLeader: () => this.cache?.again(),
-      onSave: (changes) => void this.cache?.write(changes),
-      onTabGone: (tab) => void this.adopt(tab),
-      onSession: () => void this.sessionEnded(),
-    });
-    this.tabs = { name, tabs };
-  }
-
-  /** Writes of a tab that is gone are this one's to send. */
-  private async adopt(tab: string): Promise<void> {
-    const mutations = (await this.cache?.writesOf(tab)) ?? [];
-    if (mutations.length === 0) return;
-    this.store.dispatch(actions.restored({ documents: [], mutations }));
-    if (this.state.connection.status === "live") void this.resend();
+  private shareSocket(): void {
+    if (this.offline?.sharesSocket && this.connection?.isStarted) this.connection.restart();
   }
 
   // --- live documents ------------------------------------------------------------------------------------------
@@ -223,10 +260,10 @@ export class Client {
   private begin(url: string): void {
     this.store.dispatch(actions.documentWanted(url));
     this.listen();
-    this.whenRestored(() => {
+    this.whenReady((connection) => {
       if (!this.users.has(url)) return;
-      this.connection.start();
-      this.connection.subscriptions.want(url);
+      connection.start();
+      connection.subscriptions.want(url);
     });
     if ((this.state.documents[url]?.position ?? -1) >= 0) return;
     setTimeout(() => {
@@ -234,15 +271,57 @@ export class Client {
     }, REST_AFTER_MS);
   }
 
+  private makeConnection(): LiveConnection | null {
+    if (live)
+      this.connection ??= new live.LiveConnection({
+        url: () => liveSocketUrl(this.platform),
+        token: () => this.platform.token.get(),
+        events: this.events(),
+        socket: () => this.openSocket(),
+        backoff: { random: this.options.random },
+      });
+    return this.connection;
+  }
+
+  /** Until it is there; meanwhile documents are read by REST. */
+  private async loadConnection(): Promise<LiveConnection> {
+    for (let attempt = 1; ; attempt++) {
+      await loadLive().catch(() => undefined);
+      const connection = this.makeConnection();
+      if (connection || this.isClosed) return connection ?? new Promise(() => undefined);
+      this.store.dispatch(
+        actions.connectionChanged({ status: "waiting", attempts: attempt, at_ms: Date.now() }),
+      );
+      await new Promise((resolve) =>
+        setTimeout(resolve, Math.min(attempt * LOAD_AGAIN_MS, 10 * LOAD_AGAIN_MS)),
+      );
+    }
+  }
+
+  /** Once the connection is there, and what was kept has been looked into. */
+  private whenReady(work: (connection: LiveConnection) => void): void {
+    const { connection } = this;
+    if (connection) this.whenRestored(() => work(connection));
+    else void this.loadConnection().then((made) => this.whenRestored(() => work(made)));
+    if (!this.isRestored) void this.restore();
+  }
+
   private whenRestored(work: () => void): void {
-    if (!this.cache || this.isRestored) {
+    if (this.isClosed) return;
+    if (this.isRestored) {
       work();
       return;
     }
-    const timer = new Promise((resolve) => setTimeout(resolve, RESTORE_MS));
-    void Promise.race([this.restore(), timer]).then(() => {
+    let isLate = false;
+    const restored = this.restore().then(() => {
+      if (isLate) this.shareSocket();
+    });
+    const timer = new Promise((resolve) => setTimeout(resolve, RESTORE_MS)).then(() => {
+      isLate = true;
+    });
+    void Promise.race([restored, timer]).then(() => {
       this.isRestored = true;
-      work();
+      if (!this.isClosed) work();
     });
   }
 
@@ -257,8 +336,9 @@ export class Client {
       url,
       setTimeout(() => {
         this.lingering.delete(url);
-        this.connection.subscriptions.unwant(url);
-        this.store.dispatch(actions.documentReleased(url));
+        this.connection?.subscriptions.unwant(url);
+        this.store.dispatch(actions.documentReleased({ url, at_ms: Date.now() }));
+        this.views.forget(url);
         this.keep(url);
       }, LINGER_MS),
     );
@@ -277,41 +357,47 @@ export class Client {
 
   // --- rooms ---------------------------------------------------------------------------------------------------
 
-  /** Is present at a detail until the returned function is called. */
+  /** Is at a detail until the returned function is called: seen there when one of those who have joined wants to be. */
   join(rawUrl: string, options: JoinOptions = {}): () => void {
     const url = canonicalUrl(rawUrl);
-    const room = { count: (this.rooms.get(url)?.count ?? 0) + 1, options };
-    this.rooms.set(url, room);
-    this.enter(url, options);
+    const joined = [...(this.rooms.get(url) ?? []), options];
+    this.rooms.set(url, joined);
+    this.enter(url);
     this.listen();
     let left = false;
     return () => {
       if (left) return;
       left = true;
-      setTimeout(() => this.leaveRoom(url), ROOM_LINGER_MS);
+      setTimeout(() => this.leaveRoom(url, options), ROOM_LINGER_MS);
     };
   }
 
-  private enter(url: string, options: JoinOptions): void {
+  private enter(url: string): void {
     this.store.dispatch(actions.roomJoined(url));
-    this.whenRestored(() => {
-      if (!this.rooms.has(url)) return;
-      this.connection.start();
-      this.connection.rooms.join(url, options);
+    this.whenReady((connection) => {
+      const joined = this.rooms.get(url);
+      if (!joined) return;
+      connection.start();
+      connection.rooms.join(url, joinOf(joined));
     });
   }
 
-  private leaveRoom(url: string): void {
-    const room = this.rooms.get(url);
-    if (!room || --room.count > 0) return;
+  private leaveRoom(url: string, options: JoinOptions): void {
+    const joined = this.rooms.get(url) ?? [];
+    const left = joined.filter((other) => other !== options);
+    if (left.length > 0) {
+      this.rooms.set(url, left);
+      this.connection?.rooms.join(url, joinOf(left));
+      return;
+    }
     this.rooms.delete(url);
-    this.connection.rooms.leave(url);
+    this.connection?.rooms.leave(url);
     this.store.dispatch(actions.roomLeft(url));
   }
 
   /** To those who are in a room that was joined: the newest of a kind counts, nothing is kept. */
   publish(url: string, kind: string, data: unknown): void {
-    this.connection.rooms.publish(canonicalUrl(url), kind, data);
+    this.connection?.rooms.publish(canonicalUrl(url), kind, data);
   }
 
   // --- reading by REST -----------------------------------------------------------------------------------------
@@ -321,7 +407,8 @@ export class Client {
     const url = canonicalUrl(rawUrl);
     try {
       const answer = await this.api<LiveDocument>("GET", url);
-      this.store.dispatch(actions.documentLoaded({ url, document: answer.data, position: answer.position }));
+      const { data: document, position } = answer;
+      this.store.dispatch(actions.documentLoaded({ url, document, position, at_ms: Date.now() }));
     } catch (error) {
       const held = this.state.documents[url];
       if (held?.status === "live" || (held?.position ?? -1) >= 0) return;
@@ -344,7 +431,7 @@ export class Client {
     if (!document || document.detail || document.end === true || document.ids.length >= ROWS_MAX) return;
     const limit =
       document.ids.length + Math.max(20, Number(new URLSearchParams(url.split("?")[1]).get("limit")) || 50);
-    if (this.connection.subscriptions.follows(url)) {
+    if (this.connection?.subscriptions.follows(url)) {
       try {
         await this.connection.subscriptions.more(url, Math.min(limit, ROWS_MAX));
         return;
@@ -352,37 +439,37 @@ export class Client {
         // the connection ended meanwhile: the next page comes by REST
       }
     }
-    await this.loadPages(url);
+    await (await this.loadOffline())?.loadPages(url);
   }
 
-  /** The cursor is that of the first page, so pages that are held already are passed over. */
-  private async loadPages(url: string): Promise<void> {
-    for (let i = 0; i < PAGES_MAX; i++) {
-      const document = this.state.documents[url];
-      if (!document?.next || document.status === "live") return;
-      const before = document.ids.length;
-      const answer = await this.api<ListDocument>("GET", document.next);
-      if (!isList(answer.data)) return;
-      const position = answer.data.position ?? answer.position ?? undefined;
-      this.store.dispatch(actions.pageMerged({ url, page: { ...answer.data, position } }));
-      if ((this.state.documents[url]?.ids.length ?? 0) > before) return;
+  /** The data of another page of the app, for navigation without a reload; where no server answers, as it was kept.
+   * Throws ApiError. */
+  async loadPage(path: string): Promise<PageState | null> {
+    try {
+      const answer = await this.api<PageData>("GET", `/page-data?path=${encodeURIComponent(path)}`);
+      this.takePage(answer.data);
+    } catch (error) {
+      const isAway = error instanceof ApiError && isNotNow(error.problem, false);
+      if (!isAway || !(await this.showKept(path))) throw error;
     }
+    return this.state.page;
   }
 
-  /** The data of another page of the app, for navigation without a reload. Throws ApiError. */
-  async loadPage(path: string): Promise<PageData> {
-    const answer = await this.api<PageData>("GET", `/page-data?path=${encodeURIComponent(path)}`);
-    this.takePage(answer.data);
-    return answer.data;
+  /** What was kept of a page is shown; where nothing was, nothing of the page before it. */
+  private async showKept(path: string): Promise<boolean> {
+    const kept = (await (await this.loadOffline())?.pageOf(path)) ?? null;
+    const { page } = this.state;
+    const nothing = { path, route: "", params: {}, values: {}, position: "", asOf: null };
+    if (kept || page?.path !== path) this.store.dispatch(actions.restored({ page: kept ?? nothing }));
+    return kept !== null;
   }
 
   takePage(page: PageData): void {
-    if (page.user?.id !== this.state.user?.id && (this.state.user !== null || this.state.page !== null)) {
-      this.setSession(page.user, page.csrf);
-    }
+    const { user } = this.state;
+    if (page.user?.id !== user?.id && (user !== null || this.state.page !== null)) this.become(page);
     this.store.dispatch(actions.pageLoaded(page));
     this.becomesKnown();
-    if (this.isRestored && !this.cache?.isOf(page.user)) void this.cache?.begin(page.user);
+    if (page.user !== null || !this.state.expired) this.offline?.userIs(page.user, false);
   }
 
   // --- session -------------------------------------------------------------------------------------------------
@@ -390,18 +477,37 @@ export class Client {
   /** After signing in or out: another person's data goes, the connection begins anew. */
   setSession(user: User | null, csrf?: string, token?: string | null): void {
     if (token !== undefined) this.platform.token.set(token);
-    const changed = this.state.user?.id !== user?.id;
+    const { expired } = this.state;
+    const changed = this.state.user?.id !== user?.id || (expired !== null && user === null);
     this.store.dispatch(actions.sessionChanged({ user, csrf }));
-    if (!changed && token) this.connection.auth(token);
-    if (changed) this.tabs?.tabs.sessionChanged();
-    else this.becomesKnown();
+    if (!changed && token) this.connection?.auth(token);
+    if (!changed) this.becomesKnown();
     this.isKnown = true;
-    if (this.isRestored && !this.cache?.isOf(user)) void this.cache?.begin(user);
-    if (!changed) return;
+    this.offline?.userIs(user, changed);
+    if (changed) this.beginAnew();
+  }
+
+  private beginAnew(): void {
+    void this.restore(); // finds that what is kept is another's, if this part was not there yet
     this.idle.length = 0;
     for (const url of this.users.keys()) this.store.dispatch(actions.documentWanted(url));
-    if (this.listening) this.connection.restart();
-    for (const [url, { options }] of this.rooms) this.enter(url, options);
+    if (this.listening) this.connection?.restart();
+    for (const url of this.rooms.keys()) this.enter(url);
+  }
+
+  /** The session has ended, and nobody has signed out: what was written waits for the same person. */
+  private expire(csrf?: string): void {
+    if (!this.offline) {
+      this.setSession(null, csrf); // what was kept earlier is found, and left alone, once that part is there
+      return;
+    }
+    this.isKnown = true;
+    void this.offline.setAside(csrf);
+    this.beginAnew();
+  }
+
+  private whoAmI(): Promise<Session> {
+    return (this.options.whoAmI ?? askBackend)(this);
   }
 
   /** The backend ended the session: show nothing private until we know who is here; do not hammer. */
@@ -409,14 +515,19 @@ export class Client {
     let who: Session = { user: null };
     let known = true;
     try {
-      who = await (this.options.whoAmI ?? askBackend)(this);
+      who = await this.whoAmI();
     } catch (error) {
       known = error instanceof ApiError && error.status === 401;
     }
     if (known && who.user === null) this.platform.token.set(null);
     const same = this.state.user?.id === who.user?.id;
-    this.setSession(who.user, who.csrf);
-    if (same) setTimeout(() => this.users.size > 0 && this.connection.start(), REST_AFTER_MS);
+    this.become(who);
+    if (same) setTimeout(() => this.users.size > 0 && this.connection?.start(), REST_AFTER_MS);
+  }
+
+  private become({ user, csrf }: Session): void {
+    if (user === null && this.state.user !== null) this.expire(csrf);
+    else this.setSession(user, csrf);
   }
 
   // --- writes --------------------------------------------------------------------------------------------------
@@ -425,30 +536,41 @@ export class Client {
   mutate<T = AnyRow>(
     method: MutationMethod,
     url: string,
-    body: Record<string, unknown> | null = null,
+    body: Fields | FormData | null = null,
     options: MutateOptions = {},
   ): Promise<MutationResult<T>> {
     return this.writes.mutate<T>(method, url, body, options);
   }
 
-  /** Sends a failed write again under its key, so that it happens once even if the first one did arrive. */
-  retry(key: string): Promise<MutationResult<AnyRow> | null> {
-    return this.writes.retry(key);
+  /** Sends what waits or was refused once more, now, under its key, so that it happens once even if it did arrive. */
+  async retry(key: string): Promise<MutationResult<AnyRow> | null> {
+    return (await this.loadOffline())?.outbox.retry(key) ?? null;
   }
 
-  /** Writes that met no server are sent again; without a page, the token for it is asked for first. */
-  private async resend(): Promise<void> {
-    if (!this.writes.waits) return;
-    if (this.state.user !== null && this.state.csrf === "" && this.platform.token.get() === null) {
-      const who = await (this.options.whoAmI ?? askBackend)(this).catch(() => null);
-      if (who) this.setSession(who.user, who.csrf);
-    }
-    await this.writes.resend();
+  /** Another draft of a write that waits or was refused. False: it is on its way, or done. Then retry(), if refused. */
+  async edit(key: string, change: Fields): Promise<boolean> {
+    return (await this.loadOffline())?.outbox.edit(key, change) ?? false;
   }
 
-  /** Gives a failed write up; what it showed goes. */
-  discard(key: string): void {
-    this.store.dispatch(actions.mutationDropped(key));
+  /** Gives up a write that waits or was refused, and those about the row that it would have made; what they showed
+   * goes. False: it is on its way, or done. */
+  async discard(key: string): Promise<boolean> {
+    return (await this.loadOffline())?.outbox.discard(key) ?? false;
+  }
+
+  /** Tells what is so of the connection, and each change of it, until the returned function is called. */
+  watchTruth(listener: (truth: ConnectionTruth) => void): () => void {
+    let stop = () => {};
+    let isLeft = false;
+    void this.loadOffline().then((offline) => {
+      if (isLeft) return;
+      if (offline) stop = offline.truth.watch(listener);
+      else listener({ state: "offline", since: Date.now(), waiting: 0 }); // not even that could be loaded
+    });
+    return () => {
+      isLeft = true;
+      stop();
+    };
   }
 
   // --- the connection's events ---------------------------------------------------------------------------------
@@ -456,11 +578,11 @@ export class Client {
   private listen(): void {
     if (this.listening) return;
     this.listening = true;
-    const hurry = () => this.connection.hurry();
-    globalThis.addEventListener?.("online", hurry);
+    globalThis.addEventListener?.("online", () => this.connection?.probe(true));
+    globalThis.addEventListener?.("offline", () => this.connection?.probe());
     globalThis.addEventListener?.("pagehide", () => void this.save());
     globalThis.document?.addEventListener?.("visibilitychange", () => {
-      if (globalThis.document.visibilityState === "visible") hurry();
+      if (globalThis.document.visibilityState === "visible") this.connection?.probe();
       else void this.save(); // on phones the last that is heard of a page
     });
   }
@@ -469,12 +591,12 @@ export class Client {
     const dispatch = (action: Parameters<TimsStore["dispatch"]>[0]) => this.store.dispatch(action);
     return {
       onStatus: (status, attempts) => {
-        dispatch(actions.connectionChanged({ status, attempts }));
-        if (status === "live") void this.resend();
+        dispatch(actions.connectionChanged({ status, attempts, at_ms: Date.now() }));
+        if (status === "live") void this.offline?.outbox.send();
       },
       onWelcome: ({ epoch, position, user }) => {
         if (this.isKnown && user !== (this.state.user?.id ?? null)) {
-          this.connection.stop(); // not the person whose page this is: signed in or out in another tab
+          this.connection?.stop(); // not the person whose page this is: signed in or out in another tab
           void this.sessionEnded();
         } else dispatch(actions.connectionChanged({ epoch, position }));
       },
@@ -507,12 +629,11 @@ export class Client {
   }
 
   close(): void {
-    void this.save();
-    this.cache?.stop();
+    this.isClosed = true;
+    this.offline?.close();
     for (const timer of this.lingering.values()) clearTimeout(timer);
     this.lingering.clear();
-    this.connection.stop();
-    this.tabs?.tabs.close();
+    this.connection?.stop();
   }
 }
 

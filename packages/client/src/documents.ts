@@ -2,11 +2,16 @@
  *
  * A document's rows are the first `limit` of the backend's result, in its order, without a hole: `ids` is that order,
  * `rows` the rows by id. A computed endpoint has no rows, its JSON is `value`. Steps return the same object when
- * nothing changed, so that nothing renders for nothing. */
+ * nothing changed, and rows that say the same stay the same objects, so that nothing renders for nothing.
+ *
+ * Rows are kept by document and id, not in one table by model and id. A document is exact at its own position; while
+ * one resumes, another may be ahead of it, and a shared row would show a list rows that do not match its filter, its
+ * order and its end. Besides `fields=` gives rows other members, and a row that one URL may no longer show would live
+ * on through another. All documents of one step change in one dispatch, so what follows the same stream agrees. */
 
 import type { Operation, WindowFacts } from "./frames";
 import { compareRows, type OrderField, parseOrder, placeOf } from "./order";
-import { mergePatch } from "./patch";
+import { mergePatch, sameJson } from "./patch";
 import { parsePosition } from "./position";
 import type { AnyRow, ListDocument, LiveDocument, LiveStatus, Problem } from "./types";
 import { orderOf } from "./url";
@@ -36,6 +41,8 @@ export interface DocumentState {
   position: number;
   /** Pages of other positions were merged in: shown, but nothing to continue from. */
   mixed: boolean;
+  /** When it was last known to be current (ms); null: it is, or has just been read. */
+  asOf: number | null;
   status: LiveStatus;
   problem: Problem | null;
 }
@@ -56,6 +63,7 @@ export function emptyDocument(url: string): DocumentState {
     epoch: "",
     position: -1,
     mixed: false,
+    asOf: null,
     status: "loading",
     problem: null,
   };
@@ -119,14 +127,38 @@ export function withWindow(document: DocumentState, facts: WindowFacts): Documen
   return { ...document, ids, order: facts.order, limit: facts.limit, end: facts.end, detail: facts.detail };
 }
 
+type Rows = DocumentState["rows"];
+
+function sharedRows(rows: Rows, held: Rows): Rows {
+  const names = Object.keys(rows);
+  const shared: Rows = {};
+  for (const id of names) {
+    const row = rows[id] as AnyRow;
+    const before = held[id];
+    shared[id] = before && sameJson(before, row) ? before : row;
+  }
+  const isSame = names.length === Object.keys(held).length && names.every((id) => shared[id] === held[id]);
+  return isSame ? held : shared;
+}
+
+/** What came anew, with the objects of what is held wherever they say the same. */
+export function sharing(document: DocumentState, held: DocumentState | undefined): DocumentState {
+  if (!held) return document;
+  const included: DocumentState["included"] = {};
+  for (const [field, rows] of Object.entries(document.included))
+    included[field] = sharedRows(rows, held.included[field] ?? {});
+  const value = sameJson(document.value, held.value) ? held.value : document.value;
+  return { ...document, value, rows: sharedRows(document.rows, held.rows), included };
+}
+
 export interface SnapFacts extends WindowFacts {
   document: LiveDocument;
   epoch: string;
   position: number;
 }
 
-export function snapDocument(url: string, facts: SnapFacts): DocumentState {
-  const loaded = loadDocument(url, facts.document, null, "live", facts.computed);
+export function snapDocument(url: string, facts: SnapFacts, held?: DocumentState): DocumentState {
+  const loaded = sharing(loadDocument(url, facts.document, null, "live", facts.computed), held);
   const placed = withWindow({ ...loaded, epoch: facts.epoch, position: facts.position }, facts);
   return withinLimit(placed);
 }
@@ -154,9 +186,10 @@ class Draft {
   }
 
   put(row: AnyRow): void {
+    const held = this.state.rows[row.id];
+    if (held && sameJson(held, row)) return;
     this.copy();
     const { rows, ids } = this.state;
-    const held = rows[row.id];
     rows[row.id] = row;
     // It points elsewhere now: what it alone included goes.
     if (held && Object.keys(this.state.included).some((field) => held[field] !== row[field]))
@@ -175,6 +208,7 @@ class Draft {
   }
 
   include(field: string, id: string, row: AnyRow): void {
+    if (sameJson(this.state.included[field]?.[id], row)) return;
     const rows = { ...this.state.included[field], [id]: row };
     this.set({ included: { ...this.state.included, [field]: rows } });
   }
@@ -186,9 +220,14 @@ class Draft {
   }
 
   load(facts: SnapFacts): void {
-    this.state = snapDocument(this.state.url, facts);
+    this.state = snapDocument(this.state.url, facts, this.state);
     this.order = parseOrder(facts.order);
     this.copied = false;
+  }
+
+  patch(patch: unknown): void {
+    const value = mergePatch(this.state.value, patch);
+    if (!sameJson(value, this.state.value)) this.set({ value });
   }
 
   private change<K extends "total" | "end">(name: K, value: DocumentState[K]): void {
@@ -202,7 +241,7 @@ class Draft {
     else if (operation.op === "end") this.change("end", operation.end);
     else if (operation.op === "include") this.include(operation.field, operation.id, operation.row);
     else if (operation.op === "exclude") this.exclude(operation.field, operation.id);
-    else if (operation.op === "patch") this.set({ value: mergePatch(this.state.value, operation.patch) });
+    else if (operation.op === "patch") this.patch(operation.patch);
     else this.load({ ...operation, epoch: this.state.epoch, position });
   }
 }
@@ -248,30 +287,5 @@ export function resumeDocument(
 ): DocumentState {
   const placed = withWindow({ ...document, epoch: facts.epoch }, facts);
   const state = applyOperations(placed, facts.operations, facts.position);
-  return { ...state, status: "live", problem: null };
-}
-
-/** The next page, read by REST: its rows join behind; a row that is held already keeps the newer of the two. */
-export function mergePage(document: DocumentState, page: ListDocument): DocumentState {
-  const pagePosition = parsePosition(page.position);
-  const isSame = pagePosition?.epoch === document.epoch && pagePosition.number === document.position;
-  const pageIsNewer = pagePosition?.epoch === document.epoch && pagePosition.number > document.position;
-  const rows = { ...document.rows };
-  const ids = [...document.ids];
-  for (const row of page.rows) {
-    if (!(row.id in rows)) ids.push(row.id);
-    else if (!pageIsNewer) continue;
-    rows[row.id] = row;
-  }
-  if (document.order !== null) {
-    const order = parseOrder(document.order);
-    ids.sort((a, b) => compareRows(order, rows[a] ?? {}, rows[b] ?? {}));
-  }
-  const included = { ...document.included };
-  for (const [field, more] of Object.entries(page.included ?? {}))
-    included[field] = { ...included[field], ...more };
-  const next = page.next ?? null;
-  const mixed = document.mixed || !isSame;
-  // Longer than the window was; the backend tells the new one when the socket is back.
-  return { ...document, rows, ids, included, next, end: next === null, limit: null, mixed };
+  return { ...state, status: "live", problem: null, asOf: null };
 }

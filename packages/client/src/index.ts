@@ -9,6 +9,9 @@ export {
 } from "./client";
 export type { Present } from "./frames";
 export { newId } from "./id";
+export type { CacheStorage, Kept } from "./offline/storage";
+export type { TabsPlatform } from "./offline/tabs";
+export type { ConnectionTruth, TruthState } from "./offline/truth";
 export {
   detectPlatform,
   isNative,
@@ -20,26 +23,34 @@ export {
 export { formatPosition, type Position, parsePosition } from "./position";
 export {
   type ComputedResult,
+  type LiveIds,
+  type LiveList,
   type LiveResult,
+  type LiveRow,
   type Mutate,
   PageProvider,
-  type RoomResult,
+  type Presence,
+  type Topic,
   useClient,
   useComputed,
   useConnection,
+  useConnectionTruth,
   useLive,
+  useLiveIds,
   useMutation,
+  usePageAge,
   usePageData,
   usePageParams,
   usePageValue,
-  useRoom,
+  usePresence,
+  useRow,
+  useTopic,
   useUser,
   useWrites,
 } from "./react";
 export type { JoinOptions, Said } from "./rooms";
-export { browserStorage, type CacheStorage, type Kept, MemoryStorage } from "./storage";
 export type { LiveState, PageState, RootState, TimsStore } from "./store";
-export { browserTabs, type TabsPlatform } from "./tabs";
+export * from "./typed";
 export type {
   AnyRow,
   ConnectionState,
@@ -51,10 +62,11 @@ export type {
   Mutation,
   MutationMethod,
   MutationStatus,
+  OfflinePolicy,
   PageData,
   Problem,
   Row,
   User,
 } from "./types";
 export { canonicalUrl } from "./url";
-export type { MutateOptions, MutationResult } from "./writes";
+export type { Fields, MutateOptions, MutationResult } from "./writes";

@@ -1,7 +1,9 @@
 /* What a client that runs in Node may have beside: a cache in a file. Not part of what browsers load. */
 
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { type CacheStorage, type Kept, MemoryStorage } from "./storage";
+import { type CacheStorage, type Kept, MemoryStorage } from "./offline/storage";
+
+export { MemoryStorage };
 
 /** One file, written beside and moved into place, so that a reader finds the old one or the new one. */
 export class FileStorage extends MemoryStorage implements CacheStorage {
@@ -42,9 +44,9 @@ export class FileStorage extends MemoryStorage implements CacheStorage {
     if (written) this.save();
     return written;
   }
-  override async claim(owner: string): Promise<void> {
+  override async claim(owner: string, puts?: Map<string, string>): Promise<void> {
     this.isRead = true;
-    await super.claim(owner);
+    await super.claim(owner, puts);
     this.save();
   }
 }

@@ -89,6 +89,7 @@ export function page(live: PageData["live"], number = 10): PageData {
     path: "/chat/1",
     route: "/chat/[chat]",
     params: { chat: "1" },
+    language: "en",
     user: { id: "u1", username: "ann", display_name: "Ann", avatar: "", staff: false },
     csrf: "csrf-1",
     position: `${EPOCH}-${number}`,

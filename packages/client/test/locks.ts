@@ -1,6 +1,6 @@
 /* Web Locks of one browser, for tests: exclusive, first come first served, and given up by a tab that crashes. */
 
-import type { Locks } from "../src/tabs";
+import type { Locks } from "../src/offline/tabs";
 
 interface Entry {
   owner: object;

@@ -5,13 +5,15 @@ import { hydrateRoot } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Client, createClient } from "../src/client";
+import * as offline from "../src/offline/index";
 import {
   PageProvider,
   useComputed,
   useLive,
   useMutation,
   usePageParams,
-  useRoom,
+  usePresence,
+  useTopic,
   useUser,
   useWrites,
 } from "../src/react";
@@ -58,6 +60,7 @@ const make = () =>
     pageData: page({ "/api/messages/?chat=1": listOf([row("b", 2), row("a", 1)]) }),
     fetch: network.fetch,
     socket: network.socket,
+    offline: async () => offline,
   });
 const items = () => screen.getAllByRole("listitem").map((item) => item.textContent);
 
@@ -110,12 +113,13 @@ test("shows what is being sent at once, and the problem when it is refused", asy
 
 function Bar() {
   const unread = useComputed<{ total: number }>("/api/unread/");
-  const room = useRoom("/api/chats/1/", { state: { at: "bar" } }); // made anew at every render
+  const typing = useTopic("/api/chats/1/", "typing");
+  const here = usePresence("/api/chats/1/", { state: { at: "bar" } }); // made anew at every render
   const writes = useWrites();
   return (
     <p>
-      {unread.value?.total ?? "?"} unread, {room.count} here, {writes.length} writes
-      {room.said.map(({ user, kind }) => ` ${user} ${kind}`)}
+      {unread.value?.total ?? "?"} unread, {here.count} here, {writes.length} writes
+      {typing.said.map(({ user, kind }) => ` ${user} ${kind}`)}
     </p>
   );
 }

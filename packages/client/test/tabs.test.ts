@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Client, createClient } from "../src/client";
-import { MemoryStorage } from "../src/storage";
-import type { Channel, TabsPlatform } from "../src/tabs";
+import { MemoryStorage } from "../src/offline/storage";
+import type { Channel, TabsPlatform } from "../src/offline/tabs";
 import { EPOCH, FakeNetwork, json, listOf, page, row } from "./fake";
 import { TestLocks } from "./locks";
 

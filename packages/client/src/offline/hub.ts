@@ -6,8 +6,8 @@
  * answered with the welcome that it got. A number is not given twice in one socket's life, so that a late answer
  * cannot meet another tab's question. */
 
-import type { SocketLike } from "./connection";
-import { CLOSE_TIMEOUT } from "./frames";
+import type { SocketLike } from "../connection";
+import { CLOSE_TIMEOUT } from "../frames";
 
 const RANGE = 2 ** 20;
 const TABS_MAX = 2 ** 31 / RANGE - 1;

@@ -8,8 +8,8 @@
  * A tab whose leader does not answer in two seconds (frozen, say) takes a socket of its own. A lock of each tab's own
  * tells the leader when that tab has gone, however it went. */
 
+import type { SocketLike } from "../connection";
 import type { CacheChanges } from "./cache";
-import type { SocketLike } from "./connection";
 import { Hub, type Told } from "./hub";
 
 /** What of the Web Locks API is used. */
