@@ -6,25 +6,18 @@ import { startFastify, startLimit, startOurs } from "./contenders.mjs";
 import { planOwnChats, startCrowd } from "./crowd.mjs";
 import { goal, median, ratio, save, summarise } from "./goals.mjs";
 import { openPostgres } from "./postgres.mjs";
-import {
-  cookies,
-  createRequests,
-  listRequests,
-  oursHeaders,
-  rowRequests,
-  runRounds,
-  uncached,
-} from "./rounds.mjs";
+import { cookies, createRequests, listRequests, oursHeaders, rowRequests, runRounds } from "./rounds.mjs";
 
 // The contenders of a workload that only reads; `makeRequests` takes what each request must send along.
 function readers(context, postgres, workload, makeRequests) {
   const { folder, data } = context;
+  const env = { CACHE_BYTES: "0" }; // everybody asks the database each time
   const peer = async () => makeRequests(cookies(data));
   const own = async (server) =>
     makeRequests((await oursHeaders(server, data)).map(({ Cookie }) => ({ Cookie })));
   return {
     limit_sqlite: { start: () => startLimit(workload, data.peers), requests: peer },
-    ours_sqlite: { start: () => startOurs({ folder, database: data.file, env: uncached }), requests: own },
+    ours_sqlite: { start: () => startOurs({ folder, database: data.file, env }), requests: own },
     fastify_sqlite: { start: () => startFastify(data.peers), requests: peer },
     limit: { start: () => startLimit(workload, postgres.peers), requests: peer, database: postgres },
     limit_together: {
@@ -33,7 +26,7 @@ function readers(context, postgres, workload, makeRequests) {
       database: postgres,
     },
     ours: {
-      start: () => startOurs({ folder, database: postgres.ours, env: uncached }),
+      start: () => startOurs({ folder, database: postgres.ours, env }),
       requests: own,
       database: postgres,
     },

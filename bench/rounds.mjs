@@ -58,9 +58,6 @@ export async function runRounds({ contenders, rounds, seconds, folder, name, che
   return results;
 }
 
-// What it costs to ask the database: the cache is measured by itself, in list_hot and in pages.
-export const uncached = { CACHE_BYTES: "0" };
-
 // Every hundredth request is one of the writes.
 export function withWrites(reads, writes) {
   const rounds = Math.ceil(reads.length / 99);
