@@ -3,6 +3,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { client } from "./client.mjs";
 import { programs } from "./contenders.mjs";
 import { makeData } from "./data.mjs";
 import * as db from "./db.mjs";
@@ -25,6 +26,7 @@ const workloads = {
   create: requests.create,
   static: files,
   page,
+  client,
   live_fanout: fanout,
   live_few: few,
   live_idle: idle,
