@@ -15,6 +15,7 @@ import { drops, restart } from "./live_faults.mjs";
 import { nobody, routing } from "./live_routing.mjs";
 import { nodes } from "./nodes.mjs";
 import { page } from "./page.mjs";
+import { paint } from "./paint.mjs";
 import { closePostgres } from "./postgres.mjs";
 import * as requests from "./requests.mjs";
 import * as tasks from "./tasks.mjs";
@@ -26,6 +27,7 @@ const workloads = {
   create: requests.create,
   static: files,
   page,
+  paint,
   client,
   live_fanout: fanout,
   live_few: few,

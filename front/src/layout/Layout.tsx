@@ -9,6 +9,7 @@ import { type PlainKey, useText } from "@/i18n";
 import { nameOf } from "@/types";
 import { Avatar } from "@/ui/Avatar";
 import { Icon, type IconName } from "@/ui/Icon";
+import { Hints } from "./Hints";
 
 interface Place {
   href: string;
@@ -171,6 +172,7 @@ export function Layout({ title, children, fill = false, bare = false }: LayoutPr
         {children}
       </main>
       {!bare && <Dock path={path} unread={unread} />}
+      <Hints />
     </div>
   );
 }
