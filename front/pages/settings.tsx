@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from "react";
+import { InstallSection } from "@/layout/InstallSection";
 import { Layout } from "@/layout/Layout";
 import { chooseTheme, currentTheme, DEFAULT_DARK, DEFAULT_LIGHT, onThemeChange, THEMES } from "@/theme";
 import { Icon } from "@/ui/Icon";
@@ -69,6 +70,7 @@ export default function SettingsPage() {
             ))}
           </div>
         </fieldset>
+        <InstallSection />
       </div>
     </Layout>
   );

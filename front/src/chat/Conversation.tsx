@@ -2,6 +2,7 @@
 import { useClient, useLive, useMutation, usePresence, useTopic, useUser } from "@tims/client";
 import Link from "next/link";
 import { useEffect, useMemo, useState } from "react";
+import { isAway, Unkept } from "@/layout/Unkept";
 import { type Chat, type Member, type Message, nameOf } from "@/types";
 import { FormError } from "@/ui/Field";
 import { Icon } from "@/ui/Icon";
@@ -124,6 +125,7 @@ export function Conversation({ id }: { id: string }) {
   const [showsMembers, setShowsMembers] = useState(false);
   const exporting = useExport(id);
   useMarkRead(id, useUnread().counts[id] ?? 0);
+  if (chat.row === null && isAway(chat.problem)) return <Unkept />;
   if (chat.row === null && chat.state !== "loading") return <Gone />;
   return (
     <section className="flex h-full min-h-0 flex-col" aria-label={chat.row?.title ?? "Chat"}>
