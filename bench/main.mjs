@@ -3,6 +3,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { client } from "./client.mjs";
 import { programs } from "./contenders.mjs";
 import { makeData } from "./data.mjs";
 import * as db from "./db.mjs";
@@ -13,7 +14,7 @@ import { fanout, few, idle } from "./live.mjs";
 import { drops, restart } from "./live_faults.mjs";
 import { nobody, routing } from "./live_routing.mjs";
 import { nodes } from "./nodes.mjs";
-import { page } from "./page.mjs";
+import { pages } from "./pages.mjs";
 import { paint } from "./paint.mjs";
 import { closePostgres } from "./postgres.mjs";
 import * as requests from "./requests.mjs";
@@ -23,10 +24,12 @@ const workloads = {
   json: requests.json,
   row: requests.row,
   list: requests.list,
+  list_hot: requests.hot,
   create: requests.create,
   static: files,
-  page,
+  pages,
   paint,
+  client,
   live_fanout: fanout,
   live_few: few,
   live_idle: idle,
