@@ -1,12 +1,13 @@
 /* The messages of a chat. The scroll box is turned upside down (column-reverse) around one list in natural order: it
  * begins at the newest message without any script, and stays where the reader is when older ones are put on top. */
-import { type LiveResult, type Mutation, useClient, useUser } from "@tims/client";
+import { type LiveResult, type Mutation, useUser } from "@tims/client";
 import { memo, type RefObject, useEffect, useMemo, useRef, useState } from "react";
 import { type Member, type Message, nameOf } from "@/types";
 import { PresentAvatar } from "@/ui/Avatar";
 import { Icon } from "@/ui/Icon";
 import { ClockTime, DayName, useHydrated } from "@/ui/Time";
 import { type Entry, findLinks, makeTimeline } from "./timeline";
+import { Undone } from "./Undone";
 import type { People } from "./usePeople";
 
 function MessageText({ text }: { text: string }) {
@@ -28,25 +29,6 @@ function MessageText({ text }: { text: string }) {
       <span key={key}>{piece.text}</span>
     );
   });
-}
-
-function Failed({ mutation }: { mutation: Mutation }) {
-  const client = useClient();
-  return (
-    <p
-      className="text-error flex flex-wrap items-center justify-end gap-x-2 text-sm font-medium"
-      role="alert"
-    >
-      <Icon name="warning" className="size-4" />
-      {mutation.problem?.detail ?? "Not sent."}
-      <button type="button" className="link" onClick={() => void client.retry(mutation.key)}>
-        Try again
-      </button>
-      <button type="button" className="link" onClick={() => client.discard(mutation.key)}>
-        Discard
-      </button>
-    </p>
-  );
 }
 
 function Readers({ readers, people }: { readers: string[]; people: People }) {
@@ -91,7 +73,7 @@ const Bubble = memo(function Bubble({ entry, people, mine, present, mutation }: 
             <MessageText text={message.text} />
             <span className="float-right mt-1.5 ml-3 flex translate-y-0.5 items-center gap-1 text-[0.6875rem] leading-none">
               <ClockTime iso={message.created_at} />
-              {mutation?.status === "sending" && (
+              {(mutation?.status === "sending" || mutation?.status === "waiting") && (
                 <>
                   <Icon name="clock" className="size-3" />
                   <span className="sr-only">sending</span>
@@ -101,7 +83,7 @@ const Bubble = memo(function Bubble({ entry, people, mine, present, mutation }: 
           </div>
         </div>
       </div>
-      {mutation?.status === "failed" && <Failed mutation={mutation} />}
+      {mutation && <Undone mutation={mutation} />}
       <Readers readers={entry.readers} people={people} />
     </li>
   );

@@ -259,6 +259,7 @@ export class Client {
 
   private begin(url: string): void {
     this.store.dispatch(actions.documentWanted(url));
+    this.offline?.lend(url);
     this.listen();
     this.whenReady((connection) => {
       if (!this.users.has(url)) return;
@@ -450,18 +451,9 @@ export class Client {
       this.takePage(answer.data);
     } catch (error) {
       const isAway = error instanceof ApiError && isNotNow(error.problem, false);
-      if (!isAway || !(await this.showKept(path))) throw error;
+      if (!isAway || !(await (await this.loadOffline())?.showKept(path))) throw error;
     }
     return this.state.page;
-  }
-
-  /** What was kept of a page is shown; where nothing was, nothing of the page before it. */
-  private async showKept(path: string): Promise<boolean> {
-    const kept = (await (await this.loadOffline())?.pageOf(path)) ?? null;
-    const { page } = this.state;
-    const nothing = { path, route: "", params: {}, values: {}, position: "", asOf: null };
-    if (kept || page?.path !== path) this.store.dispatch(actions.restored({ page: kept ?? nothing }));
-    return kept !== null;
   }
 
   takePage(page: PageData): void {
@@ -575,14 +567,19 @@ export class Client {
 
   // --- the connection's events ---------------------------------------------------------------------------------
 
+  /** The app has come back, or (`anew`) to another network: is the backend still there? */
+  probe(anew = false): void {
+    this.connection?.probe(anew);
+  }
+
   private listen(): void {
     if (this.listening) return;
     this.listening = true;
-    globalThis.addEventListener?.("online", () => this.connection?.probe(true));
-    globalThis.addEventListener?.("offline", () => this.connection?.probe());
+    globalThis.addEventListener?.("online", () => this.probe(true));
+    globalThis.addEventListener?.("offline", () => this.probe());
     globalThis.addEventListener?.("pagehide", () => void this.save());
     globalThis.document?.addEventListener?.("visibilitychange", () => {
-      if (globalThis.document.visibilityState === "visible") this.connection?.probe();
+      if (globalThis.document.visibilityState === "visible") this.probe();
       else void this.save(); // on phones the last that is heard of a page
     });
   }
@@ -592,7 +589,7 @@ export class Client {
     return {
       onStatus: (status, attempts) => {
         dispatch(actions.connectionChanged({ status, attempts, at_ms: Date.now() }));
-        if (status === "live") void this.offline?.outbox.send();
+        if (status === "live") this.offline?.outbox.hurry();
       },
       onWelcome: ({ epoch, position, user }) => {
         if (this.isKnown && user !== (this.state.user?.id ?? null)) {
