@@ -35,7 +35,7 @@ function UnreadBadge({ count }: { count: number }) {
   const { t } = useText();
   if (count === 0) return null;
   return (
-    <span className="badge badge-primary badge-sm font-semibold">
+    <span className="badge badge-primary badge-sm font-semibold tabular-nums">
       {count > 99 ? "99+" : count}
       <span className="sr-only"> {t("nav.unread")}</span>
     </span>
