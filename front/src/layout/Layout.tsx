@@ -42,6 +42,11 @@ function UnreadBadge({ count }: { count: number }) {
   );
 }
 
+/** The number's place is there before the number is. */
+function Reserved({ children }: { children: ReactNode }) {
+  return <span className="inline-flex min-w-9">{children}</span>;
+}
+
 function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number; hiddenOnPhones: boolean }) {
   const user = useUser();
   const { t } = useText();
@@ -66,7 +71,14 @@ function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number
         </Link>
         <nav aria-label={t("nav.main")} className="flex items-center gap-1 max-md:hidden md:grow">
           {link(HOME)}
-          {link(CHATS, <UnreadBadge count={unread} />)}
+          {link(
+            CHATS,
+            user && (
+              <Reserved>
+                <UnreadBadge count={unread} />
+              </Reserved>
+            ),
+          )}
           {user?.staff && link(TASKS)}
           <span className="grow" />
           {link(SETTINGS)}
