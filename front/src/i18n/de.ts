@@ -31,6 +31,7 @@ export const de: Texts = {
 
   // --- what the server says: problem.<code> for a whole answer, wrong.<code> for one field of what was sent ---
   "problem.bad_gateway": "Etwas hinter dem Server antwortet nicht. Versuche es gleich noch einmal.",
+  "problem.bad_http": "Der Server hat das nicht verstanden, oder es war zu groß.",
   "problem.bad_throw": "Das einzige Wort hier ist: throw.",
   "problem.body_timeout": "Das Senden hat zu lange gedauert. Versuche es noch einmal.",
   "problem.busy": "Der Server ist beschäftigt. Versuche es gleich noch einmal.",
@@ -58,6 +59,7 @@ export const de: Texts = {
   "problem.not_found": "Es ist nicht da oder nicht für dich bestimmt.",
   "problem.origin": "Von dieser Adresse aus nimmt der Server nichts an.",
   "problem.password_throttled": "Zu viele Versuche. Warte ein paar Minuten.",
+  "problem.picture_broken": "Das Bild ist unvollständig.",
   "problem.precondition_failed": "Jemand anders hat es inzwischen geändert.",
   "problem.registration_closed": "Neue Konten sind nicht möglich.",
   "problem.registration_throttled": "Zu viele neue Konten von hier. Warte eine Stunde.",
@@ -66,6 +68,7 @@ export const de: Texts = {
   "problem.throttled": "Das war zu viel auf einmal. Warte einen Moment.",
   "problem.timeout": "Der Server hat zu lange nicht geantwortet.",
   "problem.too_large": "Das ist zu groß.",
+  "problem.too_many_files": "Sende ein Bild nach dem anderen.",
   "problem.unauthorized": "Bitte melde dich wieder an.",
   "problem.unavailable": "Der Server kann das gerade nicht. Versuche es gleich noch einmal.",
   "problem.unique": "Das gibt es schon.",
@@ -92,6 +95,7 @@ export const de: Texts = {
   "wrong.time": "Ist keine Zeit.",
   "wrong.type": "Ist von der falschen Art.",
   "wrong.unique": "Das hat schon jemand anders.",
+  "wrong.unknown": "Ist hier nicht bekannt.",
   "wrong.username": "Nur Buchstaben, Ziffern und . _ - sind möglich.",
   "wrong.wrong": "Das stimmt nicht.",
 };

@@ -30,6 +30,7 @@ export const en = {
 
   // --- what the server says: problem.<code> for a whole answer, wrong.<code> for one field of what was sent ---
   "problem.bad_gateway": "Something behind the server does not answer. Try again in a moment.",
+  "problem.bad_http": "The server did not understand this, or it was too large.",
   "problem.bad_throw": "The only word here is: throw.",
   "problem.body_timeout": "It took too long to send. Try again.",
   "problem.busy": "The server is busy. Try again in a moment.",
@@ -57,6 +58,7 @@ export const en = {
   "problem.not_found": "It is not there, or not yours to see.",
   "problem.origin": "This address may not speak to the server.",
   "problem.password_throttled": "Too many attempts. Wait a few minutes.",
+  "problem.picture_broken": "The picture is not whole.",
   "problem.precondition_failed": "Somebody else has changed it meanwhile.",
   "problem.registration_closed": "New accounts are not open.",
   "problem.registration_throttled": "Too many new accounts from here. Wait an hour.",
@@ -65,6 +67,7 @@ export const en = {
   "problem.throttled": "That was too much at once. Wait a moment.",
   "problem.timeout": "The server took too long to answer.",
   "problem.too_large": "That is too large.",
+  "problem.too_many_files": "Send one picture at a time.",
   "problem.unauthorized": "Please sign in again.",
   "problem.unavailable": "The server cannot do this now. Try again in a moment.",
   "problem.unique": "There is one like this already.",
@@ -91,6 +94,7 @@ export const en = {
   "wrong.time": "Is no time.",
   "wrong.type": "Is of the wrong kind.",
   "wrong.unique": "Somebody else has this already.",
+  "wrong.unknown": "Is not known here.",
   "wrong.username": "Only letters, digits, and . _ - are possible.",
   "wrong.wrong": "This is not right.",
 } as const;
