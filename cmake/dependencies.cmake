@@ -9,6 +9,7 @@ pkg_check_modules(brotli  REQUIRED IMPORTED_TARGET libbrotlienc)
 pkg_check_modules(sqlite  REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(pq      REQUIRED IMPORTED_TARGET libpq)
 pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
+pkg_check_modules(curl    REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(cmocka  REQUIRED IMPORTED_TARGET cmocka)
 
 # wslay ships no pkg-config file.

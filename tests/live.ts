@@ -16,10 +16,11 @@ export class LiveSocket {
   private readonly socket: WebSocket;
   private lastId = 0;
 
-  // `client`: whose cookie goes with it.
-  constructor(client: Client) {
+  // `client`: whose cookie goes with it. `token`: a device's, said in the greeting. `origin`: the page that asks.
+  constructor(client: Client, { token, origin }: { token?: string; origin?: string } = {}) {
     const url = `${client.server.url.replace(/^http/, "ws")}/live`;
-    this.socket = new WebSocket(url, { headers: { cookie: client.cookieHeader() } });
+    const cookie = client.cookieHeader();
+    this.socket = new WebSocket(url, { origin, headers: cookie ? { cookie } : {} });
     this.socket.on("message", (data) => {
       const text = String(data);
       this.frames.push({ at: performance.now(), text, json: JSON.parse(text) });
@@ -28,7 +29,7 @@ export class LiveSocket {
       this.closed = code;
     });
     this.socket.on("error", () => undefined); // a close follows
-    this.socket.on("open", () => this.send({ t: "hello", protocol: 2 }));
+    this.socket.on("open", () => this.send({ t: "hello", protocol: 2, token }));
   }
 
   send(frame: Record<string, unknown>): void {

@@ -8,6 +8,8 @@ typedef struct app__settings {
     tims_str host, database_url, front_directory, render_command, render_url, log_level, log_format,
         certificate_path, key_path, cors_origins, trusted_proxies, connections_uncounted, pid_file,
         metrics_token, redis_url, redis_prefix, tasks_url, worker_name, worker_queues;
+    tims_str push_fcm_account, push_fcm_url, push_apns_key, push_apns_key_id, push_apns_team, push_apns_topic,
+        push_apns_url, push_ca;
     int64_t port, loops, connections_max, connections_per_address_max, request_memory_max;
     int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms,
         render_timeout_ms;
@@ -32,6 +34,7 @@ typedef struct app__stack {
     tims_auth *auth;
     tims_rest *rest;
     tims_tasks *tasks;
+    tims_push_room *push;
     tims_live *live;
     tims_websockets *websockets;
     tims_pages *pages;

@@ -25,6 +25,7 @@ static size_t list_sets(const tims_project *project, tims_migration_set *ret_set
     ret_sets[count++] = (tims_migration_set){ "auth", tims_auth_migrations, tims_auth_models };
     ret_sets[count++] = (tims_migration_set){ "rest", tims_rest_migrations, tims_rest_models };
     ret_sets[count++] = (tims_migration_set){ "tasks", tims_tasks_migrations, tims_tasks_models };
+    ret_sets[count++] = (tims_migration_set){ "push", tims_push_migrations, tims_push_models };
     for (const tims_app *const *app = project->apps; *app != NULL; app++)
         if ((*app)->models != NULL)
             ret_sets[count++] = (tims_migration_set){ (*app)->name, (*app)->migrations, (*app)->models };
@@ -36,7 +37,7 @@ tims_status app__compose_models(app__stack *stack, tims_error *err)
     size_t apps = 0, total = 0;
     while (stack->project->apps[apps] != NULL)
         apps++;
-    stack->migration_sets = TIMS_NEW_ARRAY(stack->arena, tims_migration_set, apps + 3);
+    stack->migration_sets = TIMS_NEW_ARRAY(stack->arena, tims_migration_set, apps + 4);
     stack->migration_set_count = list_sets(stack->project, stack->migration_sets);
     for (size_t i = 0; i < stack->migration_set_count; i++)
         total += count_models(stack->migration_sets[i].models);
@@ -213,6 +214,7 @@ static tims_status compose_rest(app__stack *stack, tims_error *err)
     const tims_resource **tables =
         TIMS_NEW_ARRAY(stack->arena, const tims_resource *, stack->migration_set_count + 64);
     tables[count++] = tims_tasks_resources;
+    tables[count++] = tims_push_resources;
     for (const tims_app *const *app = stack->project->apps; *app != NULL; app++)
         if ((*app)->resources != NULL && count < 64)
             tables[count++] = (*app)->resources;
@@ -235,6 +237,7 @@ static void begin_run(tims_request *rq)
     const app__stack *stack = rq->server_data;
     tims_request_set_db(rq, stack->db);
     tims_request_set_tasks(rq, stack->tasks);
+    tims_request_set_push(rq, stack->push);
     if (stack->rest != NULL) { /* else it is a process for blocking tasks, which answers nobody */
         tims_request_set_rest(rq, stack->rest);
         tims_request_set_websockets(rq, stack->websockets);
@@ -266,6 +269,21 @@ static tims_status compose_tasks(app__stack *stack, tims_error *err)
             schedules[options.schedule_table_count++] = (*app)->schedules;
     }
     return tims_tasks_new(stack->arena, stack->db, &options, &stack->tasks, err);
+}
+
+static tims_status compose_push(app__stack *stack, tims_error *err)
+{
+    const app__settings *settings = &stack->settings;
+    const tims_push_options options = { .senders = stack->project->push_senders,
+                                        .fcm_account = settings->push_fcm_account,
+                                        .fcm_url = settings->push_fcm_url,
+                                        .apns_key = settings->push_apns_key,
+                                        .apns_key_id = settings->push_apns_key_id,
+                                        .apns_team = settings->push_apns_team,
+                                        .apns_topic = settings->push_apns_topic,
+                                        .apns_url = settings->push_apns_url,
+                                        .ca = settings->push_ca };
+    return tims_push_new(stack->arena, &options, &stack->push, err);
 }
 
 void app__worker_options(const app__stack *stack, tims_worker_options *ret_options)
@@ -302,6 +320,7 @@ static void begin_handler(tims_request *rq)
     tims_request_set_db(rq, stack->db);
     tims_request_set_rest(rq, stack->rest);
     tims_request_set_tasks(rq, stack->tasks);
+    tims_request_set_push(rq, stack->push);
     tims_auth_attach(rq, stack->auth);
 }
 
@@ -424,6 +443,7 @@ const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count)
     add_table(&list, own);
     add_table(&list, tims_auth_routes);
     add_table(&list, tims_tasks_routes);
+    add_table(&list, tims_push_routes);
     for (const tims_app *const *app = stack->project->apps; *app != NULL; app++)
         add_table(&list, (*app)->endpoints);
     const tims_route *websockets = tims_websockets_routes(stack->websockets, &count);
@@ -440,6 +460,8 @@ tims_status app__compose_jobs(app__stack *stack, tims_error *err)
 {
     tims_status status = compose_auth(stack, err);
     if (status == TIMS_OK)
+        status = compose_push(stack, err);
+    if (status == TIMS_OK)
         status = compose_tasks(stack, err);
     return status;
 }
@@ -452,6 +474,8 @@ tims_status app__compose_server(app__stack *stack, tims_error *err)
         status = compose_redis(stack, err);
     if (status == TIMS_OK)
         status = compose_rest(stack, err);
+    if (status == TIMS_OK)
+        status = compose_push(stack, err);
     if (status == TIMS_OK)
         status = compose_tasks(stack, err);
     if (status == TIMS_OK)
@@ -495,6 +519,7 @@ void app__begin_request(tims_request *rq)
     tims_request_set_db(rq, stack->db);
     tims_request_set_rest(rq, stack->rest);
     tims_request_set_tasks(rq, stack->tasks);
+    tims_request_set_push(rq, stack->push);
     tims_request_set_websockets(rq, stack->websockets);
     rq->slots[TIMS_SLOT_LIVE] = stack->live;
     tims_auth_begin(rq, stack->auth);
@@ -553,6 +578,8 @@ static void begin_and_call(tims_request *rq, void *argument)
         tims_auth_attach(rq, run->stack->auth);
     if (run->stack->tasks != NULL)
         tims_request_set_tasks(rq, run->stack->tasks);
+    if (run->stack->push != NULL)
+        tims_request_set_push(rq, run->stack->push);
     run->function(rq, run->argument);
 }
 

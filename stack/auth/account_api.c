@@ -1,4 +1,4 @@
-/* account_api: register, sign in, sign out, tokens for devices. */
+/* account_api: register, sign in, sign out; the sign-in of a device is here too, its token in token.c. */
 #include "auth/auth_internal.h"
 
 /* Lengths here only bound what is looked at; the rules for new names and passwords are in user.c. */
@@ -10,19 +10,27 @@
 static const tims_fields login_fields = TIMS_FIELDS(USERNAME, PASSWORD, NEXT, CSRF);
 static const tims_fields register_fields =
     TIMS_FIELDS(USERNAME, PASSWORD, TIMS_FIELD(auth__input, email, .max_length = 254, .format = "email"),
-                TIMS_FIELD(auth__input, display_name, .max_length = 60), NEXT, CSRF);
+                TIMS_FIELD(auth__input, display_name, .max_length = 60),
+                TIMS_FIELD(auth__input, device, .max_length = 100), NEXT, CSRF);
 static const tims_fields token_fields =
     TIMS_FIELDS(USERNAME, PASSWORD, TIMS_FIELD(auth__input, label, .max_length = 100));
 static const tims_fields logout_fields = TIMS_FIELDS(NEXT, CSRF);
 
 /* --- register ---------------------------------------------------------------------------------------- */
 
+/* It gets a token in the answer instead of a cookie, so no page can be tricked into being somebody else. */
+static bool is_device(const auth__input *input)
+{
+    return input->device.present && !input->is_form;
+}
+
 static tims_status try_register(tims_request *rq, auth__input *input, tims_user **ret_user, tims_error *err)
 {
     tims_status status = auth__input_read(rq, register_fields, input, err);
     if (status != TIMS_OK)
         return status;
-    status = auth__csrf_check_sign_in(rq, input->csrf_token, input->is_form, err);
+    if (!is_device(input))
+        status = auth__csrf_check_sign_in(rq, input->csrf_token, input->is_form, err);
     if (status != TIMS_OK)
         return status;
     if (!auth__state_of(rq)->auth->options.open_registration)
@@ -40,6 +48,15 @@ static tims_status try_register(tims_request *rq, auth__input *input, tims_user 
     return status;
 }
 
+static void sign_in_device(tims_request *rq, const tims_user *user, tims_str label)
+{
+    tims_id session;
+    tims_begin(rq);
+    tims_str token = auth__session_create(rq, user->id, AUTH__DEVICE, label, &session);
+    auth__be_user(rq, user, session, token, true);
+    auth__state_of(rq)->fresh_token = token;
+}
+
 tims_answer auth__register(tims_request *rq)
 {
     auth__input input;
@@ -47,7 +64,10 @@ tims_answer auth__register(tims_request *rq)
     tims_user *user = NULL;
     if (try_register(rq, &input, &user, &err) != TIMS_OK)
         return auth__answer_failure(rq, &input, "/register", &err);
-    tims_login(rq, user);
+    if (is_device(&input))
+        sign_in_device(rq, user, input.device.value);
+    else
+        tims_login(rq, user);
     auth__state_of(rq)->user = user;
     return auth__answer_who(rq, &input, 201);
 }
@@ -149,19 +169,18 @@ tims_answer auth__logout_everywhere(tims_request *rq)
 {
     auth__input input;
     read_next(rq, &input);
-    auth__session_end_all(rq, tims_user_id(rq));
+    auth__session_end_all(rq, tims_user_id(rq), (tims_id){ { 0 } });
     tims_logout(rq);
     return auth__answer_who(rq, &input, 200);
 }
 
-/* --- tokens for devices ------------------------------------------------------------------------------ */
+/* --- devices ----------------------------------------------------------------------------------------- */
 
 tims_answer auth__token_create(tims_request *rq)
 {
     auth__input input;
     tims_error err = { 0 };
     tims_user *user = NULL;
-    tims_id session;
     tims_status status = auth__input_read(rq, token_fields, &input, &err);
     if (status == TIMS_OK && input.is_form)
         tims_raise(rq, 415, "unsupported_media_type", "Send this as application/json.");
@@ -169,18 +188,7 @@ tims_answer auth__token_create(tims_request *rq)
         status = check_credentials(rq, &input, &user, &err);
     tims_check(rq, status, &err);
     TIMS_ASSERT(user != NULL);
-    tims_str token = auth__session_create(rq, user->id, AUTH__DEVICE, input.label, &session);
-    tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("no-store"));
-    return tims_answer_json(201,
-                            tims_print(rq->arena, "{\"token\":\"%S\",\"user\":\"%I\"}", token, user->id));
-}
-
-tims_answer auth__token_delete(tims_request *rq)
-{
-    if (!auth__state_of(rq)->session.device)
-        tims_raise(rq, 409, "no_token",
-                   "This request carries no device token; a cookie session ends at "
-                   "/api/auth/logout/.");
-    tims_logout(rq);
-    return tims_answer_empty(204);
+    sign_in_device(rq, user, input.label);
+    auth__state_of(rq)->user = user;
+    return auth__answer_who(rq, &input, 201);
 }

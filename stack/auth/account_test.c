@@ -231,40 +231,25 @@ static void endpoints_of_the_account_need_somebody(void **state)
 
 /* --- devices ----------------------------------------------------------------------------------------- */
 
-static testing_answer ask_with_token(browser *b, const char *method, const char *path, tims_str token)
-{
-    const testing_ask request = {
-        .method = method,
-        .path = path,
-        .headers = c_string(b, tims_print(b->arena, "%sAuthorization: Bearer %S\r\n", b->address, token)),
-        .type = "application/json",
-        .body = strcmp(method, "GET") == 0 ? (tims_str){ NULL, 0 } : TIMS_STR("{}")
-    };
-    return testing_call(server, b->arena, &request);
-}
-
 static void a_device_signs_in_by_its_token_without_csrf(void **state)
 {
     browser *b = *state;
     register_as(b, "yvonne");
     tims_str cookie_session = b->session;
     b->session = b->csrf = (tims_str){ NULL, 0 };
-    testing_answer answer =
-        ask(b, "POST", "/api/auth/token/",
-            "{\"username\":\"yvonne\",\"password\":\"correct horse 7\",\"label\":\"phone\"}");
-    expect(b, answer, 201, NULL);
-    const tims_json *body;
-    assert_int_equal(tims_json_parse(b->arena, answer.body, &body, NULL), TIMS_OK);
-    tims_str token = tims_json_get_str(body, TIMS_STR("token"), TIMS_STR(""));
-    assert_int_equal(token.length, TIMS_TOKEN_TEXT_LENGTH);
-    assert_str(ask_with_token(b, "GET", "/private/", token).body, "yvonne");
-    expect(b, ask_with_token(b, "POST", "/change/", token), 200, NULL);
+    tims_str token =
+        token_in(b,
+                 ask(b, "POST", "/api/auth/token/",
+                     "{\"username\":\"yvonne\",\"password\":\"correct horse 7\",\"label\":\"phone\"}"),
+                 201);
+    assert_str(ask_with_token(b, "GET", "/private/", token, NULL).body, "yvonne");
+    expect(b, ask_with_token(b, "POST", "/change/", token, "{}"), 200, NULL);
     b->session = token; /* a device's token is no cookie, a cookie no device's token */
     assert_false(is_signed_in(b));
-    expect(b, ask_with_token(b, "GET", "/plain/", cookie_session), 401, "session");
-    expect(b, ask_with_token(b, "DELETE", "/api/auth/token/", token), 204, NULL);
-    expect(b, ask_with_token(b, "DELETE", "/api/auth/token/", token), 401, "session");
-    expect(b, ask_with_token(b, "GET", "/plain/", TIMS_STR("nonsense")), 401, "session");
+    expect(b, ask_with_token(b, "GET", "/plain/", cookie_session, NULL), 401, "session");
+    expect(b, ask_with_token(b, "DELETE", "/api/auth/token/", token, "{}"), 204, NULL);
+    expect(b, ask_with_token(b, "DELETE", "/api/auth/token/", token, "{}"), 401, "session");
+    expect(b, ask_with_token(b, "GET", "/plain/", TIMS_STR("nonsense"), NULL), 401, "session");
 }
 
 static void a_token_needs_the_right_password(void **state)

@@ -31,6 +31,7 @@ enum {
 typedef struct auth__session_row {
     tims_id id;
     tims_str token_hash;
+    tims_opt_str next_hash; /* of a fresh token that has not been used yet, see token.c */
     tims_id user;
     bool device; /* a bearer token, not a cookie */
     tims_str label;
@@ -58,6 +59,7 @@ typedef struct auth__session {
     tims_id id, user;
     int64_t expires_us, last_used_us, written_us; /* written: the last use that the database knows of */
     bool staff, device;
+    bool is_next; /* found by a fresh token: its first use */
 } auth__session;
 
 typedef struct auth__cache auth__cache;
@@ -170,6 +172,7 @@ typedef struct auth__state {
     const tims_user *user; /* read at first use */
     tims_str visitor;      /* the anonymous cookie, when one was sent or made */
     tims_str csrf;
+    tims_str fresh_token; /* of a device, for the answer to tell */
 } auth__state;
 
 /* The state of a request that tims_auth_begin or tims_auth_attach has seen. */
@@ -192,8 +195,20 @@ tims_str auth__session_create(tims_request *rq, tims_id user, auth__token_use us
                               tims_id *ret_id);
 tims_str auth__session_cookie_name(const tims_auth *auth);
 tims_str auth__visitor_cookie_name(const tims_auth *auth);
-/* Ends every session and token of a user. */
-void auth__session_end_all(tims_request *rq, tims_id user);
+/* Ends every session and token of a user, but `kept` (zero: none). */
+void auth__session_end_all(tims_request *rq, tims_id user, tims_id kept);
+/* The caller is this user from here on, by a row just made. */
+void auth__be_user(tims_request *rq, const tims_user *user, tims_id session, tims_str token, bool device);
+
+/* --- tokens of devices, renewed ---------------------------------------------------------------------- */
+
+int64_t auth__token_life_s(const tims_auth *auth);
+/* A fresh token for the device that asks. The present one ends when the fresh one is first used, or, with
+ * `at_once`, now. Raises: 401 when another request has renewed it and that one is used already. */
+tims_str auth__token_renew(tims_request *rq, bool at_once);
+/* Its first use: the one before it ends. By a fiber of its own, soon. */
+void auth__token_confirm(tims_auth *auth, tims_loop *loop, tims_id session,
+                         const char hash[TIMS_TOKEN_HASH_TEXT_LENGTH]);
 
 /* --- sweep ------------------------------------------------------------------------------------------- */
 
@@ -239,11 +254,12 @@ tims_status auth__user_create(tims_request *rq, const auth__new_user *input, tim
 /* What a form or a JSON body of the account endpoints may carry. */
 typedef struct auth__input {
     tims_str username, password, email, display_name, label, next, csrf_token, old, fresh;
+    tims_opt_str device;
     bool is_form;
 } auth__input;
 /* JSON by its shape; a form by the same fields (unknown ones are ignored). INVALID with fields. */
 tims_status auth__input_read(tims_request *rq, tims_fields fields, auth__input *ret_input, tims_error *err);
-/* 303 to `next` for a form; else {"user":…,"csrf":"…"}. */
+/* 303 to `next` for a form; else {"user":…,"csrf":"…"}, and the fresh token of a device. */
 tims_answer auth__answer_who(tims_request *rq, const auth__input *input, int status);
 /* 303 back to the form with ?error=code; else raises. */
 tims_answer auth__answer_failure(tims_request *rq, const auth__input *input, const char *page,
@@ -256,6 +272,7 @@ tims_answer auth__logout(tims_request *rq);
 tims_answer auth__logout_everywhere(tims_request *rq);
 tims_answer auth__token_create(tims_request *rq);
 tims_answer auth__token_delete(tims_request *rq);
+tims_answer auth__token_refresh(tims_request *rq);
 tims_answer auth__me(tims_request *rq);
 tims_answer auth__me_patch(tims_request *rq);
 tims_answer auth__password_change(tims_request *rq);

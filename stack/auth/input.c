@@ -88,6 +88,17 @@ void tims_user_write(tims_json_writer *w, const tims_user *user)
     tims_json_end_object(w);
 }
 
+/* The only time that it is told. */
+static void write_fresh_token(tims_json_writer *w, const auth__state *state)
+{
+    if (state->fresh_token.data == NULL)
+        return;
+    tims_json_key(w, TIMS_STR("token"));
+    tims_json_str(w, state->fresh_token);
+    tims_json_key(w, TIMS_STR("expires_in_s"));
+    tims_json_int(w, auth__token_life_s(state->auth));
+}
+
 tims_answer auth__answer_who(tims_request *rq, const auth__input *input, int status)
 {
     if (input != NULL && input->is_form)
@@ -103,6 +114,7 @@ tims_answer auth__answer_who(tims_request *rq, const auth__input *input, int sta
         tims_json_null(&w);
     tims_json_key(&w, TIMS_STR("csrf"));
     tims_json_str(&w, tims_csrf_token(rq));
+    write_fresh_token(&w, auth__state_of(rq));
     tims_json_end_object(&w);
     tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("no-store"));
     return tims_answer_json(status, tims_buf_str(&out));

@@ -106,8 +106,14 @@ static tims_status try_password_change(tims_request *rq, auth__input *input, tim
         return fail_old(rq, err);
     user->password = hash;
     tims_update(rq, &tims_user_model, user, TIMS_NAMES("password"));
-    auth__session_end_all(rq, user->id); /* whoever knew the old one is out */
-    tims_login(rq, user);
+    auth__state *state = auth__state_of(rq);
+    bool is_device = state->session.device;
+    auth__session_end_all(
+        rq, user->id, is_device ? state->session.id : (tims_id){ { 0 } }); /* who knew the old one is out */
+    if (is_device)
+        state->fresh_token = auth__token_renew(rq, true);
+    else
+        tims_login(rq, user);
     return TIMS_OK;
 }
 

@@ -103,9 +103,9 @@ static bool is_expired(const tims_auth *auth, const auth__session *session, int6
 static tims_status read_session(tims_request *rq, tims_str hash, auth__session *ret_session, tims_error *err)
 {
     static const tims_str sql =
-        TIMS_STR_INIT("SELECT s.id, s.\"user\", s.device, s.expires_at, s.last_used_at, u.staff "
-                      "FROM auth_session s JOIN \"user\" u ON u.id = s.\"user\" "
-                      "WHERE s.token_hash = ?1 AND u.active");
+        TIMS_STR_INIT("SELECT s.id, s.\"user\", s.device, s.expires_at, s.last_used_at, u.staff, "
+                      "s.token_hash <> ?1 FROM auth_session s JOIN \"user\" u ON u.id = s.\"user\" "
+                      "WHERE (s.token_hash = ?1 OR s.next_hash = ?1) AND u.active");
     const tims_db_value value = tims_db_text(hash);
     tims_db_rows *rows;
     auth__session found = { 0 };
@@ -120,7 +120,8 @@ static tims_status read_session(tims_request *rq, tims_str hash, auth__session *
                                  .expires_us = tims_db_get_int(rows, 3),
                                  .last_used_us = tims_db_get_int(rows, 4),
                                  .written_us = tims_db_get_int(rows, 4),
-                                 .staff = tims_db_get_int(rows, 5) != 0 };
+                                 .staff = tims_db_get_int(rows, 5) != 0,
+                                 .is_next = tims_db_get_int(rows, 6) != 0 };
     status = tims_db_rows_end(&rows, err);
     if (status != TIMS_OK)
         return status;
@@ -158,6 +159,10 @@ tims_status auth__session_find(tims_request *rq, tims_auth *auth, tims_str token
         auth__remember_address(rq, auth, session->user);
     memcpy(ret_hash, hash, sizeof hash);
     touch(auth, rq->loop, session, now_us);
+    if (TIMS_UNLIKELY(session->is_next)) {
+        session->is_next = false;
+        auth__token_confirm(auth, rq->loop, session->id, hash);
+    }
     *ret_session = *session;
     return TIMS_OK;
 }
@@ -265,7 +270,7 @@ tims_str auth__session_create(tims_request *rq, tims_id user, auth__token_use us
     tims_token_new(token);
     tims_token_hash((tims_str){ token, TIMS_TOKEN_TEXT_LENGTH }, hash);
     tims_time now = tims_now();
-    int64_t life_s = auth->options.session_max_s * (use == AUTH__DEVICE ? 4 : 1);
+    int64_t life_s = use == AUTH__DEVICE ? auth__token_life_s(auth) : auth->options.session_max_s;
     auth__session_row row = { .token_hash = { hash, sizeof hash },
                               .user = user,
                               .device = use == AUTH__DEVICE,
@@ -310,12 +315,13 @@ static void be_nobody(tims_request *rq, auth__state *state)
 }
 
 /* The row just made, as a look-up would find it. */
-static void be_user(tims_request *rq, auth__state *state, const tims_user *user, tims_id session,
-                    tims_str token)
+void auth__be_user(tims_request *rq, const tims_user *user, tims_id session, tims_str token, bool device)
 {
+    auth__state *state = auth__state_of(rq);
     be_nobody(rq, state);
     tims_token_hash(token, state->token_hash);
-    state->session = (auth__session){ .id = session, .user = user->id, .staff = user->staff };
+    state->session =
+        (auth__session){ .id = session, .user = user->id, .staff = user->staff, .device = device };
     sign_in(rq, state);
 }
 
@@ -329,7 +335,7 @@ void tims_login(tims_request *rq, const tims_user *user)
     tims_str token = auth__session_create(rq, user->id, AUTH__COOKIE,
                                           tims_header_of(rq, TIMS_STR("user-agent")), &session);
     set_session_cookie(rq, state->auth, token, state->auth->options.session_max_s);
-    be_user(rq, state, user, session, token);
+    auth__be_user(rq, user, session, token, false);
 }
 
 void tims_logout(tims_request *rq)
@@ -345,11 +351,11 @@ void tims_logout(tims_request *rq)
     be_nobody(rq, state);
 }
 
-void auth__session_end_all(tims_request *rq, tims_id user)
+void auth__session_end_all(tims_request *rq, tims_id user, tims_id kept)
 {
-    const tims_db_value value = tims_db_id(user);
+    const tims_db_value values[] = { tims_db_id(user), tims_db_id(kept) };
     tims_begin(rq);
-    (void)tims_sql_run(rq, TIMS_STR("DELETE FROM auth_session WHERE \"user\" = ?1"), &value, 1);
+    (void)tims_sql_run(rq, TIMS_STR("DELETE FROM auth_session WHERE \"user\" = ?1 AND id <> ?2"), values, 2);
     auth__forget_on_commit(rq, (tims_id){ { 0 } }, user);
 }
 

@@ -110,9 +110,12 @@ static void keep(browser *b, const testing_answer *answer)
     if (visitor.data != NULL)
         b->visitor = visitor;
     const tims_json *body;
-    if (tims_str_starts_with(answer->body, TIMS_STR("{\"user\"")) &&
-        tims_json_parse(b->arena, answer->body, &body, NULL) == TIMS_OK)
-        b->csrf = tims_json_get_str(body, TIMS_STR("csrf"), b->csrf);
+    if (!tims_str_starts_with(answer->body, TIMS_STR("{\"user\"")) ||
+        tims_json_parse(b->arena, answer->body, &body, NULL) != TIMS_OK)
+        return;
+    tims_str csrf = tims_json_get_str(body, TIMS_STR("csrf"), b->csrf);
+    if (csrf.length > 0) /* a device's answers have none */
+        b->csrf = csrf;
 }
 
 /* A request as the front end's client sends it. */
@@ -194,6 +197,33 @@ TIMS_UNUSED static bool becomes_signed_out(browser *b)
     while (in_a_row < 20 && tims_monotonic_us() < deadline)
         in_a_row = is_signed_in(b) ? 0 : in_a_row + 1;
     return in_a_row == 20;
+}
+
+/* --- a device ---------------------------------------------------------------------------------------- */
+
+TIMS_UNUSED static testing_answer ask_with_token(browser *b, const char *method, const char *path,
+                                                 tims_str token, const char *json)
+{
+    const testing_ask request = {
+        .method = method,
+        .path = path,
+        .headers = c_string(b, tims_print(b->arena, "%sAuthorization: Bearer %S\r\n", b->address, token)),
+        .type = "application/json",
+        .body = json != NULL ? tims_str_from(json) : (tims_str){ NULL, 0 }
+    };
+    return testing_call(server, b->arena, &request);
+}
+
+/* The token that an answer tells. */
+TIMS_UNUSED static tims_str token_in(const browser *b, testing_answer answer, int status)
+{
+    const tims_json *body;
+    expect(b, answer, status, NULL);
+    assert_int_equal(tims_json_parse(b->arena, answer.body, &body, NULL), TIMS_OK);
+    tims_str token = tims_json_get_str(body, TIMS_STR("token"), TIMS_STR(""));
+    assert_int_equal(token.length, TIMS_TOKEN_TEXT_LENGTH);
+    assert_true(tims_str_find(answer.body, TIMS_STR("\"expires_in_s\":")) != SIZE_MAX);
+    return token;
 }
 
 /* --- elsewhere, and as nobody -------------------------------------------------------------------------- */

@@ -39,7 +39,7 @@ void http__cors_apply(http__exchange *exchange)
         return;
     }
     tims_set_header(rq, TIMS_STR("Access-Control-Expose-Headers"),
-                    TIMS_STR("ETag, Link, Location, Retry-After, X-Request-Id"));
+                    TIMS_STR("ETag, Link, Location, Retry-After, Tims-Position, X-Request-Id"));
 }
 
 bool http__cors_is_preflight(const tims_request *rq)

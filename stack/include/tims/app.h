@@ -7,6 +7,7 @@
 #include "tims/live.h"
 #include "tims/model.h"
 #include "tims/pages.h"
+#include "tims/push.h"
 #include "tims/rest.h"
 #include "tims/tasks.h"
 
@@ -33,6 +34,7 @@ typedef struct tims_project {
     const tims_app *const *apps;  /* NULL-terminated */
     const char *languages;        /* of its pages: "en,de"; the first for want of another; NULL: "en" */
     const char *source_directory; /* where makemigrations writes: <dir>/<app>/migrations */
+    const tims_push_sender *push_senders; /* the project's own, beside FCM and APNs; NULL: none */
 } tims_project;
 
 /* The program: parses the command line and runs the command. Returns the exit status. */

@@ -74,6 +74,7 @@ typedef enum tims_slot {
     TIMS_SLOT_LIVE,
     TIMS_SLOT_RUN,
     TIMS_SLOT_TASKS,
+    TIMS_SLOT_PUSH,
     TIMS_SLOT_COUNT
 } tims_slot;
 
