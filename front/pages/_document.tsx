@@ -4,7 +4,7 @@ import Document, { type DocumentContext, Head, Html, Main, NextScript } from "ne
 import { DEFAULT_LANGUAGE, LANGUAGES, languageOf } from "@/i18n/languages";
 
 interface RequestWithData {
-  pageData?: PageData & { language?: string };
+  pageData?: PageData;
 }
 
 interface Extra {
@@ -20,7 +20,7 @@ export default class AppDocument extends Document<Extra> {
     return {
       ...props,
       nonce: typeof nonce === "string" ? nonce : undefined,
-      language: data ? (data.language ?? DEFAULT_LANGUAGE) : null,
+      language: data?.language ?? null,
     };
   }
 

@@ -31,6 +31,7 @@ export interface Message extends Row {
   created_at: string;
 }
 
+/** Empty for nobody. */
 export function nameOf(person: Person | undefined): string {
-  return person?.display_name || person?.username || "Somebody";
+  return person?.display_name || person?.username || "";
 }

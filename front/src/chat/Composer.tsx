@@ -1,5 +1,6 @@
 /* Where messages are written. Enter sends, Shift+Enter begins a line; a phone's keyboard keeps its own Enter. */
 import { type FormEvent, type KeyboardEvent, useId, useRef, useState } from "react";
+import { useText } from "@/i18n";
 import { Icon } from "@/ui/Icon";
 
 const LENGTH_MAX = 4000; // as the model says
@@ -11,6 +12,7 @@ interface ComposerProps {
 }
 
 export function Composer({ onSend, onTyping }: ComposerProps) {
+  const { t } = useText();
   const [text, setText] = useState("");
   const box = useRef<HTMLTextAreaElement>(null);
   const id = useId();
@@ -39,15 +41,16 @@ export function Composer({ onSend, onTyping }: ComposerProps) {
     >
       <div className="mx-auto flex max-w-3xl items-end gap-2">
         <label htmlFor={id} className="sr-only">
-          Message
+          {t("composer.message")}
         </label>
         <textarea
           ref={box}
           id={id}
           name="text"
+          dir="auto"
           rows={1}
           maxLength={LENGTH_MAX}
-          placeholder="Write a message"
+          placeholder={t("composer.placeholder")}
           className="textarea field-sizing-content max-h-40 min-h-10 w-full resize-none py-2 text-base"
           value={text}
           onChange={(event) => {
@@ -59,16 +62,14 @@ export function Composer({ onSend, onTyping }: ComposerProps) {
         <button
           type="submit"
           className="btn btn-primary btn-circle shrink-0"
-          aria-label="Send"
+          aria-label={t("composer.send")}
           disabled={!ready}
         >
           <Icon name="send" />
         </button>
       </div>
       <noscript>
-        <p className="text-soft mx-auto max-w-3xl pt-2 text-sm">
-          You can read without JavaScript; writing needs it.
-        </p>
+        <p className="text-soft mx-auto max-w-3xl pt-2 text-sm">{t("composer.no_script")}</p>
       </noscript>
     </form>
   );

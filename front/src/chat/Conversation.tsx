@@ -2,7 +2,8 @@
 import { useClient, useLive, useMutation, useRoom, useUser } from "@tims/client";
 import Link from "next/link";
 import { useEffect, useMemo, useState } from "react";
-import { type Chat, type Member, type Message, nameOf } from "@/types";
+import { useText } from "@/i18n";
+import type { Chat, Member, Message } from "@/types";
 import { FormError } from "@/ui/Field";
 import { Icon } from "@/ui/Icon";
 import { Composer } from "./Composer";
@@ -12,7 +13,7 @@ import { ExportLine, useExport } from "./Export";
 import { MembersDialog } from "./MembersDialog";
 import { MessageList } from "./MessageList";
 import { TYPING, typingLine, typists } from "./typing";
-import { type People, usePeople } from "./usePeople";
+import { type People, useNameOf, usePeople } from "./usePeople";
 
 /** While the chat is looked at, nothing in it stays unread. */
 function useMarkRead(chat: string, unread: number) {
@@ -30,22 +31,25 @@ function useMarkRead(chat: string, unread: number) {
 }
 
 function Head({ chat, members, people, here, partial, onThrow, onExport, onMembers }: HeadProps) {
+  const { t } = useText();
+  const nameOf = useNameOf();
   const names = members.map((member) => nameOf(people[member.user])).join(", ");
   return (
     <header className="border-base-content/8 bg-base-100 flex h-16 shrink-0 items-center gap-2 border-b px-3 md:px-5">
-      <Link href="/chats" className="btn btn-ghost btn-circle btn-sm md:hidden" aria-label="All chats">
+      <Link href="/chats" className="btn btn-ghost btn-circle btn-sm md:hidden" aria-label={t("chat.all")}>
         <Icon name="back" />
       </Link>
       <div className="min-w-0 grow">
-        <h1 className="truncate leading-tight font-semibold">{chat?.title ?? " "}</h1>
+        <h1 className="truncate leading-tight font-semibold">
+          <bdi>{chat?.title ?? " "}</bdi>
+        </h1>
         <p className="text-soft truncate text-sm">
           {here > 1 && (
             <span className="text-base-content font-medium">
-              {partial && "at least "}
-              {here} here ·{" "}
+              {t(partial ? "chat.here_at_least" : "chat.here", { count: here })} ·{" "}
             </span>
           )}
-          {names}
+          <bdi>{names}</bdi>
         </p>
       </div>
       <button
@@ -53,7 +57,7 @@ function Head({ chat, members, people, here, partial, onThrow, onExport, onMembe
         className="btn btn-ghost btn-sm"
         onClick={onThrow ?? undefined}
         disabled={!onThrow}
-        aria-label="Throw a die"
+        aria-label={t("chat.throw")}
       >
         <Icon name="die" />
       </button>
@@ -62,13 +66,13 @@ function Head({ chat, members, people, here, partial, onThrow, onExport, onMembe
         className="btn btn-ghost btn-sm"
         onClick={onExport}
         disabled={!chat}
-        aria-label="Export the chat"
+        aria-label={t("chat.export")}
       >
         <Icon name="down" />
       </button>
       <button type="button" className="btn btn-ghost btn-sm" onClick={onMembers} disabled={!chat}>
         <Icon name="people" />
-        <span className="max-sm:sr-only">Members</span>
+        <span className="max-sm:sr-only">{t("chat.members")}</span>
       </button>
     </header>
   );
@@ -97,18 +101,21 @@ function Passing({ text }: { text: string }) {
 }
 
 function Gone() {
+  const { t } = useText();
   return (
     <div className="flex h-full flex-col items-center justify-center gap-3 p-8 text-center">
-      <h1 className="text-xl font-semibold">This chat is not there</h1>
-      <p className="text-soft">It is gone, or you are not in it any more.</p>
+      <h1 className="text-xl font-semibold">{t("chat.gone")}</h1>
+      <p className="text-soft">{t("chat.gone_text")}</p>
       <Link href="/chats" className="btn btn-primary">
-        All chats
+        {t("chat.all")}
       </Link>
     </div>
   );
 }
 
 export function Conversation({ id }: { id: string }) {
+  const { t } = useText();
+  const nameOf = useNameOf();
   const me = useUser();
   const chat = useLive<Chat>(`/api/chats/${id}/`);
   const members = useLive<Member>(`/api/members/?chat=${id}&include=user`);
@@ -117,15 +124,19 @@ export function Conversation({ id }: { id: string }) {
   const send = useMutation("POST", "/api/messages/");
   const room = useRoom(`/api/chats/${id}/`);
   const dice = useDice(id);
-  const writing = typingLine(typists(room.said).map((user) => nameOf(people[user])));
-  const thrown = dice.last && `${nameOf(people[dice.last.user])} threw a ${dice.last.pips}.`;
+  const writing = typingLine(
+    typists(room.said).map((user) => nameOf(people[user])),
+    t,
+  );
+  const thrown =
+    dice.last && t("chat.thrown", { name: nameOf(people[dice.last.user]), pips: dice.last.pips });
   const present = useMemo(() => new Set(room.users.map((user) => user.id)), [room.users]);
   const [showsMembers, setShowsMembers] = useState(false);
   const exporting = useExport(id);
   useMarkRead(id, useUnread().counts[id] ?? 0);
   if (chat.row === null && chat.state !== "loading") return <Gone />;
   return (
-    <section className="flex h-full min-h-0 flex-col" aria-label={chat.row?.title ?? "Chat"}>
+    <section className="flex h-full min-h-0 flex-col" aria-label={chat.row?.title ?? t("chat.title")}>
       <Head
         chat={chat.row}
         members={members.rows}

@@ -2,12 +2,13 @@
  * begins at the newest message without any script, and stays where the reader is when older ones are put on top. */
 import { type LiveResult, type Mutation, useClient, useUser } from "@tims/client";
 import { memo, type RefObject, useEffect, useMemo, useRef, useState } from "react";
-import { type Member, type Message, nameOf } from "@/types";
+import { useProblemText, useText } from "@/i18n";
+import type { Member, Message } from "@/types";
 import { PresentAvatar } from "@/ui/Avatar";
 import { Icon } from "@/ui/Icon";
 import { ClockTime, DayName, useHydrated } from "@/ui/Time";
 import { type Entry, findLinks, makeTimeline } from "./timeline";
-import type { People } from "./usePeople";
+import { type People, useNameOf } from "./usePeople";
 
 function MessageText({ text }: { text: string }) {
   let at = 0;
@@ -31,6 +32,8 @@ function MessageText({ text }: { text: string }) {
 }
 
 function Failed({ mutation }: { mutation: Mutation }) {
+  const { t } = useText();
+  const problemText = useProblemText();
   const client = useClient();
   return (
     <p
@@ -38,24 +41,26 @@ function Failed({ mutation }: { mutation: Mutation }) {
       role="alert"
     >
       <Icon name="warning" className="size-4" />
-      {mutation.problem?.detail ?? "Not sent."}
+      {problemText.of(mutation.problem) ?? t("chat.not_sent")}
       <button type="button" className="link" onClick={() => void client.retry(mutation.key)}>
-        Try again
+        {t("chat.retry")}
       </button>
       <button type="button" className="link" onClick={() => client.discard(mutation.key)}>
-        Discard
+        {t("chat.discard")}
       </button>
     </p>
   );
 }
 
 function Readers({ readers, people }: { readers: string[]; people: People }) {
+  const { t } = useText();
+  const nameOf = useNameOf();
   if (readers.length === 0) return null;
   const names = readers.map((id) => nameOf(people[id])).join(", ");
   return (
-    <p className="text-soft flex items-center justify-end gap-1 text-xs" title={`Read by ${names}`}>
+    <p className="text-soft flex items-center justify-end gap-1 text-xs" title={t("chat.read_by", { names })}>
       <Icon name="check" className="size-3.5" />
-      <span className="max-w-60 truncate">Read by {names}</span>
+      <span className="max-w-60 truncate">{t("chat.read_by", { names })}</span>
     </p>
   );
 }
@@ -69,10 +74,12 @@ interface BubbleProps {
 }
 
 const Bubble = memo(function Bubble({ entry, people, mine, present, mutation }: BubbleProps) {
+  const { t } = useText();
+  const nameOf = useNameOf();
   const { message, startsRun, endsRun } = entry;
   const sender = people[message.sender];
   const colours = mine ? "bg-primary text-primary-content" : "bg-base-100 border border-base-content/8";
-  const corner = endsRun ? (mine ? "rounded-br-md" : "rounded-bl-md") : "";
+  const corner = endsRun ? (mine ? "rounded-ee-md" : "rounded-es-md") : "";
   return (
     <li data-message={message.id} className={`flex flex-col ${startsRun ? "pt-3" : "pt-0.5"}`}>
       <div className={`flex items-end gap-2 ${mine ? "justify-end" : ""}`}>
@@ -83,18 +90,18 @@ const Bubble = memo(function Bubble({ entry, people, mine, present, mutation }: 
         )}
         <div className="flex max-w-[85%] flex-col md:max-w-[72%]">
           <p className={startsRun && !mine ? "text-soft px-3 pb-0.5 text-xs font-medium" : "sr-only"}>
-            {mine ? "You" : nameOf(sender)}
+            {mine ? t("chat.you") : nameOf(sender)}
           </p>
           <div
             className={`rounded-2xl px-3.5 py-2 leading-snug [overflow-wrap:anywhere] whitespace-pre-wrap ${colours} ${corner} ${mutation ? "opacity-80" : ""}`}
           >
             <MessageText text={message.text} />
-            <span className="float-right mt-1.5 ml-3 flex translate-y-0.5 items-center gap-1 text-[0.6875rem] leading-none">
+            <span className="float-end mt-1.5 ms-3 flex translate-y-0.5 items-center gap-1 text-[0.6875rem] leading-none">
               <ClockTime iso={message.created_at} />
               {mutation?.status === "sending" && (
                 <>
                   <Icon name="clock" className="size-3" />
-                  <span className="sr-only">sending</span>
+                  <span className="sr-only">{t("chat.sending")}</span>
                 </>
               )}
             </span>
@@ -109,13 +116,15 @@ const Bubble = memo(function Bubble({ entry, people, mine, present, mutation }: 
 
 /** Says new messages of others to screen readers, once each; not what was there already. */
 function Announcer({ messages, people, me }: { messages: LiveResult<Message>; people: People; me: string }) {
+  const { t } = useText();
+  const nameOf = useNameOf();
   const newest = messages.rows[0];
   const [first, setFirst] = useState<string | null>(null);
   if (first === null && messages.state !== "loading") setFirst(newest?.id ?? "");
   const isNew = first !== null && newest !== undefined && newest.id !== first && newest.sender !== me;
   return (
     <p aria-live="polite" className="sr-only">
-      {isNew ? `${nameOf(people[newest.sender])}: ${newest.text}` : ""}
+      {isNew ? t("chat.says", { name: nameOf(people[newest.sender]), text: newest.text }) : ""}
     </p>
   );
 }
@@ -141,6 +150,7 @@ function useLoadNearTop(
 }
 
 function Earlier({ messages, box }: { messages: LiveResult<Message>; box: RefObject<HTMLElement | null> }) {
+  const { t } = useText();
   const mark = useRef<HTMLDivElement>(null);
   const [loading, setLoading] = useState(false);
   const { loadMore } = messages;
@@ -165,7 +175,7 @@ function Earlier({ messages, box }: { messages: LiveResult<Message>; box: RefObj
   return (
     <div ref={mark} className="flex justify-center pt-4">
       <button type="button" className="btn btn-sm" disabled={loading} onClick={() => void load()}>
-        {loading ? "Loading" : "Earlier messages"}
+        {loading ? t("chat.loading") : t("chat.earlier")}
       </button>
     </div>
   );
@@ -180,6 +190,7 @@ interface MessageListProps {
 }
 
 export function MessageList({ messages, members, people, present }: MessageListProps) {
+  const { t } = useText();
   const me = useUser()?.id ?? "";
   const local = useHydrated();
   const box = useRef<HTMLElement>(null);
@@ -192,7 +203,7 @@ export function MessageList({ messages, members, people, present }: MessageListP
     <div className="relative min-h-0 grow">
       <section
         ref={box}
-        aria-label="Messages"
+        aria-label={t("chat.messages")}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a scroll box must be reachable by keyboard
         tabIndex={0}
         className="flex h-full flex-col-reverse overflow-y-auto overscroll-contain px-3 md:px-5"
@@ -201,7 +212,7 @@ export function MessageList({ messages, members, people, present }: MessageListP
         <div className="mx-auto flex w-full max-w-3xl grow flex-col justify-end">
           {messages.next && <Earlier messages={messages} box={box} />}
           {timeline.length === 0 && messages.state !== "loading" && (
-            <p className="text-soft py-10 text-center">Nothing here yet. Say hello.</p>
+            <p className="text-soft py-10 text-center">{t("chat.empty")}</p>
           )}
           <ol className="flex flex-col pb-4">
             {timeline.map((entry) => (
@@ -220,8 +231,8 @@ export function MessageList({ messages, members, people, present }: MessageListP
       {away && (
         <button
           type="button"
-          className="btn btn-circle absolute right-4 bottom-4 shadow-lg"
-          aria-label="To the newest message"
+          className="btn btn-circle absolute end-4 bottom-4 shadow-lg"
+          aria-label={t("chat.to_newest")}
           onClick={() => box.current?.scrollTo({ top: 0, behavior: "smooth" })}
         >
           <Icon name="down" />

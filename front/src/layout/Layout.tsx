@@ -75,7 +75,9 @@ function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number
               aria-current={isAt(PROFILE, path) ? "page" : undefined}
             >
               <Avatar person={user} size="small" />
-              <span className="max-w-40 truncate">{nameOf(user)}</span>
+              <span className="max-w-40 truncate">
+                <bdi>{nameOf(user)}</bdi>
+              </span>
             </Link>
           ) : (
             <Link href="/login" className="btn btn-primary btn-sm">

@@ -59,11 +59,14 @@ const SHAPES = {
 
 export type IconName = keyof typeof SHAPES;
 
+/** These point along the writing, and turn with it. */
+const POINTING: ReadonlySet<IconName> = new Set(["back", "send", "leave", "search"]);
+
 export function Icon({ name, className = "size-5" }: { name: IconName; className?: string }) {
   return (
     <svg
       viewBox="0 0 24 24"
-      className={className}
+      className={POINTING.has(name) ? `${className} rtl:-scale-x-100` : className}
       fill="none"
       stroke="currentColor"
       strokeWidth="1.75"
