@@ -48,13 +48,13 @@ static int read_quality(tims_str parameters)
     return 1000;
 }
 
-tims_str http__encoding_name(http__encoding encoding)
+tims_str http__encoding_name(tims_encoding encoding)
 {
     static const tims_str names[] = { TIMS_STR_INIT("identity"), TIMS_STR_INIT("gzip"), TIMS_STR_INIT("br") };
     return names[encoding];
 }
 
-http__encoding http__encoding_choose(tims_str accept_encoding, uint32_t available)
+tims_encoding http__encoding_choose(tims_str accept_encoding, uint32_t available)
 {
     int qualities[3] = { -1, -1, -1 }, others = -1; /* -1: not named */
     tims_str rest = accept_encoding;
@@ -64,17 +64,17 @@ http__encoding http__encoding_choose(tims_str accept_encoding, uint32_t availabl
         int quality = read_quality(parameters);
         if (tims_str_equal(name, TIMS_STR("*")))
             others = quality;
-        for (int i = HTTP__IDENTITY; i <= HTTP__BROTLI; i++)
-            if (tims_str_equal_ignoring_case(name, http__encoding_name((http__encoding)i)))
+        for (int i = TIMS_IDENTITY; i <= TIMS_BROTLI; i++)
+            if (tims_str_equal_ignoring_case(name, http__encoding_name((tims_encoding)i)))
                 qualities[i] = quality;
     }
-    http__encoding best = HTTP__IDENTITY;
+    tims_encoding best = TIMS_IDENTITY;
     int best_quality =
-        qualities[HTTP__IDENTITY] > 0 ? qualities[HTTP__IDENTITY] - 1 : 0; /* an encoding wins a tie */
-    for (int i = HTTP__GZIP; i <= HTTP__BROTLI; i++) {
+        qualities[TIMS_IDENTITY] > 0 ? qualities[TIMS_IDENTITY] - 1 : 0; /* an encoding wins a tie */
+    for (int i = TIMS_GZIP; i <= TIMS_BROTLI; i++) {
         int quality = qualities[i] >= 0 ? qualities[i] : others;
         if ((available & (1u << i)) && quality > 0 && quality >= best_quality) {
-            best = (http__encoding)i;
+            best = (tims_encoding)i;
             best_quality = quality;
         }
     }
@@ -151,10 +151,10 @@ static bool run_brotli(tims_str bytes, tims_buf *out)
     return true;
 }
 
-bool http__compress(http__compressor *compressor, http__encoding encoding, tims_str bytes, tims_buf *out)
+bool http__compress(http__compressor *compressor, tims_encoding encoding, tims_str bytes, tims_buf *out)
 {
     out->length = 0;
-    bool done = encoding == HTTP__BROTLI ? run_brotli(bytes, out) : run_gzip(compressor, bytes, out);
+    bool done = encoding == TIMS_BROTLI ? run_brotli(bytes, out) : run_gzip(compressor, bytes, out);
     return done && out->length < bytes.length;
 }
 
@@ -166,7 +166,15 @@ static void weaken_etag(tims_request *rq)
         tims_set_header(rq, TIMS_STR("ETag"), tims_print(rq->arena, "W/%S", etag));
 }
 
-void http__answer_compress(http__exchange *exchange, tims_answer *answer)
+static void say_encoding(tims_request *rq, tims_encoding encoding)
+{
+    if (encoding == TIMS_IDENTITY)
+        return;
+    tims_set_header(rq, TIMS_STR("Content-Encoding"), http__encoding_name(encoding));
+    weaken_etag(rq);
+}
+
+static tims_encoding encoding_for(http__exchange *exchange, const tims_answer *answer)
 {
     tims_request *rq = &exchange->rq;
     if (exchange->is_encoded || answer->body.length < COMPRESS_BYTES_MIN ||
@@ -174,18 +182,49 @@ void http__answer_compress(http__exchange *exchange, tims_answer *answer)
         !http__is_compressible(answer->content_type) ||
         http__out_header(rq, TIMS_STR("Content-Encoding")).data ||
         tims_header_has_token(http__out_header(rq, TIMS_STR("Cache-Control")), TIMS_STR("no-transform")))
-        return;
+        return TIMS_IDENTITY;
     http__add_vary(rq, TIMS_STR("Accept-Encoding"));
-    uint32_t available = 1u << HTTP__GZIP;
+    uint32_t available = 1u << TIMS_GZIP;
     if (answer->body.length <= BROTLI_BYTES_MAX)
-        available |= 1u << HTTP__BROTLI;
-    http__encoding encoding =
-        http__encoding_choose(tims_header_of(rq, TIMS_STR("Accept-Encoding")), available);
+        available |= 1u << TIMS_BROTLI;
+    return http__encoding_choose(tims_header_of(rq, TIMS_STR("Accept-Encoding")), available);
+}
+
+void http__answer_compress(http__exchange *exchange, tims_answer *answer)
+{
+    tims_encoding encoding = encoding_for(exchange, answer);
     tims_buf *out = &exchange->worker->scratch;
-    if (encoding == HTTP__IDENTITY ||
+    if (encoding == TIMS_IDENTITY ||
         !http__compress(exchange->worker->compressor, encoding, answer->body, out))
         return;
-    answer->body = tims_copy(rq->arena, tims_buf_str(out));
-    tims_set_header(rq, TIMS_STR("Content-Encoding"), http__encoding_name(encoding));
-    weaken_etag(rq);
+    answer->body = tims_copy(exchange->rq.arena, tims_buf_str(out));
+    say_encoding(&exchange->rq, encoding);
+}
+
+/* --- for rooms that keep what is compressed --------------------------------------------------- */
+
+tims_encoding tims_encoding_for(tims_request *rq, const tims_answer *answer)
+{
+    http__exchange *exchange = rq->exchange;
+    bool compresses = exchange != NULL && exchange->worker->server->options.compress;
+    return compresses ? encoding_for(exchange, answer) : TIMS_IDENTITY;
+}
+
+bool tims_encode(tims_encoding encoding, tims_str bytes, tims_buf *out)
+{
+    http__compressor *compressor = http__compressor_new();
+    bool done = http__compress(compressor, encoding, bytes, out);
+    http__compressor_free(&compressor);
+    return done;
+}
+
+tims_answer tims_answer_encoded(tims_request *rq, const tims_answer *answer, tims_encoding encoding,
+                                tims_str body)
+{
+    if (rq->exchange != NULL)
+        rq->exchange->is_encoded = true;
+    say_encoding(rq, encoding);
+    tims_answer encoded = *answer;
+    encoded.body = body;
+    return encoded;
 }

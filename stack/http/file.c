@@ -58,17 +58,17 @@ static int choose_range(tims_request *rq, tims_str etag, int64_t modified_s, uin
 static const http__file_variant *choose_variant(tims_request *rq, const http__file *file)
 {
     uint32_t available = 0;
-    for (int i = HTTP__GZIP; i <= HTTP__BROTLI; i++)
+    for (int i = TIMS_GZIP; i <= TIMS_BROTLI; i++)
         if (file->variants[i].bytes.data)
             available |= 1u << i;
     if (!available)
-        return &file->variants[HTTP__IDENTITY];
+        return &file->variants[TIMS_IDENTITY];
     http__add_vary(rq, TIMS_STR("Accept-Encoding"));
     if (tims_header_of(rq, TIMS_STR("Range")).data)
-        return &file->variants[HTTP__IDENTITY];
-    http__encoding encoding =
+        return &file->variants[TIMS_IDENTITY];
+    tims_encoding encoding =
         http__encoding_choose(tims_header_of(rq, TIMS_STR("Accept-Encoding")), available);
-    if (encoding != HTTP__IDENTITY)
+    if (encoding != TIMS_IDENTITY)
         tims_set_header(rq, TIMS_STR("Content-Encoding"), http__encoding_name(encoding));
     return &file->variants[encoding];
 }

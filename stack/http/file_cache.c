@@ -157,7 +157,7 @@ static void add(http__files *files, http__file *file)
         drop(files, files->oldest);
 }
 
-static void set_variant(http__file *file, http__encoding encoding, tims_str bytes)
+static void set_variant(http__file *file, tims_encoding encoding, tims_str bytes)
 {
     http__file_variant *variant = &file->variants[encoding];
     variant->bytes = bytes;
@@ -168,11 +168,11 @@ static void set_variant(http__file *file, http__encoding encoding, tims_str byte
 }
 
 /* A neighbour that is older than the file is a leftover. */
-static bool load_neighbour(http__file *file, const char *root, tims_str path, http__encoding encoding)
+static bool load_neighbour(http__file *file, const char *root, tims_str path, tims_encoding encoding)
 {
     tims_buf name;
     tims_buf_init(&name, NULL, PATH_BYTES_MAX);
-    tims_buf_print(&name, "%S%s", path, encoding == HTTP__BROTLI ? ".br" : ".gz");
+    tims_buf_print(&name, "%S%s", path, encoding == TIMS_BROTLI ? ".br" : ".gz");
     int fd = name.overflow ? -1 : open_beneath(root, tims_buf_str(&name));
     tims_buf_free(&name);
     if (fd < 0)
@@ -189,11 +189,11 @@ static bool load_neighbour(http__file *file, const char *root, tims_str path, ht
     return loaded;
 }
 
-static void make_variant(http__file *file, http__compressor *compressor, http__encoding encoding)
+static void make_variant(http__file *file, http__compressor *compressor, tims_encoding encoding)
 {
     tims_buf out;
     tims_buf_init(&out, NULL, HTTP__CACHED_FILE_MAX);
-    if (http__compress(compressor, encoding, file->variants[HTTP__IDENTITY].bytes, &out)) {
+    if (http__compress(compressor, encoding, file->variants[TIMS_IDENTITY].bytes, &out)) {
         char *bytes = malloc(out.length);
         TIMS_ASSERT(bytes != NULL);
         memcpy(bytes, out.data, out.length);
@@ -205,9 +205,9 @@ static void make_variant(http__file *file, http__compressor *compressor, http__e
 static void load_variants(http__file *file, http__compressor *compressor, const char *root, tims_str path)
 {
     bool pays = http__is_compressible(tims_content_type_of(path)) && file->size >= ENCODE_BYTES_MIN;
-    for (int i = HTTP__GZIP; i <= HTTP__BROTLI; i++)
-        if (!load_neighbour(file, root, path, (http__encoding)i) && pays)
-            make_variant(file, compressor, (http__encoding)i);
+    for (int i = TIMS_GZIP; i <= TIMS_BROTLI; i++)
+        if (!load_neighbour(file, root, path, (tims_encoding)i) && pays)
+            make_variant(file, compressor, (tims_encoding)i);
 }
 
 static void note_identity(http__file *file, const struct stat *status, int64_t now_us)
@@ -276,7 +276,7 @@ static tims_status load(http__files *files, http__compressor *compressor, const 
     file->total_bytes = ENTRY_OVERHEAD_BYTES + key.length;
     file->references = 1;
     note_identity(file, &status, now_us);
-    set_variant(file, HTTP__IDENTITY, bytes);
+    set_variant(file, TIMS_IDENTITY, bytes);
     load_variants(file, compressor, root, path);
     add(files, file);
     *ret_file = file;

@@ -305,15 +305,14 @@ tims_answer http__cors_preflight(http__exchange *exchange, uint32_t allowed);
 bool http__origin_is_allowed(const tims_request *rq, const tims_server_options *options, tims_str origin);
 
 /* compress.c */
-typedef enum http__encoding { HTTP__IDENTITY, HTTP__GZIP, HTTP__BROTLI } http__encoding;
-/* The best of `available` (bits 1 << http__encoding) that the header accepts. */
-http__encoding http__encoding_choose(tims_str accept_encoding, uint32_t available);
-tims_str http__encoding_name(http__encoding encoding);
+/* The best of `available` (bits 1 << tims_encoding) that the header accepts. */
+tims_encoding http__encoding_choose(tims_str accept_encoding, uint32_t available);
+tims_str http__encoding_name(tims_encoding encoding);
 bool http__is_compressible(tims_str content_type);
 http__compressor *http__compressor_new(void);
 void http__compressor_free(http__compressor **compressor);
 /* Into `out` (emptied first). False: it did not get smaller or failed. */
-bool http__compress(http__compressor *compressor, http__encoding encoding, tims_str bytes, tims_buf *out);
+bool http__compress(http__compressor *compressor, tims_encoding encoding, tims_str bytes, tims_buf *out);
 void http__answer_compress(http__exchange *exchange, tims_answer *answer);
 
 /* conditional.c */
@@ -336,7 +335,7 @@ typedef struct http__file {
     size_t key_length, total_bytes;
     uint64_t device, inode, size;
     int64_t modified_ns, checked_us;
-    http__file_variant variants[3]; /* by http__encoding */
+    http__file_variant variants[3]; /* by tims_encoding */
     bool in_cache;
 } http__file;
 http__files *http__files_new(void);

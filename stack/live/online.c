@@ -74,6 +74,7 @@ size_t tims_live_online(tims_request *rq, tims_ids *ret_users)
     tims_live *live = rq->slots[TIMS_SLOT_LIVE];
     TIMS_CHECK_MAGIC(live, LIVE__MAGIC);
     tims_reads_model(rq, &online_model);
+    tims_reads_untold(rq); /* whoever comes is here before it is told */
     tims_id *users = TIMS_NEW_ARRAY(rq->arena, tims_id, USERS_MAX);
     pthread_mutex_lock(&live->mutex);
     size_t count = live->online.users.count;

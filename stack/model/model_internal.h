@@ -116,6 +116,8 @@ tims_status model__note_rule_in(tims_reads *reads, const tims_rule *rule, const 
 /* Somebody asked who calls. */
 void model__note_caller(tims_reads *reads);
 bool model__reads_may_use_sql(const tims_reads *reads);
+/* What comes cannot be followed. True: it may go on, the recorder is lenient and has noted it. */
+bool model__reads_lose(tims_reads *reads);
 /* Both are called before a statement; without a recorder they cost a look at a pointer. */
 static inline tims_status model__note_query(tims_db_session *db, const tims_query *query, tims_error *err)
 {

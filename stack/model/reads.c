@@ -5,6 +5,11 @@
  * rows it could find: a primary key, a unique column, a reference, another key column, or the model. Where
  * the read rule was applied, the rows it depends on are noted too, for this caller.
  *
+ * A recorder is strict or lenient. Who must hear of every change (live) records strictly, and code that
+ * cannot be followed fails where it stands. Who only keeps answers (the cache) records leniently: the code
+ * runs as ever, and afterwards the recorder says whether it could be followed. Recorders nest, as a page
+ * includes the answer of an endpoint: what the inner one notes, the outer one has read too.
+ *
  * It errs on the side of too much: a topic may tell of changes that make no difference, none is missed. What
  * it cannot see are statements on the session itself (tims_db_query), the clock, and files. */
 #include <inttypes.h>
@@ -15,11 +20,15 @@
 struct tims_reads {
     uint32_t magic;
     tims_arena *arena;
-    tims_request *rq; /* that it is set on; NULL: none */
+    tims_request *rq;                  /* that it is set on; NULL: none */
+    struct tims_reads *outer;          /* whose turn it is again when this one ends */
+    struct tims_reads *outer_on_scope; /* the same, of `rq` alone: an inner request has none yet */
     tims_topic *topics;
     size_t count, capacity;
     tims_map *known; /* by what is in a topic */
     bool asked_caller, may_use_sql;
+    bool is_lenient;
+    bool is_lost; /* something was read (or written) that no topic tells of */
 };
 enum { READS_MAGIC = 0x72656164, READS_BYTES_MAX = 64 * 1024 * 1024, FIRST_TOPICS = 16 };
 
@@ -77,6 +86,16 @@ static void note_model(tims_reads *reads, const tims_model *model)
     append(reads, all);
 }
 
+static void note_topic(tims_reads *reads, const tims_topic *topic)
+{
+    if (is_known(reads, topic) || is_known(reads, &(tims_topic){ .model = topic->model }))
+        return;
+    if (reads->count >= TIMS_TOPICS_MAX)
+        note_model(reads, topic->model);
+    else
+        append(reads, *topic);
+}
+
 enum { NUMBER_BYTES_MAX = 24 };
 
 /* As tims_key_text, without a copy; data == NULL also for doubles, which are no topics. */
@@ -94,18 +113,17 @@ static void note_some(tims_reads *reads, const tims_model *model, const tims_fie
 {
     char number[NUMBER_BYTES_MAX];
     tims_topic topic = { model, field, text_of(value, number) };
-    if (topic.text.data == NULL) /* nothing equals null */
+    if (value->type == TIMS_DB_NULL) /* which nothing equals */
         return;
+    if (topic.text.data == NULL) {
+        note_model(reads, model);
+        return;
+    }
     if (topic.text.length > TIMS_TEXT_BYTES_MAX) {
         note_model(reads, model);
         return;
     }
-    if (is_known(reads, &topic) || is_known(reads, &(tims_topic){ .model = model }))
-        return;
-    if (reads->count >= TIMS_TOPICS_MAX)
-        note_model(reads, model);
-    else
-        append(reads, topic);
+    note_topic(reads, &topic);
 }
 
 /* --- what a query may find -------------------------------------------------------------------- */
@@ -139,9 +157,9 @@ static const tims_condition *most_selective(const tims_query *query)
     return best;
 }
 
-static tims_status check_live(const tims_model *model, tims_error *err)
+static tims_status check_live(tims_reads *reads, const tims_model *model, tims_error *err)
 {
-    if (!model->not_live)
+    if (!model->not_live || model__reads_lose(reads))
         return TIMS_OK;
     return tims_fail(err, TIMS_INTERNAL, "not_live",
                      "\"%s\" is read while reads are recorded, but it is .not_live: nobody is told of its "
@@ -153,7 +171,7 @@ tims_status model__note_query_in(tims_reads *reads, const tims_query *query, tim
 {
     TIMS_CHECK_MAGIC(reads, READS_MAGIC);
     const tims_model *model = query->model;
-    tims_status status = check_live(model, err);
+    tims_status status = check_live(reads, model, err);
     if (status != TIMS_OK)
         return status;
     if (model__rule_truth(model->read, model, &query->caller) == MODEL__NO)
@@ -183,7 +201,7 @@ tims_status model__note_rule_in(tims_reads *reads, const tims_rule *rule, const 
                          "A rule of \"%s\" depends on too much to be recorded.", model->name);
     tims_db_value me = tims_db_id(caller->user);
     for (size_t i = 0; i < count; i++) {
-        tims_status status = check_live(items[i].model, err);
+        tims_status status = check_live(reads, items[i].model, err);
         if (status != TIMS_OK)
             return status;
         if (items[i].user != NULL)
@@ -206,6 +224,13 @@ bool model__reads_may_use_sql(const tims_reads *reads)
     return reads->may_use_sql;
 }
 
+bool model__reads_lose(tims_reads *reads)
+{
+    TIMS_CHECK_MAGIC(reads, READS_MAGIC);
+    reads->is_lost = reads->is_lost || reads->is_lenient;
+    return reads->is_lenient;
+}
+
 /* --- recorders -------------------------------------------------------------------------------- */
 
 tims_reads *tims_reads_new(void)
@@ -215,6 +240,13 @@ tims_reads *tims_reads_new(void)
     reads->magic = READS_MAGIC;
     reads->arena = arena;
     reads->known = tims_map_new();
+    return reads;
+}
+
+tims_reads *tims_reads_new_lenient(void)
+{
+    tims_reads *reads = tims_reads_new();
+    reads->is_lenient = true;
     return reads;
 }
 
@@ -240,22 +272,56 @@ static void end_recording(void *argument)
 void tims_reads_begin(tims_request *rq, tims_reads *reads)
 {
     TIMS_CHECK_MAGIC(reads, READS_MAGIC);
-    void **slot = tims_db_session_slot(tims_session_db(rq));
+    TIMS_ASSERT(reads->rq == NULL);
+    tims_db_session *db = tims_session_db(rq);
+    void **slot = tims_db_session_slot(db);
     tims_reads **own = model__reads_of(rq);
-    TIMS_ASSERT(*slot == NULL && *own == NULL && reads->rq == NULL);
+    TIMS_ASSERT(*own == NULL || *own == *slot);
     tims_defer(rq, end_recording, rq); /* a session may go on when the request has ended */
+    reads->outer = *slot;
+    reads->outer_on_scope = *own;
     *slot = *own = reads;
     reads->rq = rq;
+    if (tims_db_in_transaction(db)) /* it sees what nobody else does */
+        (void)model__reads_lose(reads);
 }
 
 void tims_reads_end(tims_request *rq)
 {
-    tims_reads **own = model__reads_of(rq);
-    if (*own == NULL)
+    tims_reads **own = model__reads_of(rq), *reads = *own;
+    if (reads == NULL)
         return;
-    (*own)->rq = NULL;
-    *own = NULL;
-    *tims_db_session_slot(tims_session_db(rq)) = NULL;
+    TIMS_CHECK_MAGIC(reads, READS_MAGIC);
+    tims_reads *outer = reads->outer;
+    *own = reads->outer_on_scope;
+    *tims_db_session_slot(tims_session_db(rq)) = outer;
+    reads->rq = NULL;
+    reads->outer = reads->outer_on_scope = NULL;
+    if (outer == NULL)
+        return;
+    tims_reads_add(outer, reads->topics, reads->count);
+    outer->asked_caller = outer->asked_caller || reads->asked_caller;
+    outer->is_lost = outer->is_lost || reads->is_lost;
+}
+
+tims_reads *tims_reads_of(tims_request *rq)
+{
+    return *model__reads_of(rq);
+}
+
+void tims_reads_add(tims_reads *reads, const tims_topic *topics, size_t count)
+{
+    TIMS_CHECK_MAGIC(reads, READS_MAGIC);
+    for (size_t i = 0; i < count; i++)
+        if (topics[i].field == NULL)
+            note_model(reads, topics[i].model);
+        else
+            note_topic(reads, &topics[i]);
+}
+
+void tims_reads_add_caller(tims_reads *reads)
+{
+    model__note_caller(reads);
 }
 
 const tims_topic *tims_reads_topics(const tims_reads *reads, size_t *ret_count)
@@ -271,13 +337,26 @@ bool tims_reads_asked_caller(const tims_reads *reads)
     return reads->asked_caller;
 }
 
+bool tims_reads_can_follow(const tims_reads *reads)
+{
+    TIMS_CHECK_MAGIC(reads, READS_MAGIC);
+    return !reads->is_lost;
+}
+
+void tims_reads_untold(tims_request *rq)
+{
+    tims_reads *reads = *model__reads_of(rq);
+    if (reads != NULL)
+        reads->is_lost = true;
+}
+
 void tims_reads_model(tims_request *rq, const tims_model *model)
 {
     tims_reads *reads = *model__reads_of(rq);
     if (reads == NULL)
         return;
     tims_error err = { 0 };
-    tims_check(rq, check_live(model, &err), &err);
+    tims_check(rq, check_live(reads, model, &err), &err);
     note_model(reads, model);
     reads->may_use_sql = true;
 }

@@ -265,6 +265,92 @@ static void what_cannot_be_followed_is_refused(void **state)
     assert_string_equal(err.code, "not_live");
 }
 
+/* --- what is recorded leniently ------------------------------------------------------------------- */
+
+static bool can_follow;
+
+static void record_leniently(tims_request *rq)
+{
+    tims_reads *reads = tims_reads_new_lenient();
+    tims_reads_begin(rq, reads);
+    current.function(rq);
+    tims_reads_end(rq);
+    can_follow = tims_reads_can_follow(reads);
+    current.topics = describe(current.w->arena, reads);
+    tims_reads_free(&reads);
+}
+
+static bool is_followed(world *w, void (*function)(tims_request *rq))
+{
+    current = (recording){ .w = w, .function = function };
+    assert_string_equal(run_as(w, user(ann), record_leniently).message, "");
+    return can_follow;
+}
+
+static void begin_and_read(tims_request *rq)
+{
+    tims_begin(rq);
+    find_the_hall(rq);
+}
+
+static void read_what_is_told_late(tims_request *rq)
+{
+    find_the_hall(rq);
+    tims_reads_untold(rq);
+}
+
+static void a_lenient_recorder_lets_all_happen_and_says_that_it_cannot_follow(void **state)
+{
+    world *w = *state;
+    make_hall(w);
+    assert_true(is_followed(w, get_the_hall));
+    assert_true(is_followed(w, run_sql_that_is_named));
+    assert_false(is_followed(w, run_sql));
+    assert_false(is_followed(w, begin_and_read));
+    assert_false(is_followed(w, read_what_is_told_late));
+    assert_false(is_followed(w, write_a_person));
+    room_model.not_live = true;
+    assert_false(is_followed(w, find_the_hall));
+    room_model.not_live = false;
+    member_model.not_live = true;
+    assert_false(is_followed(w, get_the_hall));
+}
+
+static void read_with_another_recorder(tims_request *rq)
+{
+    tims_reads *inner = tims_reads_new();
+    (void)tims_find(rq, &person_model, ann);
+    tims_reads_begin(rq, inner);
+    assert_ptr_equal(tims_reads_of(rq), inner);
+    (void)tims_get(rq, &room_model, hall);
+    tims_reads_end(rq);
+    assert_str(describe(current.w->arena, inner),
+               tims_print(current.w->arena, "? room.id=%I member.user=%I ", hall, ann).data);
+    tims_reads_free(&inner);
+    (void)tims_find(rq, &person_model, bob);
+}
+
+static void what_an_inner_recorder_notes_the_outer_one_has_read_too(void **state)
+{
+    world *w = *state;
+    make_hall(w);
+    tims_str expected =
+        tims_print(w->arena, "? person.id=%I room.id=%I member.user=%I person.id=%I ", ann, hall, ann, bob);
+    assert_string_equal(reads_of(w, user(ann), read_with_another_recorder), expected.data);
+    assert_true(is_followed(w, read_with_another_recorder));
+}
+
+static void ask_without_being_noted(tims_request *rq)
+{
+    assert_true(tims_caller_unnoted(rq).signed_in);
+}
+
+static void who_only_hands_the_caller_on_is_not_noted(void **state)
+{
+    make_hall(*state);
+    assert_reads(*state, user(ann), ask_without_being_noted, "", ann, hall);
+}
+
 /* --- sessions --------------------------------------------------------------------------------- */
 
 static tims_db_session *shared;
@@ -329,6 +415,9 @@ int main(void)
         TEST(a_rule_that_asks_who_notes_what_it_depends_on),
         TEST(a_rule_of_a_class_is_the_same_for_all_of_it),
         TEST(what_cannot_be_followed_is_refused),
+        TEST(a_lenient_recorder_lets_all_happen_and_says_that_it_cannot_follow),
+        TEST(what_an_inner_recorder_notes_the_outer_one_has_read_too),
+        TEST(who_only_hands_the_caller_on_is_not_noted),
         TEST(a_raise_ends_the_recording),
         TEST(key_texts_are_what_topics_say),
     };

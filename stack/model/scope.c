@@ -53,6 +53,11 @@ tims_caller tims_caller_of(tims_request *rq)
     return state->caller;
 }
 
+tims_caller tims_caller_unnoted(tims_request *rq)
+{
+    return state_of(rq)->caller;
+}
+
 tims_reads **model__reads_of(tims_request *rq)
 {
     return &state_of(rq)->reads;
@@ -80,7 +85,8 @@ void tims_begin(tims_request *rq)
 {
     if (tims_in_transaction(rq))
         return;
-    if (*model__reads_of(rq) != NULL)
+    tims_reads *reads = *model__reads_of(rq);
+    if (reads != NULL && !model__reads_lose(reads))
         tims_raise(rq, 500, "only_reads", "Nothing can be written while reads are recorded.");
     tims_error err = { 0 };
     tims_check(rq, tims_db_begin(tims_session_db(rq), &err), &err);
@@ -257,8 +263,8 @@ void tims_delete(tims_request *rq, const tims_model *model, tims_id id)
 
 tims_db_rows *tims_sql_query(tims_request *rq, tims_str sql, const tims_db_value *values, size_t count)
 {
-    const tims_reads *reads = *model__reads_of(rq);
-    if (reads != NULL && !model__reads_may_use_sql(reads))
+    tims_reads *reads = *model__reads_of(rq);
+    if (reads != NULL && !model__reads_may_use_sql(reads) && !model__reads_lose(reads))
         tims_raise(rq, 500, "unknown_reads",
                    "While reads are recorded, raw SQL must say what it reads: call tims_reads_model first.");
     tims_db_rows *rows = NULL;

@@ -1,5 +1,5 @@
 /* One chat: its head, its messages, and where to write. */
-import { useClient, useLive, useMutation, useRoom, useUser } from "@tims/client";
+import { useClient, useLive, useMutation, usePresence, useTopic, useUser } from "@tims/client";
 import Link from "next/link";
 import { useEffect, useMemo, useState } from "react";
 import { useText } from "@/i18n";
@@ -122,15 +122,16 @@ export function Conversation({ id }: { id: string }) {
   const messages = useLive<Message>(`/api/messages/?chat=${id}`);
   const people = usePeople(members.included.user, messages.rows);
   const send = useMutation("POST", "/api/messages/");
-  const room = useRoom(`/api/chats/${id}/`);
+  const here = usePresence(`/api/chats/${id}/`);
+  const typing = useTopic<boolean>(`/api/chats/${id}/`, TYPING);
   const dice = useDice(id);
   const writing = typingLine(
-    typists(room.said).map((user) => nameOf(people[user])),
+    typists(typing.said).map((user) => nameOf(people[user])),
     t,
   );
   const thrown =
     dice.last && t("chat.thrown", { name: nameOf(people[dice.last.user]), pips: dice.last.pips });
-  const present = useMemo(() => new Set(room.users.map((user) => user.id)), [room.users]);
+  const present = useMemo(() => new Set(here.users.map((user) => user.id)), [here.users]);
   const [showsMembers, setShowsMembers] = useState(false);
   const exporting = useExport(id);
   useMarkRead(id, useUnread().counts[id] ?? 0);
@@ -141,8 +142,8 @@ export function Conversation({ id }: { id: string }) {
         chat={chat.row}
         members={members.rows}
         people={people}
-        here={room.count}
-        partial={room.partial}
+        here={here.count}
+        partial={here.partial}
         onThrow={dice.throwDie}
         onExport={exporting.begin}
         onMembers={() => setShowsMembers(true)}
@@ -161,7 +162,7 @@ export function Conversation({ id }: { id: string }) {
         <Passing text={thrown ?? writing} />
       </div>
       <Composer
-        onTyping={(typing) => room.publish(TYPING, typing)}
+        onTyping={typing.publish}
         onSend={(text) =>
           void send(
             { chat: id, text },

@@ -8,9 +8,10 @@ import type { Offline, OfflineHost, OfflineOptions } from "./offline/index";
 import { detectPlatform, liveSocketUrl, type Platform } from "./platform";
 import { formatPosition } from "./position";
 import { type JoinOptions, SAID_MS } from "./rooms";
-import { actions, createStore, type LiveState, type TimsStore } from "./store";
+import { actions, createStore, type LiveState, type RootState, type TimsStore } from "./store";
 import type { AnyRow, ListDocument, LiveDocument, MutationMethod, PageData, User } from "./types";
 import { canonicalUrl } from "./url";
+import { Views } from "./views";
 import { type MutateOptions, type MutationResult, Writes } from "./writes";
 
 export interface Session {
@@ -53,8 +54,18 @@ async function askBackend(client: Client): Promise<Session> {
   return (await client.api<Session>("GET", "/api/auth/me/")).data;
 }
 
+/** Of all that have joined one room: seen as soon as one of them is, with the state that the last one gave. */
+function joinOf(joined: readonly JoinOptions[]): JoinOptions {
+  const state = joined.findLast((options) => options.state)?.state;
+  const isSeen = joined.some(({ present }) => present !== false);
+  return { ...(isSeen ? {} : { present: false }), ...(state ? { state } : {}) };
+}
+
 export class Client {
   readonly store: TimsStore;
+  readonly views: Views;
+  /** What the page was rendered from. */
+  readonly initialState: RootState;
   readonly platform: Platform;
   readonly connection: LiveConnection;
   /** Names this client among the tabs of a browser. */
@@ -70,7 +81,8 @@ export class Client {
   private readonly context: ApiContext;
   private readonly users = new Map<string, number>();
   private readonly lingering = new Map<string, ReturnType<typeof setTimeout>>();
-  private readonly rooms = new Map<string, { count: number; options: JoinOptions }>();
+  /** What those who have joined a room ask for. */
+  private readonly rooms = new Map<string, JoinOptions[]>();
   private readonly idle: string[] = [];
   private readonly loading = new Map<string, Promise<void>>();
   private listening = false;
@@ -79,6 +91,8 @@ export class Client {
     this.options = options;
     this.platform = { ...detectPlatform(), ...options.platform };
     this.store = createStore(options.pageData);
+    this.initialState = this.store.getState();
+    this.views = new Views(this.store);
     this.context = { platform: this.platform, csrf: () => this.state.csrf, fetch: options.fetch };
     this.isKnown = Boolean(options.pageData);
     this.isRestored = !this.hasPast();
@@ -249,6 +263,7 @@ export class Client {
         this.lingering.delete(url);
         this.connection.subscriptions.unwant(url);
         this.store.dispatch(actions.documentReleased(url));
+        this.views.forget(url);
         this.keep(url);
       }, LINGER_MS),
     );
@@ -267,33 +282,39 @@ export class Client {
 
   // --- rooms ---------------------------------------------------------------------------------------------------
 
-  /** Is present at a detail until the returned function is called. */
+  /** Is at a detail until the returned function is called: seen there when one of those who have joined wants to be. */
   join(rawUrl: string, options: JoinOptions = {}): () => void {
     const url = canonicalUrl(rawUrl);
-    const room = { count: (this.rooms.get(url)?.count ?? 0) + 1, options };
-    this.rooms.set(url, room);
-    this.enter(url, options);
+    const joined = [...(this.rooms.get(url) ?? []), options];
+    this.rooms.set(url, joined);
+    this.enter(url);
     this.listen();
     let left = false;
     return () => {
       if (left) return;
       left = true;
-      setTimeout(() => this.leaveRoom(url), ROOM_LINGER_MS);
+      setTimeout(() => this.leaveRoom(url, options), ROOM_LINGER_MS);
     };
   }
 
-  private enter(url: string, options: JoinOptions): void {
+  private enter(url: string): void {
     this.store.dispatch(actions.roomJoined(url));
     this.whenRestored(() => {
-      if (!this.rooms.has(url)) return;
+      const joined = this.rooms.get(url);
+      if (!joined) return;
       this.connection.start();
-      this.connection.rooms.join(url, options);
+      this.connection.rooms.join(url, joinOf(joined));
     });
   }
 
-  private leaveRoom(url: string): void {
-    const room = this.rooms.get(url);
-    if (!room || --room.count > 0) return;
+  private leaveRoom(url: string, options: JoinOptions): void {
+    const joined = this.rooms.get(url) ?? [];
+    const left = joined.filter((other) => other !== options);
+    if (left.length > 0) {
+      this.rooms.set(url, left);
+      this.connection.rooms.join(url, joinOf(left));
+      return;
+    }
     this.rooms.delete(url);
     this.connection.rooms.leave(url);
     this.store.dispatch(actions.roomLeft(url));
@@ -391,7 +412,7 @@ export class Client {
     this.idle.length = 0;
     for (const url of this.users.keys()) this.store.dispatch(actions.documentWanted(url));
     if (this.listening) this.connection.restart();
-    for (const [url, { options }] of this.rooms) this.enter(url, options);
+    for (const url of this.rooms.keys()) this.enter(url);
   }
 
   /** The backend ended the session: show nothing private until we know who is here; do not hammer. */

@@ -2,11 +2,16 @@
  *
  * A document's rows are the first `limit` of the backend's result, in its order, without a hole: `ids` is that order,
  * `rows` the rows by id. A computed endpoint has no rows, its JSON is `value`. Steps return the same object when
- * nothing changed, so that nothing renders for nothing. */
+ * nothing changed, and rows that say the same stay the same objects, so that nothing renders for nothing.
+ *
+ * Rows are kept by document and id, not in one table by model and id. A document is exact at its own position; while
+ * one resumes, another may be ahead of it, and a shared row would show a list rows that do not match its filter, its
+ * order and its end. Besides `fields=` gives rows other members, and a row that one URL may no longer show would live
+ * on through another. All documents of one step change in one dispatch, so what follows the same stream agrees. */
 
 import type { Operation, WindowFacts } from "./frames";
 import { compareRows, type OrderField, parseOrder, placeOf } from "./order";
-import { mergePatch } from "./patch";
+import { mergePatch, sameJson } from "./patch";
 import { parsePosition } from "./position";
 import type { AnyRow, ListDocument, LiveDocument, LiveStatus, Problem } from "./types";
 import { orderOf } from "./url";
@@ -119,14 +124,38 @@ export function withWindow(document: DocumentState, facts: WindowFacts): Documen
   return { ...document, ids, order: facts.order, limit: facts.limit, end: facts.end, detail: facts.detail };
 }
 
+type Rows = DocumentState["rows"];
+
+function sharedRows(rows: Rows, held: Rows): Rows {
+  const names = Object.keys(rows);
+  const shared: Rows = {};
+  for (const id of names) {
+    const row = rows[id] as AnyRow;
+    const before = held[id];
+    shared[id] = before && sameJson(before, row) ? before : row;
+  }
+  const isSame = names.length === Object.keys(held).length && names.every((id) => shared[id] === held[id]);
+  return isSame ? held : shared;
+}
+
+/** What came anew, with the objects of what is held wherever they say the same. */
+export function sharing(document: DocumentState, held: DocumentState | undefined): DocumentState {
+  if (!held) return document;
+  const included: DocumentState["included"] = {};
+  for (const [field, rows] of Object.entries(document.included))
+    included[field] = sharedRows(rows, held.included[field] ?? {});
+  const value = sameJson(document.value, held.value) ? held.value : document.value;
+  return { ...document, value, rows: sharedRows(document.rows, held.rows), included };
+}
+
 export interface SnapFacts extends WindowFacts {
   document: LiveDocument;
   epoch: string;
   position: number;
 }
 
-export function snapDocument(url: string, facts: SnapFacts): DocumentState {
-  const loaded = loadDocument(url, facts.document, null, "live", facts.computed);
+export function snapDocument(url: string, facts: SnapFacts, held?: DocumentState): DocumentState {
+  const loaded = sharing(loadDocument(url, facts.document, null, "live", facts.computed), held);
   const placed = withWindow({ ...loaded, epoch: facts.epoch, position: facts.position }, facts);
   return withinLimit(placed);
 }
@@ -154,9 +183,10 @@ class Draft {
   }
 
   put(row: AnyRow): void {
+    const held = this.state.rows[row.id];
+    if (held && sameJson(held, row)) return;
     this.copy();
     const { rows, ids } = this.state;
-    const held = rows[row.id];
     rows[row.id] = row;
     // It points elsewhere now: what it alone included goes.
     if (held && Object.keys(this.state.included).some((field) => held[field] !== row[field]))
@@ -175,6 +205,7 @@ class Draft {
   }
 
   include(field: string, id: string, row: AnyRow): void {
+    if (sameJson(this.state.included[field]?.[id], row)) return;
     const rows = { ...this.state.included[field], [id]: row };
     this.set({ included: { ...this.state.included, [field]: rows } });
   }
@@ -186,9 +217,14 @@ class Draft {
   }
 
   load(facts: SnapFacts): void {
-    this.state = snapDocument(this.state.url, facts);
+    this.state = snapDocument(this.state.url, facts, this.state);
     this.order = parseOrder(facts.order);
     this.copied = false;
+  }
+
+  patch(patch: unknown): void {
+    const value = mergePatch(this.state.value, patch);
+    if (!sameJson(value, this.state.value)) this.set({ value });
   }
 
   private change<K extends "total" | "end">(name: K, value: DocumentState[K]): void {
@@ -202,7 +238,7 @@ class Draft {
     else if (operation.op === "end") this.change("end", operation.end);
     else if (operation.op === "include") this.include(operation.field, operation.id, operation.row);
     else if (operation.op === "exclude") this.exclude(operation.field, operation.id);
-    else if (operation.op === "patch") this.set({ value: mergePatch(this.state.value, operation.patch) });
+    else if (operation.op === "patch") this.patch(operation.patch);
     else this.load({ ...operation, epoch: this.state.epoch, position });
   }
 }

@@ -22,24 +22,32 @@ export {
 export { formatPosition, type Position, parsePosition } from "./position";
 export {
   type ComputedResult,
+  type LiveIds,
+  type LiveList,
   type LiveResult,
+  type LiveRow,
   type Mutate,
   PageProvider,
-  type RoomResult,
+  type Presence,
+  type Topic,
   useClient,
   useComputed,
   useConnection,
   useLive,
+  useLiveIds,
   useMutation,
   usePageData,
   usePageParams,
   usePageValue,
-  useRoom,
+  usePresence,
+  useRow,
+  useTopic,
   useUser,
   useWrites,
 } from "./react";
 export type { JoinOptions, Said } from "./rooms";
 export type { LiveState, PageState, RootState, TimsStore } from "./store";
+export type { BodyOf, RowOf, TimsApi, ValueOf } from "./typed";
 export type {
   AnyRow,
   ConnectionState,

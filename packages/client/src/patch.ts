@@ -1,7 +1,20 @@
-/* JSON merge patch, RFC 7396: objects are merged member by member, null removes one, anything else replaces. */
+/* JSON: whether two values say the same, and merge patch, RFC 7396: objects are merged member by member, null removes
+ * one, anything else replaces. */
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function sameJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a) && Array.isArray(b))
+    return a.length === b.length && a.every((item, i) => sameJson(item, b[i]));
+  if (!isObject(a) || !isObject(b)) return false;
+  const names = Object.keys(a);
+  return (
+    names.length === Object.keys(b).length &&
+    names.every((name) => Object.hasOwn(b, name) && sameJson(a[name], b[name]))
+  );
 }
 
 /** A new value; parts that the patch does not touch are the same objects as before. */

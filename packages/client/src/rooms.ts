@@ -17,7 +17,8 @@ const OF_A_MESSAGE: ReadonlySet<number> = new Set([401, 413, 422, 429]);
 /** What was said in passing is past by then. */
 export const SAID_MS = 6_000;
 
-export interface Said extends SaidItem {
+export interface Said<T = unknown> extends SaidItem {
+  data: T;
   at_ms: number;
 }
 

@@ -11,6 +11,7 @@ import {
   mergePage,
   resumeDocument,
   type SnapFacts,
+  sharing,
   snapDocument,
 } from "./documents";
 import type { Operation, WindowFacts } from "./frames";
@@ -61,7 +62,7 @@ const initialState: LiveState = {
 const NOT_TO_BE_SEEN: ReadonlySet<number> = new Set([401, 403, 404]);
 
 /** Plain objects out of immer's hands: the steps of documents copy what they change themselves. */
-function plain<T extends object>(value: T): T {
+function plain<T extends object | undefined>(value: T): T {
   return isDraft(value) ? (current(value as never) as T) : value;
 }
 
@@ -82,7 +83,7 @@ function takePage(state: LiveState, page: PageData): void {
     const held = state.documents[url];
     if (held?.status === "live") continue;
     if (held && held.epoch === position?.epoch && held.position >= position.number) continue;
-    state.documents[url] = loadDocument(url, document, page.position, "stale");
+    state.documents[url] = sharing(loadDocument(url, document, page.position, "stale"), plain(held));
   }
 }
 
@@ -188,7 +189,7 @@ const slice = createSlice({
       const loaded = loadDocument(url, document, position, "stale");
       // Answers may come late, or from a node that is behind.
       if (held && (held.status === "live" || isOlder(loaded, held))) return;
-      state.documents[url] = loaded;
+      state.documents[url] = sharing(loaded, plain(held));
     },
     documentFailed(state, action: PayloadAction<{ url: string; problem: Problem }>) {
       const { url, problem } = action.payload;
@@ -199,7 +200,8 @@ const slice = createSlice({
       Object.assign(state.documents[url] ?? document, { status: "error", problem });
     },
     snapReceived(state, action: PayloadAction<{ url: string } & SnapFacts>) {
-      state.documents[action.payload.url] = snapDocument(action.payload.url, action.payload);
+      const { url } = action.payload;
+      state.documents[url] = snapDocument(url, action.payload, plain(state.documents[url]));
     },
     resumed(
       state,

@@ -2,8 +2,22 @@
 
 const NOT_FILTERS = new Set(["order", "limit", "page", "cursor", "search", "fields", "include", "total"]);
 
+/** Rows ask for the name of their list at every render. */
+const known = new Map<string, string>();
+const KNOWN_MAX = 1_000;
+
 /** The same list by the same name: parameters sorted, the origin dropped. */
 export function canonicalUrl(url: string): string {
+  let name = known.get(url);
+  if (name === undefined) {
+    name = nameOf(url);
+    if (known.size >= KNOWN_MAX) known.clear();
+    known.set(url, name);
+  }
+  return name;
+}
+
+function nameOf(url: string): string {
   const [path = "", query = ""] = url
     .replace(/^https?:\/\/[^/]+/, "")
     .replace(/#.*$/, "")

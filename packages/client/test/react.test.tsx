@@ -11,7 +11,8 @@ import {
   useLive,
   useMutation,
   usePageParams,
-  useRoom,
+  usePresence,
+  useTopic,
   useUser,
   useWrites,
 } from "../src/react";
@@ -110,12 +111,13 @@ test("shows what is being sent at once, and the problem when it is refused", asy
 
 function Bar() {
   const unread = useComputed<{ total: number }>("/api/unread/");
-  const room = useRoom("/api/chats/1/", { state: { at: "bar" } }); // made anew at every render
+  const typing = useTopic("/api/chats/1/", "typing");
+  const here = usePresence("/api/chats/1/", { state: { at: "bar" } }); // made anew at every render
   const writes = useWrites();
   return (
     <p>
-      {unread.value?.total ?? "?"} unread, {room.count} here, {writes.length} writes
-      {room.said.map(({ user, kind }) => ` ${user} ${kind}`)}
+      {unread.value?.total ?? "?"} unread, {here.count} here, {writes.length} writes
+      {typing.said.map(({ user, kind }) => ` ${user} ${kind}`)}
     </p>
   );
 }

@@ -20,12 +20,11 @@ async function buildPackage(): Promise<Map<string, Chunk>> {
     logLevel: "silent",
     build: {
       write: false,
-      minify: true,
+      lib: { entry: "src/index.ts", formats: ["es"] },
       rollupOptions: {
-        input: "src/index.ts", // as an app is built: `lib` would keep white space
-        preserveEntrySignatures: "strict",
         external: [/^react/, /^@reduxjs/],
         output: {
+          minify: true, // wholly, as an app's build does; `lib` alone keeps white space
           entryFileNames: "index.js",
           chunkFileNames: ({ facadeModuleId }) => `${facadeModuleId?.split("/").at(-2) ?? "shared"}.js`,
         },

@@ -42,6 +42,15 @@ tims_answer tims_answer_redirect(tims_request *rq, int status, tims_str location
 tims_answer tims_answer_problem(tims_request *rq, const tims_error *err);
 /* A struct by its shape. */
 tims_answer tims_answer_shape(tims_request *rq, int status, const tims_shape *shape, const void *object);
+/* For rooms that keep answers in more than one encoding. What the client would be sent of this answer, not
+ * yet encoded and with all its headers set; says so in Vary. */
+typedef enum tims_encoding { TIMS_IDENTITY, TIMS_GZIP, TIMS_BROTLI, TIMS_ENCODINGS } tims_encoding;
+tims_encoding tims_encoding_for(tims_request *rq, const tims_answer *answer);
+/* Into `out` (emptied first). About 10 µs a KiB; any thread. False: it does not get smaller. */
+bool tims_encode(tims_encoding encoding, tims_str bytes, tims_buf *out);
+/* The same answer with the body in this encoding (IDENTITY: as it is), which is sent so. */
+tims_answer tims_answer_encoded(tims_request *rq, const tims_answer *answer, tims_encoding encoding,
+                                tims_str body);
 /* Adds to the answer's headers, whatever answer it will be. Name and value must be free of CR, LF and NUL
  * (asserted). */
 void tims_set_header(tims_request *rq, tims_str name, tims_str value);

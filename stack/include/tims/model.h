@@ -304,6 +304,9 @@ TIMS_MUST_USE tims_status tims_query_gate(tims_db_session *db, tims_arena *arena
 /* The scope's session, made at first use on the database given by tims_request_set_db. */
 tims_db_session *tims_session_db(tims_request *rq);
 tims_caller tims_caller_of(tims_request *rq); /* set by auth; anonymous otherwise */
+/* The same for who only hands it on, to queries or the cache, which note for themselves what they ask of it
+ * (see tims_reads). */
+tims_caller tims_caller_unnoted(tims_request *rq);
 void tims_request_set_caller(tims_request *rq, tims_caller caller);
 void tims_request_set_db(tims_request *rq, tims_db *db);
 /* Instead of a database: somebody else's session, whose snapshot this request reads in. */
@@ -356,13 +359,22 @@ enum { TIMS_TOPICS_MAX = 1000 }; /* with more, all of a model's become one */
 /* A recorder. While it is set, everything that is read by models on the request or its session notes its
  * topics: as long as no row changes that has, had or gets one of them, reading again gives the same. Rules
  * applied for the caller note what they depend on. Writing then raises 500, and so do raw SQL (see
- * tims_reads_model) and models that are .not_live, whose changes nobody could tell. */
+ * tims_reads_model) and models that are .not_live, whose changes nobody could tell; a lenient recorder lets
+ * all that happen and notes that it cannot follow. */
 typedef struct tims_reads tims_reads;
 tims_reads *tims_reads_new(void);
+tims_reads *tims_reads_new_lenient(void);
 void tims_reads_free(tims_reads **reads);
-/* From here to tims_reads_end or the end of the request; one at a time. What was noted before stays. */
+/* From here to tims_reads_end or the end of the request. What was noted before stays. Where another one is
+ * set, on the request or (for an inner request) on its session, that one waits and then has read it too. */
 void tims_reads_begin(tims_request *rq, tims_reads *reads);
 void tims_reads_end(tims_request *rq);
+tims_reads *tims_reads_of(tims_request *rq); /* the one that is set; NULL: none */
+/* Notes what somebody else has recorded: the topics (copied), and that it was asked who calls. */
+void tims_reads_add(tims_reads *reads, const tims_topic *topics, size_t count);
+void tims_reads_add_caller(tims_reads *reads);
+/* Whether the topics tell of all that was read. */
+bool tims_reads_can_follow(const tims_reads *reads);
 const tims_topic *tims_reads_topics(const tims_reads *reads, size_t *ret_count); /* each once; borrowed */
 /* Whether the answer may differ between callers of one class: it was asked who calls, or a rule was applied
  * that needs to know. */
@@ -370,6 +382,9 @@ bool tims_reads_asked_caller(const tims_reads *reads);
 /* For handlers that use raw SQL where reads are recorded: it reads this model, any row of it. Name all of
  * them first. Otherwise does nothing. */
 void tims_reads_model(tims_request *rq, const tims_model *model);
+/* For handlers whose answer also hangs on what is no row, or a row whose changes are told of late (who is
+ * online, how many jobs wait): it may be followed live, but not kept. */
+void tims_reads_untold(tims_request *rq);
 
 /* --- changes: what the feed tells ------------------------------------------------------------- */
 

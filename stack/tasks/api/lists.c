@@ -75,6 +75,7 @@ static void write_jobs(tims_request *rq, tims_json_writer *w, tims_str sql, cons
 {
     tims_error err = { 0 };
     tims_reads_model(rq, &tasks__queue_model);
+    tims_reads_untold(rq); /* queues are counted once a second, jobs come and go meanwhile */
     tims_db_rows *rows = tims_sql_query(rq, sql, values, count);
     tims_json_begin_object(w);
     tims_json_key(w, TIMS_STR("rows"));
