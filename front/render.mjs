@@ -2,7 +2,9 @@
 // the page's path over a private socket and gets the page's HTML. It is stateless: run as many as there are cores.
 //
 //   TIMS_RENDER_SOCKET=/run/x/render.sock node render.mjs     (or PORT=3101; NODE_ENV=development for hot reload)
+import { readFileSync } from "node:fs";
 import http from "node:http";
+import { join } from "node:path";
 import next from "next";
 
 const development = process.env.NODE_ENV !== "production";
@@ -19,6 +21,16 @@ async function readData(request) {
   return JSON.parse(Buffer.concat(parts).toString("utf8"));
 }
 
+// Which build this process has loaded: pages of another one are not kept by the backend.
+function buildId() {
+  try {
+    return readFileSync(join(import.meta.dirname, "dist/server/BUILD_ID"), "utf8").trim();
+  } catch {
+    return null; // none: Next says so itself
+  }
+}
+const build = development ? null : buildId();
+
 // Next sees a GET; _app finds the data on the request (getInitialProps). Without Next's own cookies and previews.
 async function becomeGet(request) {
   request.pageData = await readData(request);
@@ -29,6 +41,7 @@ async function becomeGet(request) {
 
 const server = http.createServer({ keepAliveTimeout: 60_000 }, async (request, response) => {
   try {
+    if (build) response.setHeader("X-Build", build);
     if (request.method === "POST" && !request.url.startsWith("/_")) await becomeGet(request);
     await handle(request, response);
   } catch (error) {

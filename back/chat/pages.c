@@ -1,10 +1,11 @@
 #include "chat/chat.h"
 
+/* How many are online changes by the second, and a page is kept until what it shows changes: that number
+ * comes over the socket. */
 static void load_chats(tims_page *page)
 {
     tims_page_include(page, "/api/chats/");
     tims_page_include(page, "/api/unread/");
-    tims_page_include(page, "/api/online/");
 }
 
 static void load_chat(tims_page *page)

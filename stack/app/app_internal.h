@@ -12,7 +12,7 @@ typedef struct app__settings {
         push_apns_url, push_ca;
     int64_t port, loops, connections_max, connections_per_address_max, request_memory_max;
     int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms,
-        render_timeout_ms;
+        render_timeout_ms, render_processes, render_memory_max;
     int64_t session_idle_ms, session_max_ms, sessions_max, login_failures_max, account_failures_max,
         registrations_max;
     int64_t worker_concurrency, worker_processes, worker_lease_ms, worker_drain_ms;

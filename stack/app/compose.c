@@ -354,6 +354,8 @@ static tims_status compose_pages(app__stack *stack, tims_error *err)
             settings->render_command.length > 0 ? tims_copy_c(stack->arena, settings->render_command) : NULL,
         .render_url = settings->render_url,
         .render_timeout_ms = settings->render_timeout_ms,
+        .render_processes = settings->render_processes,
+        .render_memory_max = settings->render_memory_max,
         .languages = app__split_names(stack->arena, tims_str_from(stack->project->languages)),
         .development = settings->development,
         .resolver_data = stack,
@@ -395,6 +397,7 @@ static tims_answer answer_metrics(tims_request *rq)
     tims_buf_init(&out, rq->arena, METRICS_BYTES_MAX);
     tims_live_metrics(stack->live, &out);
     tims_tasks_metrics(stack->tasks, &out);
+    tims_pages_metrics(stack->pages, &out);
     return tims_answer_bytes(200, TIMS_STR("text/plain; version=0.0.4"), tims_buf_str(&out));
 }
 

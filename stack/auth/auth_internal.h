@@ -195,6 +195,7 @@ tims_str auth__session_create(tims_request *rq, tims_id user, auth__token_use us
                               tims_id *ret_id);
 tims_str auth__session_cookie_name(const tims_auth *auth);
 tims_str auth__visitor_cookie_name(const tims_auth *auth);
+tims_str auth__csrf_cookie_name(const tims_auth *auth);
 /* Ends every session and token of a user, but `kept` (zero: none). */
 void auth__session_end_all(tims_request *rq, tims_id user, tims_id kept);
 /* The caller is this user from here on, by a row just made. */
@@ -218,6 +219,8 @@ void auth__sweep_make_room(tims_request *rq, tims_id user, bool device);
 
 /* --- CSRF -------------------------------------------------------------------------------------------- */
 
+/* The cookie that pages' scripts read the token from goes. */
+void auth__csrf_cookie_end(tims_request *rq);
 /* For cookie sessions on unsafe methods. Raises: 403. */
 void auth__csrf_check(tims_request *rq);
 /* For signing in, where there may be no session yet. FORBIDDEN. */

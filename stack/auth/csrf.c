@@ -5,9 +5,11 @@
  * in, a random cookie of their own) under the process's key: nothing to store, nothing to share between
  * sessions, gone when the session is.
  *
- * Pages are compressed, and show the token beside what their address says, which another site may choose (it
- * may open a window). So that its lengths do not tell the token, each answer shows another text of it: a
- * random mask, and the value under it. */
+ * Pages' scripts read it from a cookie of its own, which another site can neither read nor, as the value is
+ * bound to the session, replace. So it is in no page, and a page is the same bytes whoever's session asks.
+ * What does show it (a form for those without JavaScript, /api/auth/me/) is compressed, and may show it
+ * beside what the address says, which another site may choose (it may open a window). So that its lengths do
+ * not tell the token, each answer shows another text of it: a random mask, and the value under it. */
 #include "auth/auth_internal.h"
 
 bool auth__is_form(const tims_request *rq)
@@ -103,6 +105,33 @@ tims_str tims_csrf_token(tims_request *rq)
         state->csrf = mask(rq->arena, value);
     }
     return state->csrf;
+}
+
+static void set_cookie(tims_request *rq, const tims_auth *auth, tims_str value, int64_t max_age_s)
+{
+    const tims_cookie cookie = { .name = auth__csrf_cookie_name(auth),
+                                 .value = value,
+                                 .max_age_s = max_age_s,
+                                 .secure = auth->options.secure_cookies,
+                                 .same_site_lax = true };
+    tims_set_cookie(rq, &cookie);
+}
+
+void tims_csrf_cookie(tims_request *rq)
+{
+    const auth__state *state = rq->slots[TIMS_SLOT_AUTH];
+    if (state == NULL || !state->signed_in || state->session.device)
+        return;
+    tims_str sent = tims_cookie_of(rq, auth__csrf_cookie_name(state->auth));
+    if (!matches(rq, 's', session_hash(state), sent))
+        set_cookie(rq, state->auth, tims_csrf_token(rq), state->auth->options.session_max_s);
+}
+
+void auth__csrf_cookie_end(tims_request *rq)
+{
+    const tims_auth *auth = auth__state_of(rq)->auth;
+    if (tims_cookie_of(rq, auth__csrf_cookie_name(auth)).data != NULL)
+        set_cookie(rq, auth, TIMS_STR(""), -1);
 }
 
 /* --- asking for it ----------------------------------------------------------------------------------- */

@@ -116,6 +116,7 @@ tims_answer auth__answer_who(tims_request *rq, const auth__input *input, int sta
     tims_json_str(&w, tims_csrf_token(rq));
     write_fresh_token(&w, auth__state_of(rq));
     tims_json_end_object(&w);
+    tims_csrf_cookie(rq);
     tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("no-store"));
     return tims_answer_json(status, tims_buf_str(&out));
 }

@@ -41,6 +41,11 @@ tims_str auth__visitor_cookie_name(const tims_auth *auth)
     return auth->options.secure_cookies ? TIMS_STR("__Host-tims_visitor") : TIMS_STR("tims_visitor");
 }
 
+tims_str auth__csrf_cookie_name(const tims_auth *auth)
+{
+    return auth->options.secure_cookies ? TIMS_STR("__Host-csrf") : TIMS_STR("csrf");
+}
+
 /* --- last use ---------------------------------------------------------------------------------------- */
 
 typedef struct touching {
@@ -325,17 +330,27 @@ void auth__be_user(tims_request *rq, const tims_user *user, tims_id session, tim
     sign_in(rq, state);
 }
 
+/* Browsers keep this person's pages, and show them again without asking when somebody goes back. They listen
+ * to this on https, and on the machine itself. */
+static void let_browser_forget(tims_request *rq)
+{
+    tims_set_header(rq, TIMS_STR("Clear-Site-Data"), TIMS_STR("\"cache\""));
+}
+
 void tims_login(tims_request *rq, const tims_user *user)
 {
     auth__state *state = auth__state_of(rq);
     tims_begin(rq);
-    if (state->signed_in && !state->session.device)
+    if (state->signed_in && !state->session.device) {
         end_own(rq, state);
+        let_browser_forget(rq);
+    }
     tims_id session;
     tims_str token = auth__session_create(rq, user->id, AUTH__COOKIE,
                                           tims_header_of(rq, TIMS_STR("user-agent")), &session);
     set_session_cookie(rq, state->auth, token, state->auth->options.session_max_s);
     auth__be_user(rq, user, session, token, false);
+    tims_csrf_cookie(rq);
 }
 
 void tims_logout(tims_request *rq)
@@ -346,8 +361,11 @@ void tims_logout(tims_request *rq)
         end_own(rq, state);
     }
     /* Taken from whoever has it: a form of another site comes without it and must not take it away. */
-    if (!state->session.device && tims_cookie_of(rq, auth__session_cookie_name(state->auth)).data != NULL)
+    if (!state->session.device && tims_cookie_of(rq, auth__session_cookie_name(state->auth)).data != NULL) {
         set_session_cookie(rq, state->auth, TIMS_STR(""), -1);
+        auth__csrf_cookie_end(rq);
+        let_browser_forget(rq);
+    }
     be_nobody(rq, state);
 }
 

@@ -180,6 +180,20 @@ static void content_hashes_are_32_hex_characters(void **state)
         assert_non_null(memchr("0123456789abcdef", a[i], 16));
 }
 
+static void sha256_is_what_policies_name_scripts_by(void **state)
+{
+    static const struct {
+        const char *content, *expected;
+    } table[] = { { "", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" },
+                  { "abc", "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=" } };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        char text[TIMS_SHA256_TEXT_LENGTH];
+        tims_sha256(tims_str_from(table[i].content), text);
+        assert_memory_equal(text, table[i].expected, sizeof text);
+    }
+}
+
 static void base64url_goes_both_ways_and_refuses_the_rest(void **state)
 {
     (void)state;
@@ -218,6 +232,7 @@ int main(void)
         cmocka_unit_test(the_websocket_handshake_answers_as_the_standard_says),
         cmocka_unit_test(sha1_agrees_with_the_standard),
         cmocka_unit_test(content_hashes_are_32_hex_characters),
+        cmocka_unit_test(sha256_is_what_policies_name_scripts_by),
         cmocka_unit_test(base64url_goes_both_ways_and_refuses_the_rest),
     };
     return cmocka_run_group_tests_name("crypto", tests, NULL, NULL);

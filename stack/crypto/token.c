@@ -76,6 +76,15 @@ void tims_content_hash(tims_str content, char ret_text[32])
     memcpy(ret_text, text, 32);
 }
 
+void tims_sha256(tims_str content, char ret_text[TIMS_SHA256_TEXT_LENGTH])
+{
+    uint8_t digest[crypto_hash_sha256_BYTES];
+    char text[sodium_base64_ENCODED_LEN(crypto_hash_sha256_BYTES, sodium_base64_VARIANT_ORIGINAL)];
+    (void)crypto_hash_sha256(digest, (const uint8_t *)content.data, content.length); /* cannot fail */
+    sodium_bin2base64(text, sizeof text, digest, sizeof digest, sodium_base64_VARIANT_ORIGINAL);
+    memcpy(ret_text, text, TIMS_SHA256_TEXT_LENGTH);
+}
+
 void tims_websocket_accept(tims_str key, char ret_text[28])
 {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

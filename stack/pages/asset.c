@@ -40,29 +40,36 @@ static tims_answer answer_static(tims_request *rq)
 static tims_answer answer_public(tims_request *rq)
 {
     const tims_pages *pages = rq->route->data;
-    tims_str root = tims_print(rq->arena, "%s/public", pages->options.front_directory);
-    return tims_answer_file(rq, tims_copy_c(rq->arena, root), tims_str_slice(rq->path, 1, rq->path.length),
-                            false);
+    return tims_answer_file(rq, pages->public_root, tims_str_slice(rq->path, 1, rq->path.length), false);
 }
 
-static bool is_plain_name(const char *name)
+static bool is_plain_name(tims_str name)
 {
-    size_t length = strlen(name);
-    if (length == 0 || name[0] == '.')
+    if (name.length == 0 || name.data[0] == '.')
         return false;
-    for (const char *c = name; *c != '\0'; c++)
-        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '.' ||
-              *c == '-' || *c == '_'))
+    for (size_t i = 0; i < name.length; i++) {
+        char c = name.data[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+              c == '-' || c == '_'))
             return false;
-    return !tims_str_ends_with(tims_str_from(name), TIMS_STR(".br")) &&
-           !tims_str_ends_with(tims_str_from(name), TIMS_STR(".gz"));
+    }
+    return !tims_str_ends_with(name, TIMS_STR(".br")) && !tims_str_ends_with(name, TIMS_STR(".gz"));
+}
+
+bool pages__try_public(tims_request *rq, const tims_pages *pages, tims_answer *ret_answer)
+{
+    tims_str path = tims_str_slice(rq->path, 1, rq->path.length), rest = path;
+    if (rq->method != TIMS_METHOD_GET && rq->method != TIMS_METHOD_HEAD)
+        return false;
+    return is_plain_name(tims_str_cut(&rest, '/')) && is_file(rq->arena, pages->public_root, path) &&
+           tims_try_answer_file(rq, pages->public_root, path, false, ret_answer);
 }
 
 static void add_public(tims_pages *pages, const char *root, const char *name)
 {
     struct stat facts;
     const char *full = tims_copy_c(pages->arena, tims_print(pages->arena, "%s/%s", root, name));
-    if (!is_plain_name(name) || stat(full, &facts) != 0)
+    if (!is_plain_name(tims_str_from(name)) || stat(full, &facts) != 0)
         return;
     const char *format = S_ISDIR(facts.st_mode) ? "/%s/{path:path}" : "/%s";
     pages__add_route(
@@ -76,11 +83,10 @@ static void add_public(tims_pages *pages, const char *root, const char *name)
 }
 
 /* Each name in public/ is a route, so that they win over nothing and cost nothing when another address is
- * asked for. */
+ * asked for. What a later build puts there is found where nothing else is. */
 static void add_public_files(tims_pages *pages)
 {
-    const char *root =
-        tims_copy_c(pages->arena, tims_print(pages->arena, "%s/public", pages->options.front_directory));
+    const char *root = pages->public_root;
     DIR *folder = opendir(root);
     if (folder == NULL)
         return;
@@ -95,6 +101,8 @@ void pages__add_assets(tims_pages *pages)
     bool development = pages->options.development;
     pages->static_root = tims_copy_c(
         pages->arena, tims_print(pages->arena, "%s/dist/server/static", pages->options.front_directory));
+    pages->public_root =
+        tims_copy_c(pages->arena, tims_print(pages->arena, "%s/public", pages->options.front_directory));
     pages__add_route(
         pages, (tims_route){ .methods = TIMS_METHOD_GET | (development ? TIMS_METHOD_POST : 0),
                              .pattern = development ? "/_next/{path:path}" : "/_next/static/{path:path}",

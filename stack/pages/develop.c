@@ -1,7 +1,7 @@
 /* develop.c: while developing, the render server compiles pages as they are asked for and serves their
  * scripts itself; what belongs to it is passed through, its hot-reload websocket included. Never part of a
  * production server's routes. */
-#include "pages/pages_internal.h"
+#include "pages/pool_internal.h"
 
 /* Next's own helpers: stack frames, error overlay, fonts. */
 bool pages__is_development_path(tims_str path)
@@ -50,8 +50,9 @@ tims_answer pages__proxy(tims_request *rq)
 {
     tims_pages *pages = pages__of(rq);
     tims_header headers[8];
-    tims_str url = pages__render_address(rq->arena, pages, pages__target_of(rq));
-    if (pages->render.base.length == 0)
+    tims_str base = pool__any_base(pages, rq->arena);
+    tims_str url = tims_print(rq->arena, "%S%S", base, pages__target_of(rq));
+    if (base.length == 0)
         tims_raise(rq, 503, "no_renderer", "No render server is running; set RENDER_COMMAND.");
     if (tims_header_has_token(tims_header_of(rq, TIMS_STR("upgrade")), TIMS_STR("websocket")))
         return tims_answer_tunnel(rq, url);
@@ -59,7 +60,7 @@ tims_answer pages__proxy(tims_request *rq)
                                    .url = url,
                                    .headers = headers,
                                    .header_count = pick_headers(rq, headers),
-                                   .timeout_ms = pages->render.timeout_ms };
+                                   .timeout_ms = pages->pool->timeout_ms };
     if (rq->method == TIMS_METHOD_POST)
         options.body = tims_body(rq);
     return relay(rq, &options);

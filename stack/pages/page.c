@@ -1,4 +1,4 @@
-/* page.c: one page: who may see it, what its loader names, and the answer.
+/* page.c: a page's data: who may see it, and what its loader names.
  *
  * Everything a loader includes is read in one snapshot and written straight into the JSON that the render
  * server gets; the snapshot ends before the render server is asked, so that a slow one holds nothing of the
@@ -15,6 +15,7 @@ struct tims_page_state {
     const pages__entry *entry;
     tims_pairs params;
     included_url *included;
+    bool with_csrf;
     tims_buf live, values;
     tims_json_writer live_writer, values_writer;
 };
@@ -74,6 +75,11 @@ void tims_page_value(tims_page *page, const char *name, tims_str json)
     tims_json_raw(&state->values_writer, json);
 }
 
+void tims_page_csrf(tims_page *page)
+{
+    state_of(page)->with_csrf = true;
+}
+
 /* --- the data ---------------------------------------------------------------------------------------- */
 
 static void write_params(tims_json_writer *w, tims_pairs params)
@@ -108,8 +114,6 @@ static void write_head(tims_json_writer *w, tims_request *rq, const struct tims_
     tims_json_key(w, TIMS_STR("language"));
     tims_json_str(w, tims_language_of(rq));
     write_user(w, rq);
-    tims_json_key(w, TIMS_STR("csrf"));
-    tims_json_str(w, tims_csrf_token(rq));
 }
 
 static void begin_part(tims_buf *buf, tims_json_writer *writer, tims_arena *arena)
@@ -119,24 +123,58 @@ static void begin_part(tims_buf *buf, tims_json_writer *writer, tims_arena *aren
     tims_json_begin_object(writer);
 }
 
-/* The user is read in the same snapshot as the rest. */
-static void run_loader(tims_request *rq, struct tims_page_state *state, tims_json_writer *w)
+static void write_position(tims_request *rq, const tims_pages_options *options, tims_json_writer *w)
 {
-    const tims_pages_options *options = &state->entry->pages->options;
-    tims_page page = { rq, state };
     tims_error err = { 0 };
-    tims_db_session *db = tims_session_db(rq);
-    tims_check(rq, tims_db_begin_snapshot(db, &err), &err);
-    state->entry->page->load(&page);
     tims_json_key(w, TIMS_STR("position"));
     if (options->write_position != NULL)
         tims_check(rq, options->write_position(options->resolver_data, rq, w, &err), &err);
     else
         tims_json_str(w, TIMS_STR(""));
+}
+
+/* The user is read in the same snapshot as the rest. */
+static void run_in_snapshot(tims_request *rq, struct tims_page_state *state, tims_json_writer *w,
+                            tims_str target)
+{
+    tims_page page = { rq, state };
+    tims_error err = { 0 };
+    tims_db_session *db = tims_session_db(rq);
+    tims_check(rq, tims_db_begin_snapshot(db, &err), &err);
+    write_head(w, rq, state, target);
+    state->entry->page->load(&page);
+    write_position(rq, &state->entry->pages->options, w);
     tims_db_end_snapshot(db);
 }
 
-tims_str pages__load(tims_request *rq, const pages__entry *entry, tims_pairs params, tims_str target)
+static tims_str end_part(tims_buf *buf, tims_json_writer *writer)
+{
+    tims_json_end_object(writer);
+    return tims_buf_str(buf);
+}
+
+static void write_all(tims_request *rq, struct tims_page_state *state, tims_json_writer *w, tims_str target)
+{
+    if (state->entry->page->load != NULL)
+        run_in_snapshot(rq, state, w, target);
+    else {
+        write_head(w, rq, state, target);
+        tims_json_key(w, TIMS_STR("position"));
+        tims_json_str(w, TIMS_STR(""));
+    }
+    if (state->with_csrf) {
+        tims_json_key(w, TIMS_STR("csrf"));
+        tims_json_str(w, tims_csrf_token(rq));
+    }
+    tims_json_key(w, TIMS_STR("live"));
+    tims_json_raw(w, end_part(&state->live, &state->live_writer));
+    tims_json_key(w, TIMS_STR("values"));
+    tims_json_raw(w, end_part(&state->values, &state->values_writer));
+    tims_json_end_object(w);
+}
+
+void pages__load(tims_request *rq, const pages__entry *entry, tims_pairs params, tims_str target,
+                 tims_reads *reads, pages__loaded *ret_loaded)
 {
     struct tims_page_state *state = TIMS_NEW(rq->arena, struct tims_page_state);
     state->magic = PAGES__STATE_MAGIC;
@@ -147,29 +185,16 @@ tims_str pages__load(tims_request *rq, const pages__entry *entry, tims_pairs par
     tims_buf out;
     tims_json_writer w;
     begin_part(&out, &w, rq->arena);
-    write_head(&w, rq, state, target);
-    if (entry->page->load != NULL)
-        run_loader(rq, state, &w);
-    else {
-        tims_json_key(&w, TIMS_STR("position"));
-        tims_json_str(&w, TIMS_STR(""));
-    }
-    tims_json_end_object(&state->live_writer);
-    tims_json_end_object(&state->values_writer);
-    tims_json_key(&w, TIMS_STR("live"));
-    tims_json_raw(&w, tims_buf_str(&state->live));
-    tims_json_key(&w, TIMS_STR("values"));
-    tims_json_raw(&w, tims_buf_str(&state->values));
-    tims_json_end_object(&w);
+    write_all(rq, state, &w, target);
     if (state->live.overflow || state->values.overflow || out.overflow)
         tims_raise(rq, 500, "page_too_large", "This page has more data than a page may have.");
-    return tims_buf_str(&out);
+    *ret_loaded = (pages__loaded){ .data = tims_buf_str(&out) };
+    (void)reads;
 }
 
-/* --- the answer -------------------------------------------------------------------------------------- */
+/* --- who may see it ---------------------------------------------------------------------------------- */
 
-/* False: the caller has to sign in first. */
-static bool may_see(tims_request *rq, const tims_page_route *page)
+bool pages__may_see(tims_request *rq, const tims_page_route *page)
 {
     if (page->access == NULL)
         return true;
@@ -178,39 +203,6 @@ static bool may_see(tims_request *rq, const tims_page_route *page)
     if (page->access == tims_access_staff && !tims_caller_of(rq).staff)
         tims_raise(rq, 403, "forbidden", "This page is for staff.");
     return true;
-}
-
-static tims_answer answer_html(int status, tims_str html)
-{
-    return tims_answer_bytes(status, TIMS_STR("text/html; charset=utf-8"), html);
-}
-
-static tims_answer answer_shell(tims_request *rq, const pages__entry *entry, tims_str nonce)
-{
-    tims_str html;
-    if (!pages__shell(rq, entry->pages, entry->shell, nonce, &html))
-        tims_raise(rq, 503, "not_rendered", "The page cannot be rendered now; try again shortly.");
-    return answer_html(200, html);
-}
-
-tims_answer pages__answer(tims_request *rq)
-{
-    const pages__entry *entry = rq->route->data;
-    tims_pages *pages = entry->pages;
-    TIMS_CHECK_MAGIC(pages, PAGES__MAGIC);
-    tims_str target = pages__target_of(rq);
-    if (!may_see(rq, entry->page)) {
-        tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("private, no-store"));
-        return tims_answer_redirect(rq, 303, pages__login_address(rq->arena, target));
-    }
-    tims_str data = pages__load(rq, entry, rq->path_params, target);
-    tims_str nonce = pages__nonce(rq->arena), html;
-    tims_error err = { 0 };
-    int status;
-    pages__set_headers(rq, pages, nonce);
-    if (pages__render_page(rq, pages, target, data, nonce, &status, &html, &err) == TIMS_OK)
-        return answer_html(status, html);
-    return answer_shell(rq, entry, nonce);
 }
 
 /* --- /page-data -------------------------------------------------------------------------------------- */
@@ -222,6 +214,7 @@ tims_answer tims_pages_data(tims_request *rq)
     tims_pairs params = { 0 };
     uint32_t allowed;
     tims_error err = { 0 };
+    pages__loaded loaded;
     if (target.length == 0 || target.data[0] != '/' || target.length > PAGES__TARGET_BYTES_MAX)
         tims_raise(rq, 400, "malformed", "Name the page: /page-data?path=/…");
     tims_check(rq, tims_url_split_target(rq->arena, target, &path, &query, &err), &err);
@@ -230,8 +223,10 @@ tims_answer tims_pages_data(tims_request *rq)
     if (route == NULL)
         tims_raise(rq, 404, "not_found", "There is no such page.");
     const pages__entry *entry = route->data;
-    if (!may_see(rq, entry->page))
+    if (!pages__may_see(rq, entry->page))
         tims_raise(rq, 401, "unauthorized", "Sign in first.");
-    tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("private, no-store"));
-    return tims_answer_json(200, pages__load(rq, entry, params, target));
+    pages__load(rq, entry, params, target, NULL, &loaded);
+    tims_csrf_cookie(rq);
+    pages__set_unkept(rq);
+    return tims_answer_json(200, loaded.data);
 }

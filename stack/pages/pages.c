@@ -78,7 +78,9 @@ tims_status tims_pages_new(tims_arena *arena, const tims_page_route *const *tabl
                                    .handler = tims_pages_data,
                                    .doc = "A page's data, for navigating without a reload: ?path=/…" });
     pages__add_assets(pages);
-    pages__render_init(pages);
+    pages__shells_init(pages);
+    pages__build_init(pages);
+    pages__pool_init(pages);
     *ret_pages = pages;
     return TIMS_OK;
 }
@@ -88,4 +90,32 @@ const tims_route *tims_pages_routes(const tims_pages *pages, size_t *ret_count)
     TIMS_CHECK_MAGIC(pages, PAGES__MAGIC);
     *ret_count = pages->route_count;
     return pages->routes;
+}
+
+void tims_pages_metrics(tims_pages *pages, tims_buf *out)
+{
+    static const char *const whys[PAGES__WHYS] = { "no_renderer", "overload", "late", "failed" };
+    TIMS_CHECK_MAGIC(pages, PAGES__MAGIC);
+    const pages__counts *counts = &pages->counts;
+    tims_buf_print(
+        out,
+        "# HELP tims_pages_renders_total Pages rendered.\n"
+        "# TYPE tims_pages_renders_total counter\ntims_pages_renders_total %llu\n"
+        "# HELP tims_pages_kept_total Pages answered from what was kept.\n"
+        "# TYPE tims_pages_kept_total counter\ntims_pages_kept_total %llu\n"
+        "# HELP tims_pages_builds_total New builds of the front end since the start.\n"
+        "# TYPE tims_pages_builds_total counter\ntims_pages_builds_total %llu\n"
+        "# HELP tims_pages_restarts_total Render processes that died or were replaced.\n"
+        "# TYPE tims_pages_restarts_total counter\ntims_pages_restarts_total %llu\n"
+        "# HELP tims_pages_memory_restarts_total Those replaced since they had grown too large.\n"
+        "# TYPE tims_pages_memory_restarts_total counter\ntims_pages_memory_restarts_total %llu\n"
+        "# HELP tims_pages_shells_total Pages answered with their exported shell, and why.\n"
+        "# TYPE tims_pages_shells_total counter\n",
+        (unsigned long long)atomic_load(&counts->renders), (unsigned long long)atomic_load(&counts->kept),
+        (unsigned long long)atomic_load(&counts->builds), (unsigned long long)atomic_load(&counts->restarts),
+        (unsigned long long)atomic_load(&counts->memory_restarts));
+    for (int why = 0; why < PAGES__WHYS; why++)
+        tims_buf_print(out, "tims_pages_shells_total{why=\"%s\"} %llu\n", whys[why],
+                       (unsigned long long)atomic_load(&counts->shells[why]));
+    pages__pool_metrics(pages->pool, out);
 }

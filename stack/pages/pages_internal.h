@@ -1,11 +1,14 @@
 /* pages_internal.h: what the files of this room share.
  *
- *   tims_pages ── one per process: the page routes as the router takes them, and the way to the render server
+ *   tims_pages ── one per process: the page routes as the router takes them
  *     ├─ pages__entry ── one per page: its path, its Next page, its exported shell
- *     └─ pages__render ── the render server: started, watched, asked */
+ *     ├─ pages__shells ── exported files as they were read
+ *     └─ pages__pool ── the render processes: who is asked, and who waits
+ *          └─ pages__process ── one of them: started, watched, replaced */
 #ifndef PAGES_INTERNAL_H
 #define PAGES_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "tims/pages.h"
@@ -16,6 +19,8 @@ enum {
     PAGES__DATA_BYTES_MAX = 8 * 1024 * 1024,
     PAGES__SHELL_BYTES_MAX = 2 * 1024 * 1024,
     PAGES__TARGET_BYTES_MAX = 4096,
+    PAGES__SOURCES_BYTES_MAX = 4096, /* some 70 inline scripts */
+    PAGES__BUILD_LENGTH_MAX = 128,
     PAGES__NONCE_LENGTH = 22, /* 128 bits as base64url */
 };
 
@@ -26,31 +31,30 @@ typedef struct pages__entry {
     const char *shell;   /* "chat/[chat].html" */
 } pages__entry;
 
-typedef enum pages__render_state {
-    PAGES__RENDER_NONE,     /* none was asked for: shells only */
-    PAGES__RENDER_STARTING, /* for the first time: the first visitors wait for it */
-    PAGES__RENDER_READY,
-    PAGES__RENDER_DOWN /* it has died and comes back */
-} pages__render_state;
+typedef struct pages__shells pages__shells;
+typedef struct pages__pool pages__pool;
+void pages__pool_init(tims_pages *pages);
+void pages__pool_metrics(pages__pool *pool, tims_buf *out);
 
-typedef struct pages__render {
-    _Atomic int state;
-    _Atomic int64_t started_us;
-    _Atomic int silent_count;       /* failures in a row that nothing it answered meanwhile excuses */
-    _Atomic int64_t answered_us;    /* monotonic: its last sign of life */
-    _Atomic int64_t rests_until_us; /* monotonic: it gave none for too long, so it is not asked until then */
-    tims_str base;                  /* "unix:/tmp/…/render.sock:" or "http://host:port"; a path follows */
-    int64_t timeout_ms;
-    /* the supervised process, loop 0 only */
-    const char *command, *line, *socket_setting;
-    tims_str folder, socket;
-    tims_loop *loop;
-    tims_process *process;
-    tims_fiber *probe;
-    tims_timer timer;
-    int64_t pause_ms;
-    bool stopping;
-} pages__render;
+/* Which build of the front end is there. */
+typedef struct pages__build {
+    pthread_mutex_t mutex;                                                     /* of the texts */
+    _Atomic uint64_t number;                                                   /* grows with each new one */
+    char name[PAGES__BUILD_LENGTH_MAX + 1], file[PAGES__BUILD_LENGTH_MAX + 1]; /* empty: not known */
+} pages__build;
+
+/* Why a page was answered with its shell. */
+typedef enum pages__why {
+    PAGES__NO_RENDERER, /* none is there, or it is left alone for a moment */
+    PAGES__OVERLOADED,  /* too many wait already */
+    PAGES__LATE,
+    PAGES__FAILED,
+    PAGES__WHYS
+} pages__why;
+
+typedef struct pages__counts {
+    _Atomic uint64_t renders, kept, shells[PAGES__WHYS], restarts, memory_restarts, builds;
+} pages__counts;
 
 struct tims_pages {
     uint32_t magic;
@@ -61,8 +65,11 @@ struct tims_pages {
     tims_router *router; /* the pages alone, for /page-data */
     tims_route *routes;
     size_t route_count, route_capacity;
-    const char *static_root; /* of the rendered pages */
-    pages__render render;
+    const char *static_root, *public_root;
+    pages__shells *shells;
+    pages__pool *pool;
+    pages__build build;
+    pages__counts counts;
 };
 
 /* route.c: names and addresses */
@@ -77,30 +84,65 @@ tims_status pages__languages_check(tims_names languages, tims_error *err);
 /* `chosen`: the cookie; `accepted`: Accept-Language. Either may be empty. */
 const char *pages__language_pick(tims_names languages, tims_str chosen, tims_str accepted);
 
-/* page.c: a page's data. Raises as the loader does. */
-tims_str pages__load(tims_request *rq, const pages__entry *entry, tims_pairs params, tims_str target);
+/* page.c: a page's data */
+typedef struct pages__loaded {
+    tims_str data;
+    int64_t position;      /* of the snapshot; only for pages with a loader where the database has one */
+    bool unkept, private_; /* the loader has said so */
+} pages__loaded;
+/* Raises as the loader does. `reads`: notes what it reads there; NULL: it is not asked to. */
+void pages__load(tims_request *rq, const pages__entry *entry, tims_pairs params, tims_str target,
+                 tims_reads *reads, pages__loaded *ret_loaded);
+/* False: the caller has to sign in first. Raises: 403. */
+bool pages__may_see(tims_request *rq, const tims_page_route *page);
+
+/* answer.c: a page as HTML: kept, rendered, or its shell */
 tims_answer pages__answer(tims_request *rq);
+tims_answer pages__html_answer(int status, tims_str html);
 
-/* shell.c: what stands around a page: headers, and the exported file with a nonce in it */
+/* policy.c: which scripts run, and who may keep it */
 tims_str pages__nonce(tims_arena *arena);
-void pages__set_headers(tims_request *rq, const tims_pages *pages, tims_str nonce);
-/* False when there is no such file. */
-bool pages__shell(tims_request *rq, const tims_pages *pages, const char *file, tims_str nonce,
-                  tims_str *ret_html);
-/* Puts the nonce on every script of a page that we built ourselves. */
-tims_str pages__add_nonce(tims_arena *arena, tims_str html, tims_str nonce);
+/* The HTML without the nonce, and the sources of the scripts that carried it, as the policy writes them:
+ * " 'sha256-…' 'sha256-…'". */
+tims_str pages__seal(tims_arena *arena, tims_str html, tims_str nonce, tims_str *ret_sources);
+tims_str pages__sources_of_export(tims_arena *arena, tims_str html); /* of all scripts */
+void pages__set_policy(tims_request *rq, const tims_pages *pages, tims_str sources);
+void pages__set_unkept(tims_request *rq); /* nobody may keep the answer */
 
-/* render.c */
-void pages__render_init(tims_pages *pages);
-/* The page as HTML. Suspends. Errors: UNAVAILABLE, TIMEOUT, … — the shell is the answer then. */
-tims_status pages__render_page(tims_request *rq, tims_pages *pages, tims_str target, tims_str data,
-                               tims_str nonce, int *ret_status, tims_str *ret_html, tims_error *err);
-/* The address of `target` (a path with its query) on the render server. */
-tims_str pages__render_address(tims_arena *arena, const tims_pages *pages, tims_str target);
+/* shell.c: exported files */
+typedef struct pages__shell {
+    tims_str html, sources;
+} pages__shell;
+void pages__shells_init(tims_pages *pages);
+/* False when there is no such file. */
+bool pages__shell_find(tims_request *rq, const tims_pages *pages, const char *file, pages__shell *ret_shell);
+tims_answer pages__shell_answer(tims_request *rq, const tims_pages *pages, int status,
+                                const pages__shell *found);
+
+/* ask.c: one page rendered */
+typedef struct pages__rendering {
+    tims_str target, data;
+    /* out */
+    int status;
+    tims_str html, sources; /* sealed */
+    bool is_current;        /* by the build that is there now */
+    pages__why why;         /* when it failed */
+} pages__rendering;
+/* Suspends. Errors: UNAVAILABLE, TIMEOUT, … — the shell is the answer then. */
+tims_status pages__render(tims_request *rq, tims_pages *pages, pages__rendering *rendering, tims_error *err);
+
+/* build.c */
+void pages__build_init(tims_pages *pages);
+void pages__build_look(tims_pages *pages); /* loop 0, now and then: a new one replaces the render processes */
+/* A render server of somebody else's says which it is of. */
+void pages__build_hear(tims_pages *pages, tims_str name);
+bool pages__build_is(tims_pages *pages, tims_str name);
 
 /* asset.c, develop.c: routes of files; of the development server */
 void pages__add_route(tims_pages *pages, tims_route route);
 void pages__add_assets(tims_pages *pages);
+/* A file of the public folder that came after the start. */
+bool pages__try_public(tims_request *rq, const tims_pages *pages, tims_answer *ret_answer);
 /* Which of the two builds has this script. */
 const char *pages__static_root(tims_arena *arena, const tims_pages *pages, tims_str path);
 tims_answer pages__proxy(tims_request *rq);

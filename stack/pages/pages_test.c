@@ -68,14 +68,59 @@ static void a_language_that_is_none_is_refused_at_the_start(void **state)
     }
 }
 
-static void a_nonce_stands_on_every_script(void **state)
+/* The hashes are sha256sum's. */
+#define ONE "'sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s='" /* 1 */
+#define TWO "'sha256-1HNeOiZeFu7gP1lxi5tdAwGcB9i2xR+Q2jpmbuwTqzU='" /* 2 */
+
+static void only_scripts_with_the_nonce_are_named_and_it_is_taken_out(void **state)
+{
+    static const struct {
+        const char *html, *sealed, *sources;
+    } table[] = {
+        { "", "", "" },
+        { "<p>", "<p>", "" },
+        { "<script nonce=\"N\">1</script>", "<script>1</script>", " " ONE },
+        { "<script>1</script>", "<script>1</script>", "" },
+        { "<script nonce=\"M\">1</script>", "<script nonce=\"M\">1</script>", "" },
+        { "<script nonce=N>1</script>", "<script nonce=N>1</script>", "" },
+        { "<SCRIPT nonce=\"N\">1</Script>", "<SCRIPT>1</Script>", " " ONE },
+        { "<script id=\"a>b\" nonce=\"N\">1</script >", "<script id=\"a>b\">1</script >", " " ONE },
+        { "<script nonce=\"N\">1</script><script async nonce=\"N\">2</script>",
+          "<script>1</script><script async>2</script>", " " ONE " " TWO },
+        { "<script nonce=\"N\">1</script><script nonce=\"N\">1</script>",
+          "<script>1</script><script>1</script>", " " ONE },
+        { "<script src=\"/a.js\" nonce=\"N\"></script>", "<script src=\"/a.js\"></script>", "" },
+        { "<link rel=\"preload\" nonce=\"N\"/>", "<link rel=\"preload\"/>", "" },
+        { "<script type=\"application/json\" nonce=\"N\">1</script>",
+          "<script type=\"application/json\">1</script>", "" },
+        { "<script nonce=\"N\">1", "<script>1", " " ONE },
+        { "<script nonce=\"N\"", "<script", "" },
+        { "<scripty nonce=\"N\">1</script>", "<scripty>1</script>", "" },
+        { "<p> nonce=\"N\"<script>1</script>", "<p><script>1</script>", "" },
+        /* an opened tag before it takes its nonce, and gets no more than its content */
+        { "<script x=<script nonce=\"N\">1</script>", "<script x=<script>1</script>", " " ONE },
+        { "<script src=//evil x=<script nonce=\"N\">1</script>", "<script src=//evil x=<script>1</script>",
+          " " ONE },
+    };
+    world *w = *state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        tims_str sources;
+        tims_str sealed = pages__seal(w->arena, tims_str_from(table[i].html), TIMS_STR("N"), &sources);
+        assert_str(sealed, table[i].sealed);
+        assert_str(sources, table[i].sources);
+    }
+}
+
+static void all_scripts_of_an_exported_file_are_named(void **state)
 {
     world *w = *state;
     assert_str(
-        pages__add_nonce(w->arena, TIMS_STR("<script>1</script><p><script src=x></script>"), TIMS_STR("N")),
-        "<script nonce=\"N\">1</script><p><script nonce=\"N\" src=x></script>");
-    assert_str(pages__add_nonce(w->arena, TIMS_STR("<p>"), TIMS_STR("N")), "<p>");
-    assert_str(pages__add_nonce(w->arena, TIMS_STR(""), TIMS_STR("N")), "");
+        pages__sources_of_export(
+            w->arena, TIMS_STR("<p><script>1</script><script src=\"/a\"></script><i><script a>2</script>")),
+        " " ONE " " TWO);
+    assert_str(pages__sources_of_export(w->arena, TIMS_STR("<script></script>")), "");
+    assert_str(pages__sources_of_export(w->arena, TIMS_STR("<script>1")), " " ONE);
+    assert_str(pages__sources_of_export(w->arena, TIMS_STR("<")), "");
 }
 
 /* --- pages ------------------------------------------------------------------------------------------- */
@@ -95,13 +140,14 @@ static void check_rendered(world *w)
     assert_str(w->renderer.path, "/chat/a%20b?x=1&y");
     assert_str(w->renderer.cookie, "");
     assert_int_equal(w->renderer.nonce.length, PAGES__NONCE_LENGTH);
-    assert_true(has(a.policy, tims_copy_c(w->arena, tims_print(w->arena, "'nonce-%S'", w->renderer.nonce))));
+    assert_true(has(a.policy, "script-src 'self';"));
+    assert_false(has(a.policy, "nonce"));
     tims_str expected =
         tims_print(w->arena,
                    "{\"path\":\"/chat/a%%20b?x=1&y\",\"route\":\"/chat/[chat]\",\"params\":{\"chat\":\"a "
                    "b\"},\"language\":\"en\",\"user\":{\"id\":\"%I\","
                    "\"username\":\"anna\",\"display_name\":\"anna\",\"avatar\":\"\",\"email\":null,\"staff\":"
-                   "false},\"csrf\":\"",
+                   "false},\"position\":\"00000000000000aa-7\",\"live\":",
                    w->user);
     assert_true(tims_str_starts_with(w->renderer.body, expected));
     assert_true(tims_str_ends_with(
@@ -172,7 +218,7 @@ static void check_refusing(world *w)
     ask(&a);
     assert_true(has(a.body, "shell of about"));
     assert_int_equal(w->renderer.asked, 0);
-    atomic_store(&w->pages->render.rests_until_us, tims_monotonic_us());
+    w->pages->pool->foreign->rests_until_us = tims_monotonic_us();
     ask(&a);
     assert_str(a.body, "<p>rendered</p>");
 }
@@ -254,11 +300,14 @@ static void check_shell(world *w)
     ask(&a);
     ask(&b);
     assert_int_equal(a.status, 200);
-    assert_true(tims_str_starts_with(a.body, TIMS_STR("<p>shell of /</p><script nonce=\"")));
-    tims_str nonce = tims_str_slice(a.body, 32, 32 + PAGES__NONCE_LENGTH);
-    assert_true(
-        has(a.policy, tims_copy_c(w->arena, tims_print(w->arena, "script-src 'self' 'nonce-%S';", nonce))));
-    assert_false(tims_str_equal(a.policy, b.policy)); /* another nonce each time */
+    assert_str(a.body, "<p>shell of /</p><script src=\"/a.js\"></script><script>1</script>");
+    assert_str(b.body, tims_copy_c(w->arena, a.body));
+    assert_true(has(a.policy, "script-src 'self' " ONE ";"));
+    assert_str(a.cache, "private, no-store");
+    write_file(w, "dist/app/index.html", "<script>2</script>"); /* another export */
+    ask(&a);
+    assert_str(a.body, "<script>2</script>");
+    assert_true(has(a.policy, "script-src 'self' " TWO ";"));
     asking staff = { .world = w, .target = "/staff", .signed_in = true, .staff = true };
     assert_int_equal(tims_request_run(w->loop, NULL, make_user, w, NULL, NULL), TIMS_OK);
     ask(&staff);
@@ -340,8 +389,9 @@ static void check_page_data(world *w)
     assert_int_equal(a.status, 200);
     assert_str(a.cache, "private, no-store");
     assert_true(tims_str_starts_with(
-        a.body, TIMS_STR("{\"path\":\"/chat/7?x=1\",\"route\":\"/chat/[chat]\",\"params\":"
-                         "{\"chat\":\"7\"},\"language\":\"en\",\"user\":null,\"csrf\":\"")));
+        a.body,
+        TIMS_STR("{\"path\":\"/chat/7?x=1\",\"route\":\"/chat/[chat]\",\"params\":"
+                 "{\"chat\":\"7\"},\"language\":\"en\",\"user\":null,\"position\":\"00000000000000aa-7\"")));
 }
 
 static void page_data_is_what_the_render_server_would_get(void **state)
@@ -405,17 +455,17 @@ static void check_restarts(world *w)
     const char *command = tims_copy_c(
         w->arena,
         tims_print(w->arena, "sh -c 'test -n \"$TIMS_RENDER_SOCKET\" && printf x >>%s/starts'", w->folder));
-    make_pages(w, (tims_pages_options){ .render_command = command });
+    make_pages(w, (tims_pages_options){ .render_command = command, .render_processes = 1 });
     assert_int_equal(tims_pages_start(w->pages, w->loop, &err), TIMS_OK);
     int64_t deadline_us = tims_monotonic_us() + 20000000;
     while (size_of(w, "starts") < 3 && tims_monotonic_us() < deadline_us)
         assert_int_equal(tims_sleep_ms(10), TIMS_OK);
     assert_true(size_of(w, "starts") >= 3);
-    assert_true(w->pages->render.pause_ms > 100); /* each pause longer than the one before */
+    assert_true(w->pages->pool->places[0].pause_ms > 100); /* each pause longer than the one before */
     asking a = { .world = w, .target = "/about" };
     ask(&a);
     assert_true(has(a.body, "shell of about"));
-    tims_str socket = tims_copy(w->arena, w->pages->render.folder);
+    tims_str socket = tims_copy(w->arena, w->pages->pool->folder);
     tims_pages_stop(w->pages);
     assert_int_not_equal(access(socket.data, F_OK), 0); /* its folder is gone */
 }
@@ -432,7 +482,8 @@ int main(void)
         T(a_path_has_a_page_and_a_shell),
         T(a_page_speaks_the_language_that_was_chosen_or_is_liked_best),
         T(a_language_that_is_none_is_refused_at_the_start),
-        T(a_nonce_stands_on_every_script),
+        T(only_scripts_with_the_nonce_are_named_and_it_is_taken_out),
+        T(all_scripts_of_an_exported_file_are_named),
         T(a_page_is_rendered_from_its_data_and_nothing_of_the_client),
         T(all_includes_of_a_page_are_read_in_one_snapshot),
         T(a_render_server_without_a_sign_of_life_is_left_alone_for_a_moment),

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "db/database_testing.h"
-#include "pages/pages_internal.h"
+#include "pages/pool_internal.h"
 #include "tims/crypto.h"
 
 /* --- the render server ------------------------------------------------------------------------------- */

@@ -1,52 +1,54 @@
-/* shell.c: what stands around a page: its headers, and the exported file that takes its place.
+/* shell.c: the exported file that takes a page's place, and the app's error pages.
  *
- * Every answer has a nonce of its own, which the policy names and the page's scripts carry: what somebody
- * manages to write into a page does not run. The exported files were built by us and hold nobody's data, so
- * the nonce may be put on every script in them. */
+ * Each is read, and its scripts are hashed, once per version of the file. */
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "pages/pages_internal.h"
-#include "tims/crypto.h"
 
-tims_str pages__nonce(tims_arena *arena)
-{
-    char bytes[16];
-    tims_random(bytes, sizeof bytes);
-    return tims_base64url(arena, (tims_str){ bytes, sizeof bytes });
-}
+enum { SHELLS_MAX = 512 };
 
-void pages__set_headers(tims_request *rq, const tims_pages *pages, tims_str nonce)
-{
-    bool development = pages->options.development;
-    tims_str policy =
-        tims_print(rq->arena,
-                   "default-src 'self'; script-src 'self' 'nonce-%S'%s; style-src 'self'%s; "
-                   "style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'%s; "
-                   "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-                   nonce, development ? " 'unsafe-eval'" : "", development ? " 'unsafe-inline'" : "",
-                   development ? " ws: wss:" : "");
-    tims_set_header(rq, TIMS_STR("Content-Security-Policy"), policy);
-    tims_set_header(rq, TIMS_STR("Cache-Control"), TIMS_STR("private, no-store"));
-}
+/* A file as it was read. */
+typedef struct shell {
+    struct shell *next;
+    dev_t device;
+    ino_t inode;
+    struct timespec modified;
+    off_t size;
+    tims_str name, html, sources; /* one block, behind this */
+} shell;
 
-tims_str pages__add_nonce(tims_arena *arena, tims_str html, tims_str nonce)
+struct pages__shells {
+    pthread_mutex_t mutex;
+    shell *first;
+    size_t count;
+};
+
+static void free_shells(void *argument)
 {
-    const tims_str tag = TIMS_STR("<script");
-    tims_buf out;
-    tims_buf_init(&out, arena, PAGES__SHELL_BYTES_MAX * 2);
-    (void)tims_buf_reserve(&out, html.length + 2048);
-    for (;;) {
-        size_t at = tims_str_find(html, tag);
-        if (at == SIZE_MAX)
-            break;
-        tims_buf_append_str(&out, tims_str_slice(html, 0, at + tag.length));
-        tims_buf_print(&out, " nonce=\"%S\"", nonce);
-        html = tims_str_slice(html, at + tag.length, html.length);
+    pages__shells *shells = argument;
+    while (shells->first != NULL) {
+        shell *one = shells->first;
+        shells->first = one->next;
+        free(one);
     }
-    tims_buf_append_str(&out, html);
-    return tims_buf_str(&out);
+    (void)pthread_mutex_destroy(&shells->mutex);
+}
+
+void pages__shells_init(tims_pages *pages)
+{
+    pages->shells = TIMS_NEW(pages->arena, pages__shells);
+    TIMS_ASSERT(pthread_mutex_init(&pages->shells->mutex, NULL) == 0);
+    tims_arena_defer(pages->arena, free_shells, pages->shells);
+}
+
+static bool is_same_version(const shell *one, const struct stat *facts)
+{
+    return one->device == facts->st_dev && one->inode == facts->st_ino && one->size == facts->st_size &&
+           one->modified.tv_sec == facts->st_mtim.tv_sec && one->modified.tv_nsec == facts->st_mtim.tv_nsec;
 }
 
 /* Small, and in the page cache: read at once, on the loop. */
@@ -70,15 +72,85 @@ static bool read_file(tims_arena *arena, const char *path, tims_str *ret_text)
     return fine;
 }
 
-bool pages__shell(tims_request *rq, const tims_pages *pages, const char *file, tims_str nonce,
-                  tims_str *ret_html)
+static tims_str put(char **at, tims_str text)
 {
-    tims_str html;
-    tims_str path = tims_print(rq->arena, "%s/dist/app/%s", pages->options.front_directory, file);
-    if (!read_file(rq->arena, tims_copy_c(rq->arena, path), &html))
+    char *start = *at;
+    if (text.length > 0)
+        memcpy(start, text.data, text.length);
+    *at += text.length;
+    return (tims_str){ start, text.length };
+}
+
+static shell *new_shell(tims_str name, const struct stat *facts, tims_str html, tims_str sources)
+{
+    shell *one = malloc(sizeof *one + name.length + html.length + sources.length);
+    TIMS_ASSERT(one != NULL);
+    char *at = (char *)(one + 1);
+    *one = (shell){
+        .device = facts->st_dev, .inode = facts->st_ino, .modified = facts->st_mtim, .size = facts->st_size
+    };
+    one->name = put(&at, name);
+    one->html = put(&at, html);
+    one->sources = put(&at, sources);
+    return one;
+}
+
+/* Takes the place of an older version. */
+static void keep(pages__shells *shells, shell *fresh)
+{
+    (void)pthread_mutex_lock(&shells->mutex);
+    shell **link = &shells->first;
+    while (*link != NULL && !tims_str_equal((*link)->name, fresh->name))
+        link = &(*link)->next;
+    shell *old = *link;
+    fresh->next = old != NULL ? old->next : NULL;
+    bool has_room = old != NULL || shells->count < SHELLS_MAX;
+    if (has_room)
+        *link = fresh;
+    if (has_room && old == NULL)
+        shells->count++;
+    (void)pthread_mutex_unlock(&shells->mutex);
+    free(has_room ? old : fresh);
+}
+
+static bool find(pages__shells *shells, tims_arena *arena, tims_str name, const struct stat *facts,
+                 pages__shell *ret_shell)
+{
+    (void)pthread_mutex_lock(&shells->mutex);
+    const shell *one = shells->first;
+    while (one != NULL && !tims_str_equal(one->name, name))
+        one = one->next;
+    bool found = one != NULL && is_same_version(one, facts);
+    if (found)
+        *ret_shell = (pages__shell){ tims_copy(arena, one->html), tims_copy(arena, one->sources) };
+    (void)pthread_mutex_unlock(&shells->mutex);
+    return found;
+}
+
+bool pages__shell_find(tims_request *rq, const tims_pages *pages, const char *file, pages__shell *ret_shell)
+{
+    struct stat facts;
+    tims_str name = tims_str_from(file), html;
+    const char *path =
+        tims_copy_c(rq->arena, tims_print(rq->arena, "%s/dist/app/%s", pages->options.front_directory, file));
+    if (stat(path, &facts) != 0)
         return false;
-    *ret_html = pages__add_nonce(rq->arena, html, nonce);
+    if (find(pages->shells, rq->arena, name, &facts, ret_shell))
+        return true;
+    if (!read_file(rq->arena, path, &html))
+        return false;
+    *ret_shell = (pages__shell){ html, pages__sources_of_export(rq->arena, html) };
+    if ((off_t)html.length == facts.st_size)
+        keep(pages->shells, new_shell(name, &facts, html, ret_shell->sources));
     return true;
+}
+
+tims_answer pages__shell_answer(tims_request *rq, const tims_pages *pages, int status,
+                                const pages__shell *found)
+{
+    pages__set_policy(rq, pages, found->sources);
+    pages__set_unkept(rq);
+    return pages__html_answer(status, found->html);
 }
 
 /* --- error pages ------------------------------------------------------------------------------------- */
@@ -96,26 +168,24 @@ static bool wants_page(const tims_request *rq)
 
 static bool error_page(tims_request *rq, const tims_pages *pages, int status, tims_answer *ret_answer)
 {
-    tims_str nonce = pages__nonce(rq->arena), html;
+    pages__shell found;
     const char *file = status >= 500 ? "500.html" : "404.html";
-    if (pages->options.development || !pages__shell(rq, pages, file, nonce, &html))
+    if (pages->options.development || !pages__shell_find(rq, pages, file, &found))
         return false;
-    pages__set_headers(rq, pages, nonce);
-    *ret_answer = tims_answer_bytes(status, TIMS_STR("text/html; charset=utf-8"), html);
+    *ret_answer = pages__shell_answer(rq, pages, status, &found);
     return true;
 }
 
 /* While developing there is no export, or an old one whose scripts are gone. */
 static bool develop_error_page(tims_request *rq, tims_pages *pages, tims_answer *ret_answer)
 {
-    tims_str nonce = pages__nonce(rq->arena), html;
+    pages__rendering rendering = { .target = TIMS_STR("/404"), .data = TIMS_STR("null") };
     tims_error err = { 0 };
-    int status;
-    if (pages__render_page(rq, pages, TIMS_STR("/404"), TIMS_STR("null"), nonce, &status, &html, &err) !=
-        TIMS_OK)
+    if (pages__render(rq, pages, &rendering, &err) != TIMS_OK)
         return false;
-    pages__set_headers(rq, pages, nonce);
-    *ret_answer = tims_answer_bytes(404, TIMS_STR("text/html; charset=utf-8"), html);
+    pages__set_policy(rq, pages, rendering.sources);
+    pages__set_unkept(rq);
+    *ret_answer = pages__html_answer(404, rendering.html);
     return true;
 }
 
@@ -125,6 +195,8 @@ tims_answer tims_pages_not_found(tims_request *rq)
     tims_answer answer;
     if (pages->options.development && pages__is_development_path(rq->path))
         return pages__proxy(rq);
+    if (pages__try_public(rq, pages, &answer))
+        return answer;
     if (wants_page(rq) && pages->options.development && develop_error_page(rq, pages, &answer))
         return answer;
     if (wants_page(rq) && error_page(rq, pages, 404, &answer))

@@ -50,6 +50,14 @@ export interface ApiContext {
   fetch?: typeof fetch;
 }
 
+/** The token of whoever is signed in now, in whichever tab that was: the backend keeps it in a cookie for us. */
+export function csrfCookie(): string {
+  const cookies = globalThis.document?.cookie ?? "";
+  // The first form cannot be planted by a neighbouring site; it is what https sites have.
+  const found = /(?:^|; )__Host-csrf=([^;]+)/.exec(cookies) ?? /(?:^|; )csrf=([^;]+)/.exec(cookies);
+  return found?.[1] ?? "";
+}
+
 export function problemOf(status: number, code: string, detail: string): Problem {
   return { status, code, title: detail, detail, errors: [] };
 }

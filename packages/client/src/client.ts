@@ -1,6 +1,14 @@
 /* The client: one store, one connection, one API, for one page's life in the browser (or one render on the server). */
 
-import { type ApiAnswer, type ApiContext, ApiError, type ApiOptions, callApi, problemFrom } from "./api";
+import {
+  type ApiAnswer,
+  type ApiContext,
+  ApiError,
+  type ApiOptions,
+  callApi,
+  csrfCookie,
+  problemFrom,
+} from "./api";
 import { type ConnectionEvents, LiveConnection, type SocketLike } from "./connection";
 import { isList, ROWS_MAX } from "./documents";
 import { newId } from "./id";
@@ -93,7 +101,7 @@ export class Client {
     this.store = createStore(options.pageData);
     this.initialState = this.store.getState();
     this.views = new Views(this.store);
-    this.context = { platform: this.platform, csrf: () => this.state.csrf, fetch: options.fetch };
+    this.context = { platform: this.platform, csrf: () => this.csrf, fetch: options.fetch };
     this.isKnown = Boolean(options.pageData);
     this.isRestored = !this.hasPast();
     this.writes = new Writes(
@@ -112,6 +120,11 @@ export class Client {
 
   get state(): LiveState {
     return this.store.getState().tims;
+  }
+
+  /** What proves that a write comes from our own page: the cookie's; where scripts see none, what we were told. */
+  private get csrf(): string {
+    return (this.platform.apiBase === "" && csrfCookie()) || this.state.csrf;
   }
 
   /** Throws ApiError. */
@@ -450,7 +463,7 @@ export class Client {
   /** Writes that met no server are sent again; without a page, the token for it is asked for first. */
   private async resend(): Promise<void> {
     if (!this.writes.waits) return;
-    if (this.state.user !== null && this.state.csrf === "" && this.platform.token.get() === null) {
+    if (this.state.user !== null && this.csrf === "" && this.platform.token.get() === null) {
       const who = await (this.options.whoAmI ?? askBackend)(this).catch(() => null);
       if (who) this.setSession(who.user, who.csrf);
     }

@@ -35,7 +35,8 @@ export interface PageData {
   /** Of the project's languages: what the page is written in. */
   language: string;
   user: User | null;
-  csrf: string;
+  /** For forms that work without JavaScript, on pages that ask for it. */
+  csrf?: string;
   /** "epoch-number": the snapshot in which all of `live` was read. */
   position: string;
   live: Record<string, LiveDocument>;

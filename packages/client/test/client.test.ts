@@ -482,6 +482,22 @@ describe("a write", () => {
     expect(network.requests[0]?.body).toBeUndefined();
   });
 
+  test("takes the CSRF token of the cookie before the one it was told, and none of a foreign page", async () => {
+    start({ pageData: page({}) });
+    network.answer = () => json(200, {});
+    const sent = async () => {
+      await client.mutate("POST", "/api/x/", {});
+      return network.requests.at(-1)?.headers["X-CSRF-Token"];
+    };
+    vi.stubGlobal("document", { cookie: "xcsrf=no; csrf=planted; __Host-csrf=secure" });
+    expect(await sent()).toBe("secure");
+    vi.stubGlobal("document", { cookie: "theme=dark; csrf=plain" });
+    expect(await sent()).toBe("plain");
+    vi.stubGlobal("document", { cookie: "xcsrf=no" });
+    expect(await sent()).toBe("csrf-1");
+    vi.unstubAllGlobals();
+  });
+
   test("carries the CSRF token of the page, or the device's bearer token instead", async () => {
     start({ pageData: page({}) });
     network.answer = () => json(200, {});

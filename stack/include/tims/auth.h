@@ -78,7 +78,10 @@ bool tims_is_signed_in(tims_request *rq);
 /* The user as their own client sees them: id, names, avatar, email, staff. */
 void tims_user_write(tims_json_writer *w, const tims_user *user);
 const tims_user *tims_current_user(tims_request *rq); /* Raises: 401 */
-tims_str tims_csrf_token(tims_request *rq); /* for forms and page data; makes an anonymous one if need be */
+tims_str tims_csrf_token(tims_request *rq); /* for a form's hidden field; makes an anonymous one if need be */
+/* Sets the cookie that pages' scripts read the token from, where the request's own is not of its session. For
+ * answers that begin a page's life; signing in does it, too. */
+void tims_csrf_cookie(tims_request *rq);
 void tims_login(tims_request *rq, const tims_user *user); /* new session, new cookie; the old one ends */
 void tims_logout(tims_request *rq);
 /* Route access, for tims_route.access. */

@@ -39,6 +39,9 @@ bool tims_signature_matches(tims_str key, tims_str message, tims_str signature);
 void tims_websocket_accept(tims_str key, char ret_text[28]);
 /* A fast 128-bit content hash as 32 hex characters (ETags). */
 void tims_content_hash(tims_str content, char ret_text[32]);
+/* SHA-256 as base64 with padding: what a Content-Security-Policy calls a script by. */
+enum { TIMS_SHA256_TEXT_LENGTH = 44 };
+void tims_sha256(tims_str content, char ret_text[TIMS_SHA256_TEXT_LENGTH]);
 tims_str tims_base64url(tims_arena *arena, tims_str bytes);
 TIMS_MUST_USE bool tims_base64url_decode(tims_arena *arena, tims_str text, tims_str *ret_bytes);
 

@@ -25,13 +25,17 @@ void tims_page_include(tims_page *page, const char *url_format, ...);
 /* A value of the page's own: JSON under `name` in the page's props. */
 void tims_page_value(tims_page *page, const char *name, tims_str json);
 tims_str tims_param(tims_page *page, const char *name);
+/* For a form that works without JavaScript: its hidden field csrf_token is in the page's data, as "csrf".
+ * Such a page is not kept. With JavaScript nothing of this is needed: the client reads the token from a
+ * cookie. */
+void tims_page_csrf(tims_page *page);
 
 /* The page's language: of the project's, the one that the cookie `language` names, else the one that the
  * browser likes best, else the first. Also for what a handler answers in words. */
 tims_str tims_language_of(tims_request *rq);
 
 /* What is POSTed to the render server, and embedded by it for hydration:
- * {"path":"/chat/1?x=y","route":"/chat/[chat]","params":{"chat":"1"},"language":"en","user":{…}|null,"csrf":"…",
+ * {"path":"/chat/1?x=y","route":"/chat/[chat]","params":{"chat":"1"},"language":"en","user":{…}|null,
  *  "position":"e-n","live":{"/api/chats/":{document as GET answers it},…},"values":{…}}
  * user: id, username, display_name, avatar, staff. position: "" for a page that loads nothing. */
 
@@ -41,6 +45,8 @@ typedef struct tims_pages_options {
     tims_str render_url;       /* unix:/path or http://host:port of the render server; empty: a private socket
                                 * for render_command, or without one the exported shells only */
     int64_t render_timeout_ms; /* past it, or when the server is down, the exported shell is served; 0: 3 s */
+    int64_t render_processes;  /* so many are started, or stand behind render_url; 0: one per core */
+    int64_t render_memory_max; /* one with more than these bytes in memory is replaced; 0: never */
     tims_names
         languages;    /* that pages are there in, BCP 47 tags, the first for want of another; none: "en" */
     bool development; /* proxy /_next (and its websocket) to the render server */
@@ -57,9 +63,11 @@ typedef struct tims_pages tims_pages;
 /* Errors: INVALID (a bad path, two pages at one path) naming the page. */
 tims_status tims_pages_new(tims_arena *arena, const tims_page_route *const *tables, size_t count,
                            const tims_pages_options *options, tims_pages **ret_pages, tims_error *err);
-/* Starts the render server (loop 0) and keeps it running, with growing pauses when it dies at once. */
+/* Starts the render processes (loop 0) and keeps them running, with growing pauses when one dies at once. */
 tims_status tims_pages_start(tims_pages *pages, tims_loop *loop, tims_error *err);
 void tims_pages_stop(tims_pages *pages); /* on that loop; also before the program re-executes itself */
+/* What is counted: lines for Prometheus. Any thread. */
+void tims_pages_metrics(tims_pages *pages, tims_buf *out);
 /* Pages, /page-data, /_next/…, public files. */
 const tims_route *tims_pages_routes(const tims_pages *pages, size_t *ret_count);
 
