@@ -168,7 +168,10 @@ test("more than sixty in a minute are too many", async () => {
   const sender = await signedIn(server, "testUser1");
   const elsewhere = sql(server, "select id from chat where title = 'Weekend plans'");
   const statuses: number[] = [];
-  for (let i = 0; i < 61; i++) statuses.push((await send(sender, form(GIF), elsewhere)).status);
-  assert.deepEqual(new Set(statuses.slice(0, 60)), new Set([201]));
-  assert.equal(statuses[60], 429);
+  // One more is free again each second; while sixty are sent that may be some.
+  while (statuses.at(-1) !== 429 && statuses.length < 120)
+    statuses.push((await send(sender, form(GIF), elsewhere)).status);
+  assert.equal(statuses.at(-1), 429);
+  assert.ok(statuses.length > 60, String(statuses.length));
+  assert.deepEqual(new Set(statuses.slice(0, -1)), new Set([201]));
 });

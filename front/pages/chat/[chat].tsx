@@ -9,9 +9,10 @@ export default function ChatPage() {
   const { query } = useRouter();
   const params = usePageParams<{ chat: string }>();
   const chat = typeof query.chat === "string" ? query.chat : params.chat;
+  const message = typeof query.message === "string" ? query.message : null;
   return (
     <ChatScreen title={t("chat.title")} open={chat ?? ""}>
-      {chat && <Conversation key={chat} id={chat} />}
+      {chat && <Conversation key={chat} id={chat} message={message} />}
     </ChatScreen>
   );
 }

@@ -1,8 +1,10 @@
 /* All chats of the person, the latest first, each with what is unread. */
 import { useLive } from "@tims/client";
 import Link from "next/link";
+import { useRouter } from "next/router";
 import { useState } from "react";
 import { useText } from "@/i18n";
+import { SearchPanel } from "@/search/SearchPanel";
 import type { Chat } from "@/types";
 import { hueOf, initialsOf } from "@/ui/Avatar";
 import { Icon } from "@/ui/Icon";
@@ -71,6 +73,7 @@ export function ChatList({ open }: { open?: string | undefined }) {
   const { t } = useText();
   const chats = useLive<Chat>("/api/chats/");
   const { counts } = useUnread();
+  const router = useRouter();
   const [starting, setStarting] = useState(false);
   const Heading = open === undefined ? "h1" : "h2"; // beside a conversation, its title is the first
   const settled = chats.state !== "loading";
@@ -85,30 +88,36 @@ export function ChatList({ open }: { open?: string | undefined }) {
           <Icon name="plus" className="size-4" /> {t("chats.new")}
         </button>
       </header>
-      <nav
-        aria-label={t("chats.title")}
-        className="min-h-0 grow overflow-y-auto px-2 pb-4"
-        aria-busy={!settled}
+      <SearchPanel
+        chat={null}
+        label={t("search.everywhere")}
+        onOpen={(message) => void router.push(`/chat/${message.chat}?message=${message.id}`)}
       >
-        <ul className="flex flex-col gap-0.5">
-          {chats.rows.map((chat) => (
-            <ChatItem key={chat.id} chat={chat} unread={counts[chat.id] ?? 0} open={chat.id === open} />
-          ))}
-        </ul>
-        {chats.rows.length === 0 && settled && (
-          <p className="text-soft px-3 py-8 text-center">{t("chats.none")}</p>
-        )}
-        {chats.rows.length === 0 && !settled && <Placeholder />}
-        {chats.next && (
-          <button
-            type="button"
-            className="btn btn-ghost btn-sm mt-2 w-full"
-            onClick={() => void chats.loadMore()}
-          >
-            {t("chats.more")}
-          </button>
-        )}
-      </nav>
+        <nav
+          aria-label={t("chats.title")}
+          className="min-h-0 grow overflow-y-auto px-2 pb-4"
+          aria-busy={!settled}
+        >
+          <ul className="flex flex-col gap-0.5">
+            {chats.rows.map((chat) => (
+              <ChatItem key={chat.id} chat={chat} unread={counts[chat.id] ?? 0} open={chat.id === open} />
+            ))}
+          </ul>
+          {chats.rows.length === 0 && settled && (
+            <p className="text-soft px-3 py-8 text-center">{t("chats.none")}</p>
+          )}
+          {chats.rows.length === 0 && !settled && <Placeholder />}
+          {chats.next && (
+            <button
+              type="button"
+              className="btn btn-ghost btn-sm mt-2 w-full"
+              onClick={() => void chats.loadMore()}
+            >
+              {t("chats.more")}
+            </button>
+          )}
+        </nav>
+      </SearchPanel>
       {starting && <NewChatDialog onClose={() => setStarting(false)} />}
     </div>
   );

@@ -1,9 +1,13 @@
 /* One chat: its head, its messages, and where to write. */
-import { useClient, useLive, useMutation, usePresence, useTopic, useUser } from "@tims/client";
+import { useClient, useConnection, useLive, useMutation, usePresence, useTopic, useUser } from "@tims/client";
+import type { VirtualListHandle } from "@tims/client/list";
 import Link from "next/link";
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { useText } from "@/i18n";
-import type { Chat, Member, Message } from "@/types";
+import { DropZone } from "@/pictures/DropZone";
+import { useDrafts } from "@/pictures/useDrafts";
+import { SearchPanel } from "@/search/SearchPanel";
+import type { Chat, Member } from "@/types";
 import { FormError } from "@/ui/Field";
 import { Icon } from "@/ui/Icon";
 import { Composer } from "./Composer";
@@ -13,6 +17,8 @@ import { ExportLine, useExport } from "./Export";
 import { MembersDialog } from "./MembersDialog";
 import { MessageList } from "./MessageList";
 import { TYPING, typingLine, typists } from "./typing";
+import { useHistory } from "./useHistory";
+import { useJump } from "./useJump";
 import { type People, useNameOf, usePeople } from "./usePeople";
 
 /** While the chat is looked at, nothing in it stays unread. */
@@ -30,7 +36,8 @@ function useMarkRead(chat: string, unread: number) {
   }, [client, chat, unread]);
 }
 
-function Head({ chat, members, people, here, partial, onThrow, onExport, onMembers }: HeadProps) {
+function Head(props: HeadProps) {
+  const { chat, members, people, here, partial, onSearch, searches, onThrow, onExport, onMembers } = props;
   const { t } = useText();
   const nameOf = useNameOf();
   const names = members.map((member) => nameOf(people[member.user])).join(", ");
@@ -52,6 +59,15 @@ function Head({ chat, members, people, here, partial, onThrow, onExport, onMembe
           <bdi>{names}</bdi>
         </p>
       </div>
+      <button
+        type="button"
+        className="btn btn-ghost btn-sm"
+        onClick={onSearch}
+        aria-label={t("search.in_chat")}
+        aria-expanded={searches}
+      >
+        <Icon name="search" />
+      </button>
       <button
         type="button"
         className="btn btn-ghost btn-sm"
@@ -86,6 +102,9 @@ interface HeadProps {
   here: number;
   /** There may be more, whom the server cannot hear at the moment. */
   partial: boolean;
+  onSearch: () => void;
+  /** The search is open. */
+  searches: boolean;
   onThrow: (() => void) | null;
   onExport: () => void;
   onMembers: () => void;
@@ -113,18 +132,24 @@ function Gone() {
   );
 }
 
-export function Conversation({ id }: { id: string }) {
+/** `message`: the one that the address leads to. */
+export function Conversation({ id, message }: { id: string; message: string | null }) {
   const { t } = useText();
   const nameOf = useNameOf();
   const me = useUser();
   const chat = useLive<Chat>(`/api/chats/${id}/`);
   const members = useLive<Member>(`/api/members/?chat=${id}&include=user`);
-  const messages = useLive<Message>(`/api/messages/?chat=${id}`);
-  const people = usePeople(members.included.user, messages.rows);
+  const history = useHistory(id);
+  const list = useRef<VirtualListHandle>(null);
+  const jump = useJump(history, list, message);
+  const [searches, setSearches] = useState(false);
+  const people = usePeople(members.included.user, history.rows);
   const send = useMutation("POST", "/api/messages/");
   const here = usePresence(`/api/chats/${id}/`);
   const typing = useTopic<boolean>(`/api/chats/${id}/`, TYPING);
   const dice = useDice(id);
+  const drafts = useDrafts(id);
+  const away = useConnection().status === "waiting";
   const writing = typingLine(
     typists(typing.said).map((user) => nameOf(people[user])),
     t,
@@ -137,13 +162,15 @@ export function Conversation({ id }: { id: string }) {
   useMarkRead(id, useUnread().counts[id] ?? 0);
   if (chat.row === null && chat.state !== "loading") return <Gone />;
   return (
-    <section className="flex h-full min-h-0 flex-col" aria-label={chat.row?.title ?? t("chat.title")}>
+    <DropZone label={chat.row?.title ?? t("chat.title")} onFiles={(files) => void drafts.add(files)}>
       <Head
         chat={chat.row}
         members={members.rows}
         people={people}
         here={here.count}
         partial={here.partial}
+        onSearch={() => setSearches(!searches)}
+        searches={searches}
         onThrow={dice.throwDie}
         onExport={exporting.begin}
         onMembers={() => setShowsMembers(true)}
@@ -157,11 +184,32 @@ export function Conversation({ id }: { id: string }) {
           onClose={exporting.close}
         />
       )}
-      <MessageList messages={messages} members={members.rows} people={people} present={present} />
+      {searches && (
+        <div className="border-base-content/8 bg-base-100 flex max-h-[50dvh] shrink-0 flex-col border-b pt-2">
+          <SearchPanel
+            chat={id}
+            label={t("search.in_chat")}
+            focused
+            onOpen={jump.to}
+            onClose={() => setSearches(false)}
+          />
+        </div>
+      )}
+      <FormError>{jump.failed ? t("search.unreachable") : null}</FormError>
+      <MessageList
+        history={history}
+        members={members.rows}
+        people={people}
+        present={present}
+        found={jump.found}
+        list={list}
+      />
       <div className="px-3 md:px-5">
         <Passing text={thrown ?? writing} />
       </div>
       <Composer
+        drafts={drafts}
+        away={away}
         onTyping={typing.publish}
         onSend={(text) =>
           void send(
@@ -179,6 +227,6 @@ export function Conversation({ id }: { id: string }) {
           onClose={() => setShowsMembers(false)}
         />
       )}
-    </section>
+    </DropZone>
   );
 }

@@ -120,6 +120,34 @@ export const de: Texts = {
   "composer.send": "Senden",
   "composer.no_script": "Lesen geht ohne JavaScript; zum Schreiben wird es gebraucht.",
 
+  // --- pictures in messages ---
+  "pictures.attach": "Bild anhängen",
+  "pictures.chosen": "Bilder zum Senden",
+  "pictures.alt": "Was ist zu sehen?",
+  "pictures.alt_hint": "Für alle, die es nicht sehen",
+  "pictures.remove": "Bild entfernen",
+  "pictures.sending": "Bild wird gesendet",
+  "pictures.need_connection": "Bilder brauchen eine Verbindung. Sie warten hier, bis sie wieder da ist.",
+  "pictures.wrong_type": "Nur Bilder in PNG, JPEG, WebP und GIF können gesendet werden.",
+  "pictures.too_large": "Dieses Bild ist zu groß zum Senden.",
+  "pictures.broken": "Diese Datei lässt sich nicht als Bild lesen.",
+  "pictures.too_many": "Höchstens 6 Bilder auf einmal.",
+  "pictures.drop": "Bilder hier ablegen",
+  "pictures.of": "Ein Bild von {name}",
+  "pictures.open": "Groß zeigen: {words}",
+
+  // --- search ---
+  "search.in_chat": "Diesen Chat durchsuchen",
+  "search.everywhere": "Alle Chats durchsuchen",
+  "search.results": "Gefundene Nachrichten",
+  "search.close": "Suche schließen",
+  "search.searching": "Sucht …",
+  "search.failed": "Die Suche hat nicht geklappt. Versuche es gleich noch einmal.",
+  "search.nothing": "Nichts mit „{text}“.",
+  "search.found": { one: "{count} Nachricht", other: "{count} Nachrichten" },
+  "search.found_more": { one: "Die neueste Nachricht", other: "Die neuesten {count} Nachrichten" },
+  "search.unreachable": "Diese Nachricht gibt es nicht mehr.",
+
   // --- export ---
   "export.title": "Export",
   "export.progress": "Export dieses Chats",

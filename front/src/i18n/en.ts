@@ -119,6 +119,34 @@ export const en = {
   "composer.send": "Send",
   "composer.no_script": "You can read without JavaScript; writing needs it.",
 
+  // --- pictures in messages ---
+  "pictures.attach": "Add a picture",
+  "pictures.chosen": "Pictures to send",
+  "pictures.alt": "What is to be seen?",
+  "pictures.alt_hint": "For who does not see it",
+  "pictures.remove": "Take the picture away",
+  "pictures.sending": "Sending the picture",
+  "pictures.need_connection": "Pictures need a connection. They wait here until it is back.",
+  "pictures.wrong_type": "Only PNG, JPEG, WebP and GIF pictures can be sent.",
+  "pictures.too_large": "This picture is too large to be sent.",
+  "pictures.broken": "This file cannot be read as a picture.",
+  "pictures.too_many": "At most 6 pictures at a time.",
+  "pictures.drop": "Drop pictures here",
+  "pictures.of": "A picture from {name}",
+  "pictures.open": "Show large: {words}",
+
+  // --- search ---
+  "search.in_chat": "Search this chat",
+  "search.everywhere": "Search all chats",
+  "search.results": "Found messages",
+  "search.close": "Close the search",
+  "search.searching": "Searching …",
+  "search.failed": "The search did not work. Try again in a moment.",
+  "search.nothing": "Nothing with “{text}”.",
+  "search.found": { one: "{count} message", other: "{count} messages" },
+  "search.found_more": { one: "The newest message", other: "The newest {count} messages" },
+  "search.unreachable": "This message is not there any more.",
+
   // --- export ---
   "export.title": "Export",
   "export.progress": "Export of this chat",
