@@ -12,6 +12,7 @@ void chat_announce(tims_request *rq, const message *m)
                  (tims_db_value[]){ tims_db_id(m->chat), tims_db_int(m->created_at.us) }, 2);
     tims_sql_run(rq, TIMS_STR("UPDATE member SET unread = unread + 1 WHERE chat = ?1 AND \"user\" <> ?2"),
                  (tims_db_value[]){ tims_db_id(m->chat), tims_db_id(m->sender) }, 2);
+    chat_tell_absent(rq, m);
 }
 
 static void announce_message(tims_request *rq, void *row)

@@ -58,6 +58,8 @@ tims_answer chat_picture_send(tims_request *rq);
 tims_answer chat_picture_get(tims_request *rq);
 /* POST /api/chats/{chat}/export/ */
 tims_answer chat_export(tims_request *rq);
+/* Members who are not connected are told of a message on their devices. */
+void chat_tell_absent(tims_request *rq, const message *m);
 void chat_demo(tims_request *rq);
 
 #endif

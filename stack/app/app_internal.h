@@ -16,8 +16,9 @@ typedef struct app__settings {
     int64_t session_idle_ms, session_max_ms, sessions_max, login_failures_max, account_failures_max,
         registrations_max;
     int64_t worker_concurrency, worker_processes, worker_lease_ms, worker_drain_ms;
-    int64_t live_poll_ms, live_log_keep_ms, sockets_per_user;
-    bool development, open_registration, secure_cookies, access_log, compress, cheap_passwords, worker;
+    int64_t live_poll_ms, live_log_keep_ms, sockets_per_user, cache_bytes;
+    bool development, open_registration, secure_cookies, access_log, compress, cheap_passwords, worker,
+        cache_check;
 } app__settings;
 
 /* A program's parts, made in this order, ended in reverse. */
@@ -32,6 +33,7 @@ typedef struct app__stack {
     tims_redis *redis; /* NULL: this node is alone */
     tims_str redis_prefix;
     tims_auth *auth;
+    tims_cache *cache;
     tims_rest *rest;
     tims_tasks *tasks;
     tims_push_room *push;
@@ -53,8 +55,12 @@ tims_status app__compose_models(app__stack *stack, tims_error *err);
 tims_status app__open_database(app__stack *stack, bool exclusive, tims_error *err);
 /* Resources, endpoints, pages and what they stand on. */
 tims_status app__compose_server(app__stack *stack, tims_error *err);
+/* What live asks of the others, and tells them. */
+void app__tie_live(app__stack *stack, tims_live_options *options);
 /* What runs jobs: users and tasks, nothing that answers. */
 tims_status app__compose_jobs(app__stack *stack, tims_error *err);
+/* Who sends notifications, by PUSH_*. */
+tims_status app__compose_push(app__stack *stack, tims_error *err);
 /* Everything up to there: models, the database, which must be migrated, and what `compose` (one of the two
  * above) puts together. `exclusive`: this process serves it. */
 tims_status app__open(app__stack *stack, bool exclusive,

@@ -55,84 +55,13 @@ tims_status app__open_database(app__stack *stack, bool exclusive, tims_error *er
     return tims_db_open(&options, &stack->db, err);
 }
 
-/* --- what the rooms are handed ---------------------------------------------------------------- */
-
-static tims_status resolve_live(const void *data, tims_arena *arena, tims_str url, tims_caller caller,
-                                tims_live_query *ret_query, tims_error *err)
-{
-    const app__stack *stack = data;
-    tims_live_url found;
-    tims_computed_url computed;
-    tims_status status = tims_rest_resolve(stack->rest, arena, url, caller, &found, err);
-    if (status == TIMS_NOT_FOUND) {
-        status = tims_rest_resolve_computed(stack->rest, arena, url, caller, &computed, err);
-        if (status == TIMS_OK)
-            *ret_query = (tims_live_query){ .is_computed = true, .canonical = computed.canonical };
-        return status;
-    }
-    if (status != TIMS_OK)
-        return status;
-    *ret_query = (tims_live_query){ .query = found.query,
-                                    .is_detail = found.is_detail,
-                                    .with_total = found.with_total,
-                                    .canonical = found.canonical };
-    for (size_t i = 0; i < found.include_count && i < TIMS_LIVE_INCLUDES_MAX; i++)
-        ret_query->includes[ret_query->include_count++] = found.includes[i];
-    return TIMS_OK;
-}
-
-static tims_status write_live(const void *data, tims_db_session *db, tims_arena *arena, tims_str url,
-                              tims_caller caller, int64_t position, tims_json_writer *writer, tims_error *err)
-{
-    const app__stack *stack = data;
-    tims_live_url found;
-    tims_status status = tims_rest_resolve(stack->rest, arena, url, caller, &found, err);
-    if (status != TIMS_OK)
-        return status;
-    return tims_rest_write(db, arena, &found, tims_live_epoch(stack->live), position, writer, err);
-}
-
-static tims_status compute_live(const void *data, tims_request *rq, tims_str url, tims_caller caller,
-                                tims_reads *reads, tims_buf *out, tims_error *err)
-{
-    const app__stack *stack = data;
-    tims_computed_url found;
-    tims_status status = tims_rest_resolve_computed(stack->rest, rq->arena, url, caller, &found, err);
-    if (status != TIMS_OK)
-        return status;
-    rq->slots[TIMS_SLOT_LIVE] = stack->live;
-    return tims_rest_compute(rq, &found, caller, reads, out, err);
-}
-
-/* A page includes the answer of a computed endpoint as it includes a list. */
-static tims_status write_computed(const app__stack *stack, tims_request *rq, tims_str url,
-                                  tims_json_writer *writer, tims_error *err)
-{
-    enum { ANSWER_BYTES_MAX = 8 * 1024 * 1024 };
-    tims_buf out;
-    tims_reads *reads = tims_reads_new();
-    tims_buf_init(&out, NULL, ANSWER_BYTES_MAX);
-    tims_status status = compute_live(stack, rq, url, tims_caller_of(rq), reads, &out, err);
-    tims_reads_free(&reads);
-    tims_str text = status == TIMS_OK ? tims_copy(rq->arena, tims_buf_str(&out)) : TIMS_STR("");
-    tims_buf_free(&out);
-    if (status == TIMS_OK)
-        tims_json_raw(writer, text);
-    return status;
-}
+/* --- what pages are handed ---------------------------------------------------------------------- */
 
 static tims_status write_page_url(const void *data, tims_request *rq, tims_str url, tims_json_writer *writer,
                                   tims_error *err)
 {
     const app__stack *stack = data;
-    tims_db_session *db = tims_session_db(rq);
-    tims_live_url found;
-    tims_status status = tims_rest_resolve(stack->rest, rq->arena, url, tims_caller_of(rq), &found, err);
-    if (status == TIMS_NOT_FOUND)
-        return write_computed(stack, rq, url, writer, err);
-    if (status == TIMS_OK)
-        status = tims_rest_write(db, rq->arena, &found, tims_live_epoch(stack->live), 0, writer, err);
-    return status;
+    return tims_rest_include(stack->rest, rq, url, writer, err);
 }
 
 static tims_status write_page_position(const void *data, tims_request *rq, tims_json_writer *writer,
@@ -147,31 +76,14 @@ static tims_status write_page_position(const void *data, tims_request *rq, tims_
     return status;
 }
 
-static tims_answer stream_live(tims_request *rq, void *data, tims_str url)
-{
-    const app__stack *stack = data;
-    return tims_live_sse(rq, stack->live, url);
-}
-
-static void hear_change(void *argument, const tims_model *model, tims_change_op op, tims_id id)
-{
-    const app__stack *stack = argument;
-    if (op == TIMS_TRUNCATED)
-        tims_auth_forget_all(stack->auth);
-    else if (op != TIMS_INSERTED && (model == &tims_auth_session_model || model == &tims_user_model))
-        tims_auth_forget(stack->auth, model, id);
-    tims_websockets_forget(stack->websockets, model, op, id);
-}
-
-static void hear_epoch(void *argument, tims_str epoch)
-{
-    const app__stack *stack = argument;
-    tims_rest_set_epoch(stack->rest, epoch);
-    if (stack->websockets != NULL) /* else it is the first, before anybody is there */
-        hear_change(argument, &tims_auth_session_model, TIMS_TRUNCATED, (tims_id){ { 0 } });
-}
-
 /* --- the server's parts ----------------------------------------------------------------------- */
+
+static void compose_cache(app__stack *stack)
+{
+    const tims_cache_options options = { .bytes_max = stack->settings.cache_bytes,
+                                         .is_checked = stack->settings.cache_check };
+    stack->cache = tims_cache_new(&options);
+}
 
 static tims_status compose_auth(app__stack *stack, tims_error *err)
 {
@@ -208,6 +120,12 @@ static tims_status compose_redis(app__stack *stack, tims_error *err)
     return status;
 }
 
+static tims_answer stream_live(tims_request *rq, void *data, tims_str url)
+{
+    const app__stack *stack = data;
+    return tims_live_sse(rq, stack->live, url);
+}
+
 static tims_status compose_rest(app__stack *stack, tims_error *err)
 {
     size_t count = 0;
@@ -226,6 +144,8 @@ static tims_status compose_rest(app__stack *stack, tims_error *err)
             status = tims_rest_add_computed(stack->rest, stack->arena, (*app)->computed, err);
     if (status == TIMS_OK)
         tims_rest_set_stream(stack->rest, stream_live, stack);
+    if (status == TIMS_OK)
+        tims_rest_set_cache(stack->rest, stack->cache);
     if (status == TIMS_OK && stack->redis != NULL)
         tims_rest_share_limits(stack->rest, stack->redis, stack->redis_prefix);
     return status;
@@ -259,6 +179,8 @@ static tims_status compose_tasks(app__stack *stack, tims_error *err)
                                    .begin = begin_run,
                                    .url = stack->settings.tasks_url,
                                    .program = "/proc/self/exe" };
+    tasks[options.task_table_count++] = tims_push_tasks;
+    queues[options.queue_table_count++] = tims_push_queues;
     for (const tims_app *const *app = stack->project->apps; *app != NULL; app++) {
         TIMS_ASSERT(options.task_table_count < TABLES_MAX);
         if ((*app)->tasks != NULL)
@@ -269,21 +191,6 @@ static tims_status compose_tasks(app__stack *stack, tims_error *err)
             schedules[options.schedule_table_count++] = (*app)->schedules;
     }
     return tims_tasks_new(stack->arena, stack->db, &options, &stack->tasks, err);
-}
-
-static tims_status compose_push(app__stack *stack, tims_error *err)
-{
-    const app__settings *settings = &stack->settings;
-    const tims_push_options options = { .senders = stack->project->push_senders,
-                                        .fcm_account = settings->push_fcm_account,
-                                        .fcm_url = settings->push_fcm_url,
-                                        .apns_key = settings->push_apns_key,
-                                        .apns_key_id = settings->push_apns_key_id,
-                                        .apns_team = settings->push_apns_team,
-                                        .apns_topic = settings->push_apns_topic,
-                                        .apns_url = settings->push_apns_url,
-                                        .ca = settings->push_ca };
-    return tims_push_new(stack->arena, &options, &stack->push, err);
 }
 
 void app__worker_options(const app__stack *stack, tims_worker_options *ret_options)
@@ -300,16 +207,13 @@ void app__worker_options(const app__stack *stack, tims_worker_options *ret_optio
 static tims_status compose_live(app__stack *stack, tims_error *err)
 {
     tims_live_options options = {
-        .resolver = { stack, resolve_live, write_live, compute_live },
         .poll_ms = stack->settings.live_poll_ms,
         .log_keep_s = stack->settings.live_log_keep_ms / 1000,
         .sockets_per_user_max = (size_t)stack->settings.sockets_per_user,
-        .on_change = hear_change,
-        .on_epoch = hear_epoch,
-        .on_change_argument = stack,
         .redis = stack->redis,
         .redis_prefix = stack->redis_prefix,
     };
+    app__tie_live(stack, &options);
     return tims_live_new(stack->db, stack->models, stack->auth, &options, &stack->live, err);
 }
 
@@ -356,6 +260,7 @@ static tims_status compose_pages(app__stack *stack, tims_error *err)
         .render_timeout_ms = settings->render_timeout_ms,
         .render_processes = settings->render_processes,
         .render_memory_max = settings->render_memory_max,
+        .cache = stack->cache,
         .languages = app__split_names(stack->arena, tims_str_from(stack->project->languages)),
         .development = settings->development,
         .resolver_data = stack,
@@ -396,6 +301,7 @@ static tims_answer answer_metrics(tims_request *rq)
     tims_buf out;
     tims_buf_init(&out, rq->arena, METRICS_BYTES_MAX);
     tims_live_metrics(stack->live, &out);
+    tims_cache_metrics(stack->cache, &out);
     tims_tasks_metrics(stack->tasks, &out);
     tims_pages_metrics(stack->pages, &out);
     return tims_answer_bytes(200, TIMS_STR("text/plain; version=0.0.4"), tims_buf_str(&out));
@@ -463,7 +369,7 @@ tims_status app__compose_jobs(app__stack *stack, tims_error *err)
 {
     tims_status status = compose_auth(stack, err);
     if (status == TIMS_OK)
-        status = compose_push(stack, err);
+        status = app__compose_push(stack, err);
     if (status == TIMS_OK)
         status = compose_tasks(stack, err);
     return status;
@@ -472,13 +378,14 @@ tims_status app__compose_jobs(app__stack *stack, tims_error *err)
 tims_status app__compose_server(app__stack *stack, tims_error *err)
 {
     size_t count;
+    compose_cache(stack);
     tims_status status = compose_auth(stack, err);
     if (status == TIMS_OK)
         status = compose_redis(stack, err);
     if (status == TIMS_OK)
         status = compose_rest(stack, err);
     if (status == TIMS_OK)
-        status = compose_push(stack, err);
+        status = app__compose_push(stack, err);
     if (status == TIMS_OK)
         status = compose_tasks(stack, err);
     if (status == TIMS_OK)
@@ -509,6 +416,7 @@ void app__close(app__stack *stack)
 {
     tims_router_free(&stack->router);
     tims_live_free(&stack->live);
+    tims_cache_free(&stack->cache);
     tims_redis_free(&stack->redis);
     tims_db_close(&stack->db);
 }

@@ -92,6 +92,10 @@ static const tims_setting table[] = {
             .doc = "How long a client may be away and still resume."),
     SETTING(INT, "SOCKETS_PER_USER", sockets_per_user, "100", .min = 1, .max = 1000000,
             .doc = "Open live connections of one user, and sockets on apps' own endpoints."),
+    SETTING(BYTES, "CACHE_BYTES", cache_bytes, "64m", .min = 0, .max = INT64_MAX,
+            .doc = "Answers and pages kept in memory until what they were read from changes; 0: none."),
+    SETTING(BOOL, "CACHE_CHECK", cache_check, "false",
+            .doc = "For tests only: what is kept is read again each time, and differences are counted."),
     SETTING(STR, "TASKS_URL", tasks_url, "", .secret = true,
             .doc =
                 "redis://… : jobs are messages on Redis, in Celery's protocol. Empty: the app's database."),

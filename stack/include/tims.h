@@ -5,6 +5,7 @@
 #include "tims/app.h"
 #include "tims/auth.h"
 #include "tims/base.h"
+#include "tims/cache.h"
 #include "tims/http.h"
 #include "tims/json.h"
 #include "tims/live.h"

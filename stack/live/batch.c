@@ -96,25 +96,27 @@ bool live__batch_names(const live__batch *batch, const tims_model *model)
     return false;
 }
 
-static void note_model(reader *r, const tims_model *model, tims_change_op op)
+static size_t note_model(reader *r, const tims_model *model, tims_change_op op)
 {
     live__batch *batch = r->batch;
     size_t i = 0, count = tims_models_count(r->options->models);
     if (batch->models == NULL) {
         batch->models = TIMS_NEW_ARRAY(batch->arena, const tims_model *, count);
         batch->rewrites = TIMS_NEW_ARRAY(batch->arena, bool, count);
+        batch->unnamed = TIMS_NEW_ARRAY(batch->arena, bool, count);
     }
     while (i < batch->model_count && batch->models[i] != model)
         i++;
     if (i == batch->model_count)
         batch->models[batch->model_count++] = model;
     batch->rewrites[i] = batch->rewrites[i] || op != TIMS_INSERTED;
+    return i;
 }
 
 /* Nothing names the rows that went: whoever saw the model starts again. */
 static void take_truncation(reader *r, const tims_model *model)
 {
-    note_model(r, model, TIMS_TRUNCATED);
+    (void)note_model(r, model, TIMS_TRUNCATED);
     r->batch->flood = true;
     if (r->options->on_change != NULL)
         r->options->on_change(r->options->on_change_argument, model, TIMS_TRUNCATED, (tims_id){ { 0 } });
@@ -134,11 +136,13 @@ static void take_log_row(void *argument, const tims_change *row)
         return;
     }
     tims_id id;
-    if (!tims_id_parse(row->row, &id))
-        return; /* a foreign writer's row without a proper id is nobody's to see */
+    if (!tims_id_parse(row->row, &id)) { /* a foreign writer's, which no client can be told of */
+        batch->unnamed[note_model(r, model, row->op)] = true;
+        return;
+    }
     if (r->options->on_change != NULL)
         r->options->on_change(r->options->on_change_argument, model, row->op, id);
-    note_model(r, model, row->op);
+    (void)note_model(r, model, row->op);
     if (batch->count >= r->options->changes_max) {
         batch->flood = true;
         return;

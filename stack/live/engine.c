@@ -371,6 +371,7 @@ static void run_step(tims_request *rq, void *argument)
     if (r->is_another)
         return;
     read_changes(step);
+    live__follower_tell(step);
     r->reading = false;
     bring_on(step);
     set_mark(engine, &step->mark);
@@ -421,6 +422,7 @@ static void begin_epoch(tims_request *rq, void *argument)
     tims_live *live = engine->live;
     tims_mark mark;
     tims_error err = { 0 };
+    live__follower_clear(live, -1); /* what is read now may already be of the other one */
     tims_request_set_db(rq, live->db);
     tims_db_session *db = tims_session_db(rq);
     tims_check(rq, tims_mark_now(db, &mark, &err), &err);
@@ -430,6 +432,7 @@ static void begin_epoch(tims_request *rq, void *argument)
     tims_check(rq, tims_mark_now(db, &mark, &err), &err);
     tims_log(TIMS_LOG_WARN, "live", "event=epoch_began epoch=%.16s position=%lld before=%lld",
              atomic_load(&live->epoch), (long long)mark.position, (long long)engine->position);
+    live__follower_clear(live, mark.position);
     close_everybody(engine, &mark);
 }
 

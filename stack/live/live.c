@@ -55,11 +55,15 @@ static tims_status read_start(tims_live *live, tims_error *err)
     tims_mark mark;
     tims_arena *arena = tims_arena_new(1024 * 1024, NULL, NULL);
     tims_db_session *db = tims_db_session_new(live->db, NULL, arena);
-    tims_status status = live__epoch_read(live, db, err);
+    tims_status status = live__witness_hear(live, db, arena, err);
+    if (status == TIMS_OK)
+        status = live__epoch_read(live, db, err);
     if (status == TIMS_OK)
         status = tims_mark_now(db, &mark, err);
-    if (status == TIMS_OK)
+    if (status == TIMS_OK) {
         live__engine_start(&live->engine, live, &mark);
+        live__witness_note(live);
+    }
     tims_arena_free(&arena);
     return status;
 }
@@ -142,8 +146,10 @@ void tims_live_loop_stop(tims_live *live, tims_loop *loop)
     live__hub *hub = live__hub_of(live, loop);
     if (hub == NULL)
         return;
-    if (hub->index == 0)
+    if (hub->index == 0) {
         live__feed_stop(&live->feed);
+        live__witness_note(live);
+    }
     if (hub->index == 0 && live->bus != NULL)
         live__bus_stop(live->bus);
     live__hub_stop(hub);

@@ -104,6 +104,7 @@ typedef struct live__batch {
     bool flood; /* too many: `changes` is empty, `models` names what is concerned */
     const tims_model **models;
     bool *rewrites; /* of each model: rows that were there before have changed or gone */
+    bool *unnamed;  /* of each model: a row that has changed has no proper id, and is in no change */
     size_t model_count;
 } live__batch;
 
@@ -145,6 +146,10 @@ typedef struct live__hook {
     live__hook_kind kind;
     uint32_t index; /* which dependency, which include */
 } live__hook;
+
+/* Calls for each topic that the row has, or had in the step. */
+void live__change_topics(const live__change *change,
+                         void (*function)(void *argument, const tims_topic *topic), void *argument);
 
 typedef struct live__topics live__topics;
 live__topics *live__topics_new(void);
@@ -341,9 +346,19 @@ tims_status live__feed_start(live__feed *feed, tims_loop *loop, tims_error *err)
 void live__feed_stop(live__feed *feed);
 void live__feed_free(live__feed *feed);
 void live__feed_wake(live__feed *feed);
+/* witness.c: what stands beside the database hears, before the epoch is read, whether it is an older copy
+ * (then another epoch begins), and is told how far the database has come. */
+tims_status live__witness_hear(tims_live *live, tims_db_session *db, tims_arena *arena, tims_error *err);
+void live__witness_note(const tims_live *live);
+
 /* retention.c: notes where the log stands, and lets go of what is old. Raises. */
 bool live__retention_is_due(const live__feed *feed);
 void live__retention_keep(tims_request *rq, void *feed);
+
+/* --- follower.c: who keeps what was read ------------------------------------------------------- */
+
+void live__follower_tell(const live__step *step); /* what has changed; its position is reached */
+void live__follower_clear(const tims_live *live, int64_t position);
 
 /* --- bus.c: this node among others ------------------------------------------------------------- */
 
@@ -368,6 +383,7 @@ struct tims_live {
     tims_arena *arena;
     _Atomic(const char *) epoch;                /* LIVE__EPOCH_LENGTH characters; see tims_live_epoch */
     int64_t server_start_us;                    /* of the database's server, when the epoch was read */
+    const char *witness;                        /* the file's path; NULL: there is none */
     struct live__dependency_list *dependencies; /* of the models asked for so far */
     pthread_mutex_t mutex;                      /* guards `hubs` and feed.loop */
     live__hub *hubs[LIVE__LOOPS_MAX];

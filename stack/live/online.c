@@ -85,3 +85,16 @@ size_t tims_live_online(tims_request *rq, tims_ids *ret_users)
     *ret_users = (tims_ids){ users, some };
     return count;
 }
+
+bool tims_live_is_online(tims_request *rq, tims_id user)
+{
+    tims_live *live = rq->slots[TIMS_SLOT_LIVE];
+    tims_reads_model(rq, &online_model);
+    if (live == NULL)
+        return false;
+    TIMS_CHECK_MAGIC(live, LIVE__MAGIC);
+    pthread_mutex_lock(&live->mutex);
+    bool online = live__held_has(&live->online.users, user);
+    pthread_mutex_unlock(&live->mutex);
+    return online;
+}

@@ -45,6 +45,7 @@ void live__retention_keep(tims_request *rq, void *argument)
         feed->noted_us = now_us;
         tims_check(rq, tims_mark_note(db, &mark, log_id, note_every_us(feed), &err), &err);
         feed->noted_log_id = log_id;
+        live__witness_note(feed->live);
     }
     if (wants_prune(feed, now_us)) {
         const tims_retention keep = { feed->live->options.log_keep_s, LIVE__LOG_ROWS_MAX };

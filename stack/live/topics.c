@@ -119,21 +119,17 @@ size_t live__topics_crowd(const live__hook *hook)
 
 /* --- looking up ------------------------------------------------------------------------------- */
 
-typedef struct visitor {
-    live__topics *topics;
-    const live__change *change;
-    void (*visit)(void *argument, live__hook *hook, const live__change *change);
-    void *argument;
-} visitor;
-
-static void visit_topic(const visitor *v, const tims_field *field, tims_str text)
+static void visit_topic(live__topics *topics, const live__change *change, const tims_topic *what,
+                        void (*visit)(void *argument, live__hook *hook, const live__change *change),
+                        void *argument)
 {
     topic_key key;
-    const live__topic *topic = tims_map_get(v->topics->map, make_key(&key, v->change->model, field, text));
+    const live__topic *topic =
+        tims_map_get(topics->map, make_key(&key, what->model, what->field, what->text));
     if (topic == NULL)
         return;
     for (live__hook *hook = topic->first; hook != NULL; hook = hook->next)
-        v->visit(v->argument, hook, v->change);
+        visit(argument, hook, change);
 }
 
 static bool same_key(tims_str a, tims_str b)
@@ -142,20 +138,38 @@ static bool same_key(tims_str a, tims_str b)
 }
 
 /* Each value once: the row's own, and every other that it had. */
-static void visit_field(const visitor *v, size_t index)
+static void list_field(const live__change *change, size_t index,
+                       void (*function)(void *argument, const tims_topic *topic), void *argument)
 {
-    const live__change *change = v->change;
-    const tims_field *field = &change->model->fields.items[index];
-    if (change->keys != NULL && change->keys[index].data != NULL)
-        visit_topic(v, field, change->keys[index]);
+    tims_topic topic = { .model = change->model, .field = &change->model->fields.items[index] };
+    if (change->keys != NULL && change->keys[index].data != NULL) {
+        topic.text = change->keys[index];
+        function(argument, &topic);
+    }
     for (const live__old *old = change->olds; old != NULL; old = old->next) {
         bool seen = old->keys[index].data == NULL ||
                     (change->keys != NULL && same_key(old->keys[index], change->keys[index]));
         for (const live__old *other = change->olds; !seen && other != old; other = other->next)
             seen = same_key(old->keys[index], other->keys[index]);
+        topic.text = old->keys[index];
         if (!seen)
-            visit_topic(v, field, old->keys[index]);
+            function(argument, &topic);
     }
+}
+
+void live__change_topics(const live__change *change,
+                         void (*function)(void *argument, const tims_topic *topic), void *argument)
+{
+    const tims_model *model = change->model;
+    char id[TIMS_ID_TEXT_LENGTH];
+    tims_id_format(change->id, id);
+    const tims_topic all = { .model = model };
+    const tims_topic one = { model, tims_model_primary(model), { id, sizeof id } };
+    function(argument, &all);
+    function(argument, &one);
+    for (size_t i = 0; i < model->fields.count; i++)
+        if (!model->fields.items[i].primary && tims_change_is_key(model, &model->fields.items[i]))
+            list_field(change, i, function, argument);
 }
 
 bool live__topics_concerns(const live__hook *hook, const live__change *change)
@@ -190,8 +204,20 @@ void live__topics_visit_model(live__topics *topics, const tims_model *model,
                               void *argument)
 {
     const live__change change = { .model = model };
-    const visitor v = { topics, &change, visit, argument };
-    visit_topic(&v, NULL, (tims_str){ NULL, 0 });
+    visit_topic(topics, &change, &(tims_topic){ .model = model }, visit, argument);
+}
+
+typedef struct visitor {
+    live__topics *topics;
+    const live__change *change;
+    void (*visit)(void *argument, live__hook *hook, const live__change *change);
+    void *argument;
+} visitor;
+
+static void visit_one(void *argument, const tims_topic *topic)
+{
+    const visitor *v = argument;
+    visit_topic(v->topics, v->change, topic, v->visit, v->argument);
 }
 
 void live__topics_visit(live__topics *topics, const live__change *change,
@@ -200,12 +226,5 @@ void live__topics_visit(live__topics *topics, const live__change *change,
 {
     TIMS_CHECK_MAGIC(topics, TOPICS_MAGIC);
     visitor v = { topics, change, visit, argument };
-    char id[TIMS_ID_TEXT_LENGTH];
-    tims_id_format(change->id, id);
-    visit_topic(&v, NULL, (tims_str){ NULL, 0 });
-    visit_topic(&v, tims_model_primary(change->model), (tims_str){ id, sizeof id });
-    for (size_t i = 0; i < change->model->fields.count; i++)
-        if (!change->model->fields.items[i].primary &&
-            tims_change_is_key(change->model, &change->model->fields.items[i]))
-            visit_field(&v, i);
+    live__change_topics(change, visit_one, &v);
 }

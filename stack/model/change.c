@@ -126,6 +126,20 @@ tims_status tims_position(tims_db_session *db, int64_t *ret_position, tims_error
     return status;
 }
 
+/* SQLite's snapshots know theirs; PostgreSQL's would take a connection of its own for one statement. */
+tims_status tims_position_now(tims_db_session *db, int64_t *ret_position, tims_error *err)
+{
+    tims_str text;
+    if (log_of(db)->position.length == 0)
+        return position_of_snapshot(db, &text, ret_position, err);
+    tims_status status = tims_db_begin_snapshot(db, err);
+    if (status != TIMS_OK)
+        return status;
+    status = position_of_log(db, ret_position, err);
+    tims_db_end_snapshot(db);
+    return status;
+}
+
 tims_status tims_mark_now(tims_db_session *db, tims_mark *ret_mark, tims_error *err)
 {
     *ret_mark = (tims_mark){ 0 };

@@ -53,6 +53,8 @@ static void begin(tims_pages *pages, tims_str name)
     build->name[name.length] = '\0';
     atomic_fetch_add(&build->number, 1);
     atomic_fetch_add(&pages->counts.builds, 1);
+    if (pages->options.cache != NULL)
+        tims_cache_clear_kind(pages->options.cache, TIMS_CACHE_PAGE);
 }
 
 void pages__build_look(tims_pages *pages)

@@ -15,7 +15,9 @@ struct tims_page_state {
     const pages__entry *entry;
     tims_pairs params;
     included_url *included;
-    bool with_csrf;
+    tims_reads *reads; /* NULL: it will not be kept */
+    int64_t position;
+    bool with_csrf, is_private, is_unkept;
     tims_buf live, values;
     tims_json_writer live_writer, values_writer;
 };
@@ -78,6 +80,22 @@ void tims_page_value(tims_page *page, const char *name, tims_str json)
 void tims_page_csrf(tims_page *page)
 {
     state_of(page)->with_csrf = true;
+    state_of(page)->is_unkept = true;
+}
+
+void tims_page_private(tims_page *page)
+{
+    struct tims_page_state *state = state_of(page);
+    state->is_private = true;
+    if (state->reads != NULL)
+        tims_reads_add_caller(state->reads);
+    if (!tims_is_signed_in(page->rq)) /* nobody is told from nobody else */
+        state->is_unkept = true;
+}
+
+void tims_page_uncached(tims_page *page)
+{
+    state_of(page)->is_unkept = true;
 }
 
 /* --- the data ---------------------------------------------------------------------------------------- */
@@ -123,14 +141,38 @@ static void begin_part(tims_buf *buf, tims_json_writer *writer, tims_arena *aren
     tims_json_begin_object(writer);
 }
 
-static void write_position(tims_request *rq, const tims_pages_options *options, tims_json_writer *w)
+static void write_position(tims_request *rq, const struct tims_page_state *state, tims_json_writer *w)
 {
+    const tims_pages_options *options = &state->entry->pages->options;
     tims_error err = { 0 };
     tims_json_key(w, TIMS_STR("position"));
-    if (options->write_position != NULL)
+    if (state->entry->page->load != NULL && options->write_position != NULL)
         tims_check(rq, options->write_position(options->resolver_data, rq, w, &err), &err);
     else
         tims_json_str(w, TIMS_STR(""));
+}
+
+/* Who is signed in has HTML of their own: the page is handed its user. */
+static void note_user(tims_request *rq, tims_reads *reads)
+{
+    if (!tims_is_signed_in(rq))
+        return;
+    char id[TIMS_ID_TEXT_LENGTH];
+    tims_id_format(tims_caller_unnoted(rq).user, id);
+    const tims_topic own = { &tims_user_model, tims_model_primary(&tims_user_model), { id, sizeof id } };
+    tims_reads_add(reads, &own, 1);
+    tims_reads_add_caller(reads);
+}
+
+static void begin_reading(tims_request *rq, struct tims_page_state *state)
+{
+    tims_error err = { 0 };
+    tims_check(rq, tims_db_begin_snapshot(tims_session_db(rq), &err), &err);
+    if (state->reads == NULL)
+        return;
+    tims_check(rq, tims_position(tims_session_db(rq), &state->position, &err), &err);
+    tims_reads_begin(rq, state->reads);
+    note_user(rq, state->reads);
 }
 
 /* The user is read in the same snapshot as the rest. */
@@ -138,13 +180,14 @@ static void run_in_snapshot(tims_request *rq, struct tims_page_state *state, tim
                             tims_str target)
 {
     tims_page page = { rq, state };
-    tims_error err = { 0 };
-    tims_db_session *db = tims_session_db(rq);
-    tims_check(rq, tims_db_begin_snapshot(db, &err), &err);
+    begin_reading(rq, state);
     write_head(w, rq, state, target);
-    state->entry->page->load(&page);
-    write_position(rq, &state->entry->pages->options, w);
-    tims_db_end_snapshot(db);
+    if (state->entry->page->load != NULL)
+        state->entry->page->load(&page);
+    if (state->reads != NULL)
+        tims_reads_end(rq);
+    write_position(rq, state, w);
+    tims_db_end_snapshot(tims_session_db(rq));
 }
 
 static tims_str end_part(tims_buf *buf, tims_json_writer *writer)
@@ -155,12 +198,11 @@ static tims_str end_part(tims_buf *buf, tims_json_writer *writer)
 
 static void write_all(tims_request *rq, struct tims_page_state *state, tims_json_writer *w, tims_str target)
 {
-    if (state->entry->page->load != NULL)
+    if (state->entry->page->load != NULL || state->reads != NULL)
         run_in_snapshot(rq, state, w, target);
     else {
         write_head(w, rq, state, target);
-        tims_json_key(w, TIMS_STR("position"));
-        tims_json_str(w, TIMS_STR(""));
+        write_position(rq, state, w);
     }
     if (state->with_csrf) {
         tims_json_key(w, TIMS_STR("csrf"));
@@ -180,6 +222,7 @@ void pages__load(tims_request *rq, const pages__entry *entry, tims_pairs params,
     state->magic = PAGES__STATE_MAGIC;
     state->entry = entry;
     state->params = params;
+    state->reads = reads;
     begin_part(&state->live, &state->live_writer, rq->arena);
     begin_part(&state->values, &state->values_writer, rq->arena);
     tims_buf out;
@@ -188,8 +231,10 @@ void pages__load(tims_request *rq, const pages__entry *entry, tims_pairs params,
     write_all(rq, state, &w, target);
     if (state->live.overflow || state->values.overflow || out.overflow)
         tims_raise(rq, 500, "page_too_large", "This page has more data than a page may have.");
-    *ret_loaded = (pages__loaded){ .data = tims_buf_str(&out) };
-    (void)reads;
+    *ret_loaded = (pages__loaded){ .data = tims_buf_str(&out),
+                                   .position = state->position,
+                                   .is_private = state->is_private,
+                                   .is_unkept = state->is_unkept };
 }
 
 /* --- who may see it ---------------------------------------------------------------------------------- */

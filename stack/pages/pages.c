@@ -24,7 +24,11 @@ static void add_page(tims_pages *pages, const tims_page_route *page)
 {
     pages__entry *entry = &pages->entries[pages->entry_count++];
     tims_str next_route = pages__next_route(pages->arena, page->path);
-    *entry = (pages__entry){ pages, page, next_route, pages__shell_of(pages->arena, next_route) };
+    *entry = (pages__entry){ .pages = pages,
+                             .is_unkept = TIMS_NEW(pages->arena, _Atomic bool),
+                             .page = page,
+                             .next_route = next_route,
+                             .shell = pages__shell_of(pages->arena, next_route) };
     pages__add_route(pages, (tims_route){ .methods = TIMS_METHOD_GET,
                                           .pattern = page->path,
                                           .handler = pages__answer,

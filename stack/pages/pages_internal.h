@@ -26,6 +26,7 @@ enum {
 
 typedef struct pages__entry {
     tims_pages *pages;
+    _Atomic bool *is_unkept; /* what became of it last: it could not be kept, so nobody waits for it */
     const tims_page_route *page;
     tims_str next_route; /* "/chat/[chat]" */
     const char *shell;   /* "chat/[chat].html" */
@@ -87,8 +88,8 @@ const char *pages__language_pick(tims_names languages, tims_str chosen, tims_str
 /* page.c: a page's data */
 typedef struct pages__loaded {
     tims_str data;
-    int64_t position;      /* of the snapshot; only for pages with a loader where the database has one */
-    bool unkept, private_; /* the loader has said so */
+    int64_t position;           /* of the snapshot, where reads were noted */
+    bool is_private, is_unkept; /* as the loader has said */
 } pages__loaded;
 /* Raises as the loader does. `reads`: notes what it reads there; NULL: it is not asked to. */
 void pages__load(tims_request *rq, const pages__entry *entry, tims_pairs params, tims_str target,

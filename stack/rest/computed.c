@@ -84,10 +84,27 @@ static void write_recorded(tims_request *rq, const tims_computed *computed, tims
 
 /* --- GET -------------------------------------------------------------------------------------- */
 
-static void free_reads(void *argument)
+/* For the cache's check: see rest__write_fn. */
+static void write_again(tims_request *rq, const void *computed, int64_t position, tims_buf *out)
 {
-    tims_reads *reads = argument;
-    tims_reads_free(&reads);
+    (void)position; /* it names none */
+    write_recorded(rq, computed, rest__new_reads(rq, false), out);
+}
+
+static tims_str read_answer(tims_request *rq, const tims_rest *rest, tims_reads *reads, int64_t *ret_position)
+{
+    tims_db_session *db = tims_session_db(rq);
+    tims_error err = { 0 };
+    tims_str epoch, key;
+    tims_buf out;
+    tims_buf_init(&out, rq->arena, REST__DOCUMENT_BYTES_MAX);
+    tims_check(rq, tims_db_begin_snapshot(db, &err), &err);
+    tims_check(rq, rest__secrets(rest, db, rq->arena, &epoch, &key, &err), &err);
+    tims_check(rq, tims_position(db, ret_position, &err), &err);
+    write_recorded(rq, rq->route->data, reads, &out);
+    tims_db_end_snapshot(db);
+    rest__set_read_headers(rq, rest__position_text(rq->arena, epoch, *ret_position));
+    return tims_buf_str(&out);
 }
 
 static tims_answer answer_get(tims_request *rq)
@@ -96,19 +113,16 @@ static tims_answer answer_get(tims_request *rq)
     TIMS_CHECK_MAGIC(rest, REST__MAGIC);
     if (rest__wants_stream(rq))
         return rest__stream(rq, rest);
-    tims_db_session *db = tims_session_db(rq);
-    tims_error err = { 0 };
-    tims_str position;
-    tims_reads *reads = tims_reads_new();
-    tims_defer(rq, free_reads, reads);
-    tims_buf out;
-    tims_buf_init(&out, rq->arena, REST__DOCUMENT_BYTES_MAX);
-    tims_check(rq, tims_db_begin_snapshot(db, &err), &err);
-    tims_check(rq, rest__position(rest, db, rq->arena, &position, &err), &err);
-    write_recorded(rq, rq->route->data, reads, &out);
-    tims_db_end_snapshot(db);
-    rest__set_read_headers(rq, position);
-    tims_str text = tims_buf_str(&out);
+    rest__keeping keeping;
+    const tims_cached *kept = rest__kept_find(rq, rest, &keeping, write_again, rq->route->data);
+    if (kept != NULL)
+        return tims_cached_answer(rq, kept);
+    tims_reads *reads = rest__new_reads(rq, false);
+    int64_t position;
+    tims_str text = read_answer(rq, rest, reads, &position);
+    kept = rest__keep(rq, &keeping, position, reads, text);
+    if (kept != NULL)
+        return tims_cached_answer(rq, kept);
     if (tims_not_modified(rq, rest__etag(rq->arena, text)))
         return tims_answer_empty(304);
     return tims_answer_json(200, text);

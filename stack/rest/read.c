@@ -25,19 +25,6 @@ tims_str rest__position_text(tims_arena *arena, tims_str epoch, int64_t position
     return tims_buf_str(&out);
 }
 
-tims_status rest__position(const tims_rest *rest, tims_db_session *db, tims_arena *arena, tims_str *ret_text,
-                           tims_error *err)
-{
-    tims_str epoch, key;
-    int64_t position;
-    tims_status status = rest__secrets(rest, db, arena, &epoch, &key, err);
-    if (status == TIMS_OK)
-        status = tims_position(db, &position, err);
-    if (status == TIMS_OK)
-        *ret_text = rest__position_text(arena, epoch, position);
-    return status;
-}
-
 void rest__set_read_headers(tims_request *rq, tims_str position)
 {
     tims_set_header(rq, TIMS_STR("Tims-Position"), position);
@@ -83,7 +70,7 @@ static bool is_one_statement(const tims_live_url *url)
     return url->is_detail || (url->include_count == 0 && (!url->with_total || from_start));
 }
 
-static tims_status write_document(tims_request *rq, const tims_live_url *url, tims_str *ret_position,
+static tims_status write_document(tims_request *rq, const tims_live_url *url, int64_t *ret_position,
                                   tims_json_writer *writer, tims_error *err)
 {
     tims_db_session *db = tims_session_db(rq);
@@ -100,28 +87,71 @@ static tims_status write_document(tims_request *rq, const tims_live_url *url, ti
     if (status == TIMS_OK)
         status = tims_position(db, &position, err);
     tims_db_end_snapshot(db);
-    if (status == TIMS_OK)
-        *ret_position = rest__position_text(rq->arena, epoch, position);
-    return status;
+    if (status != TIMS_OK)
+        return status;
+    rest__set_read_headers(rq, rest__position_text(rq->arena, epoch, position));
+    *ret_position = position;
+    return TIMS_OK;
 }
 
-static tims_str read_document(tims_request *rq, const tims_id *id)
+static tims_live_url *resolve(tims_request *rq, const tims_id *id)
 {
     tims_live_url *url = TIMS_NEW(rq->arena, tims_live_url);
     tims_error err = { 0 };
-    tims_status status =
-        rest__resolve(rest__entry_of(rq), rq->arena, id, tims_query_pairs(rq), tims_caller_of(rq), url, &err);
+    tims_status status = rest__resolve(rest__entry_of(rq), rq->arena, id, tims_query_pairs(rq),
+                                       tims_caller_unnoted(rq), url, &err);
     if (status != TIMS_OK)
         raise_bad_url(rq, &err);
+    return url;
+}
+
+/* For the cache's check: see rest__write_fn. */
+static void write_again(tims_request *rq, const void *id, int64_t position, tims_buf *out)
+{
+    const tims_live_url *url = resolve(rq, id);
+    tims_db_session *db = tims_session_db(rq);
+    tims_str epoch, key;
+    tims_error err = { 0 };
+    tims_json_writer writer = tims_json_to(out);
+    tims_check(rq, rest__secrets(url->rest, db, rq->arena, &epoch, &key, &err), &err);
+    if (tims_rest_write(db, rq->arena, url, epoch, position, &writer, &err) != TIMS_OK)
+        raise_bad_url(rq, &err);
+}
+
+static tims_str read_document(tims_request *rq, const tims_id *id, tims_reads *reads, int64_t *ret_position)
+{
+    const tims_live_url *url = resolve(rq, id);
+    tims_error err = { 0 };
     tims_buf out;
     tims_buf_init(&out, rq->arena, REST__DOCUMENT_BYTES_MAX);
     (void)tims_buf_reserve(&out, id != NULL ? 512 : 8 * 1024);
     tims_json_writer writer = tims_json_to(&out);
-    tims_str position;
-    if (write_document(rq, url, &position, &writer, &err) != TIMS_OK)
+    if (reads != NULL)
+        tims_reads_begin(rq, reads);
+    if (write_document(rq, url, ret_position, &writer, &err) != TIMS_OK)
         raise_bad_url(rq, &err);
-    rest__set_read_headers(rq, position);
+    if (reads != NULL)
+        tims_reads_end(rq);
     return tims_buf_str(&out);
+}
+
+/* A list that is not kept has no ETag: to hash it would cost a tenth of what it costs to read it, and who
+ * asks once has nothing to compare. */
+static tims_answer answer(tims_request *rq, const tims_id *id)
+{
+    rest__keeping keeping;
+    const tims_cached *kept = rest__kept_find(rq, rest__entry_of(rq)->rest, &keeping, write_again, id);
+    if (kept != NULL)
+        return tims_cached_answer(rq, kept);
+    tims_reads *reads = keeping.is_wanted ? rest__new_reads(rq, true) : NULL;
+    int64_t position;
+    tims_str text = read_document(rq, id, reads, &position);
+    kept = rest__keep(rq, &keeping, position, reads, text);
+    if (kept != NULL)
+        return tims_cached_answer(rq, kept);
+    if (id != NULL && tims_not_modified(rq, rest__etag(rq->arena, text)))
+        return tims_answer_empty(304);
+    return tims_answer_json(200, text);
 }
 
 /* By another name than writes, so that who reads much may still write: the path without its first slash. */
@@ -137,7 +167,7 @@ tims_answer rest__list(tims_request *rq)
     throttle(rq, entry);
     if (rest__wants_stream(rq))
         return rest__stream(rq, entry->rest);
-    return tims_answer_json(200, read_document(rq, NULL));
+    return answer(rq, NULL);
 }
 
 tims_answer rest__detail(tims_request *rq)
@@ -147,8 +177,5 @@ tims_answer rest__detail(tims_request *rq)
     if (rest__wants_stream(rq))
         return rest__stream(rq, entry->rest);
     tims_id id = tims_path_id(rq, "id");
-    tims_str text = read_document(rq, &id);
-    if (tims_not_modified(rq, rest__etag(rq->arena, text)))
-        return tims_answer_empty(304);
-    return tims_answer_json(200, text);
+    return answer(rq, &id);
 }

@@ -49,6 +49,7 @@ struct tims_rest {
     tims_rest_stream_fn stream;
     void *stream_data;
     rest__throttle *throttle;
+    tims_cache *cache; /* NULL: none */
     pthread_mutex_t mutex;
     atomic_bool has_secrets;
     _Atomic(const char *) epoch; /* at first what is in `first_epoch` */
@@ -93,9 +94,6 @@ tims_str rest__add_parameter(tims_arena *arena, tims_str base, const char *name,
 tims_str rest__row_text(tims_request *rq, const tims_model *model, const void *row);
 tims_str rest__etag(tims_arena *arena, tims_str text);
 tims_str rest__position_text(tims_arena *arena, tims_str epoch, int64_t position); /* <epoch>-<n> */
-/* The epoch and position of the session's snapshot. */
-tims_status rest__position(const tims_rest *rest, tims_db_session *db, tims_arena *arena, tims_str *ret_text,
-                           tims_error *err);
 /* The headers that every answer read from models has. */
 void rest__set_read_headers(tims_request *rq, tims_str position);
 /* Path and parameters of a live URL. Errors: INVALID. */
@@ -106,6 +104,27 @@ static inline const tims_rule *rest__write_rule(const tims_model *model, const t
 {
     return own != NULL ? own : model->write;
 }
+
+/* --- kept.c: answers from the cache ----------------------------------------------------------- */
+
+/* Writes the answer anew in the session's snapshot; where it names its position, this one. Raises. */
+typedef void (*rest__write_fn)(tims_request *rq, const void *argument, int64_t position, tims_buf *out);
+/* What a GET asks the cache for, and what it keeps there. */
+typedef struct rest__keeping {
+    tims_cache *cache; /* NULL: there is none */
+    tims_cache_name name;
+    bool is_wanted; /* what is read now shall be kept */
+    uint64_t since;
+} rest__keeping;
+/* The answer to a GET, if it is kept; what else there is to say in the headers is set. NULL: it must be read,
+ * and `keeping` says whether to keep it. `write`: for when it is to be checked. Raises. */
+const tims_cached *rest__kept_find(tims_request *rq, const tims_rest *rest, rest__keeping *ret_keeping,
+                                   rest__write_fn write, const void *argument);
+/* Keeps what was read, if it is wanted; NULL: it is not kept. */
+const tims_cached *rest__keep(tims_request *rq, const rest__keeping *keeping, int64_t position,
+                              const tims_reads *reads, tims_str body);
+/* A recorder that goes with the request. */
+tims_reads *rest__new_reads(tims_request *rq, bool lenient);
 
 /* --- throttle --------------------------------------------------------------------------------- */
 

@@ -178,6 +178,7 @@ static const tims_resource resources[] = {
 static const tims_computed *computed_table;
 static const tims_route *more_routes;
 static size_t more_route_count;
+static tims_cache *served_cache; /* NULL: none */
 
 /* --- the server ------------------------------------------------------------------------------- */
 
@@ -385,6 +386,7 @@ static int start_world(void **state)
     const tims_resource *tables[] = { resources };
     assert_ok(tims_rest_new(w->arena, tables, 1, all, &w->rest, &err), &err);
     tims_rest_set_stream(w->rest, stream, NULL);
+    tims_rest_set_cache(w->rest, served_cache);
     if (computed_table != NULL)
         assert_ok(tims_rest_add_computed(w->rest, w->arena, computed_table, &err), &err);
     size_t count;

@@ -10,6 +10,7 @@
 
 enum {
     MS_US = 1000,
+    SECOND_US = 1000000,
     RETRY_AFTER_MS = 5000,
     RETRY_MAX_MS = 3600 * 1000,
     ATTEMPTS_MAX = 10,
@@ -281,6 +282,8 @@ static void weigh_failure(attempt *a, const tims_error *err)
         tasks__fail(a->tasks, task, outcome, code, message);
         if (a->verdict == RETRY && a->retry_after_ms >= 0)
             outcome->run_at.us = tasks__now(a->tasks).us + a->retry_after_ms * MS_US;
+        else if (err->retry_after_s > 0) /* what it needs has said when to come again */
+            outcome->run_at.us = tasks__now(a->tasks).us + (int64_t)err->retry_after_s * SECOND_US;
     }
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "push.h"
 #include "remote.h"
 
 typedef struct effect {
@@ -344,14 +345,16 @@ static const tims_app jobs_app = { .name = "jobs",
 int main(int argc, char **argv)
 {
     static tims_app app;
-    static const tims_app *const apps[] = { &app, NULL }, *const more[] = { &app, &remote_app, NULL };
-    const char *url = getenv("TASKS_URL");
+    static const tims_app *const apps[] = { &app, &push_app, NULL };
+    static const tims_app *const more[] = { &app, &push_app, &remote_app, NULL };
+    const char *url = getenv("TASKS_URL"), *pagers = getenv("JOBS_PAGERS");
     app = jobs_app;
     if (getenv("JOBS_SCHEDULES") != NULL)
         app.schedules = schedules;
     const tims_project project = { .name = "jobs",
                                    .version = "0.1.0",
                                    .apps = url != NULL && *url != '\0' ? more : apps,
-                                   .source_directory = "tests" };
+                                   .source_directory = "tests",
+                                   .push_senders = pagers != NULL && *pagers != '\0' ? push_senders : NULL };
     return tims_main(argc, argv, &project);
 }

@@ -196,9 +196,9 @@ export class Actor {
     const url = kind === "create" ? resource.path : `${resource.path}${id}/`;
     this.client.mutate(method, url, body).then((result) => {
       const status = result.ok ? 200 : result.problem.status;
-      sent.outcome = result.ok ? "done" : status === 0 || status >= 500 ? "unknown" : "refused";
+      sent.outcome = result.ok ? "done" : result.queued || status >= 500 ? "unknown" : "refused";
       if (!result.ok) sent.problem = `${status} ${result.problem.code}`;
-      if (!result.ok && sent.outcome === "refused") this.client.discard(result.key);
+      if (!result.ok && sent.outcome === "refused") void this.client.discard(result.key);
     });
   }
 
@@ -229,7 +229,7 @@ export class Actor {
   restless(position: number): string | null {
     if (this.sent.some((one) => one.outcome === "sending")) return "a write without an answer";
     const unsent = Object.values(this.client.state.mutations).filter(
-      (one) => one.status === "sending" || (one.status === "failed" && one.problem?.status === 0),
+      ({ status }) => status === "sending" || status === "waiting",
     );
     if (unsent.length > 0) return `${unsent.length} writes that have not reached the server`;
     for (const [url, { asked }] of this.followed) {
@@ -245,9 +245,9 @@ export class Actor {
 
   // A person who sees that a write has not gone out sends it again: the client keeps it under its key.
   hurry(): void {
-    for (const one of Object.values(this.client.state.mutations))
-      if (one.status === "failed" && one.problem?.status === 0) void this.client.retry(one.key);
-    this.client.connection.hurry();
+    for (const { key, status } of Object.values(this.client.state.mutations))
+      if (status === "waiting") void this.client.retry(key);
+    this.client.connection.probe();
     // A step without operations for a socket is not sent; a pong says how far it has come.
     if (this.client.state.connection.status === "live") this.socket?.send('{"t":"ping"}');
   }

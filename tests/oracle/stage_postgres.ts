@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Postgres } from "../postgres.ts";
 import { Redis } from "../redis.ts";
-import { run as runCommand, until } from "../server.ts";
+import { type Environment, run as runCommand, until } from "../server.ts";
 import type { Account } from "./actor.ts";
 import { installLog, PostgresHistory } from "./history_postgres.ts";
 import { Links, type Loss } from "./links.ts";
@@ -23,6 +23,7 @@ const START_MS = 40_000;
 export interface PostgresStageOptions {
   nodes: number;
   partitions: boolean;
+  env?: Environment; // more of each node's
 }
 
 type Fault = "node" | "power" | "crash" | "terminate" | "redis" | "loss";
@@ -91,6 +92,7 @@ export class PostgresStage implements Stage {
       REDIS_URL: redis.url,
       ACCESS_LOG: "false",
       LOOPS: String(random.fork("loops").between(1, 3)),
+      ...options.env,
     };
     runCommand(postgres.folder, ["migrate"], { ...env, LOG_LEVEL: "warn" });
     await installLog(url, world);

@@ -1,7 +1,7 @@
 // stage_sqlite.ts: one node on one SQLite file. What can go wrong is the node.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { makeFolder, run as runCommand } from "../server.ts";
+import { type Environment, makeFolder, run as runCommand } from "../server.ts";
 import type { Account } from "./actor.ts";
 import { installLog, openDatabase, SqliteHistory } from "./history_sqlite.ts";
 import { Node } from "./node.ts";
@@ -27,7 +27,8 @@ export class SqliteStage implements Stage {
     this.history = new SqliteHistory(file, world);
   }
 
-  static async open(random: Random): Promise<SqliteStage> {
+  // `more`: of the node's environment.
+  static async open(random: Random, more: Environment = {}): Promise<SqliteStage> {
     const world = drawWorld(random.fork("world"));
     const folder = makeFolder();
     const described = join(folder, "world.json");
@@ -37,6 +38,7 @@ export class SqliteStage implements Stage {
       ORACLE_WORLD: described,
       ACCESS_LOG: "false",
       LOOPS: String(random.fork("loops").between(1, 3)),
+      ...more,
     };
     runCommand(folder, ["migrate"], { ...env, LOG_LEVEL: "warn" });
     const database = openDatabase(file);

@@ -28,7 +28,7 @@ export function fieldError(problem: Problem | null | undefined, field: string): 
 }
 
 export interface ApiOptions {
-  /** JSON value, or FormData for uploads. */
+  /** JSON value, or FormData or a Blob for uploads. */
   body?: unknown;
   headers?: Record<string, string>;
   signal?: AbortSignal;
@@ -85,7 +85,7 @@ function readProblem(response: Response, data: unknown): Problem {
 
 function requestOf(context: ApiContext, method: string, options: ApiOptions): RequestInit {
   const headers: Record<string, string> = { Accept: "application/json", ...options.headers };
-  const isForm = typeof FormData !== "undefined" && options.body instanceof FormData;
+  const isForm = options.body instanceof Blob || options.body instanceof FormData; // they say themselves what they are
   if (options.body !== undefined && !isForm) headers["Content-Type"] = "application/json";
   if (options.idempotencyKey) headers["Idempotency-Key"] = options.idempotencyKey;
   const token = context.platform.token.get();
@@ -95,7 +95,7 @@ function requestOf(context: ApiContext, method: string, options: ApiOptions): Re
     options.body === undefined
       ? undefined
       : isForm
-        ? (options.body as FormData)
+        ? (options.body as FormData | Blob)
         : JSON.stringify(options.body);
   return { method, headers, body, credentials: context.platform.credentials };
 }

@@ -10,17 +10,25 @@ import {
   problemFrom,
 } from "./api";
 import { type ConnectionEvents, LiveConnection, type SocketLike } from "./connection";
-import { isList, ROWS_MAX } from "./documents";
+import { ROWS_MAX } from "./documents";
 import { newId } from "./id";
 import type { Offline, OfflineHost, OfflineOptions } from "./offline/index";
+import type { ConnectionTruth } from "./offline/truth";
 import { detectPlatform, liveSocketUrl, type Platform } from "./platform";
 import { formatPosition } from "./position";
 import { type JoinOptions, SAID_MS } from "./rooms";
-import { actions, createStore, type LiveState, type RootState, type TimsStore } from "./store";
-import type { AnyRow, ListDocument, LiveDocument, MutationMethod, PageData, User } from "./types";
+import {
+  actions,
+  createStore,
+  type LiveState,
+  type PageState,
+  type RootState,
+  type TimsStore,
+} from "./store";
+import type { AnyRow, LiveDocument, MutationMethod, PageData, User } from "./types";
 import { canonicalUrl } from "./url";
 import { Views } from "./views";
-import { type MutateOptions, type MutationResult, Writes } from "./writes";
+import { type Fields, isNotNow, type MutateOptions, type MutationResult, Writes } from "./writes";
 
 export interface Session {
   user: User | null;
@@ -56,7 +64,6 @@ const LINGER_MS = 5_000;
 const REST_AFTER_MS = 2_000;
 /** A cache that has not answered by then is not waited for. */
 const RESTORE_MS = 1_000;
-const PAGES_MAX = 25;
 
 async function askBackend(client: Client): Promise<Session> {
   return (await client.api<Session>("GET", "/api/auth/me/")).data;
@@ -107,7 +114,7 @@ export class Client {
     this.writes = new Writes(
       this.store,
       (method, url, call) => this.api(method, url, call),
-      async () => (await this.loadOffline())?.resend() ?? false,
+      () => this.lane(),
     );
     this.connection = new LiveConnection({
       url: () => liveSocketUrl(this.platform),
@@ -153,6 +160,7 @@ export class Client {
       (module) => {
         if (this.isClosed) return null;
         this.offline = new module.Offline(this.offlineHost(), this.options);
+        void this.offline.outbox.send(); // what could not be sent without it
         return this.offline;
       },
       () => {
@@ -161,6 +169,13 @@ export class Client {
       },
     );
     return this.loadingOffline;
+  }
+
+  /** A write does not wait for what may never come. */
+  private async lane(): Promise<Offline["outbox"] | null> {
+    const late = new Promise<null>((resolve) => setTimeout(resolve, RESTORE_MS, null));
+    const offline = this.offline ?? (await Promise.race([this.loadOffline(), late]));
+    return offline?.outbox ?? null;
   }
 
   private offlineHost(): OfflineHost {
@@ -180,9 +195,15 @@ export class Client {
       isFollowed: (url) => this.users.has(url),
       follow: (url) => this.follow(url),
       keep: (url) => this.keep(url),
-      retry: (key) => this.retry(key),
-      resend: () => this.resend(),
+      attempt: (mutation, content) => this.writes.attempt(mutation, content),
+      api: (method, url) => this.api(method, url),
+      get lacksToken() {
+        return client.csrf === "" && client.platform.token.get() === null;
+      },
+      whoAmI: () => this.whoAmI(),
+      become: (who) => this.become(who),
       sessionEnded: () => this.sessionEnded(),
+      random: this.options.random,
     };
   }
 
@@ -275,7 +296,7 @@ export class Client {
       setTimeout(() => {
         this.lingering.delete(url);
         this.connection.subscriptions.unwant(url);
-        this.store.dispatch(actions.documentReleased(url));
+        this.store.dispatch(actions.documentReleased({ url, at_ms: Date.now() }));
         this.views.forget(url);
         this.keep(url);
       }, LINGER_MS),
@@ -345,7 +366,8 @@ export class Client {
     const url = canonicalUrl(rawUrl);
     try {
       const answer = await this.api<LiveDocument>("GET", url);
-      this.store.dispatch(actions.documentLoaded({ url, document: answer.data, position: answer.position }));
+      const { data: document, position } = answer;
+      this.store.dispatch(actions.documentLoaded({ url, document, position, at_ms: Date.now() }));
     } catch (error) {
       const held = this.state.documents[url];
       if (held?.status === "live" || (held?.position ?? -1) >= 0) return;
@@ -376,37 +398,37 @@ export class Client {
         // the connection ended meanwhile: the next page comes by REST
       }
     }
-    await this.loadPages(url);
+    await (await this.loadOffline())?.loadPages(url);
   }
 
-  /** The cursor is that of the first page, so pages that are held already are passed over. */
-  private async loadPages(url: string): Promise<void> {
-    for (let i = 0; i < PAGES_MAX; i++) {
-      const document = this.state.documents[url];
-      if (!document?.next || document.status === "live") return;
-      const before = document.ids.length;
-      const answer = await this.api<ListDocument>("GET", document.next);
-      if (!isList(answer.data)) return;
-      const position = answer.data.position ?? answer.position ?? undefined;
-      this.store.dispatch(actions.pageMerged({ url, page: { ...answer.data, position } }));
-      if ((this.state.documents[url]?.ids.length ?? 0) > before) return;
+  /** The data of another page of the app, for navigation without a reload; where no server answers, as it was kept.
+   * Throws ApiError. */
+  async loadPage(path: string): Promise<PageState | null> {
+    try {
+      const answer = await this.api<PageData>("GET", `/page-data?path=${encodeURIComponent(path)}`);
+      this.takePage(answer.data);
+    } catch (error) {
+      const isAway = error instanceof ApiError && isNotNow(error.problem, false);
+      if (!isAway || !(await this.showKept(path))) throw error;
     }
+    return this.state.page;
   }
 
-  /** The data of another page of the app, for navigation without a reload. Throws ApiError. */
-  async loadPage(path: string): Promise<PageData> {
-    const answer = await this.api<PageData>("GET", `/page-data?path=${encodeURIComponent(path)}`);
-    this.takePage(answer.data);
-    return answer.data;
+  /** What was kept of a page is shown; where nothing was, nothing of the page before it. */
+  private async showKept(path: string): Promise<boolean> {
+    const kept = (await (await this.loadOffline())?.pageOf(path)) ?? null;
+    const { page } = this.state;
+    const nothing = { path, route: "", params: {}, values: {}, position: "", asOf: null };
+    if (kept || page?.path !== path) this.store.dispatch(actions.restored({ page: kept ?? nothing }));
+    return kept !== null;
   }
 
   takePage(page: PageData): void {
-    if (page.user?.id !== this.state.user?.id && (this.state.user !== null || this.state.page !== null)) {
-      this.setSession(page.user, page.csrf);
-    }
+    const { user } = this.state;
+    if (page.user?.id !== user?.id && (user !== null || this.state.page !== null)) this.become(page);
     this.store.dispatch(actions.pageLoaded(page));
     this.becomesKnown();
-    this.offline?.userIs(page.user, false);
+    if (page.user !== null || !this.state.expired) this.offline?.userIs(page.user, false);
   }
 
   // --- session -------------------------------------------------------------------------------------------------
@@ -414,13 +436,17 @@ export class Client {
   /** After signing in or out: another person's data goes, the connection begins anew. */
   setSession(user: User | null, csrf?: string, token?: string | null): void {
     if (token !== undefined) this.platform.token.set(token);
-    const changed = this.state.user?.id !== user?.id;
+    const { expired } = this.state;
+    const changed = this.state.user?.id !== user?.id || (expired !== null && user === null);
     this.store.dispatch(actions.sessionChanged({ user, csrf }));
     if (!changed && token) this.connection.auth(token);
     if (!changed) this.becomesKnown();
     this.isKnown = true;
     this.offline?.userIs(user, changed);
-    if (!changed) return;
+    if (changed) this.beginAnew();
+  }
+
+  private beginAnew(): void {
     void this.restore(); // finds that what is kept is another's, if this part was not there yet
     this.idle.length = 0;
     for (const url of this.users.keys()) this.store.dispatch(actions.documentWanted(url));
@@ -428,19 +454,39 @@ export class Client {
     for (const url of this.rooms.keys()) this.enter(url);
   }
 
+  /** The session has ended, and nobody has signed out: what was written waits for the same person. */
+  private expire(csrf?: string): void {
+    if (!this.offline) {
+      this.setSession(null, csrf); // what was kept earlier is found, and left alone, once that part is there
+      return;
+    }
+    this.isKnown = true;
+    void this.offline.setAside(csrf);
+    this.beginAnew();
+  }
+
+  private whoAmI(): Promise<Session> {
+    return (this.options.whoAmI ?? askBackend)(this);
+  }
+
   /** The backend ended the session: show nothing private until we know who is here; do not hammer. */
   private async sessionEnded(): Promise<void> {
     let who: Session = { user: null };
     let known = true;
     try {
-      who = await (this.options.whoAmI ?? askBackend)(this);
+      who = await this.whoAmI();
     } catch (error) {
       known = error instanceof ApiError && error.status === 401;
     }
     if (known && who.user === null) this.platform.token.set(null);
     const same = this.state.user?.id === who.user?.id;
-    this.setSession(who.user, who.csrf);
+    this.become(who);
     if (same) setTimeout(() => this.users.size > 0 && this.connection.start(), REST_AFTER_MS);
+  }
+
+  private become({ user, csrf }: Session): void {
+    if (user === null && this.state.user !== null) this.expire(csrf);
+    else this.setSession(user, csrf);
   }
 
   // --- writes --------------------------------------------------------------------------------------------------
@@ -449,30 +495,41 @@ export class Client {
   mutate<T = AnyRow>(
     method: MutationMethod,
     url: string,
-    body: Record<string, unknown> | null = null,
+    body: Fields | FormData | null = null,
     options: MutateOptions = {},
   ): Promise<MutationResult<T>> {
     return this.writes.mutate<T>(method, url, body, options);
   }
 
-  /** Sends a failed write again under its key, so that it happens once even if the first one did arrive. */
-  retry(key: string): Promise<MutationResult<AnyRow> | null> {
-    return this.writes.retry(key);
+  /** Sends what waits or was refused once more, now, under its key, so that it happens once even if it did arrive. */
+  async retry(key: string): Promise<MutationResult<AnyRow> | null> {
+    return (await this.loadOffline())?.outbox.retry(key) ?? null;
   }
 
-  /** Writes that met no server are sent again; without a page, the token for it is asked for first. */
-  private async resend(): Promise<void> {
-    if (!this.writes.waits) return;
-    if (this.state.user !== null && this.csrf === "" && this.platform.token.get() === null) {
-      const who = await (this.options.whoAmI ?? askBackend)(this).catch(() => null);
-      if (who) this.setSession(who.user, who.csrf);
-    }
-    await this.writes.resend();
+  /** Another draft of a write that waits or was refused. False: it is on its way, or done. Then retry(), if refused. */
+  async edit(key: string, change: Fields): Promise<boolean> {
+    return (await this.loadOffline())?.outbox.edit(key, change) ?? false;
   }
 
-  /** Gives a failed write up; what it showed goes. */
-  discard(key: string): void {
-    this.store.dispatch(actions.mutationDropped(key));
+  /** Gives up a write that waits or was refused, and those about the row that it would have made; what they showed
+   * goes. False: it is on its way, or done. */
+  async discard(key: string): Promise<boolean> {
+    return (await this.loadOffline())?.outbox.discard(key) ?? false;
+  }
+
+  /** Tells what is so of the connection, and each change of it, until the returned function is called. */
+  watchTruth(listener: (truth: ConnectionTruth) => void): () => void {
+    let stop = () => {};
+    let isLeft = false;
+    void this.loadOffline().then((offline) => {
+      if (isLeft) return;
+      if (offline) stop = offline.truth.watch(listener);
+      else listener({ state: "offline", since: Date.now(), waiting: 0 }); // not even that could be loaded
+    });
+    return () => {
+      isLeft = true;
+      stop();
+    };
   }
 
   // --- the connection's events ---------------------------------------------------------------------------------
@@ -480,11 +537,11 @@ export class Client {
   private listen(): void {
     if (this.listening) return;
     this.listening = true;
-    const hurry = () => this.connection.hurry();
-    globalThis.addEventListener?.("online", hurry);
+    globalThis.addEventListener?.("online", () => this.connection.probe(true));
+    globalThis.addEventListener?.("offline", () => this.connection.probe());
     globalThis.addEventListener?.("pagehide", () => void this.save());
     globalThis.document?.addEventListener?.("visibilitychange", () => {
-      if (globalThis.document.visibilityState === "visible") hurry();
+      if (globalThis.document.visibilityState === "visible") this.connection.probe();
       else void this.save(); // on phones the last that is heard of a page
     });
   }
@@ -493,8 +550,8 @@ export class Client {
     const dispatch = (action: Parameters<TimsStore["dispatch"]>[0]) => this.store.dispatch(action);
     return {
       onStatus: (status, attempts) => {
-        dispatch(actions.connectionChanged({ status, attempts }));
-        if (status === "live") void this.resend();
+        dispatch(actions.connectionChanged({ status, attempts, at_ms: Date.now() }));
+        if (status === "live") void this.offline?.outbox.send();
       },
       onWelcome: ({ epoch, position, user }) => {
         if (this.isKnown && user !== (this.state.user?.id ?? null)) {

@@ -40,6 +40,8 @@ export interface ConnectionOptions {
 const OPEN = 1;
 /** Not greeted by then: a network that swallows everything must not hold us forever. */
 const WELCOME_MS = 10_000;
+/** A peer that was asked whether it is still there answers by then. */
+const PROBE_MS = 3_000;
 
 export class LiveConnection {
   readonly subscriptions: Subscriptions;
@@ -88,10 +90,20 @@ export class LiveConnection {
     this.start();
   }
 
-  /** Returns at once, if it waits for its next attempt: the network is back, the window is in front. */
-  hurry(): void {
-    if (this.stopped || this.socket) return;
+  /** The window is in front, the app has resumed: returns at once if it waits for its next attempt, and asks a peer that
+   * was there whether it still is. `anew`: the network is another one, what was being opened went the old way. */
+  probe(anew = false): void {
+    if (this.stopped) return;
+    if (this.welcomed) {
+      this.heard = false;
+      this.send({ t: "ping" });
+      clearTimeout(this.heartTimer);
+      this.heartTimer = setTimeout(() => (this.heard ? this.beat() : this.giveUp()), PROBE_MS);
+      return;
+    }
+    if (this.socket && !anew) return;
     clearTimeout(this.retryTimer);
+    if (this.socket) this.drop(CLOSE_TIMEOUT);
     this.open();
   }
 

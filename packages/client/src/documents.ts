@@ -41,6 +41,8 @@ export interface DocumentState {
   position: number;
   /** Pages of other positions were merged in: shown, but nothing to continue from. */
   mixed: boolean;
+  /** When it was last known to be current (ms); null: it is, or has just been read. */
+  asOf: number | null;
   status: LiveStatus;
   problem: Problem | null;
 }
@@ -61,6 +63,7 @@ export function emptyDocument(url: string): DocumentState {
     epoch: "",
     position: -1,
     mixed: false,
+    asOf: null,
     status: "loading",
     problem: null,
   };
@@ -284,30 +287,5 @@ export function resumeDocument(
 ): DocumentState {
   const placed = withWindow({ ...document, epoch: facts.epoch }, facts);
   const state = applyOperations(placed, facts.operations, facts.position);
-  return { ...state, status: "live", problem: null };
-}
-
-/** The next page, read by REST: its rows join behind; a row that is held already keeps the newer of the two. */
-export function mergePage(document: DocumentState, page: ListDocument): DocumentState {
-  const pagePosition = parsePosition(page.position);
-  const isSame = pagePosition?.epoch === document.epoch && pagePosition.number === document.position;
-  const pageIsNewer = pagePosition?.epoch === document.epoch && pagePosition.number > document.position;
-  const rows = { ...document.rows };
-  const ids = [...document.ids];
-  for (const row of page.rows) {
-    if (!(row.id in rows)) ids.push(row.id);
-    else if (!pageIsNewer) continue;
-    rows[row.id] = row;
-  }
-  if (document.order !== null) {
-    const order = parseOrder(document.order);
-    ids.sort((a, b) => compareRows(order, rows[a] ?? {}, rows[b] ?? {}));
-  }
-  const included = { ...document.included };
-  for (const [field, more] of Object.entries(page.included ?? {}))
-    included[field] = { ...included[field], ...more };
-  const next = page.next ?? null;
-  const mixed = document.mixed || !isSame;
-  // Longer than the window was; the backend tells the new one when the socket is back.
-  return { ...document, rows, ids, included, next, end: next === null, limit: null, mixed };
+  return { ...state, status: "live", problem: null, asOf: null };
 }

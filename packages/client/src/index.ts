@@ -11,6 +11,7 @@ export type { Present } from "./frames";
 export { newId } from "./id";
 export type { CacheStorage, Kept } from "./offline/storage";
 export type { TabsPlatform } from "./offline/tabs";
+export type { ConnectionTruth, TruthState } from "./offline/truth";
 export {
   detectPlatform,
   isNative,
@@ -33,9 +34,11 @@ export {
   useClient,
   useComputed,
   useConnection,
+  useConnectionTruth,
   useLive,
   useLiveIds,
   useMutation,
+  usePageAge,
   usePageData,
   usePageParams,
   usePageValue,
@@ -59,10 +62,11 @@ export type {
   Mutation,
   MutationMethod,
   MutationStatus,
+  OfflinePolicy,
   PageData,
   Problem,
   Row,
   User,
 } from "./types";
 export { canonicalUrl } from "./url";
-export type { MutateOptions, MutationResult } from "./writes";
+export type { Fields, MutateOptions, MutationResult } from "./writes";

@@ -44,9 +44,9 @@ export class FileStorage extends MemoryStorage implements CacheStorage {
     if (written) this.save();
     return written;
   }
-  override async claim(owner: string): Promise<void> {
+  override async claim(owner: string, puts?: Map<string, string>): Promise<void> {
     this.isRead = true;
-    await super.claim(owner);
+    await super.claim(owner, puts);
     this.save();
   }
 }

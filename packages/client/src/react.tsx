@@ -14,6 +14,7 @@ import {
 import { Provider, useSelector } from "react-redux";
 import type { Client } from "./client";
 import type { Present } from "./frames";
+import type { ConnectionTruth } from "./offline/truth";
 import { EMPTY_ROOM, type JoinOptions, type RoomState, type Said } from "./rooms";
 import type { PageState, RootState } from "./store";
 import type { BodyOf, RowOf, ValueOf } from "./typed";
@@ -23,6 +24,7 @@ import type {
   LiveStatus,
   Mutation,
   MutationMethod,
+  OfflinePolicy,
   Problem,
   Row,
   User,
@@ -91,6 +93,8 @@ export interface LiveList {
   /** Whether older rows can be loaded. */
   next: boolean;
   loadMore: () => Promise<void>;
+  /** When what is shown was last known to be current (ms): without a connection, or from the cache. null: it is. */
+  asOf: number | null;
 }
 
 export interface LiveResult<T extends Row> extends LiveList {
@@ -99,7 +103,7 @@ export interface LiveResult<T extends Row> extends LiveList {
   /** A detail's row, or a list's first; null when there is none. */
   row: T | null;
   included: Record<string, Record<string, AnyRow>>;
-  /** Writes over these rows, by row id: sending, or failed with their problem and draft. */
+  /** Writes over these rows, by row id: sending, waiting, or failed with their problem and draft. */
   pending: Readonly<Record<string, Mutation>>;
 }
 
@@ -115,8 +119,8 @@ export function useLive<T extends Row>(url: string | null): LiveResult<T> {
   const loadMore = useLoadMore(key);
   return useMemo(() => {
     const rows = view.rows as unknown as readonly T[];
-    const { status: state, problem, total, hasMore: next, included, pending } = view;
-    return { rows, row: rows[0] ?? null, state, problem, total, next, loadMore, included, pending };
+    const { status: state, problem, total, hasMore: next, asOf, included, pending } = view;
+    return { rows, row: rows[0] ?? null, state, problem, total, next, loadMore, asOf, included, pending };
   }, [view, loadMore]);
 }
 
@@ -130,15 +134,15 @@ export function useLiveIds(url: string | null): LiveIds {
   const list = useView(key, listOf);
   const loadMore = useLoadMore(key);
   return useMemo(() => {
-    const { ids, status: state, problem, total, hasMore: next } = list;
-    return { ids, state, problem, total, next, loadMore };
+    const { ids, status: state, problem, total, hasMore: next, asOf } = list;
+    return { ids, state, problem, total, next, loadMore, asOf };
   }, [list, loadMore]);
 }
 
 export interface LiveRow<T extends Row> {
   /** null: it is not there (any more), or not known yet. */
   row: T | null;
-  /** The write over it that is on its way, or has failed. */
+  /** The write over it that is on its way, waits, or has failed. */
   pending: Mutation | null;
 }
 
@@ -254,21 +258,30 @@ export interface Mutate<B extends object, T> {
   reset: () => void;
 }
 
+export interface MutationOptions {
+  /** What becomes of it without a network. Default: "queue" for rows, "onlineOnly" for calls. */
+  offline?: OfflinePolicy;
+}
+
 /**
  * A write. With a list's URL and POST the row is shown at once (with a client-made id), replaced by the stream, and kept as a
- * failed draft when refused: see `pending` of useLive, and retry/discard of useClient.
+ * failed draft when refused: see `pending` of useLive, and retry/edit/discard of useClient. Without a network a write of a
+ * row waits (the result says `queued`); `offline` says otherwise.
  */
 export function useMutation<const U extends string>(
   method: MutationMethod,
   url: U,
+  options?: MutationOptions,
 ): Mutate<BodyOf<U>, RowOf<U>>;
 export function useMutation<T = AnyRow, B extends object = Record<string, unknown>>(
   method: MutationMethod,
   url: string | ((body: B) => string),
+  options?: MutationOptions,
 ): Mutate<B, T>;
 export function useMutation<T, B extends object>(
   method: MutationMethod,
   url: string | ((body: B) => string),
+  { offline }: MutationOptions = {},
 ): Mutate<B, T> {
   const client = useClient();
   const [sending, setSending] = useState(0);
@@ -280,14 +293,14 @@ export function useMutation<T, B extends object>(
       const result = await client.mutate<T>(
         method,
         target,
-        (body ?? null) as Record<string, unknown> | null,
-        options,
+        (body ?? null) as Record<string, unknown> | FormData | null,
+        { offline, ...options },
       );
       setSending((count) => count - 1);
-      setProblem(result.ok ? null : result.problem);
+      setProblem(result.ok || result.queued ? null : result.problem);
       return result;
     },
-    [client, method, url],
+    [client, method, url, offline],
   );
   const reset = useCallback(() => setProblem(null), []);
   return useMemo(
@@ -296,10 +309,29 @@ export function useMutation<T, B extends object>(
   );
 }
 
-/** All writes that are on their way or have failed, the oldest first: also those that no list on the screen shows. */
+/** All writes that are on their way, wait or were refused, the oldest first: also those that no list shows. */
 export function useWrites(): Mutation[] {
   const mutations = useSelector((root: RootState) => root.tims.mutations);
-  return useMemo(() => Object.values(mutations).filter(({ kind }) => kind !== "call"), [mutations]);
+  return useMemo(
+    () => Object.values(mutations).filter(({ kind, offline }) => kind !== "call" || offline !== "onlineOnly"),
+    [mutations],
+  );
+}
+
+const ALL_IS_WELL: ConnectionTruth = { state: "live", since: null, waiting: 0 };
+
+/** What people should know of the connection: live, updating, reconnecting or offline (since when), or that they have to
+ * sign in again; and how many writes wait. Steady: what passes within a second is not told. */
+export function useConnectionTruth(): ConnectionTruth {
+  const client = useClient();
+  const [truth, setTruth] = useState(ALL_IS_WELL);
+  useEffect(() => client.watchTruth(setTruth), [client]);
+  return truth;
+}
+
+/** When the page's own data was kept (ms), while no server has answered since; null: it is what the server gave. */
+export function usePageAge(): number | null {
+  return useSelector((root: RootState) => root.tims.page?.asOf ?? null);
 }
 
 // --- the page ----------------------------------------------------------------------------------------------------

@@ -2,13 +2,11 @@
  * A Redux Toolkit store, so that the usual tools show every step; one tx of the backend is one action. */
 
 import { configureStore, createSlice, current, isDraft, type PayloadAction } from "@reduxjs/toolkit";
-import { problemOf } from "./api";
 import {
   applyOperations,
   type DocumentState,
   emptyDocument,
   loadDocument,
-  mergePage,
   resumeDocument,
   type SnapFacts,
   sharing,
@@ -17,17 +15,15 @@ import {
 import type { Operation, WindowFacts } from "./frames";
 import { parsePosition } from "./position";
 import { EMPTY_ROOM, type RoomEvents, type RoomState, withoutOld, withPresence, withSaid } from "./rooms";
-import type {
-  AnyRow,
-  ConnectionState,
-  ListDocument,
-  LiveDocument,
-  Mutation,
-  PageData,
-  Problem,
-  User,
-} from "./types";
+import type { AnyRow, ConnectionState, LiveDocument, Mutation, PageData, Problem, User } from "./types";
 import { canonicalUrl } from "./url";
+
+/** A session that ended without a sign-out. */
+export interface Expired {
+  user: User;
+  /** Writes of theirs that are kept until they sign in again. */
+  writes: number;
+}
 
 export interface PageState {
   path: string;
@@ -35,6 +31,8 @@ export interface PageState {
   params: Record<string, string>;
   values: Record<string, unknown>;
   position: string;
+  /** Kept from an earlier time (ms): no server has answered yet; null: as the server gave it. */
+  asOf: number | null;
 }
 
 export interface LiveState {
@@ -44,6 +42,7 @@ export interface LiveState {
   user: User | null;
   csrf: string;
   page: PageState | null;
+  expired: Expired | null;
   connection: ConnectionState;
 }
 
@@ -56,6 +55,7 @@ const initialState: LiveState = {
   user: null,
   csrf: "",
   page: null,
+  expired: null,
   connection: IDLE_CONNECTION,
 };
 
@@ -74,6 +74,7 @@ function takePage(state: LiveState, page: PageData): void {
     params: page.params ?? {},
     values: page.values ?? {},
     position: page.position,
+    asOf: null,
   };
   state.user = page.user;
   state.csrf = page.csrf || state.csrf;
@@ -133,37 +134,20 @@ const slice = createSlice({
         state.page = null;
       }
       state.user = action.payload.user;
+      state.expired = null;
       if (action.payload.csrf !== undefined) state.csrf = action.payload.csrf;
     },
-    /** What the cache has kept: shown until the socket goes on from it. What is held and newer stays. */
-    restored(
-      state,
-      action: PayloadAction<{ user?: User | null; documents: DocumentState[]; mutations: Mutation[] }>,
-    ) {
-      const { user, documents, mutations } = action.payload;
-      if (user !== undefined) state.user = user;
-      for (const document of documents) {
-        const held = state.documents[document.url];
-        const isNewer = held?.epoch === document.epoch && held.position < document.position;
-        if (held && held.position >= 0 && (held.status === "live" || !isNewer)) continue;
-        state.documents[document.url] = { ...document, status: "stale", problem: null };
-      }
-      for (const mutation of mutations) {
-        if (mutation.key in state.mutations) continue;
-        // Nobody waits for its answer any more: it is sent again, under its key.
-        const problem = problemOf(0, "unreachable", "It was on its way when the app was closed.");
-        state.mutations[mutation.key] =
-          mutation.status === "sending" ? { ...mutation, status: "failed", problem } : mutation;
-      }
+    /** What the offline part has found or let go of, in place of what is held. */
+    restored(state, action: PayloadAction<Partial<LiveState>>) {
+      Object.assign(state, action.payload);
     },
-    csrfChanged(state, action: PayloadAction<string>) {
-      state.csrf = action.payload;
-    },
-    connectionChanged(state, action: PayloadAction<Partial<ConnectionState>>) {
-      Object.assign(state.connection, action.payload);
-      if (action.payload.status && action.payload.status !== "live") {
+    connectionChanged(state, action: PayloadAction<Partial<ConnectionState> & { at_ms?: number }>) {
+      const { at_ms, ...change } = action.payload;
+      Object.assign(state.connection, change);
+      if (change.epoch !== undefined) dropSeenMutations(state);
+      if (change.status && change.status !== "live") {
         for (const document of Object.values(state.documents))
-          if (document.status === "live") document.status = "stale";
+          if (document.status === "live") Object.assign(document, { status: "stale", asOf: at_ms ?? null });
         for (const room of Object.values(state.rooms)) if (room.status === "live") room.status = "joining";
       }
     },
@@ -175,26 +159,37 @@ const slice = createSlice({
     documentDropped(state, action: PayloadAction<string>) {
       delete state.documents[action.payload];
     },
-    documentReleased(state, action: PayloadAction<string>) {
-      const document = state.documents[action.payload];
-      if (document?.status === "live") document.status = "stale";
+    documentReleased(state, action: PayloadAction<{ url: string; at_ms: number }>) {
+      const document = state.documents[action.payload.url];
+      if (document?.status === "live")
+        Object.assign(document, { status: "stale", asOf: action.payload.at_ms });
     },
     /** By REST, while the socket is away. */
     documentLoaded(
       state,
-      action: PayloadAction<{ url: string; document: LiveDocument; position: string | null }>,
+      action: PayloadAction<{
+        url: string;
+        document: LiveDocument;
+        position: string | null;
+        at_ms?: number;
+      }>,
     ) {
-      const { url, document, position } = action.payload;
+      const { url, document, position, at_ms = null } = action.payload;
       const held = state.documents[url];
       const loaded = loadDocument(url, document, position, "stale");
       // Answers may come late, or from a node that is behind.
       if (held && (held.status === "live" || isOlder(loaded, held))) return;
-      state.documents[url] = sharing(loaded, plain(held));
+      state.documents[url] = { ...sharing(loaded, plain(held)), asOf: at_ms };
     },
     documentFailed(state, action: PayloadAction<{ url: string; problem: Problem }>) {
       const { url, problem } = action.payload;
       const document = state.documents[url];
       if (!document) return;
+      // No answer is no refusal: it may come yet.
+      if (problem.status === 0) {
+        document.problem = problem;
+        return;
+      }
       // What is refused as such is not to be shown any longer; what was only too much stays.
       if (NOT_TO_BE_SEEN.has(problem.status)) state.documents[url] = emptyDocument(url);
       Object.assign(state.documents[url] ?? document, { status: "error", problem });
@@ -237,12 +232,6 @@ const slice = createSlice({
       const document = state.documents[url];
       if (document)
         state.documents[url] = applyOperations({ ...plain(document), limit, end }, operations, position);
-    },
-    pageMerged(state, action: PayloadAction<{ url: string; page: ListDocument }>) {
-      const document = state.documents[action.payload.url];
-      // Followed meanwhile: the socket's window is what counts.
-      if (document && document.status !== "live")
-        state.documents[action.payload.url] = mergePage(plain(document), action.payload.page);
     },
     roomJoined(state, action: PayloadAction<string>) {
       if (state.rooms[action.payload]?.status !== "live") state.rooms[action.payload] = EMPTY_ROOM;
@@ -291,18 +280,10 @@ const slice = createSlice({
       if (state.connection.epoch === at.epoch && state.connection.position >= at.number)
         delete state.mutations[key];
     },
-    mutationFailed(state, action: PayloadAction<{ key: string; problem: Problem }>) {
-      const mutation = state.mutations[action.payload.key];
-      if (!mutation) return;
-      mutation.status = "failed";
-      mutation.problem = action.payload.problem;
-    },
-    mutationRetried(state, action: PayloadAction<string>) {
-      const mutation = state.mutations[action.payload];
-      if (mutation) {
-        mutation.status = "sending";
-        mutation.problem = null;
-      }
+    /** Sent, sent in vain, refused, or given another draft. */
+    mutationChanged(state, action: PayloadAction<{ key: string; change: Partial<Mutation> }>) {
+      const { key, change } = action.payload;
+      if (state.mutations[key]) Object.assign(state.mutations[key], change);
     },
     mutationDropped(state, action: PayloadAction<string>) {
       delete state.mutations[action.payload];

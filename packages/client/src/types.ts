@@ -68,13 +68,31 @@ export interface Problem {
 export type LiveStatus = "loading" | "live" | "stale" | "error";
 
 export type MutationMethod = "POST" | "PUT" | "PATCH" | "DELETE";
-/** sending: on its way · confirmed: answered, not yet seen in the stream · failed: refused or unreachable; draft kept. */
-export type MutationStatus = "sending" | "confirmed" | "failed";
+/**
+ * sending: on its way · waiting: met no server, or waits behind one that did not; sent by itself · confirmed: answered, not
+ * yet seen in the stream · failed: refused, draft kept; the person decides.
+ */
+export type MutationStatus = "sending" | "waiting" | "confirmed" | "failed";
 
-/** A write that is on its way, or that failed and waits for the person to decide. */
+/**
+ * What becomes of a write that meets no server. onlineOnly: it fails at once, its caller keeps the draft · queue: it waits
+ * and is sent later · queueLatest: the same, in place of an earlier one by the same method to the same URL.
+ */
+export type OfflinePolicy = "onlineOnly" | "queue" | "queueLatest";
+
+/** A file of a form, as it is kept. */
+export interface KeptFile {
+  name: string;
+  type: string;
+  base64: string;
+}
+
+/** A write that is on its way or waits, or that was refused and waits for the person to decide. */
 export interface Mutation {
-  /** Also the Idempotency-Key. */
+  /** Grows, so it is also their order. Sent as Idempotency-Key, unless there is a `sendKey`. */
   key: string;
+  /** Of a draft that was changed after an earlier one had left. */
+  sendKey?: string;
   kind: "create" | "update" | "delete" | "call";
   method: MutationMethod;
   url: string;
@@ -84,6 +102,11 @@ export interface Mutation {
   id: string | null;
   /** create: the row to show · update: the fields to show over the row. */
   row: Record<string, unknown> | null;
+  /** Files of a form, by the names of their fields. */
+  files?: Record<string, KeptFile>;
+  offline: OfflinePolicy;
+  /** How often it was sent without being answered: it may have arrived. */
+  tries: number;
   status: MutationStatus;
   problem: Problem | null;
   epoch: string;

@@ -16,6 +16,8 @@ export interface ListView {
   hasMore: boolean;
   status: LiveStatus;
   problem: Problem | null;
+  /** When it was last known to be current (ms); null: it is. */
+  asOf: number | null;
 }
 
 export interface DocumentView extends ListView {
@@ -41,7 +43,14 @@ interface Source {
 
 const NOTHING: Record<string, Mutation> = {};
 const NONE: readonly never[] = [];
-const EMPTY_LIST: ListView = { ids: NONE, total: null, hasMore: false, status: "loading", problem: null };
+const EMPTY_LIST: ListView = {
+  ids: NONE,
+  total: null,
+  hasMore: false,
+  status: "loading",
+  problem: null,
+  asOf: null,
+};
 export const EMPTY_VIEW: DocumentView = {
   ...EMPTY_LIST,
   rows: NONE,
@@ -127,7 +136,7 @@ export function viewDocument(
   if (!document) return EMPTY_VIEW;
   const found = Object.values(all).filter((mutation) => concerns(document, mutation));
   const mutations = sameItems(before.source.mutations, found) ? before.source.mutations : found;
-  const { rows: held, ids: heldIds, order, included, value, total, status, problem } = document;
+  const { rows: held, ids: heldIds, order, included, value, total, status, problem, asOf } = document;
   let { source, rows, ids, pending } = before;
   const isSame =
     source.held === held &&
@@ -146,7 +155,7 @@ export function viewDocument(
   }
   const isGrowing = document.position >= 0 && document.ids.length < ROWS_MAX;
   const hasMore = !document.detail && document.end !== true && isGrowing;
-  const list = shared(before.list, { ids, total, hasMore, status, problem });
+  const list = shared(before.list, { ids, total, hasMore, status, problem, asOf });
   const seen = { ...list, list, rows, pending, included, value };
   const { source: _, ...was } = before;
   // What rows were made from may be new though they are not: remembered, and nothing to be shown.

@@ -1,37 +1,54 @@
 /* Writes: shown at once where they belong, sent in the order in which they were made, kept until the backend has them
- * or the person has given them up. Those that met no server, and what waits behind them, are the outbox's (offline/). */
+ * or the person has given them up.
+ *
+ * Here a write is described and one attempt is made; the order, and what waits for the network, are the outbox's
+ * (offline/outbox.ts). Where that part cannot be loaded, each is attempted as it comes. */
 
-import { type ApiAnswer, type ApiOptions, problemFrom, problemOf } from "./api";
+import { type ApiAnswer, type ApiOptions, problemFrom } from "./api";
 import { newId } from "./id";
 import { actions, type LiveState, type TimsStore } from "./store";
-import type { AnyRow, Mutation, MutationMethod, Problem } from "./types";
+import type { AnyRow, Mutation, MutationMethod, OfflinePolicy, Problem } from "./types";
 import { pathOf } from "./url";
+
+export type Fields = Record<string, unknown>;
 
 export interface MutateOptions {
   /** Fields to show at once beside what is sent; for creates usually the sender and the time. */
-  optimistic?: Record<string, unknown>;
+  optimistic?: Fields;
   /** False: wait for the backend, show nothing before. */
   show?: boolean;
+  /** What becomes of it without a network. Default: "queue" for rows, "onlineOnly" for calls. */
+  offline?: OfflinePolicy;
 }
 
 export type MutationResult<T> =
   | { ok: true; key: string; data: T; position: string | null }
-  | { ok: false; key: string; problem: Problem; draft: Record<string, unknown> | null };
+  /** queued: it waits in the outbox and is sent later; else it was refused, or could not be sent and is not kept. */
+  | { ok: false; queued: boolean; key: string; problem: Problem; draft: Fields | null };
 
 type Call = (method: string, url: string, options: ApiOptions) => Promise<ApiAnswer<unknown>>;
 
-export function isUnreached(mutation: Mutation): boolean {
-  return mutation.status === "failed" && mutation.problem?.status === 0;
+/** The lane in which writes wait for each other: the outbox. */
+export interface Lane {
+  take<T>(mutation: Mutation, form: FormData | null): Promise<MutationResult<T>>;
+}
+
+/** Says nothing about the write, only that this was not the moment: no answer, a server that is not up, a session
+ * that has ended meanwhile. */
+export function isNotNow({ status, code }: Problem, isSignedIn: boolean): boolean {
+  return (
+    [0, 408, 429, 502, 503, 504].includes(status) ||
+    (status === 401 && isSignedIn) ||
+    code === "serialization" ||
+    (status === 403 && code.startsWith("csrf_"))
+  );
 }
 
 export class Writes {
-  private resending: Promise<boolean> | null = null;
-
   constructor(
     private readonly store: TimsStore,
     private readonly call: Call,
-    /** Of the outbox. False: it still meets no server. */
-    private readonly sendUnreached: () => Promise<boolean>,
+    private readonly lane: () => Promise<Lane | null>,
   ) {}
 
   private get state(): LiveState {
@@ -41,49 +58,54 @@ export class Writes {
   async mutate<T>(
     method: MutationMethod,
     url: string,
-    body: Record<string, unknown> | null,
+    body: Fields | FormData | null,
     options: MutateOptions,
   ): Promise<MutationResult<T>> {
-    const mutation = this.describe(method, url, body, options);
-    const mustWait = this.resending !== null || this.waits;
+    const form = typeof FormData !== "undefined" && body instanceof FormData ? body : null;
+    const fields = form ? textsOf(form) : (body as Fields | null);
+    const mutation = this.describe(method, url, fields, options);
     this.store.dispatch(actions.mutationStarted(mutation));
-    if (mustWait && mutation.kind !== "call" && !(await this.resend())) {
-      const problem = problemOf(0, "unreachable", "The server cannot be reached.");
-      this.store.dispatch(actions.mutationFailed({ key: mutation.key, problem }));
-      return { ok: false, key: mutation.key, problem, draft: body };
-    }
-    return this.send<T>(mutation);
+    const lane = isCall(mutation) ? null : await this.lane();
+    return lane ? lane.take<T>(mutation, form) : this.attempt<T>(mutation, form ?? fields);
   }
 
   private describe(
     method: MutationMethod,
     url: string,
-    body: Record<string, unknown> | null,
+    body: Fields | null,
     options: MutateOptions,
   ): Mutation {
-    const key = newId();
     const about = /\/([0-9a-f]{8}-[0-9a-f-]{27})\/?$/.exec(pathOf(url))?.[1] ?? null;
     const shown = options.show !== false;
     const base = {
-      key,
+      key: newId(),
       method,
       url,
       status: "sending",
       problem: null,
+      tries: 0,
       epoch: "",
       position: -1,
       created_ms: Date.now(),
     } as const;
+    const offline = options.offline ?? "queue";
     if (method === "POST" && about === null && shown && this.isCollection(url)) {
       const id = typeof body?.id === "string" ? body.id : newId();
       const sent = { ...body, id };
-      return { ...base, kind: "create", body: sent, id, row: { ...sent, ...options.optimistic } };
+      return { ...base, offline, kind: "create", body: sent, id, row: { ...sent, ...options.optimistic } };
     }
     if (method === "DELETE" && about !== null && shown)
-      return { ...base, kind: "delete", body, id: about, row: null };
+      return { ...base, offline, kind: "delete", body, id: about, row: null };
     if ((method === "PATCH" || method === "PUT") && about !== null && shown)
-      return { ...base, kind: "update", body, id: about, row: { ...body, ...options.optimistic } };
-    return { ...base, kind: "call", body, id: about, row: null };
+      return { ...base, offline, kind: "update", body, id: about, row: { ...body, ...options.optimistic } };
+    return {
+      ...base,
+      offline: options.offline ?? "onlineOnly",
+      kind: "call",
+      body,
+      id: about,
+      row: null,
+    };
   }
 
   /** Whether rows are made here: the store holds a list of this path. Other POSTs are calls without a row to show. */
@@ -94,11 +116,18 @@ export class Writes {
     );
   }
 
-  private async send<T>(mutation: Mutation): Promise<MutationResult<T>> {
-    const { key, method, url, body } = mutation;
+  /** Sends it, once. What says nothing about it leaves it waiting, if it may wait. */
+  async attempt<T>(mutation: Mutation, content: unknown = mutation.body): Promise<MutationResult<T>> {
+    const { key, method, url, body, offline } = mutation;
+    const change = (to: Partial<Mutation>) =>
+      this.store.dispatch(actions.mutationChanged({ key, change: to }));
+    if (mutation.status !== "sending") change({ status: "sending", problem: null });
     try {
-      const sent = body === null && method === "DELETE" ? undefined : (body ?? {});
-      const answer = await this.call(method, url, { body: sent, idempotencyKey: key });
+      const sent = content === null && method === "DELETE" ? undefined : (content ?? {});
+      const answer = await this.call(method, url, {
+        body: sent,
+        idempotencyKey: mutation.sendKey ?? key,
+      });
       const data = answer.data;
       const isRow = typeof data === "object" && data !== null && (data as AnyRow).id === mutation.id;
       this.store.dispatch(
@@ -107,28 +136,26 @@ export class Writes {
       return { ok: true, key, data: data as T, position: answer.position };
     } catch (error) {
       const problem = problemFrom(error);
-      this.store.dispatch(actions.mutationFailed({ key, problem }));
-      if (mutation.kind === "call") this.store.dispatch(actions.mutationDropped(key)); // its caller was told
-      return { ok: false, key, problem, draft: body };
+      const notNow = isNotNow(problem, this.state.user !== null);
+      const queued = offline !== "onlineOnly" && notNow;
+      if (queued) change({ status: "waiting", problem, tries: mutation.tries + 1 });
+      // Its caller was told; what waits for the network is not kept for who wants no waiting.
+      else if (mutation.kind === "call" || notNow) this.store.dispatch(actions.mutationDropped(key));
+      else change({ status: "failed", problem });
+      return { ok: false, queued, key, problem, draft: body };
     }
   }
+}
 
-  async retry(key: string): Promise<MutationResult<AnyRow> | null> {
-    const mutation = this.state.mutations[key];
-    if (mutation?.status !== "failed") return null;
-    this.store.dispatch(actions.mutationRetried(key));
-    return this.send<AnyRow>(mutation);
-  }
+/** Answered to its caller, and nobody else's business: it waits for nothing and is kept nowhere. */
+function isCall({ kind, offline }: Mutation): boolean {
+  return kind === "call" && offline === "onlineOnly";
+}
 
-  get waits(): boolean {
-    return Object.values(this.state.mutations).some(isUnreached);
-  }
-
-  /** Sends what met no server, one after the other. False: it still meets none, the rest waits. */
-  resend(): Promise<boolean> {
-    this.resending ??= this.sendUnreached().finally(() => {
-      this.resending = null;
-    });
-    return this.resending;
-  }
+function textsOf(form: FormData): Fields {
+  const texts: Fields = {};
+  form.forEach((value, name) => {
+    if (typeof value === "string") texts[name] = value;
+  });
+  return texts;
 }

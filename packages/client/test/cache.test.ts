@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Client, createClient } from "../src/client";
 import { FileStorage } from "../src/node";
+import * as offline from "../src/offline/index";
 import { type CacheStorage, MemoryStorage } from "../src/offline/storage";
 import { EPOCH, FakeNetwork, json, listOf, page, row } from "./fake";
 
@@ -30,6 +31,7 @@ function start(options: Parameters<typeof createClient>[0] = {}): Client {
     socket: network.socket,
     random: () => 0.5,
     cache: storage,
+    offline: async () => offline,
     ...options,
   });
   clients.push(client);
@@ -87,7 +89,7 @@ describe("after a restart", () => {
 
   test("a position of other rows than those that are kept counts for nothing", async () => {
     await startLive();
-    await storage.write("1 u1", new Map([[`p:${URL}`, `other ${EPOCH}-99`]]), []);
+    await storage.write("2 u1", new Map([[`p:${URL}`, `other ${EPOCH}-99`]]), []);
     await restart();
     expect(client.state.documents[URL]?.position).toBe(10);
   });
@@ -118,7 +120,7 @@ describe("after a restart", () => {
     expect(asked()).toEqual([URL, others[1], others[0]]);
     expect(readFileSync(path(), "utf8")).not.toContain('\\"k1\\"');
     await answer(3, { t: "error", status: 404, code: "not_found" });
-    expect(await records()).toEqual([`d:${others[1]}`, `d:${URL}`, "user"]);
+    expect(await records()).toEqual([`d:${others[1]}`, `d:${URL}`, "g:/chat/1", "user"]);
     await vi.advanceTimersByTimeAsync(6_000);
     expect(network.last.of("unsub").map(({ sub }) => sub)).toEqual([2]);
   });
@@ -238,7 +240,7 @@ describe("another person", () => {
   });
   test("who has signed in elsewhere is not mixed with a tab that has not heard of it", async () => {
     await startLive();
-    await storage.claim("1 u2");
+    await storage.claim("2 u2");
     network.last.receive({ t: "tx", position: 11, ops: [{ view: 7, op: "del", id: "a" }] });
     await settle();
     expect(await records()).toEqual([]);
@@ -261,7 +263,7 @@ describe("a cache that cannot be trusted is dropped whole", () => {
     const record = await kept(key);
     const changed = change(record);
     await storage.write(
-      "1 u1",
+      "2 u1",
       new Map([[key, typeof changed === "string" ? changed : JSON.stringify(changed)]]),
       [],
     );
@@ -269,7 +271,7 @@ describe("a cache that cannot be trusted is dropped whole", () => {
   test.each<[string, () => Promise<unknown> | unknown]>([
     ["a file that is cut off", () => writeFileSync(path(), readFileSync(path(), "utf8").slice(0, -40))],
     ["an empty file", () => writeFileSync(path(), "")],
-    ["another schema", () => writeFileSync(path(), readFileSync(path(), "utf8").replace("1 u1", "0 u1"))],
+    ["another schema", () => writeFileSync(path(), readFileSync(path(), "utf8").replace("2 u1", "0 u1"))],
     ["a record that is no JSON", () => tear(`d:${URL}`, () => "{")],
     [
       "a row that is missing",
@@ -279,7 +281,7 @@ describe("a cache that cannot be trusted is dropped whole", () => {
       "a document of another URL",
       () => tear(`d:${URL}`, ({ document }) => ({ document: { ...document, url: "/x/" } })),
     ],
-    ["no user", () => storage.write("1 u1", new Map(), ["user"])],
+    ["no user", () => storage.write("2 u1", new Map(), ["user"])],
   ])("%s", async (_name, damage) => {
     await startLive();
     await damage();
@@ -339,7 +341,7 @@ describe("writes", () => {
     const keys = Object.keys(client.state.mutations);
     await settle();
     await restart();
-    expect(Object.values(client.state.mutations).map(({ status }) => status)).toEqual(["failed", "failed"]);
+    expect(Object.values(client.state.mutations).map(({ status }) => status)).toEqual(["waiting", "waiting"]);
     network.answer = (_method, url, body) =>
       url === "/api/auth/me/"
         ? json(200, { user: page({}).user, csrf: "csrf-2" })
@@ -362,8 +364,8 @@ describe("writes", () => {
     await settle();
     await restart();
     expect(Object.values(client.state.mutations)[0]).toMatchObject({
-      status: "failed",
-      problem: { status: 0, code: "unreachable" },
+      status: "waiting",
+      tries: 1,
       body: { text: "one" },
     });
   });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Client, createClient } from "../src/client";
+import * as offline from "../src/offline/index";
 import { viewDocument } from "../src/view";
 import { EPOCH, FakeNetwork, json, listOf, page, row } from "./fake";
 
@@ -11,7 +12,13 @@ let client: Client;
 
 function start(options: Parameters<typeof createClient>[0] = {}) {
   network.user = options.pageData?.user?.id ?? null;
-  client = createClient({ fetch: network.fetch, socket: network.socket, random: () => 0.5, ...options });
+  client = createClient({
+    fetch: network.fetch,
+    socket: network.socket,
+    random: () => 0.5,
+    offline: async () => offline,
+    ...options,
+  });
   return client;
 }
 const idsOf = (url = URL) => client.state.documents[url]?.ids;
@@ -433,7 +440,7 @@ describe("a write", () => {
       body: { text: "hi" },
       problem: { errors: [{ pointer: "/text" }] },
     });
-    client.discard(result.key);
+    expect(await client.discard(result.key)).toBe(true);
     expect(view().rows.map((shownRow) => shownRow.id)).toEqual(["b", "a"]);
   });
 
@@ -443,7 +450,7 @@ describe("a write", () => {
       throw new TypeError("offline");
     });
     expect(Object.values(view().pending)[0]).toMatchObject({
-      status: "failed",
+      status: "waiting",
       problem: { status: 0, code: "unreachable" },
     });
     network.answer = (_method, _url, body) => json(201, body, { "Tims-Position": `${EPOCH}-30` });

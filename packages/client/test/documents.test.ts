@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { applyOperations, loadDocument, mergePage, resumeDocument, withWindow } from "../src/documents";
+import { applyOperations, loadDocument, resumeDocument, withWindow } from "../src/documents";
 import type { Operation } from "../src/frames";
+import { mergePage } from "../src/offline/paging";
 import { mergePatch } from "../src/patch";
 import type { AnyRow, ListDocument } from "../src/types";
 

@@ -80,11 +80,14 @@ describe("the offline part", () => {
     const document = listOf([row("a", 1)]);
     network.last.receive({ t: "snap", sub: 1, view: 7, position: 10, ...WINDOW, document });
     expect(client.state.documents[URL]).toMatchObject({ status: "live", ids: ["a"] });
-    expect((await client.mutate("POST", "/api/messages/", { chat: "1", text: "one" })).ok).toBe(false);
+    const first = client.mutate("POST", "/api/messages/", { chat: "1", text: "one" });
+    expect(loads).toHaveLength(2);
+    loads[1]?.reject(new TypeError("404"));
+    expect(await first).toMatchObject({ ok: false, queued: true });
     const second = client.mutate("POST", "/api/messages/", { chat: "1", text: "two" });
     network.answer = (_method, _url, body) =>
       json(201, { ...(body as object) }, { "Tims-Position": `${EPOCH}-11` });
-    expect(loads).toHaveLength(2);
+    expect(loads).toHaveLength(3);
     await load();
     expect((await second).ok).toBe(true);
     expect(network.requests.map(({ body }) => (body as { text: string }).text)).toEqual([
@@ -101,10 +104,12 @@ describe("the offline part", () => {
     network.last.welcome();
     const document = listOf([row("a", 1)]);
     network.last.receive({ t: "snap", sub: 1, view: 7, position: 10, ...WINDOW, document });
-    await client.mutate("POST", "/api/messages/", { chat: "1", text: "one" });
+    const made = client.mutate("POST", "/api/messages/", { chat: "1", text: "one" });
+    await vi.advanceTimersByTimeAsync(1_000); // it is not waited for then either
+    expect(await made).toMatchObject({ ok: false, queued: true });
     await load();
     const keys = [...((await storage.read())?.records.keys() ?? [])];
-    expect(keys.map((key) => key.slice(0, 2)).sort()).toEqual(["d:", "m:", "us"]);
+    expect(keys.map((key) => key.slice(0, 2)).sort()).toEqual(["d:", "g:", "m:", "us"]);
   });
 
   test("that comes late lets the tabs share a socket from then on", async () => {
@@ -125,12 +130,12 @@ describe("the offline part", () => {
   });
 
   test("wipes what another person left though nothing was ever followed", async () => {
-    await storage.claim("1 u2");
-    await storage.write("1 u2", new Map([["user", '{"id":"u2"}']]), []);
+    await storage.claim("2 u2");
+    await storage.write("2 u2", new Map([["user", '{"id":"u2"}']]), []);
     start();
     client.setSession({ id: "u3", username: "cy", display_name: "", avatar: "", staff: false });
     await load();
-    expect((await storage.read())?.owner).toBe("1 u3");
+    expect((await storage.read())?.owner).toBe("2 u3");
     expect(JSON.stringify([...((await storage.read())?.records ?? [])])).not.toContain("u2");
   });
 

@@ -5,6 +5,7 @@ import { hydrateRoot } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Client, createClient } from "../src/client";
+import * as offline from "../src/offline/index";
 import {
   PageProvider,
   useComputed,
@@ -59,6 +60,7 @@ const make = () =>
     pageData: page({ "/api/messages/?chat=1": listOf([row("b", 2), row("a", 1)]) }),
     fetch: network.fetch,
     socket: network.socket,
+    offline: async () => offline,
   });
 const items = () => screen.getAllByRole("listitem").map((item) => item.textContent);
 

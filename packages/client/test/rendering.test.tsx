@@ -4,6 +4,7 @@ import { act, cleanup, render } from "@testing-library/react";
 import { memo } from "react";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Client, createClient } from "../src/client";
+import * as offline from "../src/offline/index";
 import { PageProvider, useComputed, useLive, useLiveIds, useMutation, useRow } from "../src/react";
 import type { AnyRow } from "../src/types";
 import { EPOCH, FakeNetwork, json, listOf, page, row } from "./fake";
@@ -69,7 +70,12 @@ async function show(lists: number, each: number, element = <List url={LIST(1)} /
   for (let n = 1; n <= lists; n++) live[LIST(n)] = listOf(rowsOf(n, each));
   live[DETAIL] = { id: "c1", title: "Chat" };
   live[UNREAD] = { total: 3 };
-  client = createClient({ pageData: page(live as never), fetch: network.fetch, socket: network.socket });
+  client = createClient({
+    pageData: page(live as never),
+    fetch: network.fetch,
+    socket: network.socket,
+    offline: async () => offline,
+  });
   const screen = render(<PageProvider client={client}>{element}</PageProvider>);
   await act(async () => {
     network.last.welcome();

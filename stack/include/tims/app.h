@@ -3,6 +3,7 @@
 #define TIMS_APP_H
 
 #include "tims/auth.h"
+#include "tims/cache.h"
 #include "tims/http.h"
 #include "tims/live.h"
 #include "tims/model.h"

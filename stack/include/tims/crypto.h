@@ -1,4 +1,5 @@
-/* crypto.h: passwords, tokens, signatures, random bytes; all over libsodium. */
+/* crypto.h: passwords, tokens, signatures, random bytes; over libsodium, and over OpenSSL's libcrypto what
+ * others have to verify. */
 #ifndef TIMS_CRYPTO_H
 #define TIMS_CRYPTO_H
 
@@ -34,6 +35,21 @@ bool tims_constant_time_equal(tims_str a, tims_str b);
 /* Keyed BLAKE2b-256 as 43 characters of base64url, e.g. for CSRF tokens and page cursors. */
 void tims_sign(tims_str key, tims_str message, char ret_text[TIMS_TOKEN_TEXT_LENGTH]);
 bool tims_signature_matches(tims_str key, tims_str message, tims_str signature);
+
+/* --- signatures that others verify: with a private key, as JSON Web Signatures have them ------ */
+
+typedef enum tims_algorithm {
+    TIMS_RS256, /* RSASSA-PKCS1-v1_5 with SHA-256; keys of 2048 to 8192 bits */
+    TIMS_ES256  /* ECDSA on P-256 with SHA-256; a signature is r and s, 32 bytes each */
+} tims_algorithm;
+typedef struct tims_signing_key tims_signing_key;
+/* From PEM text without a passphrase. Lives in the arena, erased with it. Errors: INVALID (no such key, one
+ * of another kind). */
+tims_status tims_signing_key_read(tims_arena *arena, tims_str pem, tims_algorithm algorithm,
+                                  tims_signing_key **ret_key, tims_error *err);
+/* A JSON Web Token of these claims (JSON text). `key_id`: the header's kid, of letters and digits (asserted);
+ * empty: none. RS256 takes about a millisecond. */
+tims_str tims_jwt_sign(tims_arena *arena, const tims_signing_key *key, tims_str key_id, tims_str claims);
 
 /* SHA-1 and base64 as the websocket handshake needs them (28 characters), over the websocket GUID. */
 void tims_websocket_accept(tims_str key, char ret_text[28]);

@@ -35,8 +35,21 @@ typedef struct tims_live_resolver {
                            tims_reads *reads, tims_buf *out, tims_error *err);
 } tims_live_resolver;
 
+/* Whoever keeps what was read until it changes (see tims/cache.h). Called on the feed's loop, for each step
+ * before any client hears of it: each topic that a changed row has or had (maybe more than once), models that
+ * cannot be told row by row, and then that all up to the step's position has been told, also when nothing has
+ * changed. `clear`: the database is another; `position` negative: where it stands is not known yet. */
+typedef struct tims_live_follower {
+    void *argument;
+    void (*touch)(void *argument, int64_t position, const tims_topic *topic);
+    void (*touch_model)(void *argument, int64_t position, const tims_model *model);
+    void (*reach)(void *argument, int64_t position);
+    void (*clear)(void *argument, int64_t position);
+} tims_live_follower;
+
 typedef struct tims_live_options {
     tims_live_resolver resolver;
+    tims_live_follower follower; /* its functions NULL: there is none */
     int64_t poll_ms;             /* for foreign writers; 0: 25 */
     size_t subscriptions_max;    /* per socket; 0: 1,000 */
     size_t queue_bytes_max;      /* per socket; 0: 8 MiB; past it the socket is closed, resumable */
@@ -71,6 +84,9 @@ tims_str tims_live_epoch(const tims_live *live);
 /* For handlers of computed endpoints: how many users have a live connection (to any node), and at most 200
  * of them (in the request's arena). The endpoint runs again when that has changed, at most once a second. */
 size_t tims_live_online(tims_request *rq, tims_ids *ret_users);
+/* Whether this user has one; in computed endpoints as above. False where nothing is live: in commands and in
+ * workers beside the server. */
+bool tims_live_is_online(tims_request *rq, tims_id user);
 /* What the room counts, as lines for Prometheus. From any thread. */
 void tims_live_metrics(tims_live *live, tims_buf *out);
 

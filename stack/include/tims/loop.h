@@ -52,7 +52,8 @@ enum {
     TIMS_LOOP_SLOT_PAGES,
     TIMS_LOOP_SLOT_REST,
     TIMS_LOOP_SLOT_APP,
-    TIMS_LOOP_SLOT_FETCH
+    TIMS_LOOP_SLOT_FETCH,
+    TIMS_LOOP_SLOT_PUSH
 };
 
 /* A POSIX signal, delivered on this loop (as a callback, not a fiber). */

@@ -403,6 +403,9 @@ tims_str tims_change_ddl(tims_arena *arena, const tims_models *models, tims_db_d
 bool tims_change_is_key(const tims_model *model, const tims_field *field);
 /* The position of the session's current snapshot or transaction: a number that grows with what is visible. */
 tims_status tims_position(tims_db_session *db, int64_t *ret_position, tims_error *err);
+/* The position of the moment, for who reads nothing else: a snapshot begun later shows no less. Outside of
+ * snapshots and transactions. */
+tims_status tims_position_now(tims_db_session *db, int64_t *ret_position, tims_error *err);
 /* Commits the outermost transaction; from the position on, what it wrote is visible. Errors:
  * tims_db_commit's; when only the position cannot be had, the transaction is committed all the same and
  * `ret_position` 0. */

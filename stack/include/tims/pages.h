@@ -4,6 +4,7 @@
 #define TIMS_PAGES_H
 
 #include "tims/auth.h"
+#include "tims/cache.h"
 #include "tims/model.h"
 
 typedef struct tims_page {
@@ -29,6 +30,11 @@ tims_str tims_param(tims_page *page, const char *name);
  * Such a page is not kept. With JavaScript nothing of this is needed: the client reads the token from a
  * cookie. */
 void tims_page_csrf(tims_page *page);
+/* A page's HTML is kept until something changes that its loader has read, and given to whoever would get the
+ * same. Both are found out by what the loader reads by models and includes; what it asks besides (a header, a
+ * cookie, the time, other programs) nobody sees, so it has to be said: */
+void tims_page_private(tims_page *page);  /* kept here for this caller only, and in no browser */
+void tims_page_uncached(tims_page *page); /* made anew each time */
 
 /* The page's language: of the project's, the one that the cookie `language` names, else the one that the
  * browser likes best, else the first. Also for what a handler answers in words. */
@@ -47,8 +53,9 @@ typedef struct tims_pages_options {
     int64_t render_timeout_ms; /* past it, or when the server is down, the exported shell is served; 0: 3 s */
     int64_t render_processes;  /* so many are started, or stand behind render_url; 0: one per core */
     int64_t render_memory_max; /* one with more than these bytes in memory is replaced; 0: never */
+    tims_cache *cache;         /* where pages are kept; NULL: nowhere. It outlives the requests */
     tims_names
-        languages;    /* that pages are there in, BCP 47 tags, the first for want of another; none: "en" */
+        languages;    /* that pages are there in: BCP 47 tags, the first for want of another; none: "en" */
     bool development; /* proxy /_next (and its websocket) to the render server */
     /* Handed in by the composition: the document of a live URL, and the session's position as a JSON string
      * (NULL: pages have none). */

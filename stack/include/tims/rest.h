@@ -4,6 +4,7 @@
 #define TIMS_REST_H
 
 #include "tims/auth.h"
+#include "tims/cache.h"
 #include "tims/model.h"
 #include "tims/redis.h"
 
@@ -56,6 +57,9 @@ void tims_rest_set_epoch(tims_rest *rest, tims_str epoch);
  * in by the composition; without it such requests get 406. */
 typedef tims_answer (*tims_rest_stream_fn)(tims_request *rq, void *data, tims_str url);
 void tims_rest_set_stream(tims_rest *rest, tims_rest_stream_fn function, void *data);
+/* What keeps the answers to GET: without it (NULL) each is read. Before the loops start; it must outlive
+ * them. */
+void tims_rest_set_cache(tims_rest *rest, tims_cache *cache);
 extern const tims_embedded tims_rest_migrations[]; /* the idempotency table */
 extern const tims_model *const tims_rest_models[];
 
@@ -113,6 +117,13 @@ tims_status tims_rest_resolve_computed(const tims_rest *rest, tims_arena *arena,
  * Errors: what was raised; INTERNAL when it wrote no JSON; TOO_LARGE. */
 tims_status tims_rest_compute(tims_request *rq, const tims_computed_url *url, tims_caller caller,
                               tims_reads *reads, tims_buf *out, tims_error *err);
+
+/* The document that GET of the URL answers to the request's caller, as part of another answer: from the cache
+ * or read in the session's snapshot, which is open. What is read for it, the recorder that is set has read
+ * too. Errors: NOT_FOUND (no such URL, a detail that is not there), INVALID, UNAUTHORIZED, FORBIDDEN, what an
+ * endpoint raises, the database's. */
+tims_status tims_rest_include(const tims_rest *rest, tims_request *rq, tims_str url, tims_json_writer *writer,
+                              tims_error *err);
 
 /* Rates per minute and per hour are counted once for all nodes that share the server and the prefix (rates
  * per second protect a node, and are its own); while it is away, by each for itself. Before the loops start;

@@ -5,22 +5,29 @@
  * of another schema, of another person) is dropped whole.
  *
  *   "user"      who it belongs to, for starting without a server
- *   "d:<url>"   a document   {tag, at_ms, document}
- *   "p:<url>"   its position "tag epoch-number", when nothing else has changed since; void when the tag is another's
- *   "m:<key>"   a write      {tab, mutation} */
+ *   "g:<path>"  a page's own data   {at_ms, page}
+ *   "d:<url>"   a document          {tag, at_ms, document}
+ *   "p:<url>"   its position "tag epoch-number at_ms", when nothing else has changed since; void when the tag is
+ *               another's
+ *   "m:<key>"   a write             {tab, mutation}
+ *
+ * What has changed together is written together: one transaction, with the owner asked in it. */
 
 import type { DocumentState } from "../documents";
 import { newId } from "../id";
 import { compareRows, parseOrder } from "../order";
 import { formatPosition, parsePosition } from "../position";
-import type { LiveState } from "../store";
+import type { LiveState, PageState } from "../store";
 import type { Mutation, User } from "../types";
 import type { CacheStorage, Kept } from "./storage";
 
 /** Another number: what older versions kept is dropped. */
-const SCHEMA = 1;
+const SCHEMA = 2;
 const SAVE_MS = 500;
 const DOCUMENTS_MAX = 200;
+const PAGES_MAX = 50;
+/** A position that is only confirmed again is written this seldom: it says how old the rows are, not what they are. */
+const CONFIRM_MS = 60_000;
 const BYTES_MAX = 8 * 1024 * 1024;
 
 export interface KeptWrite {
@@ -31,7 +38,13 @@ export interface KeptWrite {
 export interface Contents {
   user: User | null;
   documents: DocumentState[];
+  pages: PageState[];
   writes: KeptWrite[];
+}
+/** The writes of somebody whose session has ended: they wait for the same person. */
+export interface Aside {
+  aside: User;
+  writes: number;
 }
 export interface CacheChanges {
   puts: Map<string, string>;
@@ -53,7 +66,7 @@ function ownerOf(user: User | null): string {
 
 /** What a document's position says nothing about is the same. */
 function isSameBody(a: DocumentState, b: DocumentState): boolean {
-  const { position: _p, status: _s, problem: _q, epoch: _e, ...body } = a;
+  const { position: _p, status: _s, problem: _q, epoch: _e, asOf: _a, ...body } = a;
   return Object.entries(body).every(([name, value]) => b[name as keyof DocumentState] === value);
 }
 
@@ -84,20 +97,34 @@ function isKept(document: DocumentState): boolean {
   return document.position >= 0 && document.status !== "error";
 }
 
+/** A call is its caller's alone: a password is none of a cache's business. */
+function isKeptWrite({ offline }: Mutation): boolean {
+  return offline !== "onlineOnly";
+}
+
+const isLarge = (key: string) => key.startsWith("d:") || key.startsWith("g:");
+
 export class Cache {
   private readonly options: CacheOptions;
   private owner: string;
   /** As last written, or on its way there. */
   private saved: Record<string, DocumentState> = {};
   private savedWrites: Record<string, Mutation> = {};
+  private savedPage: PageState | null = null;
   private seen: Record<string, DocumentState> = {};
   private tags = new Map<string, string>();
-  /** Bytes of the documents in the storage, the longest untouched first. */
+  /** When each was last written, with its position. */
+  private writtenAt = new Map<string, number>();
+  /** Bytes of the documents and pages in the storage, the longest untouched first. */
   private sizes = new Map<string, number>();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private tail: Promise<unknown> = Promise.resolve();
   /** Not before it is known whose the storage is, and not after a failure. */
   private on = false;
+  /** The session of its person has ended: what they wrote is all that is kept. */
+  private isAside = false;
+  /** Documents and pages found no room. */
+  private isFull = false;
   /** Counts owners: what was begun for a former one is let go of. */
   private generation = 0;
 
@@ -108,91 +135,135 @@ export class Cache {
 
   // --- reading -------------------------------------------------------------------------------------------------
 
-  /** What was kept. `user` undefined: whoever it belongs to; else another's is wiped. Never rejects. */
-  async load(user: User | null | undefined): Promise<Contents | null> {
+  /** What was kept. `user` undefined: whoever it belongs to; else another's is wiped. Never rejects. Nobody is here, but
+   * somebody's writes are: their session has ended, what they wrote waits for them, the rest goes. */
+  async load(user: User | null | undefined): Promise<Contents | Aside | null> {
     const generation = this.generation;
-    const found = await this.read(user);
+    const found = await this.read();
     if (generation !== this.generation) return null; // somebody has signed in meanwhile
-    if (!found) {
+    const owner = found && ownerOf(user === undefined ? found.contents.user : user);
+    if (found?.contents.user && user === null && found.contents.writes.length > 0) {
+      this.owner = found.kept.owner;
+      await this.setAside();
+      return { aside: found.contents.user, writes: found.contents.writes.length };
+    }
+    if (found?.kept.owner !== owner || !found) {
       await this.begin(user ?? null);
       return null;
     }
     this.owner = found.kept.owner;
-    this.measure(found.kept.records, found.contents);
+    this.measure(found.kept.records);
     this.on = true;
     return found.contents;
   }
 
-  private async read(user: User | null | undefined): Promise<{ kept: Kept; contents: Contents } | null> {
+  private async read(): Promise<{ kept: Kept; contents: Contents } | null> {
     try {
       const kept = await this.options.storage.read();
-      if (!kept) return null;
-      const contents = readContents(kept.records);
-      const isTheirs = kept.owner === ownerOf(user === undefined ? contents.user : user);
-      return isTheirs ? { kept, contents } : null;
+      return kept && { kept, contents: readContents(kept.records) };
     } catch {
       return null; // torn, or not readable at all
     }
   }
 
+  /** As `read`, of the person whose it is. */
+  private async own(): Promise<Contents | null> {
+    const found = await this.read();
+    return found?.kept.owner === this.owner ? found.contents : null;
+  }
+
+  /** The session has ended: all goes but what was written. How many writes wait; -1: it is another's by now, as after a
+   * sign-out; null: not known. */
+  async setAside(): Promise<number | null> {
+    const last = this.flush();
+    this.on = false;
+    this.isAside = true;
+    const { owner, generation } = this;
+    await last;
+    await this.tail;
+    if (generation !== this.generation) return -1;
+    this.forget();
+    try {
+      const kept = await this.options.storage.read();
+      if (kept?.owner !== owner) return -1;
+      const keys = [...kept.records.keys()];
+      const gone = keys.filter((key) => key !== "user" && !key.startsWith("m:"));
+      const isOurs = await this.options.storage.write(owner, new Map(), gone);
+      return isOurs ? keys.filter((key) => key.startsWith("m:")).length : -1;
+    } catch {
+      return null;
+    }
+  }
+
+  /** They are here again. What they had written. */
+  async takeBack(): Promise<KeptWrite[]> {
+    this.on = true;
+    this.isAside = false;
+    return (await this.own())?.writes ?? [];
+  }
+
+  /** The data of a page that was here before. */
+  async pageOf(path: string): Promise<PageState | null> {
+    await this.flush();
+    const pages = (await this.own())?.pages ?? [];
+    const bare = path.replace(/[?#].*$/, "");
+    return pages.find((page) => page.path === path) ?? pages.find((page) => page.path === bare) ?? null;
+  }
+
   /** This tab writes from now on: it has to know how much is there. Answers the tabs whose writes are kept. */
   async lead(): Promise<string[]> {
     this.again();
-    try {
-      const kept = await this.options.storage.read();
-      if (kept?.owner !== this.owner) return [];
-      const contents = readContents(kept.records);
-      this.measure(kept.records, contents);
-      return [...new Set(contents.writes.map(({ tab }) => tab))];
-    } catch {
-      return []; // what is not readable is dropped at the next start
-    }
+    const found = await this.read();
+    if (found?.kept.owner !== this.owner) return []; // what is not readable is dropped at the next start
+    this.measure(found.kept.records);
+    return [...new Set(found.contents.writes.map(({ tab }) => tab))];
   }
 
   /** Who wrote for us has gone, perhaps with our changes in hand: all of them once more. */
   again(): void {
     this.saved = {};
     this.savedWrites = {};
+    this.savedPage = null;
     this.seen = {};
     this.step();
   }
 
-  private measure(records: Map<string, string>, { documents }: Contents): void {
-    const keys = documents.map(({ url }) => `d:${url}`);
-    this.sizes = new Map(keys.map((key) => [key, records.get(key)?.length ?? 0]));
+  private measure(records: Map<string, string>): void {
+    const large = [...records].filter(([key]) => isLarge(key));
+    const age = (text: string) => Number(/"at_ms":(\d+)/.exec(text)?.[1] ?? 0);
+    large.sort(([, a], [, b]) => age(a) - age(b));
+    this.sizes = new Map(large.map(([key, text]) => [key, text.length]));
   }
 
   /** The writes of one tab. */
   async writesOf(tab: string): Promise<Mutation[]> {
-    try {
-      const kept = await this.options.storage.read();
-      if (kept?.owner !== this.owner) return [];
-      const { writes } = readContents(kept.records);
-      return writes.filter((write) => write.tab === tab).map(({ mutation }) => mutation);
-    } catch {
-      return [];
-    }
+    const writes = (await this.own())?.writes ?? [];
+    return writes.filter((write) => write.tab === tab).map(({ mutation }) => mutation);
   }
 
   // --- writing -------------------------------------------------------------------------------------------------
 
   /** Another person, or nobody: nothing of the former one stays. */
   begin(user: User | null): Promise<void> {
-    clearTimeout(this.timer);
-    this.timer = undefined;
     this.owner = ownerOf(user);
-    this.saved = {};
-    this.savedWrites = {};
-    this.seen = {};
-    this.tags.clear();
-    this.sizes.clear();
+    this.forget();
     this.generation++;
     this.on = true;
-    return this.queue(async () => {
-      await this.options.storage.claim(this.owner);
-      const puts = new Map([["user", JSON.stringify(user)]]);
-      await this.options.storage.write(this.owner, puts, []);
-    });
+    this.isAside = false;
+    const first = new Map([["user", JSON.stringify(user)]]);
+    return this.queue(() => this.options.storage.claim(this.owner, first));
+  }
+
+  private forget(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.saved = {};
+    this.savedWrites = {};
+    this.savedPage = null;
+    this.seen = {};
+    this.tags.clear();
+    this.writtenAt.clear();
+    this.sizes.clear();
   }
 
   /** One after the other; a failure switches the cache off until the next start or the next person. */
@@ -217,12 +288,13 @@ export class Cache {
   /** After every step of the store. */
   step(): void {
     if (!this.on) return;
-    const { documents, mutations } = this.options.state();
+    const { documents, mutations, page } = this.options.state();
     const before = this.seen;
-    const isMade = Object.values(mutations).some(
-      ({ key, kind }) => kind !== "call" && !(key in this.savedWrites),
-    );
-    if (documents === before && mutations === this.savedWrites) return;
+    const isMade =
+      mutations !== this.savedWrites &&
+      (Object.values(mutations).some((one) => isKeptWrite(one) && this.isNewDraft(one)) ||
+        Object.keys(this.savedWrites).some((key) => !(key in mutations)));
+    if (documents === before && mutations === this.savedWrites && page === this.savedPage) return;
     this.seen = documents;
     const hasLeft =
       documents !== before &&
@@ -231,6 +303,12 @@ export class Cache {
       );
     if (isMade || hasLeft) void this.flush();
     else this.timer ??= setTimeout(() => void this.flush(), SAVE_MS);
+  }
+
+  /** Made, or changed. */
+  private isNewDraft({ key, body, files }: Mutation): boolean {
+    const saved = this.savedWrites[key];
+    return saved?.body !== body || saved.files !== files;
   }
 
   /** What comes now is nobody's any more: the next one may have written already. */
@@ -252,15 +330,19 @@ export class Cache {
   private changes(): CacheChanges {
     const puts = new Map<string, string>();
     const gone: string[] = [];
-    const { documents, mutations } = this.options.state();
+    const { documents, mutations, page } = this.options.state();
+    if (page !== this.savedPage && page !== null && page.asOf === null && !this.isFull)
+      puts.set(`g:${page.path}`, JSON.stringify({ at_ms: Date.now(), page }));
+    this.savedPage = page;
     for (const [url, document] of Object.entries(documents)) this.put(puts, url, document);
     for (const [url, before] of Object.entries(this.saved))
       if (!documents[url] || (isKept(before) && documents[url].position < 0)) {
         gone.push(`d:${url}`, `p:${url}`);
         this.tags.delete(url);
+        this.writtenAt.delete(url);
       }
     for (const [key, mutation] of Object.entries(mutations))
-      if (mutation !== this.savedWrites[key] && mutation.kind !== "call")
+      if (mutation !== this.savedWrites[key] && isKeptWrite(mutation))
         puts.set(`m:${key}`, JSON.stringify({ tab: this.options.tab, mutation } satisfies KeptWrite));
     for (const key of Object.keys(this.savedWrites)) if (!(key in mutations)) gone.push(`m:${key}`);
     this.saved = documents;
@@ -270,22 +352,27 @@ export class Cache {
 
   private put(puts: Map<string, string>, url: string, document: DocumentState): void {
     const before = this.saved[url];
-    if (before === document || !isKept(document)) return;
+    if (!isKept(document) || this.isFull) return;
+    const at_ms = document.status === "live" ? Date.now() : (document.asOf ?? Date.now());
     const tag = this.tags.get(url);
     if (tag !== undefined && before && isSameBody(before, document)) {
-      if (before.position !== document.position)
-        puts.set(`p:${url}`, `${tag} ${formatPosition(document.epoch, document.position)}`);
+      const isLater = at_ms - (this.writtenAt.get(url) ?? 0) > CONFIRM_MS;
+      if (before.position === document.position && !isLater) return;
+      this.writtenAt.set(url, at_ms);
+      puts.set(`p:${url}`, `${tag} ${formatPosition(document.epoch, document.position)} ${at_ms}`);
       return;
     }
+    if (before === document) return;
     const fresh = newId();
     this.tags.set(url, fresh);
-    puts.set(`d:${url}`, JSON.stringify({ tag: fresh, at_ms: Date.now(), document }));
+    this.writtenAt.set(url, at_ms);
+    puts.set(`d:${url}`, JSON.stringify({ tag: fresh, at_ms, document }));
   }
 
   /** Own changes, or those that another tab has handed over. */
   write(changes: CacheChanges): Promise<void> {
     return this.queue(async () => {
-      const { puts, gone } = this.bounded(changes);
+      const { puts, gone } = this.bounded(this.isAside ? writesOnly(changes) : changes);
       const isOurs = await this.options.storage
         .write(this.owner, puts, gone)
         .catch(() => this.shrink(changes));
@@ -293,18 +380,18 @@ export class Cache {
     });
   }
 
-  /** Full: the documents go, the writes stay. */
+  /** Full: until the next start only writes are kept. */
   private async shrink(changes: CacheChanges): Promise<boolean> {
     const { storage } = this.options;
     const gone = [...this.sizes.keys(), ...changes.gone].flatMap((key) => [key, key.replace(/^d:/, "p:")]);
     const puts = new Map([...changes.puts].filter(([key]) => key.startsWith("m:")));
     this.sizes.clear();
-    this.saved = {};
-    this.tags.clear();
+    this.isFull = true;
     try {
       return await storage.write(this.owner, puts, gone);
     } catch (error) {
-      await storage.claim(this.owner); // rather nothing than rows that may be somebody's no longer
+      // Rather nothing than rows that may be somebody's no longer.
+      await storage.write(this.owner, new Map(), gone).catch(() => storage.claim(this.owner));
       throw error;
     }
   }
@@ -316,13 +403,18 @@ export class Cache {
     const left = [...gone];
     for (const key of gone) this.sizes.delete(key);
     for (const [key, text] of puts) {
-      if (!key.startsWith("d:")) continue;
+      if (!isLarge(key)) continue;
       this.sizes.delete(key);
       this.sizes.set(key, text.length);
     }
     let bytes = [...this.sizes.values()].reduce((sum, size) => sum + size, 0);
+    const most: Record<string, number> = { d: documentsMax, g: PAGES_MAX };
+    const counts: Record<string, number> = { d: 0, g: 0 };
+    for (const [kind = ""] of this.sizes.keys()) counts[kind] = (counts[kind] ?? 0) + 1;
     for (const [key, size] of this.sizes) {
-      if (this.sizes.size <= documentsMax && bytes <= bytesMax) break;
+      const [kind = ""] = key;
+      if ((counts[kind] ?? 0) <= (most[kind] ?? 0) && bytes <= bytesMax) continue;
+      counts[kind] = (counts[kind] ?? 0) - 1;
       bytes -= size;
       this.sizes.delete(key);
       kept.delete(key);
@@ -330,6 +422,11 @@ export class Cache {
     }
     return { puts: kept, gone: left };
   }
+}
+
+/** Of a person whose session has ended. */
+function writesOnly({ puts, gone }: CacheChanges): CacheChanges {
+  return { puts: new Map([...puts].filter(([key]) => key.startsWith("m:"))), gone };
 }
 
 // --- records ---------------------------------------------------------------------------------------------------
@@ -350,24 +447,30 @@ function isDocument(value: unknown, url: string): value is DocumentState {
 
 /** Throws when any of it is not as it was written. */
 function readContents(records: Map<string, string>): Contents {
-  const documents: { at_ms: number; document: DocumentState }[] = [];
+  const documents: DocumentState[] = [];
+  const pages: PageState[] = [];
   const writes: KeptWrite[] = [];
   for (const [key, text] of records) {
     if (key.startsWith("d:")) {
       const url = key.slice(2);
       const { tag, at_ms, document } = JSON.parse(text);
       if (!isDocument(document, url)) throw new Error(`${key} is torn`);
-      const [of, at] = (records.get(`p:${url}`) ?? "").split(" ");
+      const [of, at, confirmed_ms] = (records.get(`p:${url}`) ?? "").split(" ");
       const later = of === tag ? parsePosition(at) : null;
       if (later?.epoch === document.epoch) document.position = Math.max(document.position, later.number);
-      documents.push({ at_ms, document });
+      const asOf = Math.max(Number(at_ms), (later && Number(confirmed_ms)) || 0);
+      documents.push({ ...document, asOf });
+    } else if (key.startsWith("g:")) {
+      const { at_ms, page } = JSON.parse(text) as { at_ms: number; page: PageState };
+      if (page.path !== key.slice(2)) throw new Error(`${key} is torn`);
+      pages.push({ ...page, asOf: at_ms });
     } else if (key.startsWith("m:")) {
       const write = JSON.parse(text) as KeptWrite;
       if (write.mutation.key !== key.slice(2)) throw new Error(`${key} is torn`);
       writes.push(write);
     }
   }
-  documents.sort((a, b) => a.at_ms - b.at_ms);
+  documents.sort((a, b) => (a.asOf ?? 0) - (b.asOf ?? 0));
   const user = JSON.parse(records.get("user") ?? "") as User | null;
-  return { user, documents: documents.map(({ document }) => document), writes };
+  return { user, documents, pages, writes };
 }

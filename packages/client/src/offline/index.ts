@@ -1,18 +1,23 @@
 /* The offline part: what survives a restart or the loss of the network. A chunk of its own, loaded after hydration, when
  * the first document is followed: nothing of it is needed for the first render.
  *
- * It owns the cache (cache.ts over storage.ts), the tabs that share a socket and a cache (tabs.ts, hub.ts), and the
- * sending of writes that met no server (outbox.ts). It sees the client through `OfflineHost` alone; the client knows
+ * It owns the cache (cache.ts over storage.ts), the tabs that share a socket and a cache (tabs.ts, hub.ts), the lane of
+ * writes (outbox.ts), and what people are told of the connection (truth.ts). It sees the client through `OfflineHost` alone; the client knows
  * of it what `Offline` shows. Where it cannot be loaded, the live path goes on without it. */
 
+import type { ApiAnswer } from "../api";
+import type { Session } from "../client";
 import type { SocketLike } from "../connection";
-import { actions, type LiveState, type TimsStore } from "../store";
-import type { AnyRow, User } from "../types";
+import type { DocumentState } from "../documents";
+import { actions, type LiveState, type PageState, type TimsStore } from "../store";
+import type { AnyRow, Mutation, User } from "../types";
 import type { MutationResult } from "../writes";
 import { Cache } from "./cache";
 import { Outbox } from "./outbox";
+import { loadPages } from "./paging";
 import { browserStorage, type CacheStorage } from "./storage";
 import { browserTabs, Tabs, type TabsPlatform } from "./tabs";
+import { Truth } from "./truth";
 
 /** What the offline part sees of the client. */
 export interface OfflineHost {
@@ -28,12 +33,41 @@ export interface OfflineHost {
   follow(url: string): () => void;
   /** A document that nobody follows, kept for coming back. */
   keep(url: string): void;
-  /** Sends a failed write again under its key. */
-  retry(key: string): Promise<MutationResult<AnyRow> | null>;
-  /** Writes wait and the connection is there. */
-  resend(): Promise<unknown>;
+  /** Sends a write, once. */
+  attempt(mutation: Mutation, content?: unknown): Promise<MutationResult<AnyRow>>;
+  api<T>(method: string, url: string): Promise<ApiAnswer<T>>;
+  /** Nothing says yet who sends, as writes have to. */
+  readonly lacksToken: boolean;
+  whoAmI(): Promise<Session>;
+  /** Who is here, as the backend says. */
+  become(who: Session): void;
   /** Another tab says that somebody has signed in or out. */
   sessionEnded(): Promise<void>;
+  random?: () => number;
+}
+
+/** With what was kept: documents are shown until the socket goes on from them; what is held and newer stays. */
+function withKept(
+  state: LiveState,
+  kept: readonly DocumentState[],
+  writes: readonly Mutation[],
+): Pick<LiveState, "documents" | "mutations"> {
+  const documents = { ...state.documents };
+  for (const document of kept) {
+    const held = documents[document.url];
+    const isNewer = held?.epoch === document.epoch && held.position < document.position;
+    if (held && held.position >= 0 && (held.status === "live" || !isNewer)) continue;
+    documents[document.url] = { ...document, status: "stale", problem: null };
+  }
+  const mutations = { ...state.mutations };
+  for (const mutation of writes) {
+    if (mutation.key in mutations) continue;
+    const isOpen = mutation.status === "sending" || mutation.status === "waiting";
+    // What was on its way, nobody waits for any more: it is sent again, under its key.
+    const again = { status: "waiting", tries: Math.max(1, mutation.tries) } as const;
+    mutations[mutation.key] = isOpen ? { ...mutation, ...again } : mutation;
+  }
+  return { documents, mutations };
 }
 
 export interface OfflineOptions {
@@ -43,11 +77,14 @@ export interface OfflineOptions {
 
 export class Offline {
   private readonly cache: Cache | null;
-  private readonly outbox: Outbox;
   private readonly platform: TabsPlatform | null;
   private tabs: { name: string; tabs: Tabs } | null = null;
   private restoring: Promise<void> | null = null;
   private isRestored = false;
+  /** What a person had written whose session has ended. */
+  private aside: { user: User; mutations: Mutation[] } | null = null;
+  readonly outbox: Outbox;
+  readonly truth: Truth;
   private readonly stopStepping: () => void;
 
   constructor(
@@ -65,6 +102,18 @@ export class Offline {
       });
     this.platform = options.tabs === undefined ? browserTabs() : options.tabs;
     this.outbox = new Outbox(host);
+    this.truth = new Truth({
+      get state() {
+        return host.state;
+      },
+      get isBehind() {
+        const isBehind = (status: string) => status === "loading" || status === "stale";
+        return Object.values(host.state.documents).some(
+          ({ url, status }) => isBehind(status) && host.isFollowed(url),
+        );
+      },
+      subscribe: (listener) => host.store.subscribe(listener),
+    });
     this.stopStepping = host.store.subscribe(() => this.cache?.step());
   }
 
@@ -86,18 +135,37 @@ export class Offline {
     this.isRestored = true;
     // Who is here may have become known meanwhile.
     if (host.isKnown && !cache.isOf(host.state.user)) return cache.begin(host.state.user);
-    if (contents) {
-      const { user, documents } = contents;
+    if (contents && "aside" in contents) {
+      const { aside: user, writes } = contents;
+      this.aside = { user, mutations: [] };
+      host.store.dispatch(actions.restored({ expired: { user, writes } }));
+    } else if (contents) {
+      const { user, documents, pages, writes } = contents;
       // Among tabs each has its own; those of tabs that are gone are for the one that leads, see adopt.
-      const mutations = this.platform ? [] : contents.writes.map(({ mutation }) => mutation);
-      const known = host.isKnown ? undefined : user;
-      host.store.dispatch(actions.restored({ user: known, documents, mutations }));
+      const mutations = this.platform ? [] : writes.map(({ mutation }) => mutation);
+      const change = host.isKnown ? {} : { user };
+      host.store.dispatch(actions.restored({ ...change, ...withKept(host.state, documents, mutations) }));
+      this.showPage(pages);
       host.becomesKnown();
+      void this.outbox.send();
       const unseen = documents.map(({ url }) => url).filter((url) => !host.isFollowed(url));
       for (const url of unseen) host.keep(url);
       void this.checkKept(unseen.reverse());
     }
     cache.step(); // what was made before this part was there
+  }
+
+  /** The page as it was, until a server answers. */
+  private showPage(pages: PageState[]): void {
+    const { pathname, search } = globalThis.location ?? {};
+    if (this.host.state.page !== null || pathname === undefined) return;
+    const page =
+      pages.find(({ path }) => path === pathname + search) ?? pages.find(({ path }) => path === pathname);
+    if (page) this.host.store.dispatch(actions.restored({ page }));
+  }
+
+  pageOf(path: string): Promise<PageState | null> {
+    return this.cache?.pageOf(path) ?? Promise.resolve(null);
   }
 
   /** What was kept and is not shown may be this person's no longer: it is gone on with once, one after the other. */
@@ -134,7 +202,41 @@ export class Offline {
   /** Who is here is known, or another than before: what is kept is theirs from now on. */
   userIs(user: User | null, changed: boolean): void {
     if (changed) this.tabs?.tabs.sessionChanged();
-    if (this.isRestored && !this.cache?.isOf(user)) void this.cache?.begin(user);
+    const { aside } = this;
+    this.aside = null;
+    if (aside && aside.user.id === user?.id) void this.takeBack(aside.mutations);
+    else if (aside || (this.isRestored && !this.cache?.isOf(user))) void this.cache?.begin(user);
+  }
+
+  /** The session has ended without a sign-out: nothing is shown any more, what was written waits for the same person. */
+  async setAside(csrf: string | undefined): Promise<void> {
+    const { store, state } = this.host;
+    const { user } = state;
+    if (user === null) return;
+    const mutations = Object.values(state.mutations).filter(
+      ({ status, offline }) => status !== "confirmed" && offline !== "onlineOnly",
+    );
+    this.aside = { user, mutations };
+    const counting = this.cache?.setAside(); // not before it is written what there is
+    const nothing = { documents: {}, mutations: {}, rooms: {}, page: null, user: null };
+    const expired = { user, writes: mutations.length };
+    store.dispatch(actions.restored({ ...nothing, expired, ...(csrf === undefined ? {} : { csrf }) }));
+    const writes = (await counting) ?? mutations.length;
+    if (this.aside?.user !== user) return; // somebody has signed in meanwhile
+    if (writes < 0) this.aside = null; // that was a sign-out, in another tab
+    store.dispatch(actions.restored({ expired: writes < 0 ? null : { user, writes } }));
+  }
+
+  private async takeBack(mutations: Mutation[]): Promise<void> {
+    const kept = (await this.cache?.takeBack()) ?? [];
+    const own = kept.filter(({ tab }) => tab === this.host.id || !this.platform);
+    const all = [...mutations, ...own.map(({ mutation }) => mutation)];
+    this.host.store.dispatch(actions.restored(withKept(this.host.state, [], all)));
+    void this.outbox.send();
+  }
+
+  loadPages(url: string): Promise<void> {
+    return loadPages(this.host, url);
   }
 
   // --- tabs ----------------------------------------------------------------------------------------------------
@@ -163,21 +265,15 @@ export class Offline {
   private async adopt(tab: string): Promise<void> {
     const mutations = (await this.cache?.writesOf(tab)) ?? [];
     if (mutations.length === 0) return;
-    this.host.store.dispatch(actions.restored({ documents: [], mutations }));
-    if (this.host.state.connection.status === "live") void this.host.resend();
-  }
-
-  // --- writes --------------------------------------------------------------------------------------------------
-
-  /** Sends what met no server, one after the other. False: it still meets none, the rest waits. */
-  resend(): Promise<boolean> {
-    return this.outbox.resend();
+    this.host.store.dispatch(actions.restored(withKept(this.host.state, [], mutations)));
+    void this.outbox.send();
   }
 
   close(): void {
     void this.save();
     this.stopStepping();
     this.cache?.stop();
+    this.outbox.close();
     this.tabs?.tabs.close();
   }
 }

@@ -13,8 +13,8 @@ export interface CacheStorage {
   read(): Promise<Kept | null>;
   /** False: it is another owner's; nothing was written. */
   write(owner: string, puts: Map<string, string>, gone: Iterable<string>): Promise<boolean>;
-  /** Everything goes; what comes is this owner's. */
-  claim(owner: string): Promise<void>;
+  /** Everything goes; what comes is this owner's, and begins with `puts`. */
+  claim(owner: string, puts?: Map<string, string>): Promise<void>;
 }
 
 /** Lives as long as the process: for tests, and where nothing may be kept. */
@@ -30,8 +30,8 @@ export class MemoryStorage implements CacheStorage {
     for (const [key, text] of puts) this.kept.records.set(key, text);
     return true;
   }
-  async claim(owner: string): Promise<void> {
-    this.kept = { owner, records: new Map() };
+  async claim(owner: string, puts: Map<string, string> = new Map()): Promise<void> {
+    this.kept = { owner, records: new Map(puts) };
   }
 }
 
@@ -71,11 +71,12 @@ export class IndexedDbStorage implements CacheStorage {
 
   private async run<T>(
     mode: IDBTransactionMode,
+    durability: IDBTransactionDurability,
     work: (store: IDBObjectStore, answer: (value: T) => void) => void,
   ): Promise<T> {
     const database = await this.open();
     return new Promise<T>((resolve, reject) => {
-      const transaction = database.transaction(STORE, mode, { durability: "relaxed" });
+      const transaction = database.transaction(STORE, mode, { durability });
       let result: T;
       transaction.oncomplete = () => resolve(result);
       transaction.onabort = () => reject(transaction.error ?? new Error("aborted"));
@@ -86,7 +87,7 @@ export class IndexedDbStorage implements CacheStorage {
   }
 
   read(): Promise<Kept | null> {
-    return this.run("readonly", (store, answer) => {
+    return this.run("readonly", "default", (store, answer) => {
       const keys = store.getAllKeys();
       const values = store.getAll();
       values.onsuccess = () => {
@@ -100,7 +101,9 @@ export class IndexedDbStorage implements CacheStorage {
   }
 
   write(owner: string, puts: Map<string, string>, gone: Iterable<string>): Promise<boolean> {
-    return this.run("readwrite", (store, answer) => {
+    // A person's own words are on the disk before anything else happens.
+    const isWord = [...puts.keys()].some((key) => key.startsWith("m:"));
+    return this.run("readwrite", isWord ? "strict" : "relaxed", (store, answer) => {
       const held = store.get(OWNER);
       held.onsuccess = () => {
         answer(held.result === owner);
@@ -111,10 +114,11 @@ export class IndexedDbStorage implements CacheStorage {
     });
   }
 
-  claim(owner: string): Promise<void> {
-    return this.run("readwrite", (store, answer) => {
+  claim(owner: string, puts: Map<string, string> = new Map()): Promise<void> {
+    return this.run("readwrite", "strict", (store, answer) => {
       store.clear();
       store.put(owner, OWNER);
+      for (const [key, text] of puts) store.put(text, key);
       answer();
     });
   }

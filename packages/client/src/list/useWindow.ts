@@ -1,0 +1,188 @@
+/* Which rows of a list are in the document, and how much room the others take.
+ *
+ * All of them until the list is long, or can become so; the engine is loaded then and takes over from the rows as they
+ * stand, so that nothing moves. The rows stay in the flow of the document; those that are not there are margins. */
+
+import { type RefObject, useLayoutEffect, useReducer, useRef, useState } from "react";
+import { flushSync } from "react-dom";
+import { distancesOf, offsetIn } from "./box";
+
+/** Lists up to here, that cannot grow, are not worth it. */
+export const PLAIN_MAX = 60;
+const OVERSCAN = 8;
+/** Nearer to the end than that, one is there. */
+export const AT_END_PX = 80;
+
+type Engine = typeof import("./engine");
+type Virtualizer = import("@tanstack/virtual-core").Virtualizer<HTMLElement, HTMLElement>;
+type VirtualItem = import("@tanstack/virtual-core").VirtualItem;
+
+export interface WindowOptions {
+  box: RefObject<HTMLElement | null>;
+  list: RefObject<HTMLElement | null>;
+  keys: readonly string[];
+  anchor: "start" | "end";
+  estimate: number;
+  isLong: boolean;
+}
+
+export interface ShownRow {
+  index: number;
+  /** Room for the rows before it that are not there, px. */
+  before: number;
+}
+
+export interface Window {
+  /** null: all rows are there. */
+  shown: ShownRow[] | null;
+  /** Of all rows together, px, as far as they are measured: what the engine scrolls by. */
+  height: number;
+  measure: (row: HTMLElement | null) => void;
+  scrollToEnd: (behavior: ScrollBehavior) => void;
+  scrollToIndex: (index: number) => void;
+}
+
+const heightOf = (row: HTMLElement) => row.getBoundingClientRect().height;
+
+/** The row in which the keyboard is stays in the document, though it is scrolled out of sight. */
+function focusedIndex(list: HTMLElement | null): number {
+  const active = globalThis.document?.activeElement;
+  const row = list?.contains(active ?? null) ? active?.closest<HTMLElement>("[data-index]") : null;
+  return row ? Number(row.dataset.index) : -1;
+}
+
+class Windowing {
+  readonly virtualizer: Virtualizer;
+  margin: number;
+  /** As the rows stood when the engine took over. */
+  private readonly initial: { initialMeasurementsCache: VirtualItem[]; initialOffset: number };
+  /** React is about to render anyway. */
+  isCommitting = false;
+
+  constructor(
+    private readonly engine: Engine,
+    options: WindowOptions,
+    private readonly render: () => void,
+  ) {
+    const box = options.box.current as HTMLElement;
+    const list = options.list.current as HTMLElement;
+    this.margin = offsetIn(box, list);
+    const sizes = [...list.children].map((row) => heightOf(row as HTMLElement));
+    let at = this.margin;
+    const initialMeasurementsCache = sizes.map((size, index) => {
+      const start = at;
+      at += size;
+      return { key: options.keys[index] ?? index, index, start, end: at, size, lane: 0 };
+    });
+    this.initial = { initialMeasurementsCache, initialOffset: distancesOf(box).fromStart };
+    this.virtualizer = new engine.Virtualizer(this.optionsFor(options));
+    // Rows are in the flow: one that changes above what is read pushes it, whichever way the reader scrolls.
+    this.virtualizer.shouldAdjustScrollPositionOnItemSizeChange = (
+      { key, start, end },
+      _delta,
+      { scrollOffset },
+    ) => (this.virtualizer.itemSizeCache.has(key) ? end : start + 1) <= (scrollOffset ?? 0);
+  }
+
+  private optionsFor({ box, list, keys, anchor, estimate }: WindowOptions) {
+    const { defaultRangeExtractor, elementScroll, observeElementOffset, observeElementRect } = this.engine;
+    return {
+      ...this.initial,
+      count: keys.length,
+      getItemKey: (index: number) => keys[index] ?? index,
+      getScrollElement: () => box.current,
+      estimateSize: () => estimate,
+      measureElement: heightOf,
+      scrollToFn: elementScroll,
+      observeElementOffset,
+      observeElementRect,
+      overscan: OVERSCAN,
+      scrollMargin: this.margin,
+      anchorTo: anchor,
+      followOnAppend: anchor === "end",
+      scrollEndThreshold: AT_END_PX,
+      rangeExtractor: (range: Parameters<typeof defaultRangeExtractor>[0]) => {
+        const shown = defaultRangeExtractor(range);
+        const focused = focusedIndex(list.current);
+        if (focused < 0 || focused >= keys.length || shown.includes(focused)) return shown;
+        return [...shown, focused].sort((a, b) => a - b);
+      },
+      onChange: (_: unknown, sync: boolean) => {
+        // In one paint with the scrolling that goes with it.
+        if (sync && !this.isCommitting) flushSync(this.render);
+        else this.render();
+      },
+    };
+  }
+
+  update(options: WindowOptions): void {
+    this.virtualizer.setOptions(this.optionsFor(options));
+  }
+
+  measure = (row: HTMLElement | null): void => {
+    this.isCommitting = true;
+    this.virtualizer.measureElement(row);
+    this.isCommitting = false;
+  };
+
+  get shown(): { shown: ShownRow[]; height: number } {
+    let at = this.margin;
+    const shown = this.virtualizer.getVirtualItems().map(({ index, start, end }) => {
+      const before = start - at;
+      at = end;
+      return { index, before };
+    });
+    return { shown, height: this.virtualizer.getTotalSize() };
+  }
+}
+
+export function useWindow(options: WindowOptions): Window {
+  const { box, list, isLong, anchor } = options;
+  const [windowing, setWindowing] = useState<Windowing | null>(null);
+  const [, render] = useReducer((count: number) => count + 1, 0);
+  const latest = useRef(options);
+  latest.current = options;
+  useLayoutEffect(() => {
+    if (!isLong || windowing) return;
+    let isGone = false;
+    import("./engine").then(
+      (engine) => {
+        if (!isGone && latest.current.box.current && latest.current.list.current)
+          setWindowing(new Windowing(engine, latest.current, render));
+      },
+      () => undefined, // it cannot be loaded now: all rows stay in the document
+    );
+    return () => {
+      isGone = true;
+    };
+  }, [isLong, windowing]);
+  windowing?.update(options);
+  useLayoutEffect(() => windowing?.virtualizer._didMount(), [windowing]);
+  useLayoutEffect(() => {
+    if (!windowing || !box.current || !list.current) return;
+    // What stands above the list has become another height.
+    const moved = offsetIn(box.current, list.current) - windowing.margin;
+    if (Math.abs(moved) >= 1) {
+      windowing.margin += moved;
+      if (anchor === "end") box.current.scrollTop += moved;
+      render();
+    }
+    windowing.virtualizer._willUpdate();
+  });
+  const { shown, height } = windowing?.shown ?? { shown: null, height: 0 };
+  return {
+    shown,
+    height,
+    measure: windowing?.measure ?? ignore,
+    scrollToEnd: (behavior) => {
+      if (windowing) windowing.virtualizer.scrollToEnd({ behavior });
+      else box.current?.scrollTo({ top: anchor === "end" ? 0 : box.current.scrollHeight, behavior });
+    },
+    scrollToIndex: (index) => {
+      if (windowing) windowing.virtualizer.scrollToIndex(index, { align: "center" });
+      else list.current?.children[index]?.scrollIntoView({ block: "center" });
+    },
+  };
+}
+
+const ignore = () => undefined;
