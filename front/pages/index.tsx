@@ -34,8 +34,8 @@ function Welcome() {
 }
 
 function ArticleCards() {
-  const { t } = useText();
-  const list = Object.entries(articles).sort(([, a], [, b]) => a.order - b.order);
+  const { t, language } = useText();
+  const list = Object.entries(articles[language]).sort(([, a], [, b]) => a.order - b.order);
   return (
     <section aria-labelledby="articles" className="flex flex-col gap-4">
       <h2 id="articles" className="text-xl font-semibold tracking-tight">

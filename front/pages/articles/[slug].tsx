@@ -1,21 +1,19 @@
 import type { NextPageContext } from "next";
 import Link from "next/link";
 import { useRouter } from "next/router";
-import { articles } from "@/articles";
+import { articleOf } from "@/articles";
 import { useText } from "@/i18n";
+import { DEFAULT_LANGUAGE } from "@/i18n/languages";
 import { Layout } from "@/layout/Layout";
 import { MissingPage } from "@/layout/MissingPage";
 import { Icon } from "@/ui/Icon";
 
-const articleOf = (slug: unknown) =>
-  typeof slug === "string" && Object.hasOwn(articles, slug) ? articles[slug] : undefined;
-
 export default function ArticlePage() {
-  const { t } = useText();
+  const { t, language } = useText();
   const router = useRouter();
   const slug = router.query.slug;
   if (slug === undefined) return <Layout title={t("article.title")}>{null}</Layout>; // the exported shell, for a moment
-  const article = articleOf(slug);
+  const article = articleOf(slug, language);
   if (!article) return <MissingPage />;
   return (
     <Layout title={article.title}>
@@ -37,6 +35,6 @@ export default function ArticlePage() {
 
 /** On the server: an unknown article is a 404 for machines, too. */
 ArticlePage.getInitialProps = ({ query, res }: NextPageContext) => {
-  if (res && query.slug !== undefined && !articleOf(query.slug)) res.statusCode = 404;
+  if (res && query.slug !== undefined && !articleOf(query.slug, DEFAULT_LANGUAGE)) res.statusCode = 404;
   return {};
 };

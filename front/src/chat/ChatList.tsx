@@ -62,7 +62,7 @@ function Online() {
       {count !== null && (
         <>
           <span className="bg-success size-2 rounded-full" aria-hidden="true" />
-          {t("chats.online", { count })}
+          <bdi>{t("chats.online", { count })}</bdi>
         </>
       )}
     </p>

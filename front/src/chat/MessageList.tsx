@@ -186,6 +186,9 @@ function ToNewest({ missed, onClick }: ToNewestProps) {
   );
 }
 
+const scrollBehavior = (): ScrollBehavior =>
+  window.matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+
 const keyOf = (entry: Entry) => entry.message.id;
 
 interface MessageListProps {
@@ -241,7 +244,7 @@ export function MessageList({ history, members, people, present, found, list }: 
           />
         )}
       </VirtualList>
-      {away && <ToNewest missed={missed} onClick={() => list.current?.scrollToEnd("smooth")} />}
+      {away && <ToNewest missed={missed} onClick={() => list.current?.scrollToEnd(scrollBehavior())} />}
       <Announcer messages={live} people={people} me={me} />
     </div>
   );

@@ -106,7 +106,7 @@ function Dock({ path, unread }: { path: string; unread: number }) {
             key={place.href}
             href={place.href}
             aria-current={here ? "page" : undefined}
-            className={`relative flex h-14 flex-col items-center justify-center gap-0.5 text-xs font-medium ${here ? "text-primary" : "text-soft"}`}
+            className={`relative flex h-14 flex-col items-center justify-center gap-0.5 text-[0.6875rem] font-medium ${here ? "text-primary" : "text-soft"}`}
           >
             <Icon name={place.icon} className="size-5.5" />
             {t(place.label)}

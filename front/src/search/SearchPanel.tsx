@@ -147,7 +147,7 @@ export function SearchPanel({ chat, label, focused, onOpen, onClose, children }:
         )}
       </div>
       <p role="status" className="text-soft px-5 pb-1 text-sm empty:hidden">
-        {line}
+        {line && <bdi>{line}</bdi>}
       </p>
       {search.status === "idle"
         ? children

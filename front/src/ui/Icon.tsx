@@ -67,7 +67,7 @@ const SHAPES = {
 export type IconName = keyof typeof SHAPES;
 
 /** These point along the writing, and turn with it. */
-const POINTING: ReadonlySet<IconName> = new Set(["back", "send", "leave", "search"]);
+const POINTING: ReadonlySet<IconName> = new Set(["back", "send", "leave"]);
 
 export function Icon({ name, className = "size-5" }: { name: IconName; className?: string }) {
   return (
