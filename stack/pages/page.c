@@ -89,7 +89,7 @@ void tims_page_private(tims_page *page)
     state->is_private = true;
     if (state->reads != NULL)
         tims_reads_add_caller(state->reads);
-    if (!tims_is_signed_in(page->rq)) /* nobody is told from nobody else */
+    if (!tims_caller_unnoted(page->rq).signed_in) /* nobody is told from nobody else */
         state->is_unkept = true;
 }
 
@@ -114,7 +114,7 @@ static void write_params(tims_json_writer *w, tims_pairs params)
 static void write_user(tims_json_writer *w, tims_request *rq)
 {
     tims_json_key(w, TIMS_STR("user"));
-    if (!tims_is_signed_in(rq)) {
+    if (!tims_caller_unnoted(rq).signed_in) {
         tims_json_null(w);
         return;
     }
@@ -152,10 +152,10 @@ static void write_position(tims_request *rq, const struct tims_page_state *state
         tims_json_str(w, TIMS_STR(""));
 }
 
-/* Who is signed in has HTML of their own: the page is handed its user. */
+/* Who is signed in has HTML of their own: the page is handed its user, who may have been read before. */
 static void note_user(tims_request *rq, tims_reads *reads)
 {
-    if (!tims_is_signed_in(rq))
+    if (!tims_caller_unnoted(rq).signed_in)
         return;
     char id[TIMS_ID_TEXT_LENGTH];
     tims_id_format(tims_caller_unnoted(rq).user, id);

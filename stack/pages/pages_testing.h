@@ -18,6 +18,8 @@ typedef struct renderer {
     tims_str html;           /* its answer; empty: it never answers */
     const char *silent_path; /* the page it never answers; NULL: none */
     int status, asked;
+    void (*before_answer)(void *argument); /* NULL: nothing happens meanwhile */
+    void *before_answer_argument;
     tims_arena *arena;
     tims_str path, nonce, cookie, body;
 } renderer;
@@ -52,6 +54,8 @@ TIMS_UNUSED static bool hear_end(void *ctx)
     r->asked++;
     r->body = tims_copy(r->arena, tims_buf_str(&v->body));
     v->body.length = 0;
+    if (r->before_answer != NULL)
+        r->before_answer(r->before_answer_argument);
     if (r->html.length == 0 ||
         (r->silent_path != NULL && tims_str_equal(r->path, tims_str_from(r->silent_path))))
         return true;
@@ -122,6 +126,28 @@ TIMS_UNUSED static void load_broken(tims_page *page)
     tims_raise(page->rq, 500, "broken", "This loader is broken.");
 }
 
+TIMS_UNUSED static void load_people(tims_page *page)
+{
+    tims_page_value(
+        page, "people",
+        tims_print(page->rq->arena, "%lld", (long long)tims_count(page->rq, &tims_user_model, NULL)));
+}
+
+TIMS_UNUSED static void load_private(tims_page *page)
+{
+    tims_page_private(page);
+}
+
+TIMS_UNUSED static void load_uncached(tims_page *page)
+{
+    tims_page_uncached(page);
+}
+
+TIMS_UNUSED static void load_form(tims_page *page)
+{
+    tims_page_csrf(page);
+}
+
 static const tims_page_route routes[] = {
     { .path = "/" },
     { .path = "/about" },
@@ -131,6 +157,10 @@ static const tims_page_route routes[] = {
     { .path = "/counts", .load = load_counts },
     { .path = "/missing", .load = load_missing },
     { .path = "/broken", .load = load_broken },
+    { .path = "/people", .load = load_people },
+    { .path = "/private", .load = load_private },
+    { .path = "/uncached", .load = load_uncached },
+    { .path = "/form", .load = load_form },
     { 0 },
 };
 
@@ -145,6 +175,7 @@ typedef struct world {
     tims_loop *loop;
     tims_pages *pages;
     tims_router *router;
+    tims_cache *cache; /* NULL: pages are not kept */
     renderer renderer;
     void (*script)(struct world *w);
     tims_id user;
@@ -155,9 +186,11 @@ typedef struct asking {
     const char *target;
     tims_method method;
     bool signed_in, staff, browser, smuggles;
+    tims_id user; /* zero: the world's */
+    const char *etag, *language, *host;
     /* out */
     int status;
-    tims_str body, location, policy, cache, type;
+    tims_str body, location, policy, cache, type, tag;
 } asking;
 
 /* How many people there are; and then there is one more, by somebody else's commit. */
@@ -278,6 +311,7 @@ TIMS_UNUSED static int tear_down(void **state)
     world *w = *state;
     tims_router_free(&w->router);
     tims_arena_free(&w->arena);
+    tims_cache_free(&w->cache);
     tims_db_close(&w->db);
     testing_database_drop(&w->database);
     free(w);
@@ -290,6 +324,7 @@ TIMS_UNUSED static void make_pages(world *w, tims_pages_options options)
     tims_error err = { 0 };
     size_t count;
     options.front_directory = w->folder;
+    options.cache = w->cache;
     options.write_url = write_url;
     options.write_position = write_position;
     if (tims_pages_new(w->arena, tables, 1, &options, &w->pages, &err) != TIMS_OK)
@@ -321,6 +356,7 @@ TIMS_UNUSED static void keep_answer(tims_request *rq, tims_answer *answer)
     a->location = tims_copy(arena, header_set(rq, "Location"));
     a->policy = tims_copy(arena, header_set(rq, "Content-Security-Policy"));
     a->cache = tims_copy(arena, header_set(rq, "Cache-Control"));
+    a->tag = tims_copy(arena, header_set(rq, "ETag"));
 }
 
 TIMS_UNUSED static void handle(tims_request *rq, void *argument)
@@ -333,17 +369,21 @@ TIMS_UNUSED static void handle(tims_request *rq, void *argument)
     tims_header headers[] = { { TIMS_STR("Accept"),
                                 a->browser ? TIMS_STR("text/html,*/*") : TIMS_STR("*/*") },
                               { TIMS_STR("Cookie"), TIMS_STR("a=b") },
+                              { TIMS_STR("Accept-Language"), tims_str_from(a->language) },
+                              { TIMS_STR("If-None-Match"), tims_str_from(a->etag) },
+                              { TIMS_STR("Host"), tims_str_from(a->host) },
                               { TIMS_STR("X-Nonce"), TIMS_STR("smuggled") } };
     rq->slots[TIMS_SLOT_RUN] = a;
     rq->slots[TIMS_SLOT_PAGE] = w->pages;
     rq->method = a->method ? a->method : TIMS_METHOD_GET;
     rq->target = tims_str_from(a->target);
     rq->headers = headers;
-    rq->header_count = a->smuggles ? 3 : 2;
+    rq->header_count = a->smuggles ? 6 : 5;
     assert_int_equal(tims_url_split_target(rq->arena, rq->target, &rq->path, &rq->query_text, &err), TIMS_OK);
     tims_request_set_db(rq, w->db);
     tims_auth_attach(rq, w->auth);
-    tims_request_set_caller(rq, (tims_caller){ a->signed_in, a->staff, false, w->user });
+    tims_request_set_caller(
+        rq, (tims_caller){ a->signed_in, a->staff, false, tims_id_is_zero(a->user) ? w->user : a->user });
     rq->route =
         tims_router_find(w->router, rq->arena, rq->method, rq->path, &rq->path_params, &allowed, &redirect);
     tims_answer answer = rq->route != NULL ? rq->route->handler(rq) : tims_pages_not_found(rq);

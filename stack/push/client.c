@@ -13,8 +13,10 @@
 #include "push/push_internal.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/socket.h>
 
 enum {
     CLIENT_MAGIC = 0x43535550,
@@ -22,7 +24,8 @@ enum {
     EXCHANGE_TIMEOUT_MS = 15000,
     ANSWER_BYTES_MAX = 64 * 1024,
     IDLE_S_MAX = 1800, /* a connection that was not used for so long is not used again */
-    KEEPALIVE_S = 60
+    KEEPALIVE_S = 60,
+    UNSEEN_MS_MAX = 10000 /* what the other side's machine has not acknowledged by then: it is gone */
 };
 
 typedef struct watched {
@@ -39,6 +42,7 @@ struct push__client {
     CURLM *multi;
     tims_timer timer;
     watched *first;
+    bool distrusts; /* something on the connection was not answered: the next one gets another */
 };
 
 typedef struct transfer {
@@ -182,8 +186,11 @@ void push__client_free(push__client **pointer)
     *pointer = NULL;
     TIMS_CHECK_MAGIC(client, CLIENT_MAGIC);
     (void)curl_multi_cleanup(client->multi); /* tells which sockets it closes */
-    while (client->first != NULL)
-        forget_socket(client->first);
+    for (watched *socket = client->first, *next; socket != NULL; socket = next) {
+        next = socket->next;
+        tims_poll_free(&socket->poll);
+        free(socket);
+    }
     tims_timer_clear(&client->timer);
     client->magic = 0;
     free(client);
@@ -226,6 +233,15 @@ static void set(CURLcode code)
     TIMS_ASSERT(code == CURLE_OK); /* an option that this curl does not know, or no memory */
 }
 
+/* Else a connection that a router has forgotten would be written to for a quarter of an hour. */
+static int set_socket_options(void *argument, curl_socket_t fd, curlsocktype purpose)
+{
+    (void)argument, (void)purpose;
+    const unsigned unseen_ms_max = UNSEEN_MS_MAX;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unseen_ms_max, sizeof unseen_ms_max);
+    return CURL_SOCKOPT_OK;
+}
+
 static void set_up(transfer *own, const char *url, tims_str body)
 {
     CURL *easy = own->easy;
@@ -250,6 +266,9 @@ static void set_up(transfer *own, const char *url, tims_str body)
     set(curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L));
     set(curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S));
     set(curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_S));
+    set(curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, set_socket_options));
+    set(curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)own->client->distrusts));
+    own->client->distrusts = false;
 }
 
 /* Released with the request, if not before. */
@@ -278,6 +297,7 @@ static tims_status weigh(tims_request *rq, const transfer *own, push__reply *ret
 {
     long status = 0;
     curl_off_t retry_after_s = 0;
+    own->client->distrusts |= own->code == CURLE_OPERATION_TIMEDOUT;
     if (own->code != CURLE_OK)
         return tims_fail(err, own->code == CURLE_OPERATION_TIMEDOUT ? TIMS_TIMEOUT : TIMS_UNAVAILABLE,
                          "push_unreachable", "The service cannot be asked: %s",

@@ -15,7 +15,7 @@ enum { MESSAGE_BYTES_MAX = 150, THROTTLED_S = 60 };
 
 /* --- what the answer means ---------------------------------------------------------------------- */
 
-/* The member `name` of the detail of this type; empty: there is none. */
+/* The first detail of this type; NULL: there is none. */
 static const tims_json *find_detail(const tims_json *error, tims_str type)
 {
     const tims_json *details = tims_json_get(error, TIMS_STR("details"));

@@ -77,7 +77,7 @@ typedef struct push__loop {
     tims_loop *loop;
     push__client *client;
     push__credential fcm, apns;
-    int64_t fcm_paused_until_us, apns_paused_until_us; /* monotonic: the service has asked for a pause */
+    int64_t fcm_paused_until_us; /* monotonic: it has asked for a pause */
 } push__loop;
 
 /* Made at first use, ended with the loop. */

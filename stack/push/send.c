@@ -4,8 +4,6 @@
  *
  * The request writes one row, however many people it tells. What is told apart by device is done in jobs, so
  * that each is tried again by itself. */
-#include <string.h>
-
 #include "push/push_internal.h"
 
 enum {
@@ -18,16 +16,22 @@ enum {
     TEXT_MAX = TIMS_PUSH_PAYLOAD_BYTES_MAX
 };
 
-#define CONTENT(type)                                                                              \
-    TIMS_FIELD(type, title, .max_length = TEXT_MAX, .doc = "What is shown."),                      \
-        TIMS_FIELD(type, body, .max_length = TEXT_MAX, .doc = "What is shown below."),             \
-        TIMS_FIELD(type, path, .max_length = TEXT_MAX, .doc = "Where a tap leads."),               \
-        TIMS_FIELD(type, data, .max_length = TEXT_MAX, .doc = "JSON: an object of strings."),      \
-        TIMS_FIELD(type, collapse, .max_length = TEXT_MAX, .doc = "Which it takes the place of."), \
-        TIMS_FIELD(type, thread, .max_length = TEXT_MAX, .doc = "With which it is shown."),        \
-        TIMS_FIELD(type, badge, .doc = "The number on the icon."),                                 \
-        TIMS_FIELD(type, urgent, .doc = "Wakes a sleeping device."),                               \
-        TIMS_FIELD(type, silent, .doc = "Without a sound."),                                       \
+/* A member of the push that arguments carry. */
+#define PUSH_FIELD(type, member, ...)                               \
+    {                                                               \
+        .offset = offsetof(type, push.member), .name = #member,     \
+        .kind = TIMS_KIND_OF(((type *)0)->push.member), __VA_ARGS__ \
+    }
+#define PUSH_FIELDS(type)                                                                          \
+    PUSH_FIELD(type, title, .max_length = TEXT_MAX, .doc = "What is shown."),                      \
+        PUSH_FIELD(type, body, .max_length = TEXT_MAX, .doc = "What is shown below."),             \
+        PUSH_FIELD(type, path, .max_length = TEXT_MAX, .doc = "Where a tap leads."),               \
+        PUSH_FIELD(type, data, .max_length = TEXT_MAX, .doc = "JSON: an object of strings."),      \
+        PUSH_FIELD(type, collapse, .max_length = TEXT_MAX, .doc = "Which it takes the place of."), \
+        PUSH_FIELD(type, thread, .max_length = TEXT_MAX, .doc = "With which it is shown."),        \
+        PUSH_FIELD(type, badge, .doc = "The number on the icon."),                                 \
+        PUSH_FIELD(type, urgent, .doc = "Wakes a sleeping device."),                               \
+        PUSH_FIELD(type, silent, .doc = "Without a sound."),                                       \
         TIMS_FIELD(type, expires_at, .doc = "After that it is worth nothing.")
 
 /* --- what may be sent --------------------------------------------------------------------------- */
@@ -66,6 +70,21 @@ static const char *check_data(tims_arena *arena, tims_str text, const tims_json 
     return NULL;
 }
 
+static bool is_visible(tims_str text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if (text.data[i] <= ' ' || text.data[i] > '~')
+            return false;
+    return true;
+}
+
+/* Of the app: browsers take two slashes, and a backslash for a slash, as the way to another site. */
+static bool is_path(tims_str path)
+{
+    return path.length == 0 || (path.data[0] == '/' && !tims_str_starts_with(path, TIMS_STR("//")) &&
+                                is_visible(path) && tims_str_find(path, TIMS_STR("\\")) == SIZE_MAX);
+}
+
 const char *push__problem(tims_arena *arena, const tims_push *push, const tims_json **ret_data)
 {
     const char *problem = check_data(arena, push->data, ret_data);
@@ -75,14 +94,12 @@ const char *push__problem(tims_arena *arena, const tims_push *push, const tims_j
         return "It has neither a title nor a body.";
     if (!tims_str_is_utf8(push->title) || !tims_str_is_utf8(push->body))
         return "Its text is not UTF-8.";
-    if (push->path.length > 0 &&
-        (push->path.data[0] != '/' || tims_str_starts_with(push->path, TIMS_STR("//"))))
-        return "Its path does not begin with one slash.";
+    if (!is_path(push->path))
+        return "Its path does not begin with one slash, or has a character that no path has.";
     if (push->collapse.length > TIMS_PUSH_COLLAPSE_BYTES_MAX)
         return "Its collapse key has more than 64 bytes.";
-    for (size_t i = 0; i < push->collapse.length; i++)
-        if (push->collapse.data[i] <= ' ' || push->collapse.data[i] > '~')
-            return "Its collapse key has a character that is not visible ASCII.";
+    if (!is_visible(push->collapse))
+        return "Its collapse key has a character that is not visible ASCII.";
     if (push->badge.present && (push->badge.value < 0 || push->badge.value > INT32_MAX))
         return "Its badge is no count.";
     if (push->expires_s < 0 || push->expires_s > EXPIRES_S_MAX)
@@ -97,9 +114,7 @@ const char *push__problem(tims_arena *arena, const tims_push *push, const tims_j
 
 typedef struct deliver_arguments {
     tims_id device, user;
-    tims_str title, body, path, data, collapse, thread;
-    tims_opt_int badge;
-    bool urgent, silent;
+    tims_push push;
     tims_time expires_at;
 } deliver_arguments;
 
@@ -131,16 +146,7 @@ TIMS_NORETURN static void raise_later(tims_run *run, const tims_push_answer *ans
 static void push_deliver(tims_run *run, const deliver_arguments *a)
 {
     tims_request *rq = run->rq;
-    tims_push push = { .title = a->title,
-                       .body = a->body,
-                       .path = a->path,
-                       .data = a->data,
-                       .collapse = a->collapse,
-                       .thread = a->thread,
-                       .badge = a->badge,
-                       .urgent = a->urgent,
-                       .silent = a->silent };
-    tims_push_delivery delivery = { .push = &push, .id = run->id, .expires_at = a->expires_at };
+    tims_push_delivery delivery = { .push = &a->push, .id = run->id, .expires_at = a->expires_at };
     const tims_push_device *device = tims_find(rq, &tims_push_device_model, a->device);
     if (device == NULL || !tims_same_id(device->user, a->user))
         return; /* signed out meanwhile, or somebody else's now */
@@ -149,7 +155,7 @@ static void push_deliver(tims_run *run, const deliver_arguments *a)
         push__tell_no_sender(push__of(rq), device->platform);
         return;
     }
-    const char *problem = push__problem(rq->arena, &push, &delivery.data);
+    const char *problem = push__problem(rq->arena, &a->push, &delivery.data);
     if (problem != NULL)
         tims_give_up(run, "push_invalid", "%s", problem);
     delivery.device = device;
@@ -171,7 +177,7 @@ static void push_deliver(tims_run *run, const deliver_arguments *a)
 TIMS_TASK(push_deliver, deliver_arguments,
           .fields = TIMS_FIELDS(TIMS_FIELD(deliver_arguments, device, .required = true, .doc = "To which."),
                                 TIMS_FIELD(deliver_arguments, user, .required = true, .doc = "Whose it was."),
-                                CONTENT(deliver_arguments)),
+                                PUSH_FIELDS(deliver_arguments)),
           .doc = "Sends one notification to one device.", .queue = "push", .max_attempts = ATTEMPTS_MAX,
           .timeout_ms = 60000);
 
@@ -186,27 +192,16 @@ tims_push_answer push__no_answer(tims_arena *arena, const tims_error *err)
 
 typedef struct tell_arguments {
     tims_ids users;
-    tims_str title, body, path, data, collapse, thread;
-    tims_opt_int badge;
-    bool urgent, silent;
+    tims_push push;
     tims_time expires_at;
 } tell_arguments;
 
 static void tell_device(tims_run *run, const tell_arguments *a, const tims_push_device *device)
 {
     const tims_enqueue_options until = { .expires_at = a->expires_at };
-    const deliver_arguments to = { .device = device->id,
-                                   .user = device->user,
-                                   .title = a->title,
-                                   .body = a->body,
-                                   .path = a->path,
-                                   .data = a->data,
-                                   .collapse = a->collapse,
-                                   .thread = a->thread,
-                                   .badge = a->badge,
-                                   .urgent = a->urgent,
-                                   .silent = a->silent,
-                                   .expires_at = a->expires_at };
+    const deliver_arguments to = {
+        .device = device->id, .user = device->user, .push = a->push, .expires_at = a->expires_at
+    };
     if (push__find_sender(push__of(run->rq), device->platform) == NULL)
         push__tell_no_sender(push__of(run->rq), device->platform);
     else
@@ -231,7 +226,7 @@ static void push_tell(tims_run *run, const tell_arguments *a)
 TIMS_TASK(push_tell, tell_arguments,
           .fields = TIMS_FIELDS(TIMS_FIELD(tell_arguments, users, .required = true,
                                            .max_length = USERS_PER_JOB, .doc = "Whom."),
-                                CONTENT(tell_arguments)),
+                                PUSH_FIELDS(tell_arguments)),
           .doc = "Finds the devices of people who are to be told.", .queue = "push");
 
 const tims_task *const tims_push_tasks[] = { &push_tell_task, &push_deliver_task, NULL };
@@ -255,16 +250,7 @@ void tims_push_send_all(tims_request *rq, tims_ids users, const tims_push *push)
         push__tell_no_sender(push__of(rq), TIMS_STR("any"));
         return;
     }
-    tell_arguments a = { .title = push->title,
-                         .body = push->body,
-                         .path = push->path,
-                         .data = push->data,
-                         .collapse = push->collapse,
-                         .thread = push->thread,
-                         .badge = push->badge,
-                         .urgent = push->urgent,
-                         .silent = push->silent,
-                         .expires_at = { tims_now().us + expires_s * 1000000 } };
+    tell_arguments a = { .push = *push, .expires_at = { tims_now().us + expires_s * 1000000 } };
     const tims_enqueue_options until = { .expires_at = a.expires_at };
     for (size_t first = 0; first < users.count; first += USERS_PER_JOB) {
         size_t left = users.count - first;

@@ -1,6 +1,10 @@
 // Pages from the cache: the HTML is what its loader would give now, whoever writes and however, and nobody sees what is
 // another's. With a render program of the tests' own, which embeds the data as Next does and is quick.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type Answer, Client, signedIn } from "../client.ts";
 import { command, isShell, type Made, madeOf, makeFront, type PageData, setBuild } from "../renderer.ts";
@@ -17,7 +21,13 @@ before(async () => {
   run(folder, ["demo"]);
   server = await startServer({
     folder,
-    env: { FRONT_DIRECTORY: front, RENDER_COMMAND: command, RENDER_PROCESSES: "2", ACCESS_LOG: "false" },
+    env: {
+      FRONT_DIRECTORY: front,
+      RENDER_COMMAND: command,
+      RENDER_PROCESSES: "2",
+      RENDER_MEMORY_MAX: "256m",
+      ACCESS_LOG: "false",
+    },
   });
   await until("the render processes", async () => (await metric("tims_pages_processes")) === 2);
   people = await Promise.all(USERS.map((name) => signedIn(server, name)));
@@ -27,8 +37,8 @@ after(async () => {
   server?.remove();
 });
 
-async function metric(name: string): Promise<number> {
-  const text = await (await fetch(`${server.url}/metrics`)).text();
+async function metric(name: string, of = server): Promise<number> {
+  const text = await (await fetch(`${of.url}/metrics`)).text();
   const line = text.split("\n").find((one) => one.startsWith(`${name} `));
   assert.ok(line, `there is a metric ${name}`);
   return Number(line.slice(name.length + 1));
@@ -349,6 +359,61 @@ test("one that fails again and again is replaced", async () => {
   const before = await pids();
   await Promise.all(Array.from({ length: 40 }, (_, i) => client.get(`/chats?fail&slow=5&n=${i}`)));
   await until("another process", async () => [...(await pids())].some((pid) => !before.has(pid)));
+});
+
+test("one that has grown too large is replaced, and nobody notices", async () => {
+  const client = people[0] as Client;
+  const replaced = await metric("tims_pages_memory_restarts_total");
+  const { pid } = madeOf((await client.get("/chats?grow=300")).body);
+  await until("it to be gone", async () => {
+    const answer = await client.get(`/chats?n=${Math.random()}`);
+    assert.equal(answer.status, 200);
+    assert.ok(!isShell(answer.body));
+    return !isAlive(pid);
+  });
+  assert.equal(await metric("tims_pages_memory_restarts_total"), replaced + 1);
+});
+
+test("a render server that somebody else runs says that it is of a new build", async () => {
+  const folder = makeFolder();
+  const [ours, theirs] = [makeFront(folder), makeFront(join(folder, "theirs"), "build-1")];
+  const socket = join(folder, "render.sock");
+  const startRenderer = async () => {
+    rmSync(socket, { force: true });
+    const [program, ...words] = command.split(" ");
+    const child = spawn(program as string, words, {
+      env: { ...process.env, TIMS_RENDER_SOCKET: socket, FRONT_DIRECTORY: theirs },
+      stdio: "inherit",
+    });
+    await until("the render server", () => existsSync(socket));
+    return child;
+  };
+  let renderer = await startRenderer();
+  run(folder, ["migrate"]);
+  const other = await startServer({
+    folder,
+    env: { FRONT_DIRECTORY: ours, RENDER_URL: `unix:${socket}`, RENDER_TIMEOUT: "1s" },
+  });
+  try {
+    const nobody = new Client(other);
+    const first = await nobody.get("/");
+    assert.equal((await nobody.get("/")).body, first.body);
+    assert.equal(await metric("tims_pages_kept_total", other), 1);
+    const gone = once(renderer, "exit");
+    renderer.kill("SIGKILL");
+    await gone;
+    assert.equal((await nobody.get("/")).body, first.body, "what is kept needs no renderer");
+    assert.ok(isShell((await nobody.get("/articles/other")).body), "what is not gets its shell");
+    setBuild(theirs, "build-2");
+    renderer = await startRenderer();
+    await until("it to be asked", async () => !isShell((await nobody.get("/articles/other")).body));
+    assert.equal(madeOf((await nobody.get("/")).body).build, "build-2");
+    assert.equal(await metric("tims_pages_builds_total", other), 1);
+  } finally {
+    renderer.kill("SIGKILL");
+    await other.stop();
+    other.remove();
+  }
 });
 
 test("too many at once get the shell at once, and the others are rendered", async () => {

@@ -100,6 +100,8 @@ test("who has signed out, or given the device to somebody else, is told nothing 
 const bad: [string, Push, RegExp][] = [
   ["neither title nor body", { title: "", body: "" }, /neither a title nor a body/],
   ["a path of another site", { path: "//evil.example/" }, /path/],
+  ["a path of another site with a backslash", { path: "/\\evil.example/" }, /path/],
+  ["a path with a space", { path: "/a b" }, /path/],
   ["a path that is a URL", { path: "https://evil.example/" }, /path/],
   ["data that is no JSON", { data: "{" }, /data/],
   ["data that is an array", { data: "[]" }, /data/],
@@ -185,6 +187,21 @@ test("a service whose certificate nobody vouches for is sent nothing", async () 
   await until("the log to say so", () =>
     /code=push_unreachable message=.*certificate/i.test(world.server.output()),
   );
+});
+
+test("a server that stops while a service has not answered hands the push back, and the next one sends it", async () => {
+  await restart({ WORKER_DRAIN: "300ms" });
+  const { who } = await world.owner("apns");
+  world.apns.next({ act: "silence" });
+  assert.equal((await world.send([who])).status, 204);
+  await until("it to be asked", () => world.apns.received.length === 1);
+  await world.server.stop();
+  assert.deepEqual(await world.server.exited, { code: 0, signal: null });
+  assert.match(world.server.output(), /event=handed_back task=push_deliver/);
+  assert.equal(world.app.sql("select state, attempt from tims_job"), "0|0");
+  world.server = await world.app.serve();
+  await world.idle();
+  assert.equal(world.apns.received.length, 2);
 });
 
 test("what is worth nothing any more is not sent", async () => {

@@ -108,6 +108,15 @@ static void failing_later(tims_run *run, const numbered *arguments)
 extern const tims_task failing_later_task;
 TIMS_TASK(failing_later, numbered, .fields = NUMBERED, .tracked = true, .retry_after_ms = 1);
 
+/* Was told by somebody to come again after a while. */
+static void throttled(tims_run *run, const numbered *arguments)
+{
+    tims_error err = { .status = TIMS_THROTTLED, .code = "busy", .retry_after_s = (int)arguments->number };
+    tims_raise_error(run->rq, &err);
+}
+extern const tims_task throttled_task;
+TIMS_TASK(throttled, numbered, .fields = NUMBERED, .retry_after_ms = 1);
+
 /* Tells how far it is, and waits. */
 static void telling(tims_run *run, const numbered *arguments)
 {
@@ -158,17 +167,10 @@ static void resulting(tims_run *run, const numbered *arguments)
 extern const tims_task resulting_task;
 TIMS_TASK(resulting, numbered, .fields = NUMBERED, .tracked = true, .max_attempts = 1);
 
-static const tims_task *const tasks[] = { &sleeping_task,
-                                          &sleeping_short_task,
-                                          &locked_task,
-                                          &fetching_task,
-                                          &listening_task,
-                                          &listening_short_task,
-                                          &failing_later_task,
-                                          &telling_task,
-                                          &resulting_task,
-                                          &babbling_task,
-                                          NULL };
+static const tims_task *const tasks[] = { &sleeping_task,      &sleeping_short_task, &locked_task,
+                                          &fetching_task,      &listening_task,      &listening_short_task,
+                                          &failing_later_task, &throttled_task,      &telling_task,
+                                          &resulting_task,     &babbling_task,       NULL };
 static const stage_options options = { .tasks = tasks };
 static const tims_worker_options hasty = { .no_schedules = true, .drain_ms = 100, .lease_ms = 6000 };
 
@@ -217,6 +219,22 @@ static void run_failing(stage *s)
 static void what_fails_is_tried_again_and_then_dead(void **state)
 {
     stage_play(state, run_failing);
+}
+
+static void run_throttled(stage *s)
+{
+    start_worker(s);
+    int64_t now_us = tims_now().us;
+    stage_enqueue(s, &throttled_task, 100, "later", NULL);
+    stage_wait_for(s, "SELECT count(*) FROM tims_job WHERE task = 'throttled' AND state = 1", 1);
+    int64_t after_us = stage_int(s, "SELECT run_at FROM tims_job WHERE task = 'throttled'") - now_us;
+    assert_in_range(after_us, 100 * 1000000, 160 * 1000000);
+    stage_run(s, "DELETE FROM tims_job");
+}
+
+static void what_was_told_when_to_come_again_is_tried_then(void **state)
+{
+    stage_play(state, run_throttled);
 }
 
 static void give_results(stage *s)
@@ -537,6 +555,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_is_run_once),
         cmocka_unit_test(what_fails_is_tried_again_and_then_dead),
+        cmocka_unit_test(what_was_told_when_to_come_again_is_tried_then),
         cmocka_unit_test(the_last_result_wins_however_many_there_were),
         cmocka_unit_test(what_is_no_text_is_told_as_well_as_can_be),
         cmocka_unit_test(the_hard_timeout_ends_a_run_that_sleeps),
