@@ -11,12 +11,13 @@ import { cookies, createRequests, listRequests, oursHeaders, rowRequests, runRou
 // The contenders of a workload that only reads; `makeRequests` takes what each request must send along.
 function readers(context, postgres, workload, makeRequests) {
   const { folder, data } = context;
+  const env = { CACHE_BYTES: "0" }; // everybody asks the database each time
   const peer = async () => makeRequests(cookies(data));
   const own = async (server) =>
     makeRequests((await oursHeaders(server, data)).map(({ Cookie }) => ({ Cookie })));
   return {
     limit_sqlite: { start: () => startLimit(workload, data.peers), requests: peer },
-    ours_sqlite: { start: () => startOurs({ folder, database: data.file }), requests: own },
+    ours_sqlite: { start: () => startOurs({ folder, database: data.file, env }), requests: own },
     fastify_sqlite: { start: () => startFastify(data.peers), requests: peer },
     limit: { start: () => startLimit(workload, postgres.peers), requests: peer, database: postgres },
     limit_together: {
@@ -24,7 +25,11 @@ function readers(context, postgres, workload, makeRequests) {
       requests: peer,
       database: postgres,
     },
-    ours: { start: () => startOurs({ folder, database: postgres.ours }), requests: own, database: postgres },
+    ours: {
+      start: () => startOurs({ folder, database: postgres.ours, env }),
+      requests: own,
+      database: postgres,
+    },
     fastify: { start: () => startFastify(postgres.peers), requests: peer, database: postgres },
   };
 }

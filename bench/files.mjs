@@ -5,7 +5,8 @@ import { startOurs } from "./contenders.mjs";
 import { goal, ratio, save, summarise } from "./goals.mjs";
 import { freePort, runLoad, startProcess } from "./process.mjs";
 
-async function startNginx(folder, root) {
+// `probe`: a file below `root`.
+export async function startNginx(folder, root, probe) {
   const port = await freePort();
   const file = join(folder, "nginx.conf");
   writeFileSync(
@@ -23,7 +24,7 @@ http {
   const server = await startProcess({
     command: "/usr/sbin/nginx",
     args: ["-c", file, "-p", folder, "-g", "user root;"],
-    readyUrl: `http://127.0.0.1:${port}/_next/static/1k.js`,
+    readyUrl: `http://127.0.0.1:${port}/${probe}`,
   });
   return { ...server, url: `http://127.0.0.1:${port}` };
 }
@@ -47,7 +48,7 @@ export async function files({ folder, data, rounds, seconds }) {
   for (let round = 0; round < rounds; round++) {
     const row = {};
     for (const [name, start] of Object.entries({
-      nginx: () => startNginx(folder, join(folder, "www")),
+      nginx: () => startNginx(folder, join(folder, "www"), "_next/static/1k.js"),
       ours: () => startOurs({ folder, database: data.file, env: { FRONT_DIRECTORY: front } }),
     })) {
       const server = await start();

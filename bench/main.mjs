@@ -13,7 +13,8 @@ import { fanout, few, idle } from "./live.mjs";
 import { drops, restart } from "./live_faults.mjs";
 import { nobody, routing } from "./live_routing.mjs";
 import { nodes } from "./nodes.mjs";
-import { page } from "./page.mjs";
+import { pages } from "./pages.mjs";
+import { paint } from "./paint.mjs";
 import { closePostgres } from "./postgres.mjs";
 import * as requests from "./requests.mjs";
 import * as tasks from "./tasks.mjs";
@@ -22,9 +23,11 @@ const workloads = {
   json: requests.json,
   row: requests.row,
   list: requests.list,
+  list_hot: requests.hot,
   create: requests.create,
   static: files,
-  page,
+  pages,
+  paint,
   live_fanout: fanout,
   live_few: few,
   live_idle: idle,

@@ -3,7 +3,15 @@ import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { startDjango, startFastify, startLimit, startOurs } from "./contenders.mjs";
 import { goal, ratio, save, summarise } from "./goals.mjs";
-import { cookies, createRequests, listRequests, oursHeaders, rowRequests, runRounds } from "./rounds.mjs";
+import {
+  cookies,
+  createRequests,
+  listRequests,
+  oursHeaders,
+  rowRequests,
+  runRounds,
+  withWrites,
+} from "./rounds.mjs";
 
 export async function json({ folder, data, rounds, seconds }) {
   const plain = async () => [{ path: "/json" }];
@@ -56,11 +64,14 @@ export async function json({ folder, data, rounds, seconds }) {
   });
 }
 
+// Everybody asks the database each time: what is kept in memory is measured by itself.
+const reading = { CACHE_BYTES: "0" };
+
 export async function row({ folder, data, rounds, seconds }) {
   const requests = async () => rowRequests(data);
   const contenders = {
     limit: { start: () => startLimit("row", data.peers), requests },
-    ours: { start: () => startOurs({ folder, database: data.file }), requests },
+    ours: { start: () => startOurs({ folder, database: data.file, env: reading }), requests },
     fastify: { start: () => startFastify(data.peers), requests },
     django: { start: () => startDjango(data.peers), requests },
   };
@@ -102,7 +113,7 @@ export async function list({ folder, data, rounds, seconds }) {
   const contenders = {
     limit: { start: () => startLimit("list", data.peers), requests: peer },
     ours: {
-      start: () => startOurs({ folder, database: data.file }),
+      start: () => startOurs({ folder, database: data.file, env: reading }),
       requests: async (server) =>
         listRequests(
           data,
@@ -137,6 +148,70 @@ export async function list({ folder, data, rounds, seconds }) {
       ),
     ],
   });
+}
+
+const HOT_CHATS = 40; // five readers each: 200 lists, asked for in turn
+
+export async function hot({ folder, data, rounds, seconds }) {
+  const fresh = () => {
+    const file = join(folder, `hot-${Math.random()}.sqlite3`);
+    copyFileSync(data.file, file);
+    return file;
+  };
+  const chats = new Set(
+    data.sessions.slice(0, HOT_CHATS / 5).flatMap(({ user }) => data.chatsOf(user.id).slice(0, 5)),
+  );
+  const isHot = ({ path }) => chats.has(path.split("=")[1]);
+  const readsOf = (headers) => shuffle(listRequests(data, headers).filter(isHot));
+  const contenders = {
+    limit: { start: () => startLimit("list", data.peers), requests: async () => readsOf(cookies(data)) },
+    ours: {
+      start: () => startOurs({ folder, database: fresh() }),
+      requests: async (server) => {
+        const headers = await oursHeaders(server, data);
+        const reads = readsOf(headers.map(({ Cookie }) => ({ Cookie })));
+        return withWrites(
+          reads,
+          reads.slice(0, 100).map(({ path, headers: { Cookie } }) => ({
+            method: "POST",
+            path: "/api/messages/",
+            headers: {
+              ...headers.find((one) => one.Cookie === Cookie),
+              "Content-Type": "application/json",
+            },
+            body: JSON.stringify({ chat: path.split("=")[1], text: "Something new in a hot chat." }),
+          })),
+        );
+      },
+    },
+  };
+  const all = await runRounds({
+    contenders,
+    rounds,
+    seconds,
+    folder,
+    name: "list_hot",
+    check: (body) => body.rows.length === 50,
+  });
+  save("list_hot", {
+    about:
+      "The latest 50 messages of 40 chats, each read by five people; ours from the exact cache, with every hundredth request a durable write into one of them. Plain C asks SQLite each time, and nobody writes there.",
+    rounds: all,
+    summary: summarise(all),
+    goals: [goal("list.hot.limit", ">=", 3, ratio(all, "limit", "ours", "cpu_us"), "× plain C per CPU")],
+  });
+}
+
+// In another order, the same each time.
+function shuffle(list) {
+  const all = [...list];
+  let seed = 1;
+  for (let i = all.length - 1; i > 0; i--) {
+    seed = (seed * 48_271) % 2_147_483_647;
+    const at = seed % (i + 1);
+    [all[i], all[at]] = [all[at], all[i]];
+  }
+  return all;
 }
 
 export async function create({ folder, data, rounds, seconds }) {

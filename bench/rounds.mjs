@@ -5,7 +5,7 @@ import { signInAll } from "./contenders.mjs";
 import { runLoad } from "./process.mjs";
 
 // A wrk script that sends `requests` in turn, starting anywhere.
-function writeScript(folder, name, requests) {
+export function writeScript(folder, name, requests) {
   const quote = (text) => JSON.stringify(text);
   const rows = requests.map(
     ({ method = "GET", path, headers = {}, body }) =>
@@ -56,6 +56,15 @@ export async function runRounds({ contenders, rounds, seconds, folder, name, che
     results.push(row);
   }
   return results;
+}
+
+// Every hundredth request is one of the writes.
+export function withWrites(reads, writes) {
+  const rounds = Math.ceil(reads.length / 99);
+  return Array.from({ length: rounds }, (_, i) => [
+    ...reads.slice(i * 99, (i + 1) * 99),
+    writes[(i * 7) % writes.length],
+  ]).flat();
 }
 
 export const cookies = (data) => data.sessions.map(({ token }) => ({ Cookie: `session=${token}` }));

@@ -118,7 +118,7 @@ function spawnServer(
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
   const folder = options.folder ?? makeFolder();
   const front: Environment = options.front
-    ? { RENDER_COMMAND: `${process.execPath} ${join(root, "front/render.mjs")}` }
+    ? { RENDER_COMMAND: `${process.execPath} ${join(root, "front/render.mjs")}`, RENDER_PROCESSES: "1" }
     : {};
   const env = environment(folder, { ...front, ...options.env });
   if (options.fresh ?? !options.folder) {

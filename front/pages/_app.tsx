@@ -9,6 +9,8 @@ import Router, { useRouter } from "next/router";
 import { useEffect, useState } from "react";
 import { LanguageProvider } from "@/i18n";
 import { MissingPage } from "@/layout/MissingPage";
+import { ScriptGuard } from "@/pwa/ScriptGuard";
+import { useTyped } from "@/pwa/typed";
 import type { Who } from "@/types";
 import "../styles/globals.css";
 
@@ -57,6 +59,11 @@ function useMeantAddress() {
   }, [router]);
 }
 
+function Typed() {
+  useTyped();
+  return null;
+}
+
 export default function App({ Component, pageProps, pageData, missing = false }: AppProps & PageProps) {
   const [client] = useState(() => makeClient(pageData));
   const [shellMissing, setShellMissing] = useState(false);
@@ -81,7 +88,8 @@ export default function App({ Component, pageProps, pageData, missing = false }:
         <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover" />
       </Head>
       <LanguageProvider rendered={rendered}>
-        {missing || shellMissing ? <MissingPage /> : <Component {...pageProps} />}
+        <Typed />
+        <ScriptGuard>{missing || shellMissing ? <MissingPage /> : <Component {...pageProps} />}</ScriptGuard>
       </LanguageProvider>
     </PageProvider>
   );

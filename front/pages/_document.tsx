@@ -2,6 +2,7 @@
 import type { PageData } from "@tims/client";
 import Document, { type DocumentContext, Head, Html, Main, NextScript } from "next/document";
 import { DEFAULT_LANGUAGE, LANGUAGES, languageOf } from "@/i18n/languages";
+import config from "../app.config.json";
 
 interface RequestWithData {
   pageData?: PageData;
@@ -31,8 +32,14 @@ export default class AppDocument extends Document<Extra> {
       <Html lang={lang} dir={LANGUAGES[lang].direction} data-shell={language === null ? "" : undefined}>
         <Head nonce={nonce}>
           <meta name="color-scheme" content="light dark" />
-          <meta name="description" content="A live chat, rendered on the server, everywhere." />
+          <meta name="description" content={config.description} />
+          <meta name="theme-color" content={config.colours.light} media="(prefers-color-scheme: light)" />
+          <meta name="theme-color" content={config.colours.dark} media="(prefers-color-scheme: dark)" />
+          <meta name="mobile-web-app-capable" content="yes" />
+          <meta name="apple-mobile-web-app-title" content={config.shortName} />
+          <link rel="icon" href="/icons/favicon-32.png" sizes="32x32" type="image/png" />
           <link rel="icon" href="/icon.svg" type="image/svg+xml" />
+          <link rel="apple-touch-icon" href="/icons/apple-touch-icon.png" />
           <link rel="manifest" href="/manifest.webmanifest" />
           <script src="/theme.js" nonce={nonce} />
         </Head>

@@ -1,5 +1,6 @@
 import { useState, useSyncExternalStore } from "react";
 import { type Direction, LANGUAGES, type Language, useLanguage, useText } from "@/i18n";
+import { InstallSection } from "@/layout/InstallSection";
 import { Layout } from "@/layout/Layout";
 import { chooseTheme, currentTheme, DEFAULT_DARK, DEFAULT_LIGHT, onThemeChange, THEMES } from "@/theme";
 import { FormError } from "@/ui/Field";
@@ -166,6 +167,7 @@ export default function SettingsPage() {
             ))}
           </div>
         </fieldset>
+        <InstallSection />
       </div>
     </Layout>
   );

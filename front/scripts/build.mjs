@@ -1,20 +1,49 @@
-// Builds both targets one after the other (they share Next's scratch folder), then puts .br and .gz beside what the
-// backend serves as files, so that nothing is compressed twice.
+// Makes the pictures and the manifest, builds both targets one after the other (they share Next's scratch folder) and the
+// service worker from what they are, then puts .br and .gz beside what the backend serves as files, so that nothing is
+// compressed twice.
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { writePublic } from "./public.mjs";
+import { filesBelow, writeWorker } from "./worker.mjs";
 
 const front = dirname(import.meta.dirname);
 const COMPRESSED = /\.(js|css|html|svg|json|webmanifest|txt)$/;
 const SMALLEST = 1024;
+/** In these folders by our own hand, not sources. */
+const MADE =
+  /^front\/(public\/(icons\/|favicon\.ico|manifest\.webmanifest|worker\.js)|next-env\.d\.ts|.*\.tsbuildinfo)/;
 
-function build(target) {
+/** The same sources have the same name, so that only a build in which something changed is a new version. */
+function nameBuild() {
+  const root = dirname(front);
+  const hash = createHash("sha256");
+  const sources = [
+    ...["front", "packages/client/src"].flatMap((folder) =>
+      filesBelow(join(root, folder), /^(dist|\.next|node_modules|android|ios|test)$/).map((file) =>
+        join(folder, file),
+      ),
+    ),
+    "package-lock.json",
+  ];
+  for (const file of sources.filter((name) => !MADE.test(name)))
+    hash
+      .update(file)
+      .update("\0")
+      .update(readFileSync(join(root, file)));
+  const settings = Object.entries(process.env).filter(([name]) => name.startsWith("NEXT_PUBLIC_"));
+  return hash.update(JSON.stringify(settings.sort())).digest("hex").slice(0, 16);
+}
+
+function build(target, name) {
   const environment = {
     ...process.env,
     NODE_ENV: "production",
     NEXT_TELEMETRY_DISABLED: "1",
     APP_TARGET: target,
+    TIMS_BUILD: name,
   };
   const next = join(dirname(front), "node_modules/next/dist/bin/next");
   const { status } = spawnSync(process.execPath, [next, "build"], {
@@ -25,14 +54,8 @@ function build(target) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-function filesBelow(folder) {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
-}
-
 function compress(folder) {
-  for (const file of filesBelow(folder)) {
+  for (const file of filesBelow(folder).map((name) => join(folder, name))) {
     if (!COMPRESSED.test(file) || statSync(file).size < SMALLEST) continue;
     const bytes = readFileSync(file);
     writeFileSync(
@@ -43,10 +66,13 @@ function compress(folder) {
   }
 }
 
+await writePublic();
 // Next's cache does not notice a changed loader; the export leaves its scratch behind.
 const remove = (folder) => rmSync(join(front, folder), { recursive: true, force: true });
 remove("dist/server/cache");
 remove(".next");
-for (const target of ["server", "export"]) build(target);
+const name = nameBuild();
+for (const target of ["server", "export"]) build(target, name);
 remove(".next");
+writeWorker(name);
 for (const folder of ["dist/server/static", "dist/app/_next"]) compress(join(front, folder));

@@ -33,6 +33,21 @@ export interface Message extends Row {
   created_at: string;
 }
 
+export interface Unread {
+  counts: Record<string, number>;
+  total: number;
+}
+
+declare module "@tims/client" {
+  interface TimsApi {
+    "/api/chats/": Chat;
+    "/api/members/": Member;
+    "/api/messages/": Message;
+    "/api/unread/": Unread;
+    "/api/online/": { count: number };
+  }
+}
+
 /** What is known of a picture beside its content. */
 export interface Picture extends Row {
   chat: string;

@@ -101,6 +101,7 @@ struct tims_cached {
     int status;
     int64_t position;
     tims_str body, content_type, extra;
+    atomic_bool has_etag;
     char etag[CACHE__ETAG_LENGTH];
     tims_topic *topics;
     cache__hook *hooks; /* one for each topic */
@@ -155,6 +156,7 @@ cache__key cache__resolve(tims_cache *cache, const tims_cache_name *name, tims_c
 
 cache__flights *cache__flights_new(void);
 void cache__flights_free(cache__flights **flights);
+size_t cache__flights_waiting(const cache__flights *flights); /* under the mutex */
 
 static inline bool cache__is_off(const tims_cache *cache)
 {

@@ -65,8 +65,6 @@ tims_cached *cache__entry_new(tims_cache *cache, const cache__key *key, const ti
     entry->asked_caller = key->is_personal;
     entry->status = answer->status;
     entry->position = answer->position;
-    entry->etag[0] = entry->etag[CACHE__ETAG_LENGTH - 1] = '"';
-    tims_content_hash(entry->body, entry->etag + 1);
     return entry;
 }
 
@@ -173,12 +171,28 @@ static cache__encoding_state look_at(tims_cached *entry, tims_encoding encoding,
     return state;
 }
 
+/* Made by the first who sends it: what is kept and never asked for again is not hashed. */
+static tims_str etag_of(tims_cached *entry)
+{
+    if (!atomic_load_explicit(&entry->has_etag, memory_order_acquire)) {
+        char etag[CACHE__ETAG_LENGTH];
+        etag[0] = etag[CACHE__ETAG_LENGTH - 1] = '"';
+        tims_content_hash(entry->body, etag + 1);
+        pthread_mutex_lock(&entry->cache->mutex);
+        if (!atomic_load_explicit(&entry->has_etag, memory_order_relaxed))
+            memcpy(entry->etag, etag, sizeof etag);
+        atomic_store_explicit(&entry->has_etag, true, memory_order_release);
+        pthread_mutex_unlock(&entry->cache->mutex);
+    }
+    return (tims_str){ entry->etag, CACHE__ETAG_LENGTH };
+}
+
 tims_answer tims_cached_answer(tims_request *rq, const tims_cached *cached)
 {
     TIMS_CHECK_MAGIC(cached, CACHE__ENTRY_MAGIC);
     tims_cached *entry = (tims_cached *)(uintptr_t)cached; /* its encodings come later */
     tims_answer answer = tims_answer_bytes(entry->status, entry->content_type, entry->body);
-    if (tims_not_modified(rq, (tims_str){ entry->etag, CACHE__ETAG_LENGTH }))
+    if (tims_not_modified(rq, etag_of(entry)))
         return tims_answer_empty(304);
     bool may_make = atomic_fetch_add_explicit(&entry->uses, 1, memory_order_relaxed) > 0;
     tims_encoding encoding = tims_encoding_for(rq, &answer);

@@ -49,6 +49,16 @@ void cache__flights_free(cache__flights **flights)
     *flights = NULL;
 }
 
+size_t cache__flights_waiting(const cache__flights *flights)
+{
+    size_t count = 0;
+    for (int i = 0; i < FLIGHT_BUCKETS; i++)
+        for (const flight *under_way = flights->buckets[i]; under_way != NULL; under_way = under_way->next)
+            for (const waiter *w = under_way->waiters; w != NULL; w = w->next)
+                count++;
+    return count;
+}
+
 /* Of one text at a time there are few. */
 static flight **bucket_of(tims_cache *cache, tims_str text)
 {
@@ -189,12 +199,12 @@ bool tims_cache_lead(tims_cache *cache, tims_request *rq, const tims_cache_name 
     cache__key key = cache__resolve(cache, name, &entry);
     flight *under_way = find_flight(cache, &key);
     waiter *w = NULL;
+    TIMS_ASSERT(under_way == NULL || under_way->leader != rq); /* it would wait for itself */
     if (under_way == NULL)
         begin_flight(cache, rq, &key, l);
     else
         w = join_flight(under_way);
     pthread_mutex_unlock(&cache->mutex);
-    TIMS_ASSERT(under_way == NULL || under_way->leader != rq || w != NULL);
     if (w == NULL)
         return true;
     tims_check(rq, wait_for(cache, w), NULL);

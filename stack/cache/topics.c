@@ -147,18 +147,21 @@ static void raise_to(int64_t *number, int64_t position)
         *number = position;
 }
 
-/* An entry's hooks go together, so the next one to be looked at must be another's. */
+/* An entry's hooks go together, so behind one that is told of, the next to be looked at must be another's. */
 void cache__topics_touch(cache__topics *topics, const tims_topic *topic, int64_t position,
                          void (*function)(void *argument, tims_cached *entry), void *argument)
 {
     uint64_t hash = cache__topic_hash(topics, topic);
     raise_to(touched_slot(topics, hash), position);
-    for (cache__hook *hook = topics->buckets[hash % topics->bucket_count], *next; hook != NULL; hook = next) {
-        next = hook->next;
-        while (next != NULL && next->entry == hook->entry)
-            next = next->next;
-        if (hook->hash == hash)
-            function(argument, hook->entry);
+    cache__hook *hook = topics->buckets[hash % topics->bucket_count];
+    while (hook != NULL) {
+        cache__hook *told = hook;
+        hook = hook->next;
+        if (told->hash != hash)
+            continue;
+        while (hook != NULL && hook->entry == told->entry)
+            hook = hook->next;
+        function(argument, told->entry);
     }
 }
 
@@ -167,10 +170,10 @@ void cache__topics_touch_model(cache__topics *topics, const tims_model *model, i
 {
     cache__model *own = model_of(topics, model);
     raise_to(&own->touched, position);
-    for (cache__hook *hook = own->first, *next; hook != NULL; hook = next) {
-        next = hook->model_next;
-        while (next != NULL && next->entry == hook->entry)
-            next = next->model_next;
-        function(argument, hook->entry);
+    for (cache__hook *hook = own->first; hook != NULL;) {
+        tims_cached *entry = hook->entry;
+        while (hook != NULL && hook->entry == entry)
+            hook = hook->model_next;
+        function(argument, entry);
     }
 }

@@ -137,7 +137,8 @@ static void take_log_row(void *argument, const tims_change *row)
     }
     tims_id id;
     if (!tims_id_parse(row->row, &id)) { /* a foreign writer's, which no client can be told of */
-        batch->unnamed[note_model(r, model, row->op)] = true;
+        size_t at = note_model(r, model, row->op);
+        batch->unnamed[at] = true;
         return;
     }
     if (r->options->on_change != NULL)

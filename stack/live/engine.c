@@ -485,6 +485,7 @@ static void set_mark(live__engine *engine, const tims_mark *mark)
 void live__engine_start(live__engine *engine, tims_live *live, const tims_mark *mark)
 {
     live__job *first = engine->first_received, *last = engine->last_received;
+    free(engine->snapshot);
     *engine = (live__engine){ .live = live,
                               .last_view_id = engine->last_view_id,
                               .log_id = engine->log_id,

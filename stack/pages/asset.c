@@ -43,6 +43,19 @@ static tims_answer answer_public(tims_request *rq)
     return tims_answer_file(rq, pages->public_root, tims_str_slice(rq->path, 1, rq->path.length), false);
 }
 
+/* An exported page by its file's name, for the service worker, which keeps them all: with the headers that it
+ * has in a page's place, and nobody's data in it. */
+static tims_answer answer_shell(tims_request *rq)
+{
+    tims_str path = tims_path_str(rq, "path");
+    const tims_pages *pages = rq->route->data;
+    pages__shell shell;
+    if (!tims_str_ends_with(path, TIMS_STR(".html")) ||
+        !pages__shell_find(rq, pages, tims_copy_c(rq->arena, path), &shell))
+        tims_raise(rq, 404, "not_found", "%s", tims_status_text(TIMS_NOT_FOUND));
+    return pages__shell_answer(rq, pages, 200, &shell);
+}
+
 static bool is_plain_name(tims_str name)
 {
     if (name.length == 0 || name.data[0] == '.')
@@ -112,5 +125,11 @@ void pages__add_assets(tims_pages *pages)
                              .timeout_ms = development ? 120000 : 0,
                              .no_csrf = true,
                              .anonymous = true });
+    pages__add_route(pages, (tims_route){ .methods = TIMS_METHOD_GET,
+                                          .pattern = "/_shell/{path:path}",
+                                          .handler = answer_shell,
+                                          .data = pages,
+                                          .doc = "Exported pages, for the service worker to keep.",
+                                          .anonymous = true });
     add_public_files(pages);
 }

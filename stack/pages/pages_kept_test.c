@@ -1,14 +1,6 @@
 /* pages_kept_test: which pages are kept, for whom, and when they go. The feed is played by hand. */
 #include "pages/pages_testing.h"
 
-static int set_up_kept(void **state)
-{
-    int result = set_up(state);
-    world *w = *state;
-    w->cache = tims_cache_new(&(tims_cache_options){ .bytes_max = 1 << 24 });
-    return result;
-}
-
 static void find_position(tims_request *rq, void *argument)
 {
     tims_error err = { 0 };
@@ -54,6 +46,7 @@ static void touch_users(void *argument)
 static void begin(world *w)
 {
     static const char *const languages[] = { "en", "de" };
+    w->cache = tims_cache_new(&(tims_cache_options){ .bytes_max = 1 << 24 });
     make_pages(w, (tims_pages_options){ .render_url = listen_as_renderer(w), .languages = { languages, 2 } });
     add_user(w);
     reach(w);
@@ -311,7 +304,7 @@ static void of_many_who_miss_it_one_makes_it(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up_kept, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         T(a_page_is_kept_unless_its_loader_says_otherwise),
         T(nobody_s_page_is_everybody_s_and_a_user_s_is_theirs_in_their_language),

@@ -319,6 +319,36 @@ static void without_a_render_server_there_is_the_shell(void **state)
     run(*state, check_shell);
 }
 
+static void check_shells_by_name(world *w)
+{
+    static const struct {
+        const char *target;
+        int status;
+        const char *part;
+    } table[] = {
+        { "/_shell/about.html", 200, "<p>shell of about</p>" },
+        { "/_shell/chat/%5Bchat%5D.html", 200, "shell of a chat" },
+        { "/_shell/404.html", 200, "nothing here" }, /* who keeps it gives it its status */
+        { "/_shell/missing.html", 404, "" },
+        { "/_shell/about", 404, "" },
+        { "/_shell/_next/static/app.js", 404, "" },
+    };
+    make_pages(w, (tims_pages_options){ 0 });
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        asking a = { .world = w, .target = table[i].target };
+        ask(&a);
+        if (a.status != table[i].status || !has(a.body, table[i].part))
+            fail_msg("%s: got %d %.*s", table[i].target, a.status, TIMS_PRINT(a.body));
+        if (a.status == 200)
+            assert_true(has(a.policy, "default-src 'self'"));
+    }
+}
+
+static void shells_have_addresses_for_the_service_worker(void **state)
+{
+    run(*state, check_shells_by_name);
+}
+
 static void check_access(world *w)
 {
     make_pages(w, (tims_pages_options){ 0 });
@@ -491,6 +521,7 @@ int main(void)
         T(slow_pages_get_their_shells_and_the_others_are_rendered_as_before),
         T(a_page_that_fails_to_render_is_its_shell_and_an_unknown_one_stays_404),
         T(without_a_render_server_there_is_the_shell),
+        T(shells_have_addresses_for_the_service_worker),
         T(who_may_not_see_a_page_is_sent_to_sign_in_or_refused),
         T(errors_are_pages_for_browsers_and_problems_for_programs),
         T(page_data_is_what_the_render_server_would_get),

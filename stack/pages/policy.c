@@ -85,6 +85,13 @@ static void allow_script(tims_str html, size_t at, tims_buf *sources)
         tims_buf_print(sources, " 'sha256-%S'", source);
 }
 
+static tims_str all_of(const tims_buf *sources)
+{
+    if (sources->overflow)
+        tims_log(TIMS_LOG_ERROR, "pages", "a page has more inline scripts than its policy may name");
+    return tims_buf_str(sources);
+}
+
 /* --- pages ------------------------------------------------------------------------------------------- */
 
 /* The tag that `at` lies in. An opened tag before it, whose attributes somebody wants to swallow this one,
@@ -115,7 +122,7 @@ tims_str pages__seal(tims_arena *arena, tims_str html, tims_str nonce, tims_str 
         from = at + attribute.length;
     }
     tims_buf_append_str(&out, tims_str_slice(html, from, html.length));
-    *ret_sources = tims_buf_str(&sources);
+    *ret_sources = all_of(&sources);
     return tims_buf_str(&out);
 }
 
@@ -133,7 +140,7 @@ tims_str pages__sources_of_export(tims_arena *arena, tims_str html)
         allow_script(html, at, &sources);
         at = end_of_script(html, end_of_tag(html, at));
     }
-    return tims_buf_str(&sources);
+    return all_of(&sources);
 }
 
 /* --- headers ----------------------------------------------------------------------------------------- */

@@ -92,20 +92,19 @@ const tims_cached *rest__kept_find(tims_request *rq, const tims_rest *rest, rest
     return found;
 }
 
-const tims_cached *rest__keep(tims_request *rq, const rest__keeping *keeping, int64_t position,
-                              const tims_reads *reads, tims_str body)
+void rest__keep(tims_request *rq, const rest__keeping *keeping, int64_t position, const tims_reads *reads,
+                tims_str body)
 {
     if (!keeping->is_wanted)
-        return NULL;
+        return;
     const tims_cache_answer answer = { .since = keeping->since,
                                        .position = position,
                                        .reads = reads,
                                        .status = 200,
                                        .body = body,
                                        .content_type = TIMS_STR("application/json") };
-    const tims_cached *kept = tims_cache_keep(keeping->cache, rq, &keeping->name, &answer);
+    (void)tims_cache_keep(keeping->cache, rq, &keeping->name, &answer);
     tims_cache_done(keeping->cache, rq, &keeping->name);
-    return kept;
 }
 
 void tims_rest_set_cache(tims_rest *rest, tims_cache *cache)
@@ -225,7 +224,7 @@ tims_status tims_rest_include(const tims_rest *rest, tims_request *rq, tims_str 
         status = tims_position(tims_session_db(rq), &position, err);
     if (status != TIMS_OK)
         return status;
-    (void)rest__keep(rq, &keeping, position, reads, text);
+    rest__keep(rq, &keeping, position, reads, text);
     tims_json_raw(writer, text);
     return TIMS_OK;
 }

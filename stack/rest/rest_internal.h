@@ -120,9 +120,9 @@ typedef struct rest__keeping {
  * and `keeping` says whether to keep it. `write`: for when it is to be checked. Raises. */
 const tims_cached *rest__kept_find(tims_request *rq, const tims_rest *rest, rest__keeping *ret_keeping,
                                    rest__write_fn write, const void *argument);
-/* Keeps what was read, if it is wanted; NULL: it is not kept. */
-const tims_cached *rest__keep(tims_request *rq, const rest__keeping *keeping, int64_t position,
-                              const tims_reads *reads, tims_str body);
+/* Keeps what was read, if it is wanted. */
+void rest__keep(tims_request *rq, const rest__keeping *keeping, int64_t position, const tims_reads *reads,
+                tims_str body);
 /* A recorder that goes with the request. */
 tims_reads *rest__new_reads(tims_request *rq, bool lenient);
 

@@ -247,7 +247,7 @@ export class Actor {
   hurry(): void {
     for (const { key, status } of Object.values(this.client.state.mutations))
       if (status === "waiting") void this.client.retry(key);
-    this.client.connection.probe();
+    this.client.connection?.probe();
     // A step without operations for a socket is not sent; a pong says how far it has come.
     if (this.client.state.connection.status === "live") this.socket?.send('{"t":"ping"}');
   }

@@ -100,7 +100,7 @@ export class Readers {
     const headers: Record<string, string> = caller.token ? { Authorization: `Bearer ${caller.token}` } : {};
     if (known) headers["If-None-Match"] = known.etag;
     const before = this.newest;
-    const answer = await fetch(this.stage.route().url + url, { headers });
+    const answer = await fetch(random.pick(this.stage.nodes).url + url, { headers });
     const text = await answer.text();
     const named = answer.headers.get("Tims-Position")?.split("-")[1];
     const etag = answer.headers.get("ETag");

@@ -4,6 +4,7 @@ import Link from "next/link";
 import { useRouter } from "next/router";
 import { useState } from "react";
 import { useText } from "@/i18n";
+import { isAway, Unkept } from "@/layout/Unkept";
 import { SearchPanel } from "@/search/SearchPanel";
 import type { Chat } from "@/types";
 import { hueOf, initialsOf } from "@/ui/Avatar";
@@ -77,6 +78,7 @@ export function ChatList({ open }: { open?: string | undefined }) {
   const [starting, setStarting] = useState(false);
   const Heading = open === undefined ? "h1" : "h2"; // beside a conversation, its title is the first
   const settled = chats.state !== "loading";
+  const unkept = chats.rows.length === 0 && isAway(chats.problem);
   return (
     <div className="flex h-full min-h-0 flex-col">
       <header className="flex h-16 shrink-0 items-center justify-between px-5">
@@ -103,10 +105,11 @@ export function ChatList({ open }: { open?: string | undefined }) {
               <ChatItem key={chat.id} chat={chat} unread={counts[chat.id] ?? 0} open={chat.id === open} />
             ))}
           </ul>
-          {chats.rows.length === 0 && settled && (
+          {unkept && <Unkept />}
+          {chats.rows.length === 0 && settled && !unkept && (
             <p className="text-soft px-3 py-8 text-center">{t("chats.none")}</p>
           )}
-          {chats.rows.length === 0 && !settled && <Placeholder />}
+          {chats.rows.length === 0 && !settled && !unkept && <Placeholder />}
           {chats.next && (
             <button
               type="button"

@@ -4,6 +4,7 @@ import type { VirtualListHandle } from "@tims/client/list";
 import Link from "next/link";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useText } from "@/i18n";
+import { isAway, Unkept } from "@/layout/Unkept";
 import { DropZone } from "@/pictures/DropZone";
 import { useDrafts } from "@/pictures/useDrafts";
 import { SearchPanel } from "@/search/SearchPanel";
@@ -160,6 +161,7 @@ export function Conversation({ id, message }: { id: string; message: string | nu
   const [showsMembers, setShowsMembers] = useState(false);
   const exporting = useExport(id);
   useMarkRead(id, useUnread().counts[id] ?? 0);
+  if (chat.row === null && isAway(chat.problem)) return <Unkept />;
   if (chat.row === null && chat.state !== "loading") return <Gone />;
   return (
     <DropZone label={chat.row?.title ?? t("chat.title")} onFiles={(files) => void drafts.add(files)}>

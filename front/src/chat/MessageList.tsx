@@ -1,15 +1,16 @@
 /* The messages of a chat, the newest at the bottom: a list of any length, in which only what is near the window is in the
  * document. It begins at the newest message without any script, and stays where the reader is when others come. */
-import { type LiveResult, type Mutation, useClient, useUser } from "@tims/client";
+import { type LiveResult, type Mutation, useUser } from "@tims/client";
 import { VirtualList, type VirtualListHandle } from "@tims/client/list";
 import { memo, type RefObject, useMemo, useState } from "react";
-import { useProblemText, useText } from "@/i18n";
+import { useText } from "@/i18n";
 import { MessagePicture } from "@/pictures/MessagePicture";
 import type { Member, Message, Picture } from "@/types";
 import { PresentAvatar } from "@/ui/Avatar";
 import { Icon } from "@/ui/Icon";
 import { ClockTime, DayName, useHydrated } from "@/ui/Time";
 import { type Entry, findLinks, makeTimeline } from "./timeline";
+import { Undone } from "./Undone";
 import type { History } from "./useHistory";
 import { type People, useNameOf } from "./usePeople";
 
@@ -32,27 +33,6 @@ function MessageText({ text }: { text: string }) {
       <span key={key}>{piece.text}</span>
     );
   });
-}
-
-function Failed({ mutation }: { mutation: Mutation }) {
-  const { t } = useText();
-  const problemText = useProblemText();
-  const client = useClient();
-  return (
-    <p
-      className="text-error flex flex-wrap items-center justify-end gap-x-2 text-sm font-medium"
-      role="alert"
-    >
-      <Icon name="warning" className="size-4" />
-      {problemText.of(mutation.problem) ?? t("chat.not_sent")}
-      <button type="button" className="link" onClick={() => void client.retry(mutation.key)}>
-        {t("chat.retry")}
-      </button>
-      <button type="button" className="link" onClick={() => client.discard(mutation.key)}>
-        {t("chat.discard")}
-      </button>
-    </p>
-  );
 }
 
 function Readers({ readers, people }: { readers: string[]; people: People }) {
@@ -84,7 +64,7 @@ function Stamp({ message, mutation }: { message: Message; mutation: Mutation | u
   return (
     <span className="float-end ms-3 mt-1.5 flex translate-y-0.5 items-center gap-1 text-[0.6875rem] leading-none">
       <ClockTime iso={message.created_at} />
-      {mutation?.status === "sending" && (
+      {(mutation?.status === "sending" || mutation?.status === "waiting") && (
         <>
           <Icon name="clock" className="size-3" />
           <span className="sr-only">{t("chat.sending")}</span>
@@ -132,7 +112,7 @@ const Bubble = memo(function Bubble({ entry, people, picture, mine, present, mut
             </div>
           </div>
         </div>
-        {mutation?.status === "failed" && <Failed mutation={mutation} />}
+        {mutation && <Undone mutation={mutation} />}
         <Readers readers={entry.readers} people={people} />
       </div>
     </>

@@ -1,5 +1,5 @@
 /* The frame of every page: a bar above, a dock below on phones, one main landmark between. */
-import { useConnection, useUser } from "@tims/client";
+import { useUser } from "@tims/client";
 import Head from "next/head";
 import Link from "next/link";
 import { useRouter } from "next/router";
@@ -9,6 +9,8 @@ import { type PlainKey, useText } from "@/i18n";
 import { nameOf } from "@/types";
 import { Avatar } from "@/ui/Avatar";
 import { Icon, type IconName } from "@/ui/Icon";
+import { ConnectionBanner } from "./ConnectionBanner";
+import { Hints } from "./Hints";
 
 interface Place {
   href: string;
@@ -122,22 +124,6 @@ function Dock({ path, unread }: { path: string; unread: number }) {
   );
 }
 
-/** Says that what is shown may be old, once the first try to return has failed. */
-function ConnectionNotice() {
-  const { t } = useText();
-  const { status, attempts } = useConnection();
-  const away = (status === "waiting" || status === "connecting") && attempts > 1;
-  return (
-    <div role="status" className="empty:hidden">
-      {away ? (
-        <p className="bg-warning text-warning-content px-4 py-1 text-center text-xs font-medium">
-          {t("connection.away")}
-        </p>
-      ) : null}
-    </div>
-  );
-}
-
 interface LayoutProps {
   title: string;
   children: ReactNode;
@@ -164,7 +150,7 @@ export function Layout({ title, children, fill = false, bare = false }: LayoutPr
         {t("nav.skip")}
       </a>
       <TopBar path={path} unread={unread} hiddenOnPhones={bare} />
-      <ConnectionNotice />
+      <ConnectionBanner />
       <main
         id="main"
         tabIndex={-1}
@@ -173,6 +159,7 @@ export function Layout({ title, children, fill = false, bare = false }: LayoutPr
         {children}
       </main>
       {!bare && <Dock path={path} unread={unread} />}
+      <Hints />
     </div>
   );
 }

@@ -3,11 +3,10 @@ import { useLive } from "@tims/client";
 import { useText } from "@/i18n";
 import { ClockTime, DayName } from "@/ui/Time";
 import { Act, Item, Section } from "./parts";
-import type { Schedule, Worker } from "./types";
 
 export function Workers() {
   const { t } = useText();
-  const workers = useLive<Worker>("/api/tasks/workers/");
+  const workers = useLive("/api/tasks/workers/");
   return (
     <Section title={t("tasks.workers")} empty={t("tasks.no_workers")} loading={workers.state === "loading"}>
       {workers.rows.map((worker) => (
@@ -32,7 +31,7 @@ export function Workers() {
 
 export function Schedules() {
   const { t } = useText();
-  const schedules = useLive<Schedule>("/api/tasks/schedules/");
+  const schedules = useLive("/api/tasks/schedules/");
   return (
     <Section
       title={t("tasks.schedules")}

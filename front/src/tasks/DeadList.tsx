@@ -42,7 +42,7 @@ function Dead({ job }: { job: DeadJob }) {
 
 export function DeadList() {
   const { t } = useText();
-  const dead = useLive<DeadJob>("/api/tasks/dead/");
+  const dead = useLive("/api/tasks/dead/");
   return (
     <Section
       title={t("tasks.dead")}

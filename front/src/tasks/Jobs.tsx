@@ -4,7 +4,7 @@ import { useText } from "@/i18n";
 import { Progress } from "@/ui/Progress";
 import { ShortTime } from "@/ui/Time";
 import { Act, Item, Section } from "./parts";
-import type { Job, JobStatus } from "./types";
+import type { Job } from "./types";
 
 function Cancel({ job }: { job: Job }) {
   const { t } = useText();
@@ -14,8 +14,8 @@ function Cancel({ job }: { job: Job }) {
 /** Which jobs run is told once a second; how far a tracked one is, at once. */
 export function Running() {
   const { t } = useText();
-  const { value, state } = useComputed<{ rows: Job[] }>("/api/tasks/running/");
-  const tracked = useLive<JobStatus>("/api/tasks/?state=running");
+  const { value, state } = useComputed("/api/tasks/running/");
+  const tracked = useLive("/api/tasks/?state=running");
   const statusOf = new Map(tracked.rows.map((row) => [row.id, row]));
   return (
     <Section title={t("tasks.running")} empty={t("tasks.nothing_runs")} loading={state === "loading"}>
@@ -53,7 +53,7 @@ export function Running() {
 
 export function Scheduled() {
   const { t } = useText();
-  const { value, state } = useComputed<{ rows: Job[] }>("/api/tasks/scheduled/");
+  const { value, state } = useComputed("/api/tasks/scheduled/");
   return (
     <Section title={t("tasks.to_come")} empty={t("tasks.nothing_to_come")} loading={state === "loading"}>
       {(value?.rows ?? []).map((job) => (

@@ -53,7 +53,7 @@ function QueueCard({ queue }: { queue: Queue }) {
 
 export function Queues() {
   const { t } = useText();
-  const queues = useLive<Queue>("/api/tasks/queues/");
+  const queues = useLive("/api/tasks/queues/");
   return (
     <section aria-labelledby="queues" aria-busy={queues.state === "loading"}>
       <h2 id="queues" className="sr-only">

@@ -65,3 +65,15 @@ export interface DeadJob extends Row {
   code: string;
   error: string;
 }
+
+declare module "@tims/client" {
+  interface TimsApi {
+    "/api/tasks/": JobStatus;
+    "/api/tasks/queues/": Queue;
+    "/api/tasks/workers/": Worker;
+    "/api/tasks/schedules/": Schedule;
+    "/api/tasks/dead/": DeadJob;
+    "/api/tasks/running/": { rows: Job[] };
+    "/api/tasks/scheduled/": { rows: Job[] };
+  }
+}

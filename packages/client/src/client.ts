@@ -9,7 +9,7 @@ import {
   csrfCookie,
   problemFrom,
 } from "./api";
-import { type ConnectionEvents, LiveConnection, type SocketLike } from "./connection";
+import type { ConnectionEvents, LiveConnection, SocketLike } from "./connection";
 import { ROWS_MAX } from "./documents";
 import { newId } from "./id";
 import type { Offline, OfflineHost, OfflineOptions } from "./offline/index";
@@ -64,6 +64,8 @@ const LINGER_MS = 5_000;
 const REST_AFTER_MS = 2_000;
 /** A cache that has not answered by then is not waited for. */
 const RESTORE_MS = 1_000;
+/** The connection's part could not be loaded: again after that, and then less often. */
+const LOAD_AGAIN_MS = 2_000;
 
 async function askBackend(client: Client): Promise<Session> {
   return (await client.api<Session>("GET", "/api/auth/me/")).data;
@@ -76,13 +78,22 @@ function joinOf(joined: readonly JoinOptions[]): JoinOptions {
   return { ...(isSeen ? {} : { present: false }), ...(state ? { state } : {}) };
 }
 
+/** The connection's part of the package: a chunk of its own, which no render needs. */
+let live: typeof import("./connection") | null = null;
+
+/** Loads it; the clients that are made afterwards have their connection at once. */
+export async function loadLive(): Promise<void> {
+  live = await import("./connection");
+}
+
 export class Client {
   readonly store: TimsStore;
   readonly views: Views;
   /** What the page was rendered from. */
   readonly initialState: RootState;
   readonly platform: Platform;
-  readonly connection: LiveConnection;
+  /** null: its part of the package is not there yet. */
+  connection: LiveConnection | null = null;
   /** Names this client among the tabs of a browser. */
   readonly id = newId();
   private readonly writes: Writes;
@@ -116,13 +127,7 @@ export class Client {
       (method, url, call) => this.api(method, url, call),
       () => this.lane(),
     );
-    this.connection = new LiveConnection({
-      url: () => liveSocketUrl(this.platform),
-      token: () => this.platform.token.get(),
-      events: this.events(),
-      socket: () => this.openSocket(),
-      backoff: { random: options.random },
-    });
+    this.makeConnection();
   }
 
   get state(): LiveState {
@@ -231,7 +236,7 @@ export class Client {
   }
 
   private shareSocket(): void {
-    if (this.offline?.sharesSocket && this.connection.isStarted) this.connection.restart();
+    if (this.offline?.sharesSocket && this.connection?.isStarted) this.connection.restart();
   }
 
   // --- live documents ------------------------------------------------------------------------------------------
@@ -254,11 +259,12 @@ export class Client {
 
   private begin(url: string): void {
     this.store.dispatch(actions.documentWanted(url));
+    this.offline?.lend(url);
     this.listen();
-    this.whenRestored(() => {
+    this.whenReady((connection) => {
       if (!this.users.has(url)) return;
-      this.connection.start();
-      this.connection.subscriptions.want(url);
+      connection.start();
+      connection.subscriptions.want(url);
     });
     if ((this.state.documents[url]?.position ?? -1) >= 0) return;
     setTimeout(() => {
@@ -266,7 +272,43 @@ export class Client {
     }, REST_AFTER_MS);
   }
 
+  private makeConnection(): LiveConnection | null {
+    if (live)
+      this.connection ??= new live.LiveConnection({
+        url: () => liveSocketUrl(this.platform),
+        token: () => this.platform.token.get(),
+        events: this.events(),
+        socket: () => this.openSocket(),
+        backoff: { random: this.options.random },
+      });
+    return this.connection;
+  }
+
+  /** Until it is there; meanwhile documents are read by REST. */
+  private async loadConnection(): Promise<LiveConnection> {
+    for (let attempt = 1; ; attempt++) {
+      await loadLive().catch(() => undefined);
+      const connection = this.makeConnection();
+      if (connection || this.isClosed) return connection ?? new Promise(() => undefined);
+      this.store.dispatch(
+        actions.connectionChanged({ status: "waiting", attempts: attempt, at_ms: Date.now() }),
+      );
+      await new Promise((resolve) =>
+        setTimeout(resolve, Math.min(attempt * LOAD_AGAIN_MS, 10 * LOAD_AGAIN_MS)),
+      );
+    }
+  }
+
+  /** Once the connection is there, and what was kept has been looked into. */
+  private whenReady(work: (connection: LiveConnection) => void): void {
+    const { connection } = this;
+    if (connection) this.whenRestored(() => work(connection));
+    else void this.loadConnection().then((made) => this.whenRestored(() => work(made)));
+    if (!this.isRestored) void this.restore();
+  }
+
   private whenRestored(work: () => void): void {
+    if (this.isClosed) return;
     if (this.isRestored) {
       work();
       return;
@@ -295,7 +337,7 @@ export class Client {
       url,
       setTimeout(() => {
         this.lingering.delete(url);
-        this.connection.subscriptions.unwant(url);
+        this.connection?.subscriptions.unwant(url);
         this.store.dispatch(actions.documentReleased({ url, at_ms: Date.now() }));
         this.views.forget(url);
         this.keep(url);
@@ -333,11 +375,11 @@ export class Client {
 
   private enter(url: string): void {
     this.store.dispatch(actions.roomJoined(url));
-    this.whenRestored(() => {
+    this.whenReady((connection) => {
       const joined = this.rooms.get(url);
       if (!joined) return;
-      this.connection.start();
-      this.connection.rooms.join(url, joinOf(joined));
+      connection.start();
+      connection.rooms.join(url, joinOf(joined));
     });
   }
 
@@ -346,17 +388,17 @@ export class Client {
     const left = joined.filter((other) => other !== options);
     if (left.length > 0) {
       this.rooms.set(url, left);
-      this.connection.rooms.join(url, joinOf(left));
+      this.connection?.rooms.join(url, joinOf(left));
       return;
     }
     this.rooms.delete(url);
-    this.connection.rooms.leave(url);
+    this.connection?.rooms.leave(url);
     this.store.dispatch(actions.roomLeft(url));
   }
 
   /** To those who are in a room that was joined: the newest of a kind counts, nothing is kept. */
   publish(url: string, kind: string, data: unknown): void {
-    this.connection.rooms.publish(canonicalUrl(url), kind, data);
+    this.connection?.rooms.publish(canonicalUrl(url), kind, data);
   }
 
   // --- reading by REST -----------------------------------------------------------------------------------------
@@ -390,7 +432,7 @@ export class Client {
     if (!document || document.detail || document.end === true || document.ids.length >= ROWS_MAX) return;
     const limit =
       document.ids.length + Math.max(20, Number(new URLSearchParams(url.split("?")[1]).get("limit")) || 50);
-    if (this.connection.subscriptions.follows(url)) {
+    if (this.connection?.subscriptions.follows(url)) {
       try {
         await this.connection.subscriptions.more(url, Math.min(limit, ROWS_MAX));
         return;
@@ -409,18 +451,9 @@ export class Client {
       this.takePage(answer.data);
     } catch (error) {
       const isAway = error instanceof ApiError && isNotNow(error.problem, false);
-      if (!isAway || !(await this.showKept(path))) throw error;
+      if (!isAway || !(await (await this.loadOffline())?.showKept(path))) throw error;
     }
     return this.state.page;
-  }
-
-  /** What was kept of a page is shown; where nothing was, nothing of the page before it. */
-  private async showKept(path: string): Promise<boolean> {
-    const kept = (await (await this.loadOffline())?.pageOf(path)) ?? null;
-    const { page } = this.state;
-    const nothing = { path, route: "", params: {}, values: {}, position: "", asOf: null };
-    if (kept || page?.path !== path) this.store.dispatch(actions.restored({ page: kept ?? nothing }));
-    return kept !== null;
   }
 
   takePage(page: PageData): void {
@@ -439,7 +472,7 @@ export class Client {
     const { expired } = this.state;
     const changed = this.state.user?.id !== user?.id || (expired !== null && user === null);
     this.store.dispatch(actions.sessionChanged({ user, csrf }));
-    if (!changed && token) this.connection.auth(token);
+    if (!changed && token) this.connection?.auth(token);
     if (!changed) this.becomesKnown();
     this.isKnown = true;
     this.offline?.userIs(user, changed);
@@ -450,7 +483,7 @@ export class Client {
     void this.restore(); // finds that what is kept is another's, if this part was not there yet
     this.idle.length = 0;
     for (const url of this.users.keys()) this.store.dispatch(actions.documentWanted(url));
-    if (this.listening) this.connection.restart();
+    if (this.listening) this.connection?.restart();
     for (const url of this.rooms.keys()) this.enter(url);
   }
 
@@ -481,7 +514,7 @@ export class Client {
     if (known && who.user === null) this.platform.token.set(null);
     const same = this.state.user?.id === who.user?.id;
     this.become(who);
-    if (same) setTimeout(() => this.users.size > 0 && this.connection.start(), REST_AFTER_MS);
+    if (same) setTimeout(() => this.users.size > 0 && this.connection?.start(), REST_AFTER_MS);
   }
 
   private become({ user, csrf }: Session): void {
@@ -534,14 +567,19 @@ export class Client {
 
   // --- the connection's events ---------------------------------------------------------------------------------
 
+  /** The app has come back, or (`anew`) to another network: is the backend still there? */
+  probe(anew = false): void {
+    this.connection?.probe(anew);
+  }
+
   private listen(): void {
     if (this.listening) return;
     this.listening = true;
-    globalThis.addEventListener?.("online", () => this.connection.probe(true));
-    globalThis.addEventListener?.("offline", () => this.connection.probe());
+    globalThis.addEventListener?.("online", () => this.probe(true));
+    globalThis.addEventListener?.("offline", () => this.probe());
     globalThis.addEventListener?.("pagehide", () => void this.save());
     globalThis.document?.addEventListener?.("visibilitychange", () => {
-      if (globalThis.document.visibilityState === "visible") this.connection.probe();
+      if (globalThis.document.visibilityState === "visible") this.probe();
       else void this.save(); // on phones the last that is heard of a page
     });
   }
@@ -551,11 +589,11 @@ export class Client {
     return {
       onStatus: (status, attempts) => {
         dispatch(actions.connectionChanged({ status, attempts, at_ms: Date.now() }));
-        if (status === "live") void this.offline?.outbox.send();
+        if (status === "live") this.offline?.outbox.hurry();
       },
       onWelcome: ({ epoch, position, user }) => {
         if (this.isKnown && user !== (this.state.user?.id ?? null)) {
-          this.connection.stop(); // not the person whose page this is: signed in or out in another tab
+          this.connection?.stop(); // not the person whose page this is: signed in or out in another tab
           void this.sessionEnded();
         } else dispatch(actions.connectionChanged({ epoch, position }));
       },
@@ -592,7 +630,7 @@ export class Client {
     this.offline?.close();
     for (const timer of this.lingering.values()) clearTimeout(timer);
     this.lingering.clear();
-    this.connection.stop();
+    this.connection?.stop();
   }
 }
 

@@ -5,7 +5,8 @@
 
 import { type BackoffOptions, backoffMs } from "./backoff";
 import { CLOSE_PROTOCOL, CLOSE_SESSION, CLOSE_TIMEOUT, type Frame, PROTOCOL, readFrame } from "./frames";
-import { type RoomEvents, Rooms } from "./rooms";
+import { Rooms } from "./roombook";
+import type { RoomEvents } from "./rooms";
 import { type SubscriptionEvents, Subscriptions } from "./subscriptions";
 import type { ConnectionStatus } from "./types";
 

@@ -50,7 +50,7 @@ export {
 } from "./react";
 export type { JoinOptions, Said } from "./rooms";
 export type { LiveState, PageState, RootState, TimsStore } from "./store";
-export type { BodyOf, RowOf, TimsApi, ValueOf } from "./typed";
+export * from "./typed";
 export type {
   AnyRow,
   ConnectionState,

@@ -2,6 +2,7 @@
  * A Redux Toolkit store, so that the usual tools show every step; one tx of the backend is one action. */
 
 import { configureStore, createSlice, current, isDraft, type PayloadAction } from "@reduxjs/toolkit";
+import { devTools } from "./devtools";
 import {
   applyOperations,
   type DocumentState,
@@ -302,6 +303,7 @@ export function createStore(page?: PageData | null) {
   return configureStore({
     reducer: { tims: liveReducer },
     preloadedState: { tims: stateOfPage(page) },
+    devTools,
     middleware: (defaults) => defaults({ serializableCheck: false, immutableCheck: false }),
   });
 }

@@ -19,14 +19,13 @@ export interface TimsApi {}
 type PathOf<U extends string> = U extends `${infer P}?${string}` ? P : U;
 
 /** What stands at a path, or at `path/{id}/` under it. */
-type At<P extends string> = {
-  [K in keyof TimsApi & string]: P extends K
-    ? TimsApi[K]
-    : P extends `${K}${infer Id}/`
-      ? Id extends `${string}/${string}`
-        ? never
-        : TimsApi[K]
-      : never;
+type At<P extends string> = P extends keyof TimsApi ? TimsApi[P] : Under<P>;
+type Under<P extends string> = {
+  [K in keyof TimsApi & string]: P extends `${K}${infer Id}/`
+    ? Id extends `${string}/${string}`
+      ? never
+      : TimsApi[K]
+    : never;
 }[keyof TimsApi & string];
 
 type Or<T, Otherwise> = [T] extends [never] ? Otherwise : T;

@@ -214,7 +214,7 @@ test.each(Array.from({ length: 12 }, (_, i) => i + 1))(
       } else if (what === 17) {
         if (roll(2) === 0) await client?.save();
         network.sockets.at(-1)?.cut();
-        client?.connection.stop(); // gone without a word: what the cache has is what there is
+        client?.connection?.stop(); // gone without a word: what the cache has is what there is
         client = null;
         backend.commit(write);
         start();

@@ -17,7 +17,7 @@ beforeEach(() => {
     cache: null,
     tabs: null,
   });
-  client.connection.start();
+  client.connection?.start();
 });
 afterEach(() => {
   client.close();
@@ -27,7 +27,7 @@ afterEach(() => {
 describe("a probe", () => {
   test("asks a peer that is there, and keeps one that answers", async () => {
     network.last.welcome();
-    client.connection.probe();
+    client.connection?.probe();
     expect(network.last.of("ping")).toHaveLength(1);
     network.last.receive({ t: "pong", position: 10 });
     await vi.advanceTimersByTimeAsync(3_000);
@@ -38,7 +38,7 @@ describe("a probe", () => {
 
   test("leaves one that is silent for three seconds, and comes back at once", async () => {
     network.last.welcome();
-    client.connection.probe();
+    client.connection?.probe();
     await vi.advanceTimersByTimeAsync(3_000);
     expect(network.last.closedWith).toBe(4408);
     await vi.advanceTimersByTimeAsync(300);
@@ -52,16 +52,16 @@ describe("a probe", () => {
     }
     network.last.cut();
     const before = network.sockets.length;
-    client.connection.probe();
+    client.connection?.probe();
     expect(network.sockets).toHaveLength(before + 1);
     await vi.advanceTimersByTimeAsync(9_000);
     expect(network.sockets).toHaveLength(before + 1); // and the attempt it came before is not made too
   });
 
   test("waits for one that is being opened, unless the network is another one", () => {
-    client.connection.probe();
+    client.connection?.probe();
     expect(network.sockets).toHaveLength(1);
-    client.connection.probe(true);
+    client.connection?.probe(true);
     expect(network.sockets).toHaveLength(2);
     expect(network.sockets[0]?.closedWith).toBe(4408);
     network.last.welcome();
@@ -69,8 +69,8 @@ describe("a probe", () => {
   });
 
   test("opens nothing that was stopped", () => {
-    client.connection.stop();
-    client.connection.probe(true);
+    client.connection?.stop();
+    client.connection?.probe(true);
     expect(network.sockets).toHaveLength(1);
   });
 });

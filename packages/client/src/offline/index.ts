@@ -81,6 +81,8 @@ export class Offline {
   private tabs: { name: string; tabs: Tabs } | null = null;
   private restoring: Promise<void> | null = null;
   private isRestored = false;
+  /** Somebody has signed out here: nothing is set aside. */
+  private hasLeft = false;
   /** What a person had written whose session has ended. */
   private aside: { user: User; mutations: Mutation[] } | null = null;
   readonly outbox: Outbox;
@@ -115,7 +117,11 @@ export class Offline {
       subscribe: (listener) => host.store.subscribe(listener),
     });
     this.stopStepping = host.store.subscribe(() => this.cache?.step());
+    globalThis.addEventListener?.("online", this.onOnline);
   }
+
+  /** A socket that has outlived it does not come back, so nobody else says that it is over. */
+  private readonly onOnline = () => this.outbox.hurry();
 
   get sharesSocket(): boolean {
     return this.platform !== null;
@@ -133,18 +139,26 @@ export class Offline {
     const { host } = this;
     const contents = await cache.load(host.isKnown ? host.state.user : undefined);
     this.isRestored = true;
-    // Who is here may have become known meanwhile.
-    if (host.isKnown && !cache.isOf(host.state.user)) return cache.begin(host.state.user);
     if (contents && "aside" in contents) {
-      const { aside: user, writes } = contents;
-      this.aside = { user, mutations: [] };
-      host.store.dispatch(actions.restored({ expired: { user, writes } }));
-    } else if (contents) {
+      this.showAside(contents.aside, contents.writes);
+      return;
+    }
+    // Who is here may have become known meanwhile.
+    if (host.isKnown && !cache.isOf(host.state.user)) {
+      const { user, writes } = contents ?? { user: null, writes: [] };
+      const isExpired = host.state.user === null && user !== null && writes.length > 0;
+      if (!isExpired || this.hasLeft) return cache.begin(host.state.user);
+      await cache.setAside();
+      this.showAside(user, writes.length);
+      return;
+    }
+    if (contents) {
       const { user, documents, pages, writes } = contents;
       // Among tabs each has its own; those of tabs that are gone are for the one that leads, see adopt.
       const mutations = this.platform ? [] : writes.map(({ mutation }) => mutation);
       const change = host.isKnown ? {} : { user };
       host.store.dispatch(actions.restored({ ...change, ...withKept(host.state, documents, mutations) }));
+      for (const url of Object.keys(host.state.documents)) this.lend(url);
       this.showPage(pages);
       host.becomesKnown();
       void this.outbox.send();
@@ -153,6 +167,11 @@ export class Offline {
       void this.checkKept(unseen.reverse());
     }
     cache.step(); // what was made before this part was there
+  }
+
+  private showAside(user: User, writes: number): void {
+    this.aside = { user, mutations: [] };
+    this.host.store.dispatch(actions.restored({ expired: { user, writes } }));
   }
 
   /** The page as it was, until a server answers. */
@@ -164,8 +183,27 @@ export class Offline {
     if (page) this.host.store.dispatch(actions.restored({ page }));
   }
 
-  pageOf(path: string): Promise<PageState | null> {
-    return this.cache?.pageOf(path) ?? Promise.resolve(null);
+  /** What was kept of a page is shown; where nothing was, nothing of the page before it. */
+  async showKept(path: string): Promise<boolean> {
+    const kept = (await this.cache?.pageOf(path)) ?? null;
+    const { page } = this.host.state;
+    const nothing = { path, route: "", params: {}, values: {}, position: "", asOf: null };
+    if (kept || page?.path !== path) this.host.store.dispatch(actions.restored({ page: kept ?? nothing }));
+    return kept !== null;
+  }
+
+  /** A detail that was never read is shown as the row that a list holds of it, until a server answers. */
+  lend(url: string): void {
+    const { documents } = this.host.state;
+    const held = documents[url];
+    const [, path, id] = /^(.*\/)([0-9a-f-]{36})\/$/.exec(url) ?? [];
+    if (!held || held.position >= 0 || held.ids.length > 0 || id === undefined) return;
+    const lists = Object.values(documents).filter((one) => one.url.split("?")[0] === path && one.rows[id]);
+    const newest = lists.sort((a, b) => b.position - a.position)[0];
+    const row = newest?.rows[id];
+    if (!row) return;
+    const lent = { ...held, detail: true, ids: [id], rows: { [id]: row }, asOf: newest.asOf };
+    this.host.store.dispatch(actions.restored({ documents: { ...documents, [url]: lent } }));
   }
 
   /** What was kept and is not shown may be this person's no longer: it is gone on with once, one after the other. */
@@ -202,6 +240,7 @@ export class Offline {
   /** Who is here is known, or another than before: what is kept is theirs from now on. */
   userIs(user: User | null, changed: boolean): void {
     if (changed) this.tabs?.tabs.sessionChanged();
+    if (changed && user === null) this.hasLeft = true;
     const { aside } = this;
     this.aside = null;
     if (aside && aside.user.id === user?.id) void this.takeBack(aside.mutations);
@@ -274,6 +313,7 @@ export class Offline {
     this.stopStepping();
     this.cache?.stop();
     this.outbox.close();
+    globalThis.removeEventListener?.("online", this.onOnline);
     this.tabs?.tabs.close();
   }
 }

@@ -159,10 +159,23 @@ export class Outbox implements Lane {
         if (result.ok || !result.queued) this.settle(result);
       }
       this.pauses = 0;
+      // The rest is held until the person has decided about what it names.
+      const held = problemOf(0, "held", "What it is about was refused.");
+      for (const { key, body } of this.open()) {
+        if (!this.settles.has(key)) continue;
+        this.change(key, { status: "waiting", problem: null });
+        this.settle({ ok: false, queued: true, key, problem: held, draft: body });
+      }
     } finally {
       this.current = null;
       this.running = false;
     }
+  }
+
+  /** The connection is there again: what waits is not kept waiting. */
+  hurry(): void {
+    this.pauses = 0;
+    void this.send();
   }
 
   private async sendOne(mutation: Mutation): Promise<MutationResult<AnyRow>> {

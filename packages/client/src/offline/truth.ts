@@ -90,12 +90,11 @@ export class Truth {
     const now = truthNow(state, isBehind, isOnline());
     const isAway = now === "reconnecting" || now === "offline";
     this.awaySince = isAway ? (this.awaySince ?? Date.now()) : null;
-    if (now === this.told.state) {
+    if (now === this.told.state || now === "live" || now === "signInAgain") {
       clearTimeout(this.timer);
       this.timer = undefined;
       this.tell(now);
-    } else if (now === "live" || now === "signInAgain") this.tell(now);
-    else {
+    } else {
       this.tell(this.told.state); // what waits may have changed
       this.timer ??= setTimeout(() => {
         this.timer = undefined;
@@ -105,10 +104,6 @@ export class Truth {
   }
 
   private tell(state: TruthState): void {
-    if (state === "live" || state === "signInAgain") {
-      clearTimeout(this.timer);
-      this.timer = undefined;
-    }
     const isAway = state === "reconnecting" || state === "offline";
     const since = isAway ? (this.awaySince ?? this.told.since) : null;
     const waiting = countWaiting(this.host.state);

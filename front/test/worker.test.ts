@@ -1,0 +1,60 @@
+// The service worker's table: which address is answered with which shell.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+// @ts-expect-error: build scripts have no types
+import { makeWorker, patternOf, routesOf } from "../scripts/worker.mjs";
+
+test.each([
+  ["/", ["/"], ["/a", "/index.html"]],
+  ["/chats", ["/chats", "/chats/"], ["/chats/1", "/chatsx", "/"]],
+  ["/chat/[chat]", ["/chat/1", "/chat/a.b"], ["/chat", "/chat/", "/chat/1/2"]],
+  ["/files/[...rest]", ["/files/a", "/files/a/b"], ["/files", "/file/a"]],
+  ["/docs/[[...rest]]", ["/docs", "/docs/a/b"], ["/docsx"]],
+  ["/a.b/[x]/c", ["/a.b/1/c"], ["/axb/1/c", "/a.b/c"]],
+])("%s answers its own paths", (page, fits, others) => {
+  const pattern = new RegExp(patternOf(page));
+  for (const path of fits) expect(pattern.test(path), path).toBe(true);
+  for (const path of others) expect(pattern.test(path), path).toBe(false);
+});
+
+test("the plainest page comes first, error pages never", () => {
+  const routes = routesOf([
+    "404.html",
+    "500.html",
+    "[...all].html",
+    "chat/[chat].html",
+    "chat/[chat]/info.html",
+    "chat/new.html",
+    "index.html",
+  ]) as [string, string][];
+  const shellFor = (path: string) => routes.find(([pattern]) => new RegExp(pattern).test(path))?.[1];
+  expect(shellFor("/chat/new")).toBe("/_shell/chat/new.html");
+  expect(shellFor("/chat/1")).toBe("/_shell/chat/%5Bchat%5D.html");
+  expect(shellFor("/chat/1/info")).toBe("/_shell/chat/%5Bchat%5D/info.html");
+  expect(shellFor("/")).toBe("/_shell/index.html");
+  expect(shellFor("/anything/else")).toBe("/_shell/%5B...all%5D.html");
+  expect(routes.some(([, shell]) => /404|500/.test(shell))).toBe(false);
+});
+
+test("a worker is a script with the facts of its build; switched off it only goes away", () => {
+  const facts = {
+    build: "b1",
+    exported: ["404.html", "chat/[chat].html", "robots.txt"],
+    scripts: ["chunks/a b.js"],
+    pub: ["icon.svg", "robots.txt", "worker.js", "icons/icon-512.png", "icons/icon-192.png"],
+  };
+  const text: string = makeWorker({ ...facts, on: true });
+  const files = JSON.parse(/const FILES = (.*);/.exec(text)?.[1] ?? "");
+  expect(files).toEqual([
+    "/_shell/404.html",
+    "/_shell/chat/%5Bchat%5D.html",
+    "/_next/static/chunks/a%20b.js",
+    "/icon.svg",
+    "/icons/icon-192.png",
+  ]);
+  expect(text).toContain('const BUILD = "b1";');
+  expect(() => new Function(text)).not.toThrow();
+  const gone = makeWorker({ ...facts, on: false });
+  expect(gone).toBe(readFileSync(join(import.meta.dirname, "../worker/gone.js"), "utf8"));
+});

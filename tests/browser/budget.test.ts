@@ -1,0 +1,110 @@
+// What a page may cost and may not do: bytes of script, movement while it comes to life, complaints, barriers.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import type { Browser, Page } from "playwright-core";
+import { excessWidth, findings, launch, rendering, screenshot, signIn, visit, visitAs } from "../browser.ts";
+import { type Server, sql, startServer } from "../server.ts";
+
+const SCRIPT_BYTES_MAX = 140 * 1024; // of the chat page, gzip
+
+const SIZES = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
+
+let server: Server;
+let browser: Browser;
+let chat: string;
+before(async () => {
+  server = await startServer({ front: true });
+  browser = await launch();
+  chat = sql(server, "select id from chat where title = 'Welcome'");
+  await rendering(server);
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+  server?.remove();
+});
+
+// Until React has taken the page over and its list is alive.
+const alive = (page: Page) =>
+  page.waitForFunction(() => {
+    const field = document.querySelector("main textarea, main input, main button, nav a");
+    return field !== null && Object.keys(field).some((key) => key.startsWith("__reactProps"));
+  });
+
+test("the scripts of the chat page are small", async () => {
+  const { context, page } = await visitAs(browser, server, "demo", `/chat/${chat}`, {
+    serviceWorkers: "block",
+  });
+  const html = await (
+    await context.request.get(`${server.url}/chat/${chat}`, { headers: { accept: "text/html" } })
+  ).text();
+  const urls = [...new Set([...html.matchAll(/<script[^>]*src="([^"]+)"/g)].map(([, url]) => String(url)))];
+  assert.ok(urls.length > 5, `${urls}`);
+  const sizes = await Promise.all(
+    urls.map(async (url): Promise<[string, number]> => {
+      const answer = await context.request.get(server.url + url);
+      assert.equal(answer.status(), 200, url);
+      return [url, gzipSync(await answer.body(), { level: 9 }).length];
+    }),
+  );
+  const total = sizes.reduce((sum, [, bytes]) => sum + bytes, 0);
+  const listed = sizes.sort(([, a], [, b]) => b - a).map(([url, bytes]) => `${bytes} ${url}`);
+  assert.ok(total <= SCRIPT_BYTES_MAX, `${total} bytes:\n${listed.join("\n")}`);
+  await page.close();
+  await context.close();
+});
+
+test("nothing moves while a rendered page comes to life", async () => {
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    const { context, page, complaints } = await visit(browser, { viewport });
+    await signIn(page, server, "demo");
+    await page.addInitScript(() => {
+      const shifts: unknown[] = [];
+      Object.assign(window, { shifts });
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) {
+          const { value, sources } = entry as unknown as {
+            value: number;
+            sources: { node: Element | null }[];
+          };
+          shifts.push([value, ...sources.map(({ node }) => node?.outerHTML?.slice(0, 120))]);
+        }
+      }).observe({ type: "layout-shift", buffered: true });
+    });
+    for (const path of [`/chat/${chat}`, "/chats", "/", "/settings", "/profile", "/tasks"]) {
+      await page.goto(server.url + path);
+      await alive(page);
+      await page.waitForLoadState("networkidle");
+      const shifts = await page.evaluate(() => (window as unknown as { shifts: unknown[] }).shifts);
+      assert.deepEqual(shifts, [], `${path} on a ${size}`);
+    }
+    assert.deepEqual(complaints, [], size);
+    await context.close();
+  }
+});
+
+test("no page has a serious accessibility finding, in light and dark, on phone and desktop", async () => {
+  for (const colorScheme of ["light", "dark"] as const)
+    for (const [size, viewport] of Object.entries(SIZES)) {
+      const { context, page, complaints } = await visit(browser, { viewport, colorScheme, bypassCSP: true });
+      const check = async (path: string) => {
+        await page.goto(server.url + path);
+        await page.waitForLoadState("load");
+        await screenshot(page, `${path.split("/")[1] || "home"}-${size}-${colorScheme}`);
+        assert.deepEqual(await findings(page), [], `${path} ${size} ${colorScheme}`);
+        const wide = await excessWidth(page);
+        assert.ok(wide <= 0, `${path} is ${wide} px too wide on a ${size}`);
+      };
+      for (const path of ["/login", "/register"]) await check(path);
+      await signIn(page, server, "demo");
+      const signedIn = ["/", "/chats", `/chat/${chat}`, "/profile", "/settings", "/tasks", "/nothing-here"];
+      for (const path of [...signedIn, "/articles/live", "/articles/rendered", "/articles/everywhere"])
+        await check(path);
+      assert.deepEqual(
+        complaints.filter((text) => !text.includes("404")),
+        [],
+      );
+      await context.close();
+    }
+});

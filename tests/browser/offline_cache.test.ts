@@ -1,0 +1,272 @@
+// What a browser keeps, where no server answers: the last state within a second, its age, and whose it is.
+import assert from "node:assert/strict";
+import { copyFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { launch, messageOn, signIn, visit, visitAs } from "../browser.ts";
+import { onPostgres } from "../database.ts";
+import { banner, bubble, changeRecords, keeps, Roads, recordsIn, stored, waits, write } from "../offline.ts";
+import { type Server, sql, startServer, until } from "../server.ts";
+
+let server: Server;
+let browser: Browser;
+let chat: string;
+before(async () => {
+  server = await startServer({ front: false }); // the exported shell, as an installed app has it
+  browser = await launch();
+  chat = sql(server, "select id from chat where title = 'Welcome'");
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+  server?.remove();
+});
+
+const chatUrl = () => `${server.url}/chat/${chat}`;
+const messages = (page: Page) => page.locator("[data-message]");
+
+interface Stage {
+  context: BrowserContext;
+  page: Page;
+  roads: Roads;
+  complaints: string[];
+}
+
+// Somebody who has looked at the chat once, and whose browser has kept it.
+async function looked(work: (stage: Stage) => Promise<void>): Promise<void> {
+  const { context, page, complaints } = await visitAs(browser, server, "demo", "/chats");
+  try {
+    const roads = await Roads.of(context);
+    await page.goto(chatUrl());
+    await messages(page).first().waitFor();
+    await keeps(page, `/api/messages/?chat=${chat}`, "d:");
+    await keeps(page, `/chat/${chat}`, "g:");
+    await work({ context, page, roads, complaints });
+  } finally {
+    await context.close();
+  }
+}
+
+// Milliseconds from the start of the page until its first message stood there; its own clock.
+async function timeFirstMessage(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    const note = () => {
+      if (!document.querySelector("[data-message]")) return;
+      document.documentElement.dataset.shownAt = String(performance.now());
+      observer.disconnect();
+    };
+    const observer = new MutationObserver(note);
+    observer.observe(document, { childList: true, subtree: true });
+  });
+}
+
+test("a start without a server shows the full last state within a second, and its age", () =>
+  looked(async ({ page, roads }) => {
+    const before = await messages(page).allInnerTexts();
+    await page.goto("about:blank");
+    await roads.close();
+    await timeFirstMessage(page);
+    await page.goto(chatUrl(), { waitUntil: "domcontentloaded" });
+    await messages(page).first().waitFor();
+    const shown = await page.evaluate(() => {
+      const [start] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
+      return Number(document.documentElement.dataset.shownAt) - (start?.domContentLoadedEventStart ?? 0);
+    });
+    assert.ok(shown < 1000, `it took ${Math.round(shown)} ms`);
+    assert.deepEqual(await messages(page).allInnerTexts(), before);
+    await banner(page, "reconnecting")
+      .getByText(/as of \d+:\d\d/)
+      .waitFor();
+    await page.getByRole("link", { name: /Welcome/ }).waitFor(); // the list beside it
+    roads.open();
+    await banner(page, "live").waitFor({ state: "attached", timeout: 40_000 });
+  }));
+
+test("a day later it is shown with the day it is from, and what has changed since is there once a server answers", () =>
+  looked(async ({ page, roads }) => {
+    await page.goto("about:blank");
+    const blank = await page.context().newPage();
+    await blank.goto(`${server.url}/robots.txt`);
+    const day = 24 * 60 * 60 * 1000;
+    const older = (await recordsIn(blank)).map(([key, value]): [string, string] => {
+      const aged = value.replace(/"at_ms":(\d+)/, (_, ms) => `"at_ms":${Number(ms) - day}`);
+      return [key, key.startsWith("p:") ? value.replace(/\d+$/, (ms) => String(Number(ms) - day)) : aged];
+    });
+    await changeRecords(blank, older);
+    const gone = sql(
+      server,
+      `select text from message where chat = '${chat}' order by created_at desc limit 1`,
+    );
+    sql(server, `delete from message where chat = '${chat}' and text = '${gone.replaceAll("'", "''")}'`);
+    await roads.close();
+    await page.goto(chatUrl());
+    await messageOn(page, gone).waitFor();
+    const yesterday = new Date(Date.now() - day).getDate();
+    await banner(page, "reconnecting")
+      .getByText(new RegExp(`as of .*\\b${yesterday} `))
+      .waitFor();
+    roads.open();
+    await messageOn(page, gone).waitFor({ state: "detached", timeout: 40_000 });
+  }));
+
+test("a page that was never visited shows what is held for it", () =>
+  looked(async ({ page, roads }) => {
+    const other = sql(server, "select id from chat where title = 'Weekend plans'");
+    await roads.close();
+    await page.getByRole("link", { name: /Weekend plans/ }).click();
+    await page.getByRole("heading", { name: "Weekend plans" }).waitFor();
+    assert.ok(page.url().endsWith(other));
+    assert.equal(await page.getByText("This chat is not there").count(), 0);
+  }));
+
+test("a reload without a server does not lose what waits, and sends it once there is one", () =>
+  looked(async ({ page, roads }) => {
+    await roads.close();
+    await write(page, "written in the dark");
+    await waits(page, "written in the dark");
+    await keeps(page, "written in the dark", "m:");
+    await page.reload();
+    await waits(page, "written in the dark");
+    roads.open();
+    await until("it to arrive", () => stored(server, "written in the dark").length > 0, 40_000);
+    await bubble(page, "written in the dark").getByText("Waits").waitFor({ state: "detached" });
+    assert.deepEqual(stored(server, "written in the dark"), ["written in the dark"]);
+    assert.equal(await messageOn(page, "written in the dark").count(), 1);
+  }));
+
+test("signing out leaves nothing, in any tab", () =>
+  looked(async ({ context, page }) => {
+    const second = await context.newPage();
+    await second.goto(`${server.url}/profile`);
+    await second.getByRole("button", { name: "Sign out", exact: true }).click();
+    await messages(page).first().waitFor({ state: "detached" });
+    await until("the cache to be empty", async () =>
+      (await recordsIn(page)).every(([key]) => key === "user" || key === "owner" || key.startsWith("g:/")),
+    );
+    assert.ok(!JSON.stringify(await recordsIn(page)).includes(chat));
+  }));
+
+async function expire(page: Page, roads: Roads, text: string): Promise<void> {
+  await roads.close();
+  await write(page, text);
+  await waits(page, text);
+  await keeps(page, text, "m:");
+  sql(server, `delete from auth_session where "user" = (select id from "user" where username = 'demo')`);
+  roads.open();
+  await banner(page, "signInAgain").getByText("1 change waits").waitFor({ timeout: 40_000 });
+  await messages(page).first().waitFor({ state: "detached" });
+  assert.deepEqual(stored(server, text), []);
+}
+
+test("a session that ends keeps what waits until the same person is here again", () =>
+  looked(async ({ page, roads }) => {
+    await expire(page, roads, "mine after all");
+    await banner(page, "signInAgain").getByRole("link", { name: "Sign in" }).click();
+    await page.waitForURL(/\/login/);
+    await banner(page, "signInAgain").waitFor();
+    await signIn(page, server, "demo");
+    await until("it to arrive", () => stored(server, "mine after all").length > 0, 40_000);
+    assert.deepEqual(stored(server, "mine after all"), ["mine after all"]);
+    await page.goto(chatUrl());
+    await messageOn(page, "mine after all").waitFor();
+  }));
+
+test("and lets go of it when it is somebody else", () =>
+  looked(async ({ page, roads }) => {
+    await expire(page, roads, "nobody else's");
+    await signIn(page, server, "testUser1");
+    await page.goto(`${server.url}/chats`);
+    await page
+      .getByRole("link", { name: /Weekend plans|Welcome/ })
+      .first()
+      .waitFor();
+    await until(
+      "it to be gone",
+      async () => !JSON.stringify(await recordsIn(page)).includes("nobody else's"),
+    );
+    assert.deepEqual(stored(server, "nobody else''s"), []);
+  }));
+
+test("a full disk: nothing breaks, and what is written goes out", () =>
+  looked(async ({ context, page, complaints }) => {
+    const cdp = await context.newCDPSession(page);
+    await cdp.send("Storage.overrideQuotaForOrigin", { origin: server.url, quotaSize: 1 });
+    await write(page, "on a full disk");
+    await until("it to arrive", () => stored(server, "on a full disk").length > 0);
+    await page.reload();
+    await messageOn(page, "on a full disk").waitFor();
+    assert.deepEqual(stored(server, "on a full disk"), ["on a full disk"]);
+    assert.deepEqual(complaints, []);
+  }));
+
+for (const [name, damage] of [
+  ["a torn record", (value: string) => value.slice(0, -20)],
+  ["garbage", () => "\u0000{]"],
+  ["another version", (value: string) => (/^\d+ /.test(value) ? value.replace(/^\d+/, "99") : value)],
+] as const)
+  test(`${name} in the cache is dropped, and the page works`, () =>
+    looked(async ({ page, complaints }) => {
+      await page.goto(`${server.url}/robots.txt`);
+      const damaged = (await recordsIn(page)).map(([key, value]): [string, string] => [key, damage(value)]);
+      await changeRecords(page, damaged);
+      await page.goto(chatUrl());
+      await messages(page).first().waitFor();
+      await keeps(page, `/api/messages/?chat=${chat}`, "d:");
+      assert.deepEqual(complaints, []);
+    }));
+
+for (const [name, script] of [
+  ["has no IndexedDB", "Object.defineProperty(window, 'indexedDB', { value: undefined })"],
+  [
+    "refuses it",
+    "Object.defineProperty(window, 'indexedDB', { get() { throw new DOMException('no', 'SecurityError'); } })",
+  ],
+  [
+    "cannot open it",
+    "IDBFactory.prototype.open = () => { throw new DOMException('no', 'InvalidStateError'); }",
+  ],
+] as const)
+  test(`a browser that ${name} is online only`, async () => {
+    const { context, page, complaints } = await visit(browser);
+    await context.addInitScript(script);
+    await signIn(page, server, "demo");
+    await page.goto(chatUrl());
+    await messages(page).first().waitFor();
+    await write(page, `a browser that ${name}`);
+    await until("it to arrive", () => stored(server, `a browser that ${name}`).length === 1);
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
+// The last one: it sets the database back.
+test(
+  "a server restored from its backup: what waits goes out, what it has lost is not shown",
+  { skip: onPostgres },
+  () =>
+    looked(async ({ page }) => {
+      const file = join(server.folder, "app.sqlite3");
+      sql(server, `vacuum into '${file}.backup'`);
+      await write(page, "after the backup");
+      await until("it to arrive", () => stored(server, "after the backup").length > 0);
+      await bubble(page, "after the backup")
+        .locator(".sr-only", { hasText: "sending" })
+        .waitFor({ state: "detached" });
+      await server.stop();
+      await write(page, "while it was down");
+      await waits(page, "while it was down");
+      for (const end of ["-wal", "-shm"]) rmSync(file + end, { force: true });
+      copyFileSync(`${file}.backup`, file);
+      server = await startServer({ folder: server.folder, env: { PORT: String(server.port) } });
+      await until("it to arrive", () => stored(server, "while it was down").length > 0, 40_000);
+      await messageOn(page, "after the backup").waitFor({ state: "detached", timeout: 40_000 });
+      await bubble(page, "while it was down").getByText("Waits").waitFor({ state: "detached" });
+      const shown = await messages(page).locator("p.sr-only ~ div").allInnerTexts();
+      assert.equal(
+        shown.length,
+        Math.min(50, Number(sql(server, `select count(*) from message where chat = '${chat}'`))),
+      );
+      assert.equal(await messageOn(page, "while it was down").count(), 1);
+      assert.deepEqual(stored(server, "after the backup"), []);
+    }),
+);
