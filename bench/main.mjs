@@ -3,6 +3,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { client } from "./client.mjs";
 import { programs } from "./contenders.mjs";
 import { makeData } from "./data.mjs";
 import * as db from "./db.mjs";
@@ -28,6 +29,7 @@ const workloads = {
   static: files,
   pages,
   paint,
+  client,
   live_fanout: fanout,
   live_few: few,
   live_idle: idle,

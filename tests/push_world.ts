@@ -27,10 +27,15 @@ export const fcmToken = () => `d${made++}x:APA91b-Test_${"k".repeat(140)}`;
 export class World {
   readonly folder = makeFolder();
   readonly authority = makeAuthority(this.folder);
-  readonly apns = new Apns(this.authority);
+  readonly apns: Apns;
   readonly fcm = new Fcm(this.authority);
   app!: JobApp;
   server!: Program;
+
+  // `streams`: how many requests APNs takes at once on a connection.
+  constructor(streams = 100) {
+    this.apns = new Apns(this.authority, { maxConcurrentStreams: streams });
+  }
 
   async open(extra: Environment = {}): Promise<this> {
     await Promise.all([this.apns.open(), this.fcm.open()]);

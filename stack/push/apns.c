@@ -176,6 +176,7 @@ static tims_push_answer ask(tims_request *rq, push__loop *own, const push__apns 
     const push__call call = { .url = tims_print(rq->arena, "%S%S", apns->url, delivery->device->token),
                               .body = push__apns_payload(rq->arena, push, delivery->data),
                               .headers = headers,
+                              .gate = &own->apns_gate,
                               .header_count = push->collapse.length > 0 ? count : count - 1 };
     if (push__post(rq, own->client, &call, &reply, &err) != TIMS_OK)
         return push__no_answer(rq->arena, &err);

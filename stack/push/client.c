@@ -8,6 +8,10 @@
  * service has surely not worked on (a kept connection that was closed, a stream behind a GOAWAY); everything
  * else fails here, and the task's policy tries it again.
  *
+ * APNs takes one stream on a new connection until it has seen a token that holds, and says so only after the
+ * first streams may have been sent; what it refuses then costs a connection each. So where nothing has been
+ * answered for a while one transfer goes ahead, and the others wait at a gate for its answer.
+ *
  * Everything of curl runs on the loop's own stack, except that a fiber adds and removes its transfer; so what
  * its callbacks write to is not in an arena. */
 #include "push/push_internal.h"
@@ -25,6 +29,7 @@ enum {
     ANSWER_BYTES_MAX = 64 * 1024,
     IDLE_S_MAX = 1800, /* a connection that was not used for so long is not used again */
     KEEPALIVE_S = 60,
+    WARM_US = 5000000,
     UNSEEN_MS_MAX = 10000 /* what the other side's machine has not acknowledged by then: it is gone */
 };
 
@@ -50,7 +55,8 @@ typedef struct transfer {
     tims_fiber *fiber; /* whom to wake; NULL: nobody any more */
     CURL *easy;
     struct curl_slist *headers;
-    tims_buf answer; /* of malloc */
+    tims_buf answer;    /* of malloc */
+    push__gate *probes; /* for the others that wait there; NULL: it does not */
     bool is_done;
     CURLcode code;
     char problem[CURL_ERROR_SIZE];
@@ -196,6 +202,61 @@ void push__client_free(push__client **pointer)
     free(client);
 }
 
+/* --- the gate ----------------------------------------------------------------------------------- */
+
+/* Stands on the waiting fiber's stack. */
+typedef struct push__waiting {
+    struct push__waiting *next;
+    tims_fiber *fiber;
+    bool is_told, is_answered;
+} push__waiting;
+
+static bool is_warm(const push__gate *gate)
+{
+    return gate->answered_us != 0 && tims_monotonic_us() - gate->answered_us < WARM_US;
+}
+
+static void open_gate(push__gate *gate, bool is_answered)
+{
+    gate->is_probed = false;
+    for (push__waiting *one = gate->first; one != NULL; one = one->next) {
+        one->is_told = true;
+        one->is_answered = is_answered;
+        tims_fiber_wake(one->fiber);
+    }
+    gate->first = NULL;
+}
+
+static void leave_gate(push__gate *gate, const push__waiting *own)
+{
+    for (push__waiting **at = &gate->first; *at != NULL; at = &(*at)->next)
+        if (*at == own) {
+            *at = own->next;
+            return;
+        }
+}
+
+/* One goes first where it is not known that the service answers; then all do, or none. */
+static tims_status enter_gate(transfer *own, push__gate *gate)
+{
+    tims_status status = TIMS_OK;
+    while (gate != NULL && status == TIMS_OK && !is_warm(gate)) {
+        if (!gate->is_probed) {
+            gate->is_probed = true;
+            own->probes = gate;
+            return TIMS_OK;
+        }
+        push__waiting waiting = { .next = gate->first, .fiber = own->fiber };
+        gate->first = &waiting;
+        while (!waiting.is_told && status == TIMS_OK)
+            status = tims_fiber_suspend();
+        leave_gate(gate, &waiting);
+        if (status == TIMS_OK && !waiting.is_answered)
+            status = TIMS_UNAVAILABLE;
+    }
+    return status;
+}
+
 /* --- one transfer ------------------------------------------------------------------------------- */
 
 static size_t take_answer(char *bytes, size_t size, size_t count, void *argument)
@@ -212,6 +273,8 @@ static void release(void *argument)
     *pointer = NULL;
     if (own == NULL)
         return;
+    if (own->probes != NULL)
+        open_gate(own->probes, false);
     if (own->easy != NULL) {
         (void)curl_multi_remove_handle(own->client->multi, own->easy);
         curl_easy_cleanup(own->easy);
@@ -325,8 +388,8 @@ tims_status push__post(tims_request *rq, push__client *client, const push__call 
 {
     TIMS_CHECK_MAGIC(client, CLIENT_MAGIC);
     transfer **pointer = open_transfer(rq, client, call), *own = *pointer;
-    tims_status status = TIMS_OK;
-    CURLMcode added = curl_multi_add_handle(client->multi, own->easy);
+    tims_status status = enter_gate(own, call->gate);
+    CURLMcode added = status == TIMS_OK ? curl_multi_add_handle(client->multi, own->easy) : CURLM_OK;
     TIMS_ASSERT(added == CURLM_OK);
     while (!own->is_done && status == TIMS_OK)
         status = tims_fiber_suspend();
@@ -334,6 +397,11 @@ tims_status push__post(tims_request *rq, push__client *client, const push__call 
         status = weigh(rq, own, ret_reply, err);
     else
         (void)tims_fail(err, status, "push_unreachable", "The service has not answered in time.");
+    if (call->gate != NULL)
+        call->gate->answered_us = status == TIMS_OK ? tims_monotonic_us() : 0;
+    if (own->probes != NULL)
+        open_gate(own->probes, status == TIMS_OK);
+    own->probes = NULL;
     release(pointer);
     return status;
 }

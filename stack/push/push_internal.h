@@ -72,11 +72,19 @@ typedef struct push__credential {
     struct push__waiter *first_waiter;
 } push__credential;
 
+/* Where transfers wait until one of them has been answered; see client.c. */
+typedef struct push__gate {
+    int64_t answered_us; /* monotonic; 0: not, or not the last time */
+    bool is_probed;      /* one has gone ahead */
+    struct push__waiting *first;
+} push__gate;
+
 typedef struct push__loop {
     uint32_t magic;
     tims_loop *loop;
     push__client *client;
     push__credential fcm, apns;
+    push__gate apns_gate;
     int64_t fcm_paused_until_us; /* monotonic: it has asked for a pause */
 } push__loop;
 
@@ -97,6 +105,7 @@ typedef struct push__call {
     tims_str url, body;
     const tims_header *headers;
     size_t header_count;
+    push__gate *gate; /* NULL: none */
 } push__call;
 typedef struct push__reply {
     int status;

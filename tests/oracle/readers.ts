@@ -8,7 +8,7 @@ import { Checker, Divergence } from "./checker.ts";
 import { type Asked, readUrl } from "./evaluate.ts";
 import { Random } from "./random.ts";
 import type { Stage } from "./stage.ts";
-import { drawUrl } from "./urls.ts";
+import { drawUrl, type Pools } from "./urls.ts";
 import { drawPools, type Writer } from "./writer.ts";
 
 interface Got {
@@ -34,6 +34,7 @@ export class Readers {
   private readonly options: ReadersOptions;
   private readonly random: Random;
   private readonly writer: Writer;
+  private readonly pools: Pools;
   private readonly urls: string[] = [];
   private readonly known = new Map<string, { etag: string; body: unknown }>();
   private got: Got[] = [];
@@ -53,8 +54,6 @@ export class Readers {
     });
     this.pools = pools;
   }
-
-  private readonly pools: Record<string, string[]>;
 
   async run(): Promise<void> {
     const { stage, options, random } = this;
@@ -155,7 +154,7 @@ export class Readers {
   }
 }
 
-// What the nodes have counted, by name, with its label where it has one.
+// What the nodes have counted, by name, with its labels.
 export async function counted(stage: Stage, name: string): Promise<number> {
   let sum = 0;
   for (const node of stage.nodes) {

@@ -66,6 +66,19 @@ test("sixty pushes share one connection and one token", async () => {
   assert.equal(world.apns.jwts.size, 1);
 });
 
+test("where APNs takes one request at a time, all go one after the other over one connection", async () => {
+  const narrow = await new World(1).open();
+  try {
+    const who = await narrow.person();
+    for (let i = 0; i < 20; i++) await narrow.register(who, "apns", apnsToken());
+    await narrow.deliver([who]);
+    assert.deepEqual([narrow.apns.received.length, narrow.apns.sessions.length], [20, 1]);
+    narrow.check();
+  } finally {
+    await narrow.close();
+  }
+});
+
 for (const [name, reply] of [
   ["410 Unregistered", { status: 410, body: { reason: "Unregistered" } }],
   [

@@ -16,6 +16,8 @@ export default defineConfig({
   preview: { proxy },
   build: {
     outDir: "dist",
-    rollupOptions: { input: ["list.html"].map((name) => `${import.meta.dirname}/${name}`) },
+    rollupOptions: {
+      input: ["index.html", "list.html", "bench.html"].map((name) => `${import.meta.dirname}/${name}`),
+    },
   },
 });

@@ -1,7 +1,15 @@
 /* The global store: live documents by URL, writes on their way, who is signed in, the page's data, the connection.
  * A Redux Toolkit store, so that the usual tools show every step; one tx of the backend is one action. */
 
-import { configureStore, createSlice, current, isDraft, type PayloadAction } from "@reduxjs/toolkit";
+import {
+  configureStore,
+  createAction,
+  createSlice,
+  current,
+  isDraft,
+  type PayloadAction,
+  type UnknownAction,
+} from "@reduxjs/toolkit";
 import { devTools } from "./devtools";
 import {
   applyOperations,
@@ -97,26 +105,36 @@ export interface TxPayload {
   followed: string[];
 }
 
-/** Confirmed writes that the stream has reached are no longer needed over the rows. */
-function dropSeenMutations(state: LiveState): void {
-  const { epoch, position } = state.connection;
-  for (const [key, mutation] of Object.entries(state.mutations)) {
-    if (mutation.status !== "confirmed") continue;
-    if (mutation.epoch !== epoch || mutation.position <= position) delete state.mutations[key];
-  }
-}
-
 /** Whether a document shows less than another one of the same database. */
 const isOlder = (one: DocumentState, other: DocumentState) =>
   one.epoch === other.epoch && one.position < other.position;
 
-function advance(state: LiveState, position: number, followed: string[]): void {
-  state.connection.position = Math.max(state.connection.position, position);
-  for (const url of followed) {
-    const document = state.documents[url];
-    if (document) document.position = Math.max(document.position, position);
+/** Confirmed writes that the stream has reached are no longer needed over the rows. */
+function withoutSeen(mutations: LiveState["mutations"], { epoch, position }: ConnectionState) {
+  const isSeen = (one: Mutation) =>
+    one.status === "confirmed" && (one.epoch !== epoch || one.position <= position);
+  const all = Object.entries(mutations);
+  return all.some(([, one]) => isSeen(one))
+    ? Object.fromEntries(all.filter(([, one]) => !isSeen(one)))
+    : mutations;
+}
+
+/** What comes a hundred times a second, by hand: immer would look at each of a thousand rows for the one that changed. */
+function afterStep(
+  state: LiveState,
+  { position, operations, followed }: Omit<TxPayload, "epoch">,
+): LiveState {
+  const documents = { ...state.documents };
+  for (const [url, list] of Object.entries(operations)) {
+    const document = documents[url];
+    if (document) documents[url] = applyOperations(document, list, position);
   }
-  dropSeenMutations(state);
+  for (const url of followed) {
+    const document = documents[url];
+    if (document && document.position < position) documents[url] = { ...document, position };
+  }
+  const connection = { ...state.connection, position: Math.max(state.connection.position, position) };
+  return { ...state, documents, connection, mutations: withoutSeen(state.mutations, connection) };
 }
 
 const slice = createSlice({
@@ -145,7 +163,7 @@ const slice = createSlice({
     connectionChanged(state, action: PayloadAction<Partial<ConnectionState> & { at_ms?: number }>) {
       const { at_ms, ...change } = action.payload;
       Object.assign(state.connection, change);
-      if (change.epoch !== undefined) dropSeenMutations(state);
+      if (change.epoch !== undefined) state.mutations = withoutSeen(plain(state.mutations), state.connection);
       if (change.status && change.status !== "live") {
         for (const document of Object.values(state.documents))
           if (document.status === "live") Object.assign(document, { status: "stale", asOf: at_ms ?? null });
@@ -207,17 +225,6 @@ const slice = createSlice({
     ) {
       const document = state.documents[action.payload.url];
       if (document) state.documents[action.payload.url] = resumeDocument(plain(document), action.payload);
-    },
-    txReceived(state, action: PayloadAction<TxPayload>) {
-      const { position, operations, followed } = action.payload;
-      for (const [url, list] of Object.entries(operations)) {
-        const document = state.documents[url];
-        if (document) state.documents[url] = applyOperations(plain(document), list, position);
-      }
-      advance(state, position, followed);
-    },
-    positionReached(state, action: PayloadAction<{ position: number; followed: string[] }>) {
-      advance(state, action.payload.position, action.payload.followed);
     },
     windowReceived(
       state,
@@ -292,8 +299,16 @@ const slice = createSlice({
   },
 });
 
-export const actions = slice.actions;
-export const liveReducer = slice.reducer;
+const txReceived = createAction<TxPayload>("tims/txReceived");
+const positionReached = createAction<{ position: number; followed: string[] }>("tims/positionReached");
+
+export const actions = { ...slice.actions, txReceived, positionReached };
+
+export function liveReducer(state: LiveState | undefined, action: UnknownAction): LiveState {
+  if (state && txReceived.match(action)) return afterStep(state, action.payload);
+  if (state && positionReached.match(action)) return afterStep(state, { ...action.payload, operations: {} });
+  return slice.reducer(state, action);
+}
 
 export function stateOfPage(page: PageData | null | undefined): LiveState {
   return page ? slice.reducer(initialState, actions.pageLoaded(page)) : initialState;

@@ -2,6 +2,7 @@
  * or one row of it, has changed. So a step of the store costs what it has changed, not what is on the screen. */
 
 import type { LiveState, TimsStore } from "./store";
+import type { AnyRow } from "./types";
 import { type DocumentView, EMPTY_VIEW, rowOf, viewDocument } from "./view";
 
 type Listener = () => void;
@@ -17,6 +18,20 @@ interface Watched {
   told: DocumentView;
   listeners: Set<Listener>;
   rows: Map<string, Set<Listener>>;
+}
+
+/** Ids among which are all those of rows that have changed. */
+function candidates(before: DocumentView, after: DocumentView, all: Watched["rows"]): Iterable<string> {
+  if (before.rows.length !== after.rows.length) return all.keys();
+  const found = new Set<string>();
+  if (before.pending !== after.pending)
+    for (const id of [...Object.keys(before.pending), ...Object.keys(after.pending)]) found.add(id);
+  if (before.rows === after.rows) return found;
+  for (const [i, row] of after.rows.entries()) {
+    const was = before.rows[i] as AnyRow;
+    if (row !== was) found.add(row.id).add(was.id);
+  }
+  return found;
 }
 
 export class Views {
@@ -97,10 +112,9 @@ export class Views {
       if (before === after) continue;
       watched.told = after;
       for (const listener of watched.listeners) listener();
-      if (before.rows === after.rows && before.pending === after.pending) continue;
-      for (const [id, listeners] of watched.rows) {
+      for (const id of candidates(before, after, watched.rows)) {
         const isSame = rowOf(before, id) === rowOf(after, id) && before.pending[id] === after.pending[id];
-        if (!isSame) for (const listener of listeners) listener();
+        if (!isSame) for (const listener of watched.rows.get(id) ?? []) listener();
       }
     }
   }

@@ -226,4 +226,5 @@ test.each(Array.from({ length: 12 }, (_, i) => i + 1))(
     compare();
     expect(compared).toBeGreaterThan(STEPS);
   },
+  60_000,
 );
