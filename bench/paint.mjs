@@ -61,10 +61,15 @@ async function visit(browser, url, cookie) {
       for (const entry of list.getEntries()) seen.cls += entry.value;
     }).observe({ type: "layout-shift", buffered: true });
   });
-  await page.goto(url, { waitUntil: "networkidle" });
+  const answer = await page.goto(url, { waitUntil: "networkidle" });
+  if (!(await answer.text()).includes("data-message")) throw new Error("the shell came: rendering was late");
+  await page.waitForFunction(
+    () =>
+      window.seen.lcp_ms > 0 &&
+      Object.keys(document.querySelector("textarea") ?? {}).some((key) => key.startsWith("__reactProps")), // it has come to life
+  );
   const seen = await page.evaluate(() => window.seen);
   await context.close();
-  if (!(seen.lcp_ms > 0)) throw new Error("nothing was painted");
   return seen;
 }
 

@@ -15,6 +15,10 @@ export const reasons = {
     "the work is the same, but a hash table of a million topics does not fit into the cache: the look-up grows from 0.9 to 2.5 µs, the rest not at all",
   "live.idle.cpu":
     "a ping every 15 s and its pong are two system calls and a turn of the loop, 15 µs or 1 µs a second; looking after 10,000 sessions each second is most of the rest",
+  "page.next":
+    "a cached page is the next issue's; the render itself is Next's, and its CPU differs by half from round to round on two shared cores",
+  "paint.script":
+    "React DOM alone is 64 KB, React and its scheduler 5, Next's router, loader and polyfills 43: 112 KB before a line of ours. Redux Toolkit and react-redux are 17, the client, the frame and the chat 33. Webpack instead of Turbopack saves 6 KB, Turbopack's experimental flags nothing; less takes another renderer",
   "db.row.limit":
     "half of our CPU is the kernel's, which is as much as in the C program (four fifths of its); the rest is routing, a fiber, the SQL's text, headers and the log, a flat profile in which nothing has more than 3 %",
   "db.row.limit.rate":

@@ -1,5 +1,6 @@
-import { type User, useClient, useUser } from "@tims/client";
-import { type ChangeEvent, type FormEvent, useRef } from "react";
+import { ApiError, type Problem, type User, useClient, useUser } from "@tims/client";
+import { signOut, takeWho } from "@tims/client/platform";
+import { type ChangeEvent, type FormEvent, useRef, useState } from "react";
 import { useProblemText, useText } from "@/i18n";
 import { Layout } from "@/layout/Layout";
 import { nameOf, type Who } from "@/types";
@@ -12,7 +13,7 @@ const PICTURE_BYTES_MAX = 1024 * 1024;
 
 function useTakeWho() {
   const client = useClient();
-  return (who: Who | undefined) => who && client.setSession(who.user, who.csrf);
+  return async (who: Who | undefined) => who && takeWho(client, who);
 }
 
 function Saved({ shown, children }: { shown: boolean; children: string }) {
@@ -156,25 +157,33 @@ function PasswordForm({ user }: { user: User }) {
 function SignOut() {
   const { t } = useText();
   const problemText = useProblemText();
-  const { run, sending, problem } = useCall();
   const client = useClient();
-  async function signOut(url: string) {
-    if ((await run("POST", url)) === undefined) return;
-    client.setSession(null, "", null);
-    window.location.assign("/");
+  const [sending, setSending] = useState(false);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  async function leave(everywhere: boolean) {
+    setSending(true);
+    setProblem(null);
+    try {
+      await signOut(client, everywhere);
+      window.location.assign("/");
+    } catch (error) {
+      setSending(false);
+      if (!(error instanceof ApiError)) throw error;
+      setProblem(error.problem);
+    }
   }
   return (
     <div className="flex flex-col gap-3">
       <FormError>{problemText.of(problem)}</FormError>
       <div className="flex flex-wrap gap-3">
-        <button type="button" className="btn" disabled={sending} onClick={() => signOut("/api/auth/logout/")}>
+        <button type="button" className="btn" disabled={sending} onClick={() => leave(false)}>
           <Icon name="leave" /> {t("profile.sign_out")}
         </button>
         <button
           type="button"
           className="btn btn-outline btn-error"
           disabled={sending}
-          onClick={() => signOut("/api/auth/logout-everywhere/")}
+          onClick={() => leave(true)}
         >
           {t("profile.sign_out_everywhere")}
         </button>

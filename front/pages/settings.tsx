@@ -2,6 +2,7 @@ import { useState, useSyncExternalStore } from "react";
 import { type Direction, LANGUAGES, type Language, useLanguage, useText } from "@/i18n";
 import { InstallSection } from "@/layout/InstallSection";
 import { Layout } from "@/layout/Layout";
+import { DeveloperSection, NotificationSection } from "@/settings/DeviceSections";
 import { chooseTheme, currentTheme, DEFAULT_DARK, DEFAULT_LIGHT, onThemeChange, THEMES } from "@/theme";
 import { FormError } from "@/ui/Field";
 import { Icon } from "@/ui/Icon";
@@ -167,7 +168,9 @@ export default function SettingsPage() {
             ))}
           </div>
         </fieldset>
+        <NotificationSection />
         <InstallSection />
+        <DeveloperSection />
       </div>
     </Layout>
   );

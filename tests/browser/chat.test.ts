@@ -2,16 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
-import {
-  excessWidth,
-  findings,
-  launch,
-  messageOn,
-  rendering,
-  screenshot,
-  signIn,
-  visit,
-} from "../browser.ts";
+import { launch, messageOn, rendering, screenshot, signIn, visit } from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { nowSql } from "../database.ts";
 import { type Server, sql, startServer } from "../server.ts";
@@ -168,30 +159,4 @@ test("somebody who leaves sees the chat go at once", async () => {
   );
   await page.locator("[data-message]").first().waitFor({ state: "detached" });
   await context.close();
-});
-
-test("no page has a serious accessibility finding, in light and dark, on phone and desktop", async () => {
-  for (const colorScheme of ["light", "dark"] as const)
-    for (const [size, viewport] of Object.entries({
-      phone: { width: 390, height: 844 },
-      desktop: { width: 1280, height: 800 },
-    })) {
-      const { context, page, complaints } = await visit(browser, { viewport, colorScheme, bypassCSP: true });
-      await page.goto(`${server.url}/login`);
-      await screenshot(page, `login-${size}-${colorScheme}`);
-      await signIn(page, server, "demo");
-      for (const path of ["/", "/chats", `/chat/${chat}`, "/profile", "/settings", "/nothing-here"]) {
-        await page.goto(server.url + path);
-        await page.waitForLoadState("load");
-        await screenshot(page, `${path.split("/")[1] || "home"}-${size}-${colorScheme}`);
-        assert.deepEqual(await findings(page), [], `${path} ${size} ${colorScheme}`);
-        const wide = await excessWidth(page);
-        assert.ok(wide <= 0, `${path} is ${wide} px too wide on a ${size}`);
-      }
-      assert.deepEqual(
-        complaints.filter((text) => !text.includes("404")),
-        [],
-      );
-      await context.close();
-    }
 });

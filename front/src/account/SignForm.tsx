@@ -1,6 +1,7 @@
 /* Signing in and making an account: real forms, which work without JavaScript by posting to the API (it answers with a
  * redirect); with JavaScript the API is called and its problems stand at their fields. */
 import { ApiError, type Problem, useClient, usePageData } from "@tims/client";
+import { register, safePath, signIn } from "@tims/client/platform";
 import Link from "next/link";
 import { useRouter } from "next/router";
 import { type FormEvent, useEffect, useState } from "react";
@@ -10,7 +11,7 @@ import { Field, FormError } from "@/ui/Field";
 
 /** Where to go afterwards: a path of this site, never another site. */
 export function safeNext(next: unknown): string {
-  return typeof next === "string" && /^\/(?![/\\])/.test(next) ? next : "/chats";
+  return safePath(next) ?? "/chats";
 }
 
 const KINDS = {
@@ -47,16 +48,17 @@ export function SignForm({ kind }: { kind: keyof typeof KINDS }) {
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    const body: Record<string, string> = {};
-    for (const name of ["username", "password", "email"]) {
+    const body = { username: "", password: "" } as Record<"username" | "password" | "email", string>;
+    for (const name of ["username", "password", "email"] as const) {
       const value = form.get(name);
       if (typeof value === "string" && value !== "") body[name] = value;
     }
     setSending(true);
     setProblem(null);
     try {
-      await client.api("POST", texts.action, { body });
-      window.location.assign(next);
+      await (kind === "login" ? signIn : register)(client, body);
+      if (client.platform.native) await router.replace(next);
+      else window.location.assign(next);
     } catch (error) {
       setSending(false);
       if (error instanceof ApiError) setProblem(error.problem);

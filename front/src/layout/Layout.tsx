@@ -139,7 +139,7 @@ export function Layout({ title, children, fill = false, bare = false }: LayoutPr
   const unread = useUnread().total;
   const heading = unread > 0 ? `(${unread}) ${title}` : title;
   return (
-    <div className={`flex flex-col ${fill ? "h-dvh" : "min-h-dvh"}`}>
+    <div className={`within-device flex flex-col ${fill ? "h-dvh" : "min-h-dvh"}`}>
       <Head>
         <title>{`${heading} · ${t("app.name")}`}</title>
       </Head>

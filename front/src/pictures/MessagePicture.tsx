@@ -1,7 +1,8 @@
 /* A picture in a message: its place is kept free from the first moment, since its size came with the message; a click shows
  * it large. */
-import { type Platform, useClient } from "@tims/client";
-import { useEffect, useState } from "react";
+import { useClient } from "@tims/client";
+import { useFile } from "@tims/client/platform";
+import { useState } from "react";
 import { useText } from "@/i18n";
 import type { Picture } from "@/types";
 import { Lightbox } from "./Lightbox";
@@ -21,41 +22,10 @@ export function shownSize({ width, height }: Pick<Picture, "width" | "height">):
   return { width: Math.round(widest), height: Math.round(widest / ratio) };
 }
 
-async function fetchPicture(platform: Platform, path: string, signal: AbortSignal): Promise<string> {
-  const headers = { Authorization: `Bearer ${platform.token.get()}` };
-  const response = await fetch(platform.apiBase + path, { headers, signal });
-  if (!response.ok) throw new Error(`The picture answers ${response.status}.`);
-  return URL.createObjectURL(await response.blob());
-}
-
-/** An address for <img>. Where a token says who asks (native shells), the picture is fetched: <img> cannot send one. */
-function usePictureUrl(id: string): string | undefined {
-  const { platform } = useClient();
-  const path = `/api/pictures/${id}/file/`;
-  const [url, setUrl] = useState<string>();
-  useEffect(() => {
-    if (!platform.native) return;
-    const controller = new AbortController();
-    let made: string | undefined;
-    fetchPicture(platform, path, controller.signal).then(
-      (fetched) => {
-        made = fetched;
-        setUrl(fetched);
-      },
-      () => {}, // its place stays empty, with its words
-    );
-    return () => {
-      controller.abort();
-      if (made) URL.revokeObjectURL(made);
-    };
-  }, [platform, path]);
-  return platform.native ? url : path;
-}
-
 export function MessagePicture({ picture, from }: { picture: Picture; from: string }) {
   const { t } = useText();
   const [isLarge, setLarge] = useState(false);
-  const url = usePictureUrl(picture.id);
+  const url = useFile(useClient(), `/api/pictures/${picture.id}/file/`);
   const { width, height } = shownSize(picture);
   const words = picture.alt || t("pictures.of", { name: from });
   return (
