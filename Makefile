@@ -1,9 +1,10 @@
 # The verbs. Each installs what it lacks; the work is in tools/.
-.PHONY: help start dev test bench lint fuzz oracle clean
+.PHONY: help start dev native test bench lint fuzz oracle clean
 
 help:
 	@echo "make start   everything installed, built and served: http://localhost:8000"
 	@echo "make dev     the same with hot reload"
+	@echo "make native  the Android and iOS projects, front/android and front/ios   [DEVELOPMENT=true]"
 	@echo "make test    every test                         [FILTER=unit/json]"
 	@echo "make bench   every measurement                  [NAME=json]"
 	@echo "make lint    silent when all is well"
@@ -17,6 +18,9 @@ start:
 
 dev:
 	@tools/start dev
+
+native:
+	@tools/setup front && tools/build-front && DEVELOPMENT=$(DEVELOPMENT) npm run native --silent --workspace front
 
 test:
 	@tools/run-tests $(FILTER)
@@ -35,4 +39,4 @@ oracle:
 		TIMS_TEST_DATABASE=$(DATABASE) NODES=$(NODES) PARTITIONS=$(PARTITIONS) npm run oracle --silent --workspace tests
 
 clean:
-	@rm -rf build front/dist front/.next
+	@rm -rf build front/dist front/.next front/android front/ios front/capacitor.config.json

@@ -9,6 +9,7 @@ import Router, { useRouter } from "next/router";
 import { useEffect, useState } from "react";
 import { LanguageProvider } from "@/i18n";
 import { MissingPage } from "@/layout/MissingPage";
+import { PlatformParts } from "@/platform";
 import { ScriptGuard } from "@/pwa/ScriptGuard";
 import { useTyped } from "@/pwa/typed";
 import type { Who } from "@/types";
@@ -24,11 +25,6 @@ interface RequestWithData {
   pageData?: PageData;
 }
 
-/** The language that the page was asked for in. */
-interface Spoken {
-  language?: string;
-}
-
 let browserClient: Client | null = null; // one a tab; never used on the server
 
 async function whoAmI(client: Client): Promise<Who> {
@@ -36,9 +32,16 @@ async function whoAmI(client: Client): Promise<Who> {
 }
 
 function makeClient(pageData: PageData | null): Client {
-  const client = createClient({ pageData, whoAmI });
+  const client = createClient({ pageData, whoAmI, native: () => import("@tims/client/native") });
   if (typeof window !== "undefined") browserClient = client;
   return client;
+}
+
+/** A native shell has every page at hand; a loaded one would be the start, which then leads on. */
+function toLogin(client: Client, path: string): void {
+  const login = `/login?next=${encodeURIComponent(path)}`;
+  if (client.platform.native) void Router.replace(login);
+  else window.location.assign(login);
 }
 
 /** What the page at `path` shows is in the store afterwards, where it can be had. */
@@ -48,7 +51,7 @@ async function fetchPage(client: Client, path: string): Promise<PageProps> {
     return { pageData: null };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (error.status === 401) window.location.assign(`/login?next=${encodeURIComponent(path)}`);
+    if (error.status === 401) toLogin(client, path);
     return { pageData: null, missing: error.status === 403 || error.status === 404 };
   }
 }
@@ -72,7 +75,7 @@ function Typed() {
 export default function App({ Component, pageProps, pageData, missing = false }: AppProps & PageProps) {
   const [client] = useState(() => makeClient(pageData));
   const [shellMissing, setShellMissing] = useState(false);
-  const [rendered] = useState(() => pageData && ((pageData as Spoken).language ?? "en"));
+  const [rendered] = useState(() => pageData?.language ?? null);
   const router = useRouter();
   useMeantAddress();
   const isError = router.pathname === "/404" || router.pathname === "/_error" || router.pathname === "/500";
@@ -92,6 +95,7 @@ export default function App({ Component, pageProps, pageData, missing = false }:
       <Head>
         <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover" />
       </Head>
+      <PlatformParts />
       <LanguageProvider rendered={rendered}>
         <Typed />
         <ScriptGuard>{missing || shellMissing ? <MissingPage /> : <Component {...pageProps} />}</ScriptGuard>

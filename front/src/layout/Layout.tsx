@@ -89,7 +89,9 @@ function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number
               aria-current={isAt(PROFILE, path) ? "page" : undefined}
             >
               <Avatar person={user} size="small" />
-              <span className="max-w-40 truncate">{nameOf(user)}</span>
+              <span className="max-w-40 truncate">
+                <bdi>{nameOf(user)}</bdi>
+              </span>
             </Link>
           ) : (
             <Link href="/login" className="btn btn-primary btn-sm">
@@ -118,7 +120,7 @@ function Dock({ path, unread }: { path: string; unread: number }) {
             key={place.href}
             href={place.href}
             aria-current={here ? "page" : undefined}
-            className={`relative flex h-14 flex-col items-center justify-center gap-0.5 text-xs font-medium ${here ? "text-primary" : "text-soft"}`}
+            className={`relative flex h-14 flex-col items-center justify-center gap-0.5 text-[0.6875rem] font-medium ${here ? "text-primary" : "text-soft"}`}
           >
             <Icon name={place.icon} className="size-5.5" />
             {t(place.label)}
@@ -149,7 +151,7 @@ export function Layout({ title, children, fill = false, bare = false }: LayoutPr
   const unread = useUnread().total;
   const heading = unread > 0 ? `(${unread}) ${title}` : title;
   return (
-    <div className={`flex flex-col ${fill ? "h-dvh" : "min-h-dvh"}`}>
+    <div className={`within-device flex flex-col ${fill ? "h-dvh" : "min-h-dvh"}`}>
       <Head>
         <title>{`${heading} · ${t("app.name")}`}</title>
       </Head>

@@ -1,4 +1,5 @@
 /* A person's picture, or their initials on a colour that is always the same for them. */
+import { useClient } from "@tims/client";
 import { nameOf, type Person } from "@/types";
 
 const SIZES = { small: "size-7 text-[0.65rem]", medium: "size-10 text-sm", large: "size-24 text-3xl" };
@@ -34,7 +35,7 @@ export function PresentAvatar({ present, ...props }: AvatarProps & { present: bo
       {present && (
         <span
           aria-hidden="true"
-          className="bg-success ring-base-100 absolute -right-0.5 -bottom-0.5 size-2.5 rounded-full ring-2"
+          className="bg-success ring-base-100 absolute -end-0.5 -bottom-0.5 size-2.5 rounded-full ring-2"
         />
       )}
     </span>
@@ -42,9 +43,12 @@ export function PresentAvatar({ present, ...props }: AvatarProps & { present: bo
 }
 
 export function Avatar({ person, size = "medium" }: AvatarProps) {
+  const { platform } = useClient();
   const shape = `${SIZES[size]} shrink-0 rounded-full`;
   if (person?.avatar)
-    return <img src={person.avatar} alt="" className={`${shape} bg-base-300 object-cover`} />;
+    return (
+      <img src={platform.apiBase + person.avatar} alt="" className={`${shape} bg-base-300 object-cover`} />
+    );
   return (
     <span
       aria-hidden="true"

@@ -1,7 +1,7 @@
 /* api(): fetch with the stack's manners: JSON both ways, CSRF for cookie sessions, problem documents as typed errors,
  * positions of what was read or written. */
 
-import type { Platform } from "./platform";
+import type { Transport } from "./platform/transport";
 import type { Problem } from "./types";
 
 export class ApiError extends Error {
@@ -35,6 +35,8 @@ export interface ApiOptions {
   /** Past it the call fails with status 0, code "timeout". Default 15 s. */
   timeoutMs?: number;
   idempotencyKey?: string;
+  /** Carries the call in place of the browser's fetch: one that tells how far an upload is. */
+  fetch?: typeof fetch;
 }
 
 export interface ApiAnswer<T> {
@@ -45,7 +47,7 @@ export interface ApiAnswer<T> {
 }
 
 export interface ApiContext {
-  platform: Platform;
+  platform: Transport;
   csrf: () => string;
   fetch?: typeof fetch;
 }
@@ -123,10 +125,14 @@ export async function callApi<T>(
   options: ApiOptions = {},
 ): Promise<ApiAnswer<T>> {
   const deadline = deadlineOf(options);
+  if (context.platform.ready) await context.platform.ready;
+  const token = context.platform.token.get();
   try {
     const target = url.startsWith("/") ? context.platform.apiBase + url : url;
-    const send = context.fetch ?? fetch;
+    const send = options.fetch ?? context.fetch ?? fetch;
     const response = await send(target, { ...requestOf(context, method, options), signal: deadline.signal });
+    if (response.status === 401 && token && ![null, token].includes(context.platform.token.get()))
+      return await callApi<T>(context, method, url, options); // renewed while it was on its way
     const text = await response.text();
     const isJson = /[/+]json/.test(response.headers.get("Content-Type") ?? "");
     const data: unknown = isJson && text !== "" ? JSON.parse(text) : text === "" ? null : text;

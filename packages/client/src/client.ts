@@ -14,7 +14,7 @@ import { ROWS_MAX } from "./documents";
 import { newId } from "./id";
 import type { Offline, OfflineHost, OfflineOptions } from "./offline/index";
 import type { ConnectionTruth } from "./offline/truth";
-import { detectPlatform, liveSocketUrl, type Platform } from "./platform";
+import { detectTransport, liveSocketUrl, type Transport } from "./platform/transport";
 import { formatPosition } from "./position";
 import { type JoinOptions, SAID_MS } from "./rooms";
 import {
@@ -38,9 +38,14 @@ export interface Session {
 /** Loaded when it is first needed. */
 type OfflineModule = Pick<typeof import("./offline/index"), "Offline">;
 
+/** What a device has, in a chunk that the web never loads. */
+export type NativeModule = Pick<typeof import("./platform/native"), "openTransport" | "nativePlatform">;
+
 export interface ClientOptions {
   pageData?: PageData | null;
-  platform?: Partial<Platform>;
+  platform?: Partial<Transport>;
+  /** For native shells: () => import("@tims/client/native"). Never called on the web. */
+  native?: () => Promise<NativeModule>;
   /** Asked when the backend ended the session; who is signed in now? Default: GET /api/auth/me/. */
   whoAmI?: (client: Client) => Promise<Session>;
   fetch?: typeof fetch;
@@ -91,7 +96,7 @@ export class Client {
   readonly views: Views;
   /** What the page was rendered from. */
   readonly initialState: RootState;
-  readonly platform: Platform;
+  readonly platform: Transport;
   /** null: its part of the package is not there yet. */
   connection: LiveConnection | null = null;
   /** Names this client among the tabs of a browser. */
@@ -103,7 +108,7 @@ export class Client {
   private isClosed = false;
   /** A page, a cache or a sign-in has told who is here; before that nobody is known not to be. */
   private isKnown: boolean;
-  private readonly options: ClientOptions;
+  readonly options: ClientOptions;
   private readonly context: ApiContext;
   private readonly users = new Map<string, number>();
   private readonly lingering = new Map<string, ReturnType<typeof setTimeout>>();
@@ -115,13 +120,14 @@ export class Client {
 
   constructor(options: ClientOptions = {}) {
     this.options = options;
-    this.platform = { ...detectPlatform(), ...options.platform };
+    const transport = detectTransport(async (it) => (await options.native?.())?.openTransport(it));
+    this.platform = Object.assign(transport, options.platform);
     this.store = createStore(options.pageData);
     this.initialState = this.store.getState();
     this.views = new Views(this.store);
     this.context = { platform: this.platform, csrf: () => this.csrf, fetch: options.fetch };
     this.isKnown = Boolean(options.pageData);
-    this.isRestored = !this.hasPast();
+    this.isRestored = !this.hasPast() && !this.platform.ready;
     this.writes = new Writes(
       this.store,
       (method, url, call) => this.api(method, url, call),
@@ -320,7 +326,8 @@ export class Client {
     const timer = new Promise((resolve) => setTimeout(resolve, RESTORE_MS)).then(() => {
       isLate = true;
     });
-    void Promise.race([restored, timer]).then(() => {
+    const begun = Promise.race([restored, timer]).then(() => this.platform.ready);
+    void begun.then(() => {
       this.isRestored = true;
       if (!this.isClosed) work();
     });
@@ -467,12 +474,10 @@ export class Client {
   // --- session -------------------------------------------------------------------------------------------------
 
   /** After signing in or out: another person's data goes, the connection begins anew. */
-  setSession(user: User | null, csrf?: string, token?: string | null): void {
-    if (token !== undefined) this.platform.token.set(token);
+  setSession(user: User | null, csrf?: string): void {
     const { expired } = this.state;
     const changed = this.state.user?.id !== user?.id || (expired !== null && user === null);
     this.store.dispatch(actions.sessionChanged({ user, csrf }));
-    if (!changed && token) this.connection?.auth(token);
     if (!changed) this.becomesKnown();
     this.isKnown = true;
     this.offline?.userIs(user, changed);

@@ -5,6 +5,7 @@ export {
   Client,
   type ClientOptions,
   createClient,
+  type NativeModule,
   type Session,
 } from "./client";
 export type { Present } from "./frames";
@@ -13,13 +14,13 @@ export type { CacheStorage, Kept } from "./offline/storage";
 export type { TabsPlatform } from "./offline/tabs";
 export type { ConnectionTruth, TruthState } from "./offline/truth";
 export {
-  detectPlatform,
   isNative,
   liveSocketUrl,
-  localTokenStore,
-  type Platform,
+  type ShellConfig,
   type TokenStore,
-} from "./platform";
+  type Transport,
+} from "./platform/transport";
+export type { Platform } from "./platform/types";
 export { formatPosition, type Position, parsePosition } from "./position";
 export {
   type ComputedResult,

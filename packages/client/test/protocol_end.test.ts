@@ -107,7 +107,7 @@ describe("closing", () => {
 
   test("a fresh token of the same user goes out at once", () => {
     STATES.followed();
-    client.setSession(client.state.user, "csrf-1", "fresh");
+    client.connection?.auth("fresh");
     expect(network.last.of("auth")).toEqual([{ t: "auth", token: "fresh" }]);
   });
 });

@@ -1,0 +1,41 @@
+/* Files of the backend (pictures, downloads) as an address for `src` and `href`. */
+
+import { useEffect, useState } from "react";
+import type { Client } from "../client";
+
+/** The file's bytes; asked for with the token, where it takes one. Throws what fetch throws, and for refusals. */
+export async function fetchFile(client: Client, path: string): Promise<Blob> {
+  const { apiBase, credentials, ready, token } = client.platform;
+  await ready;
+  const held = token.get();
+  const headers: HeadersInit = held ? { Authorization: `Bearer ${held}` } : {};
+  const response = await fetch(apiBase + path, { credentials, headers });
+  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  return response.blob();
+}
+
+/** On the web the path itself. On a device, whose requests for pictures carry no token, the file once it is here; null
+ * until then, and when it cannot be had. */
+export function useFile(client: Client, path: string | null): string | null {
+  const { native } = client.platform;
+  const [held, setHeld] = useState<{ path: string; address: string } | null>(null);
+  useEffect(() => {
+    if (!native || path === null) return;
+    let address: string | null = null;
+    let isLeft = false;
+    fetchFile(client, path).then(
+      (file) => {
+        if (isLeft) return;
+        address = URL.createObjectURL(file);
+        setHeld({ path, address });
+      },
+      () => undefined,
+    );
+    return () => {
+      isLeft = true;
+      if (address) URL.revokeObjectURL(address);
+    };
+  }, [client, native, path]);
+  if (!native) return path;
+  return held?.path === path ? held.address : null;
+}
