@@ -6,15 +6,18 @@ static void sign_message(tims_request *rq, void *row)
     m->sender = tims_user_id(rq);
 }
 
-/* The chat moves up in everybody's list, and everybody else has one more to read. */
-static void announce_message(tims_request *rq, void *row)
+void chat_announce(tims_request *rq, const message *m)
 {
-    const message *m = row;
     tims_sql_run(rq, TIMS_STR("UPDATE chat SET last_message_at = ?2 WHERE id = ?1"),
                  (tims_db_value[]){ tims_db_id(m->chat), tims_db_int(m->created_at.us) }, 2);
     tims_sql_run(rq, TIMS_STR("UPDATE member SET unread = unread + 1 WHERE chat = ?1 AND \"user\" <> ?2"),
                  (tims_db_value[]){ tims_db_id(m->chat), tims_db_id(m->sender) }, 2);
     chat_tell_absent(rq, m);
+}
+
+static void announce_message(tims_request *rq, void *row)
+{
+    chat_announce(rq, row);
 }
 
 static const tims_resource resources[] = {
@@ -139,6 +142,12 @@ static const tims_route endpoints[] = {
       .doc = "Starts a chat with some people." },
     { TIMS_METHOD_POST, "/api/chats/{chat:id}/read/", mark_read, .access = tims_access_signed_in,
       .doc = "Marks all messages of a chat as read." },
+    { TIMS_METHOD_POST, "/api/chats/{chat:id}/pictures/", chat_picture_send, .access = tims_access_signed_in,
+      .body_bytes_max = PICTURE_BYTES_MAX + 64 * 1024, /* what stands around the file */
+      .doc = "A message with a picture: multipart with the file, and maybe `text`, `alt` and the message's "
+             "`id`." },
+    { TIMS_METHOD_GET, "/api/pictures/{picture:id}/file/", chat_picture_get, .access = tims_access_signed_in,
+      .doc = "The content of a picture, for who sees its chat." },
     { TIMS_METHOD_POST, "/api/chats/{chat:id}/export/", chat_export, .access = tims_access_signed_in,
       .doc = "Begins to make a text of a chat: {\"id\"} of a job that is followed at /api/tasks/." },
     { 0 },

@@ -14,7 +14,7 @@ static void load_chat(tims_page *page)
     load_chats(page);
     tims_page_include(page, "/api/chats/%S/", chat_id); /* Raises: 404 */
     tims_page_include(page, "/api/members/?chat=%S&include=user", chat_id);
-    tims_page_include(page, "/api/messages/?chat=%S", chat_id);
+    tims_page_include(page, "/api/messages/?chat=%S&include=picture", chat_id);
 }
 
 const tims_page_route chat_pages[] = {

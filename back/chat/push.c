@@ -12,6 +12,12 @@ static tims_str preview(tims_request *rq, tims_str text)
     return cut.length < text.length ? tims_print(rq->arena, "%S…", cut) : text;
 }
 
+/* A picture without words is said in none: the reader's language is not known here. */
+static tims_str words_of(tims_request *rq, const message *m)
+{
+    return m->picture.present && m->text.length == 0 ? TIMS_STR("\xf0\x9f\x93\xb7") : preview(rq, m->text);
+}
+
 /* A later message takes the place of the one before: one chat is one line on the lock screen. */
 void chat_tell_absent(tims_request *rq, const message *m)
 {
@@ -26,7 +32,7 @@ void chat_tell_absent(tims_request *rq, const message *m)
     const chat *c = tims_find(rq, &chat_model, m->chat);
     const tims_push push = { .title = c->title,
                              .body = tims_print(rq->arena, "%S: %S", tims_current_user(rq)->display_name,
-                                                preview(rq, m->text)),
+                                                words_of(rq, m)),
                              .path = tims_print(rq->arena, "/chat/%I", m->chat),
                              .collapse = tims_print(rq->arena, "chat:%I", m->chat) };
     tims_push_send_all(rq, (tims_ids){ users, absent }, &push);

@@ -15,7 +15,8 @@ static void write_line(tims_request *rq, const message *m, tims_buf *out)
     const tims_user *sender = tims_find(rq, &tims_user_model, m->sender);
     tims_time_format(m->created_at, time);
     tims_str name = sender != NULL ? sender->display_name : TIMS_STR("Somebody");
-    tims_buf_print(out, "%S %S: %S\n", (tims_str){ time, 16 }, name, m->text); /* to the minute */
+    tims_str mark = m->picture.present ? TIMS_STR("\xf0\x9f\x93\xb7 ") : TIMS_STR("");
+    tims_buf_print(out, "%S %S: %S%S\n", (tims_str){ time, 16 }, name, mark, m->text); /* to the minute */
 }
 
 static void tell_result(tims_run *run, int64_t count, tims_str text)

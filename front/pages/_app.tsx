@@ -25,11 +25,6 @@ interface RequestWithData {
   pageData?: PageData;
 }
 
-/** The language that the page was asked for in. */
-interface Spoken {
-  language?: string;
-}
-
 let browserClient: Client | null = null; // one a tab; never used on the server
 
 async function whoAmI(client: Client): Promise<Who> {
@@ -80,7 +75,7 @@ function Typed() {
 export default function App({ Component, pageProps, pageData, missing = false }: AppProps & PageProps) {
   const [client] = useState(() => makeClient(pageData));
   const [shellMissing, setShellMissing] = useState(false);
-  const [rendered] = useState(() => pageData && ((pageData as Spoken).language ?? "en"));
+  const [rendered] = useState(() => pageData?.language ?? null);
   const router = useRouter();
   useMeantAddress();
   const isError = router.pathname === "/404" || router.pathname === "/_error" || router.pathname === "/500";

@@ -5,7 +5,7 @@ import { DEFAULT_LANGUAGE, LANGUAGES, languageOf } from "@/i18n/languages";
 import config from "../app.config.json";
 
 interface RequestWithData {
-  pageData?: PageData & { language?: string };
+  pageData?: PageData;
 }
 
 interface Extra {
@@ -21,7 +21,7 @@ export default class AppDocument extends Document<Extra> {
     return {
       ...props,
       nonce: typeof nonce === "string" ? nonce : undefined,
-      language: data ? (data.language ?? DEFAULT_LANGUAGE) : null,
+      language: data?.language ?? null,
     };
   }
 

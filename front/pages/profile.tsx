@@ -1,6 +1,7 @@
-import { ApiError, fieldError, type Problem, type User, useClient, useUser } from "@tims/client";
+import { ApiError, type Problem, type User, useClient, useUser } from "@tims/client";
 import { signOut, takeWho } from "@tims/client/platform";
 import { type ChangeEvent, type FormEvent, useRef, useState } from "react";
+import { useProblemText, useText } from "@/i18n";
 import { Layout } from "@/layout/Layout";
 import { nameOf, type Who } from "@/types";
 import { Avatar } from "@/ui/Avatar";
@@ -24,6 +25,8 @@ function Saved({ shown, children }: { shown: boolean; children: string }) {
 }
 
 function Picture({ user }: { user: User }) {
+  const { t } = useText();
+  const problemText = useProblemText();
   const { run, sending, problem, done } = useCall<Who>();
   const take = useTakeWho();
   const input = useRef<HTMLInputElement>(null);
@@ -43,7 +46,7 @@ function Picture({ user }: { user: User }) {
         <label
           className={`btn btn-sm ${sending ? "btn-disabled" : ""} focus-within:outline-primary focus-within:outline-2`}
         >
-          <Icon name="camera" /> Change picture
+          <Icon name="camera" /> {t("profile.change_picture")}
           <input
             ref={input}
             type="file"
@@ -54,15 +57,19 @@ function Picture({ user }: { user: User }) {
             disabled={sending}
           />
         </label>
-        <p className="text-soft text-sm">PNG, JPEG or WebP, up to {PICTURE_BYTES_MAX / 1024 / 1024} MB.</p>
-        <FormError>{problem?.detail}</FormError>
-        <Saved shown={done}>Your new picture is in place.</Saved>
+        <p className="text-soft text-sm">
+          {t("profile.picture_hint", { megabytes: PICTURE_BYTES_MAX / 1024 / 1024 })}
+        </p>
+        <FormError>{problemText.of(problem)}</FormError>
+        <Saved shown={done}>{t("profile.picture_saved")}</Saved>
       </div>
     </div>
   );
 }
 
 function NameForm({ user }: { user: User }) {
+  const { t } = useText();
+  const problemText = useProblemText();
   const { run, sending, problem, done } = useCall<Who>();
   const take = useTakeWho();
   async function submit(event: FormEvent<HTMLFormElement>) {
@@ -70,30 +77,32 @@ function NameForm({ user }: { user: User }) {
     const name = new FormData(event.currentTarget).get("display_name");
     take(await run("PATCH", "/api/auth/me/", { body: { display_name: String(name ?? "").trim() } }));
   }
-  const wrong = fieldError(problem, "display_name");
+  const wrong = problemText.field(problem, "display_name");
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
-      <FormError>{problem && !wrong ? problem.detail : null}</FormError>
+      <FormError>{wrong ? null : problemText.of(problem)}</FormError>
       <Field
-        label="Name that others see"
+        label={t("profile.name")}
         name="display_name"
         defaultValue={user.display_name}
         maxLength={60}
         autoComplete="name"
         error={wrong}
-        hint={`You sign in as ${user.username}.`}
+        hint={t("profile.name_hint", { username: user.username })}
       />
       <div className="flex items-center gap-4">
         <button type="submit" className="btn btn-primary" disabled={sending}>
-          Save
+          {t("ui.save")}
         </button>
-        <Saved shown={done}>Saved.</Saved>
+        <Saved shown={done}>{t("ui.saved")}</Saved>
       </div>
     </form>
   );
 }
 
 function PasswordForm({ user }: { user: User }) {
+  const { t } = useText();
+  const problemText = useProblemText();
   const { run, sending, problem, done } = useCall<Who>();
   const take = useTakeWho();
   async function submit(event: FormEvent<HTMLFormElement>) {
@@ -105,11 +114,11 @@ function PasswordForm({ user }: { user: User }) {
     take(who); // the session is a new one, and so is its token
     if (who) form.reset();
   }
-  const wrongOld = fieldError(problem, "old");
-  const wrongNew = fieldError(problem, "new");
+  const wrongOld = problemText.field(problem, "old");
+  const wrongNew = problemText.field(problem, "new");
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
-      <FormError>{problem && !wrongOld && !wrongNew ? problem.detail : null}</FormError>
+      <FormError>{wrongOld || wrongNew ? null : problemText.of(problem)}</FormError>
       <input
         type="text"
         name="username"
@@ -119,7 +128,7 @@ function PasswordForm({ user }: { user: User }) {
         readOnly
       />
       <Field
-        label="Password now"
+        label={t("profile.password_now")}
         name="old"
         type="password"
         autoComplete="current-password"
@@ -127,25 +136,27 @@ function PasswordForm({ user }: { user: User }) {
         error={wrongOld}
       />
       <Field
-        label="New password"
+        label={t("profile.password_new")}
         name="new"
         type="password"
         autoComplete="new-password"
         required
         error={wrongNew}
-        hint="At least 8 characters; a sentence is best."
+        hint={t("sign.password_hint")}
       />
       <div className="flex items-center gap-4">
         <button type="submit" className="btn" disabled={sending}>
-          Change password
+          {t("profile.password_change")}
         </button>
-        <Saved shown={done}>Your password is changed.</Saved>
+        <Saved shown={done}>{t("profile.password_saved")}</Saved>
       </div>
     </form>
   );
 }
 
 function SignOut() {
+  const { t } = useText();
+  const problemText = useProblemText();
   const client = useClient();
   const [sending, setSending] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
@@ -163,10 +174,10 @@ function SignOut() {
   }
   return (
     <div className="flex flex-col gap-3">
-      <FormError>{problem?.detail}</FormError>
+      <FormError>{problemText.of(problem)}</FormError>
       <div className="flex flex-wrap gap-3">
         <button type="button" className="btn" disabled={sending} onClick={() => leave(false)}>
-          <Icon name="leave" /> Sign out
+          <Icon name="leave" /> {t("profile.sign_out")}
         </button>
         <button
           type="button"
@@ -174,20 +185,21 @@ function SignOut() {
           disabled={sending}
           onClick={() => leave(true)}
         >
-          Sign out everywhere
+          {t("profile.sign_out_everywhere")}
         </button>
       </div>
-      <p className="text-soft text-sm">Everywhere means this browser, all others, and your devices.</p>
+      <p className="text-soft text-sm">{t("profile.sign_out_hint")}</p>
     </div>
   );
 }
 
 export default function ProfilePage() {
+  const { t } = useText();
   const user = useUser();
   return (
-    <Layout title="Profile">
+    <Layout title={t("nav.profile")}>
       <div className="mx-auto flex max-w-xl flex-col gap-6">
-        <h1 className="sr-only">Profile</h1>
+        <h1 className="sr-only">{t("nav.profile")}</h1>
         {user && (
           <>
             <section className="surface flex flex-col gap-6 p-6">
@@ -196,13 +208,13 @@ export default function ProfilePage() {
             </section>
             <section className="surface flex flex-col gap-4 p-6" aria-labelledby="password">
               <h2 id="password" className="text-lg font-semibold">
-                Password
+                {t("profile.password")}
               </h2>
               <PasswordForm user={user} />
             </section>
             <section className="surface flex flex-col gap-4 p-6" aria-labelledby="signing-out">
               <h2 id="signing-out" className="text-lg font-semibold">
-                Signing out
+                {t("profile.signing_out")}
               </h2>
               <SignOut />
             </section>

@@ -27,7 +27,9 @@ export interface Member extends Row {
 export interface Message extends Row {
   chat: string;
   sender: string;
+  /** With a picture it may be empty. */
   text: string;
+  picture: string | null;
   created_at: string;
 }
 
@@ -46,6 +48,20 @@ declare module "@tims/client" {
   }
 }
 
+/** What is known of a picture beside its content. */
+export interface Picture extends Row {
+  chat: string;
+  sender: string;
+  content_type: string;
+  /** What is to be seen, as its sender says; may be empty. */
+  alt: string;
+  width: number;
+  height: number;
+  bytes: number;
+  created_at: string;
+}
+
+/** Empty for nobody. */
 export function nameOf(person: Person | undefined): string {
-  return person?.display_name || person?.username || "Somebody";
+  return person?.display_name || person?.username || "";
 }

@@ -9,6 +9,7 @@ const message = (sender: string, minutes: number): Message => ({
   chat: "c",
   sender,
   text: "",
+  picture: null,
   created_at: at(minutes),
 });
 const member = (user: string, lastReadMinutes: number | null): Member => ({

@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { safeNext } from "@/account/SignForm";
+import { de } from "@/i18n/de";
+import { en } from "@/i18n/en";
+import { makeTexting } from "@/i18n/texts";
 import { hueOf, initialsOf } from "@/ui/Avatar";
-import { dayKey, dayLabel, partsOf } from "@/ui/Time";
+import { dayKey, dayLabel } from "@/ui/Time";
 
 describe("safeNext", () => {
   it.each([
@@ -45,18 +48,22 @@ describe("hueOf", () => {
 describe("times", () => {
   const now = new Date(2026, 10, 23, 15, 0);
   const local = (day: number, hour = 10) => new Date(2026, 10, day, hour).toISOString();
+  const { format } = makeTexting("en", en);
+  const german = makeTexting("de", de).format;
 
   it("names days as people do", () => {
-    expect(dayLabel(local(23), true, now)).toBe("Today");
-    expect(dayLabel(local(22, 23), true, now)).toBe("Yesterday");
-    expect(dayLabel(local(20), true, now)).toBe("Friday");
-    expect(dayLabel(local(3), true, now)).toBe("3 Nov");
-    expect(dayLabel(new Date(2024, 1, 29, 10).toISOString(), true, now)).toBe("29 Feb 2024");
+    expect(dayLabel(local(23), now, format)).toBe("Today");
+    expect(dayLabel(local(22, 23), now, format)).toBe("Yesterday");
+    expect(dayLabel(local(20), now, format)).toBe("Friday");
+    expect(dayLabel(local(3), now, format)).toBe("3 Nov");
+    expect(dayLabel(new Date(2024, 1, 29, 10).toISOString(), now, format)).toBe("29 Feb 2024");
+    expect(dayLabel(local(22, 23), now, german)).toBe("Gestern");
+    expect(dayLabel(local(20), now, german)).toBe("Freitag");
   });
 
   it("is full and in UTC where nobody knows the reader", () => {
-    expect(dayLabel("2026-11-23T23:59:00.000000Z", false, null)).toBe("23 Nov 2026");
-    expect(partsOf("2026-11-23T23:59:00.000000Z", false).time).toBe("23:59");
+    expect(dayLabel("2026-11-23T23:59:00.000000Z", null, format)).toBe("23 Nov 2026");
+    expect(dayLabel("2026-11-23T23:59:00.000000Z", null, german)).toBe("23. Nov. 2026");
     expect(dayKey("2026-01-02T00:00:00.000000Z", false)).toBe("2026-01-02");
   });
 });

@@ -147,26 +147,6 @@ test("a script in a message is only text", async () => {
   await context.close();
 });
 
-test("older messages come by paging, each once", async () => {
-  const { context, page } = await visit(browser);
-  await signIn(page, server, "demo");
-  await page.goto(`${server.url}/chat/${chat}`);
-  const total = Number(sql(server, `select count(*) from message where chat = '${chat}'`));
-  for (let i = 0; i < 10; i++) {
-    const earlier = page.getByRole("button", { name: /earlier/i });
-    if ((await earlier.count()) === 0) break;
-    const before = await page.locator("[data-message]").count();
-    await earlier.click();
-    await page.waitForFunction((count) => document.querySelectorAll("[data-message]").length > count, before);
-  }
-  const ids = await page
-    .locator("[data-message]")
-    .evaluateAll((all) => all.map((one) => one.getAttribute("data-message")));
-  assert.equal(ids.length, total);
-  assert.equal(new Set(ids).size, total);
-  await context.close();
-});
-
 test("somebody who leaves sees the chat go at once", async () => {
   const { context, page } = await visit(browser);
   await signIn(page, server, "testUser1");

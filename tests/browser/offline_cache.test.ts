@@ -40,7 +40,7 @@ async function looked(work: (stage: Stage) => Promise<void>): Promise<void> {
     const roads = await Roads.of(context);
     await page.goto(chatUrl());
     await messages(page).first().waitFor();
-    await keeps(page, `/api/messages/?chat=${chat}`, "d:");
+    await keeps(page, `/api/messages/?chat=${chat}&include=picture`, "d:");
     await keeps(page, `/chat/${chat}`, "g:");
     await work({ context, page, roads, complaints });
   } finally {
@@ -212,7 +212,7 @@ for (const [name, damage] of [
       await changeRecords(page, damaged);
       await page.goto(chatUrl());
       await messages(page).first().waitFor();
-      await keeps(page, `/api/messages/?chat=${chat}`, "d:");
+      await keeps(page, `/api/messages/?chat=${chat}&include=picture`, "d:");
       assert.deepEqual(complaints, []);
     }));
 

@@ -1,10 +1,11 @@
 /* Signing in and making an account: real forms, which work without JavaScript by posting to the API (it answers with a
  * redirect); with JavaScript the API is called and its problems stand at their fields. */
-import { ApiError, fieldError, type Problem, useClient, usePageData } from "@tims/client";
+import { ApiError, type Problem, useClient, usePageData } from "@tims/client";
 import { register, safePath, signIn } from "@tims/client/platform";
 import Link from "next/link";
 import { useRouter } from "next/router";
 import { type FormEvent, useEffect, useState } from "react";
+import { useProblemText, useText } from "@/i18n";
 import { Layout } from "@/layout/Layout";
 import { Field, FormError } from "@/ui/Field";
 
@@ -13,47 +14,28 @@ export function safeNext(next: unknown): string {
   return safePath(next) ?? "/chats";
 }
 
-const TEXTS = {
+const KINDS = {
   login: {
-    title: "Sign in",
+    title: "sign.in",
     action: "/api/auth/login/",
     other: "/register",
-    question: "New here?",
-    answer: "Make an account",
+    question: "sign.new_here",
+    answer: "sign.up",
   },
   register: {
-    title: "Make an account",
+    title: "sign.up",
     action: "/api/auth/register/",
     other: "/login",
-    question: "You have an account?",
-    answer: "Sign in",
+    question: "sign.have_account",
+    answer: "sign.in",
   },
-};
+} as const;
 
-/** What a redirect back from the API says by its code, without JavaScript. */
-const REFUSED: Record<string, string> = {
-  credentials: "The name or the password is wrong.",
-  login_throttled: "Too many attempts. Wait a few minutes.",
-  registration_throttled: "Too many new accounts from here. Wait an hour.",
-  csrf_missing: "The form was too old. Try once more.",
-  csrf_wrong: "The form was too old. Try once more.",
-  unique: "Somebody else has this name.",
-  min_length: "The name or the password is too short.",
-  max_length: "The name or the password is too long.",
-  similar: "The password is too much like the name.",
-  common: "The password is too common.",
-  registration_closed: "New accounts are not open.",
-};
-
-function refusal(code: unknown): string | null {
-  if (typeof code !== "string" || code === "") return null;
-  return Object.hasOwn(REFUSED, code)
-    ? (REFUSED[code] ?? null)
-    : "That did not work. Check what you typed and try again.";
-}
-
-export function SignForm({ kind }: { kind: keyof typeof TEXTS }) {
-  const texts = TEXTS[kind];
+export function SignForm({ kind }: { kind: keyof typeof KINDS }) {
+  const { t } = useText();
+  const problemText = useProblemText();
+  const texts = KINDS[kind];
+  const title = t(texts.title);
   const router = useRouter();
   const client = useClient();
   usePageData(); // renders again when the exported shell has its data, and with it the token
@@ -84,12 +66,14 @@ export function SignForm({ kind }: { kind: keyof typeof TEXTS }) {
     }
   }
 
-  const known = ["username", "password", "email"].some((name) => fieldError(problem, name));
-  const message = problem && !known ? problem.detail : refusal(router.query.error);
+  const known = ["username", "password", "email"].some((name) => problemText.field(problem, name));
+  const code = router.query.error; // of a redirect back from the API, without JavaScript
+  const refused = typeof code === "string" && code ? (problemText.code(code) ?? t("sign.refused")) : null;
+  const message = problem ? (known ? null : problemText.of(problem)) : refused;
   return (
-    <Layout title={texts.title}>
+    <Layout title={title}>
       <div className="mx-auto flex max-w-sm flex-col gap-6 md:pt-8">
-        <h1 className="text-3xl font-semibold tracking-tight">{texts.title}</h1>
+        <h1 className="text-3xl font-semibold tracking-tight">{title}</h1>
         <form
           method="post"
           action={texts.action}
@@ -101,44 +85,44 @@ export function SignForm({ kind }: { kind: keyof typeof TEXTS }) {
           <input type="hidden" name="csrf_token" value={client.state.csrf} readOnly />
           <input type="hidden" name="next" value={next} readOnly />
           <Field
-            label="Name"
+            label={t("sign.name")}
             name="username"
             autoComplete="username"
             autoCapitalize="none"
             spellCheck={false}
             required
-            error={fieldError(problem, "username")}
-            hint={kind === "register" ? "3 to 30 letters, digits, and . _ -" : undefined}
+            error={problemText.field(problem, "username")}
+            hint={kind === "register" ? t("sign.name_hint") : undefined}
           />
           {kind === "register" && (
             <Field
-              label="Email (if you like)"
+              label={t("sign.email")}
               name="email"
               type="email"
               autoComplete="email"
-              error={fieldError(problem, "email")}
+              error={problemText.field(problem, "email")}
             />
           )}
           <Field
-            label="Password"
+            label={t("sign.password")}
             name="password"
             type="password"
             autoComplete={kind === "login" ? "current-password" : "new-password"}
             required
-            error={fieldError(problem, "password")}
-            hint={kind === "register" ? "At least 8 characters; a sentence is best." : undefined}
+            error={problemText.field(problem, "password")}
+            hint={kind === "register" ? t("sign.password_hint") : undefined}
           />
           <button type="submit" className="btn btn-primary mt-2" disabled={sending} aria-busy={sending}>
-            {texts.title}
+            {title}
           </button>
         </form>
         <p className="text-soft text-center">
-          {texts.question}{" "}
+          {t(texts.question)}{" "}
           <Link
             href={`${texts.other}?next=${encodeURIComponent(next)}`}
             className="link text-primary font-medium"
           >
-            {texts.answer}
+            {t(texts.answer)}
           </Link>
         </p>
       </div>

@@ -16,7 +16,7 @@ export function ChatScreen({
   return (
     <Layout title={title} fill bare={inside}>
       <div className="mx-auto grid h-full max-w-6xl grid-cols-1 md:grid-cols-[20rem_minmax(0,1fr)] xl:border-x border-base-content/8">
-        <div className={`border-base-content/8 min-h-0 md:border-r ${inside ? "max-md:hidden" : ""}`}>
+        <div className={`border-base-content/8 min-h-0 md:border-e ${inside ? "max-md:hidden" : ""}`}>
           <ChatList open={open} />
         </div>
         <div className={`min-h-0 ${inside ? "" : "max-md:hidden"}`}>{children}</div>

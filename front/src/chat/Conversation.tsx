@@ -1,9 +1,14 @@
 /* One chat: its head, its messages, and where to write. */
-import { useClient, useLive, useMutation, usePresence, useTopic, useUser } from "@tims/client";
+import { useClient, useConnection, useLive, useMutation, usePresence, useTopic, useUser } from "@tims/client";
+import type { VirtualListHandle } from "@tims/client/list";
 import Link from "next/link";
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { useText } from "@/i18n";
 import { isAway, Unkept } from "@/layout/Unkept";
-import { type Chat, type Member, type Message, nameOf } from "@/types";
+import { DropZone } from "@/pictures/DropZone";
+import { useDrafts } from "@/pictures/useDrafts";
+import { SearchPanel } from "@/search/SearchPanel";
+import type { Chat, Member } from "@/types";
 import { FormError } from "@/ui/Field";
 import { Icon } from "@/ui/Icon";
 import { Composer } from "./Composer";
@@ -13,7 +18,9 @@ import { ExportLine, useExport } from "./Export";
 import { MembersDialog } from "./MembersDialog";
 import { MessageList } from "./MessageList";
 import { TYPING, typingLine, typists } from "./typing";
-import { type People, usePeople } from "./usePeople";
+import { useHistory } from "./useHistory";
+import { useJump } from "./useJump";
+import { type People, useNameOf, usePeople } from "./usePeople";
 
 /** While the chat is looked at, nothing in it stays unread. */
 function useMarkRead(chat: string, unread: number) {
@@ -30,31 +37,44 @@ function useMarkRead(chat: string, unread: number) {
   }, [client, chat, unread]);
 }
 
-function Head({ chat, members, people, here, partial, onThrow, onExport, onMembers }: HeadProps) {
+function Head(props: HeadProps) {
+  const { chat, members, people, here, partial, onSearch, searches, onThrow, onExport, onMembers } = props;
+  const { t } = useText();
+  const nameOf = useNameOf();
   const names = members.map((member) => nameOf(people[member.user])).join(", ");
   return (
     <header className="border-base-content/8 bg-base-100 flex h-16 shrink-0 items-center gap-2 border-b px-3 md:px-5">
-      <Link href="/chats" className="btn btn-ghost btn-circle btn-sm md:hidden" aria-label="All chats">
+      <Link href="/chats" className="btn btn-ghost btn-circle btn-sm md:hidden" aria-label={t("chat.all")}>
         <Icon name="back" />
       </Link>
       <div className="min-w-0 grow">
-        <h1 className="truncate leading-tight font-semibold">{chat?.title ?? " "}</h1>
+        <h1 className="truncate leading-tight font-semibold">
+          <bdi>{chat?.title ?? " "}</bdi>
+        </h1>
         <p className="text-soft truncate text-sm">
           {here > 1 && (
             <span className="text-base-content font-medium">
-              {partial && "at least "}
-              {here} here ·{" "}
+              {t(partial ? "chat.here_at_least" : "chat.here", { count: here })} ·{" "}
             </span>
           )}
-          {names}
+          <bdi>{names}</bdi>
         </p>
       </div>
       <button
         type="button"
         className="btn btn-ghost btn-sm"
+        onClick={onSearch}
+        aria-label={t("search.in_chat")}
+        aria-expanded={searches}
+      >
+        <Icon name="search" />
+      </button>
+      <button
+        type="button"
+        className="btn btn-ghost btn-sm"
         onClick={onThrow ?? undefined}
         disabled={!onThrow}
-        aria-label="Throw a die"
+        aria-label={t("chat.throw")}
       >
         <Icon name="die" />
       </button>
@@ -63,13 +83,13 @@ function Head({ chat, members, people, here, partial, onThrow, onExport, onMembe
         className="btn btn-ghost btn-sm"
         onClick={onExport}
         disabled={!chat}
-        aria-label="Export the chat"
+        aria-label={t("chat.export")}
       >
         <Icon name="down" />
       </button>
       <button type="button" className="btn btn-ghost btn-sm" onClick={onMembers} disabled={!chat}>
         <Icon name="people" />
-        <span className="max-sm:sr-only">Members</span>
+        <span className="max-sm:sr-only">{t("chat.members")}</span>
       </button>
     </header>
   );
@@ -83,6 +103,9 @@ interface HeadProps {
   here: number;
   /** There may be more, whom the server cannot hear at the moment. */
   partial: boolean;
+  onSearch: () => void;
+  /** The search is open. */
+  searches: boolean;
   onThrow: (() => void) | null;
   onExport: () => void;
   onMembers: () => void;
@@ -98,29 +121,42 @@ function Passing({ text }: { text: string }) {
 }
 
 function Gone() {
+  const { t } = useText();
   return (
     <div className="flex h-full flex-col items-center justify-center gap-3 p-8 text-center">
-      <h1 className="text-xl font-semibold">This chat is not there</h1>
-      <p className="text-soft">It is gone, or you are not in it any more.</p>
+      <h1 className="text-xl font-semibold">{t("chat.gone")}</h1>
+      <p className="text-soft">{t("chat.gone_text")}</p>
       <Link href="/chats" className="btn btn-primary">
-        All chats
+        {t("chat.all")}
       </Link>
     </div>
   );
 }
 
-export function Conversation({ id }: { id: string }) {
+/** `message`: the one that the address leads to. */
+export function Conversation({ id, message }: { id: string; message: string | null }) {
+  const { t } = useText();
+  const nameOf = useNameOf();
   const me = useUser();
   const chat = useLive<Chat>(`/api/chats/${id}/`);
   const members = useLive<Member>(`/api/members/?chat=${id}&include=user`);
-  const messages = useLive<Message>(`/api/messages/?chat=${id}`);
-  const people = usePeople(members.included.user, messages.rows);
+  const history = useHistory(id);
+  const list = useRef<VirtualListHandle>(null);
+  const jump = useJump(history, list, message);
+  const [searches, setSearches] = useState(false);
+  const people = usePeople(members.included.user, history.rows);
   const send = useMutation("POST", "/api/messages/");
   const here = usePresence(`/api/chats/${id}/`);
   const typing = useTopic<boolean>(`/api/chats/${id}/`, TYPING);
   const dice = useDice(id);
-  const writing = typingLine(typists(typing.said).map((user) => nameOf(people[user])));
-  const thrown = dice.last && `${nameOf(people[dice.last.user])} threw a ${dice.last.pips}.`;
+  const drafts = useDrafts(id);
+  const away = useConnection().status === "waiting";
+  const writing = typingLine(
+    typists(typing.said).map((user) => nameOf(people[user])),
+    t,
+  );
+  const thrown =
+    dice.last && t("chat.thrown", { name: nameOf(people[dice.last.user]), pips: dice.last.pips });
   const present = useMemo(() => new Set(here.users.map((user) => user.id)), [here.users]);
   const [showsMembers, setShowsMembers] = useState(false);
   const exporting = useExport(id);
@@ -128,13 +164,15 @@ export function Conversation({ id }: { id: string }) {
   if (chat.row === null && isAway(chat.problem)) return <Unkept />;
   if (chat.row === null && chat.state !== "loading") return <Gone />;
   return (
-    <section className="flex h-full min-h-0 flex-col" aria-label={chat.row?.title ?? "Chat"}>
+    <DropZone label={chat.row?.title ?? t("chat.title")} onFiles={(files) => void drafts.add(files)}>
       <Head
         chat={chat.row}
         members={members.rows}
         people={people}
         here={here.count}
         partial={here.partial}
+        onSearch={() => setSearches(!searches)}
+        searches={searches}
         onThrow={dice.throwDie}
         onExport={exporting.begin}
         onMembers={() => setShowsMembers(true)}
@@ -148,11 +186,32 @@ export function Conversation({ id }: { id: string }) {
           onClose={exporting.close}
         />
       )}
-      <MessageList messages={messages} members={members.rows} people={people} present={present} />
+      {searches && (
+        <div className="border-base-content/8 bg-base-100 flex max-h-[50dvh] shrink-0 flex-col border-b pt-2">
+          <SearchPanel
+            chat={id}
+            label={t("search.in_chat")}
+            focused
+            onOpen={jump.to}
+            onClose={() => setSearches(false)}
+          />
+        </div>
+      )}
+      <FormError>{jump.failed ? t("search.unreachable") : null}</FormError>
+      <MessageList
+        history={history}
+        members={members.rows}
+        people={people}
+        present={present}
+        found={jump.found}
+        list={list}
+      />
       <div className="px-3 md:px-5">
         <Passing text={thrown ?? writing} />
       </div>
       <Composer
+        drafts={drafts}
+        away={away}
         onTyping={typing.publish}
         onSend={(text) =>
           void send(
@@ -170,6 +229,6 @@ export function Conversation({ id }: { id: string }) {
           onClose={() => setShowsMembers(false)}
         />
       )}
-    </section>
+    </DropZone>
   );
 }

@@ -1,6 +1,7 @@
 /* A chat as a text: a job on the server, whose progress comes over the socket like any row. */
 import { useLive } from "@tims/client";
 import { useState } from "react";
+import { type Texting, useProblemText, useText } from "@/i18n";
 import type { JobStatus } from "@/tasks/types";
 import { useCall } from "@/ui/callApi";
 import { Icon } from "@/ui/Icon";
@@ -18,12 +19,12 @@ function save(name: string, text: string) {
   URL.revokeObjectURL(url);
 }
 
-function lineOf(job: JobStatus | null): string {
-  if (job === null || job.state === "waiting") return job?.error ? "Trying again …" : "Waiting …";
-  if (job.state === "running") return job.message || "Exporting …";
-  if (job.state === "done") return `${(job.result as Exported).messages} messages exported`;
-  if (job.state === "failed") return job.error || "It has failed";
-  return "Cancelled";
+function lineOf(job: JobStatus | null, t: Texting["t"]): string {
+  if (job === null || job.state === "waiting") return job?.error ? t("export.again") : t("export.waiting");
+  if (job.state === "running") return job.message || t("export.running");
+  if (job.state === "done") return t("export.done", { count: (job.result as Exported).messages });
+  if (job.state === "failed") return job.error || t("export.failed");
+  return t("export.cancelled");
 }
 
 interface Export {
@@ -37,28 +38,30 @@ interface Export {
 export function useExport(chat: string): Export {
   const [job, setJob] = useState<string | null>(null);
   const { run, problem } = useCall<{ id: string }>();
+  const problemText = useProblemText();
   const begin = async () => {
     const answer = await run("POST", `/api/chats/${chat}/export/`);
     if (answer) setJob(answer.id);
   };
-  return { job, problem: problem?.detail, begin: () => void begin(), close: () => setJob(null) };
+  return { job, problem: problemText.of(problem), begin: () => void begin(), close: () => setJob(null) };
 }
 
 /** The job's line below the head of its chat. */
 export function ExportLine({ id, title, onClose }: { id: string; title: string; onClose: () => void }) {
+  const { t } = useText();
   const job = useLive<JobStatus>(`/api/tasks/${id}/`).row;
   const { run, sending } = useCall();
   const ended = job !== null && job.state !== "waiting" && job.state !== "running";
   return (
     <section
-      aria-label="Export"
+      aria-label={t("export.title")}
       className="border-base-content/8 bg-base-100 flex items-center gap-3 border-b px-3 py-2 md:px-5"
     >
       <div className="flex min-w-0 grow flex-col gap-1">
         <p className="truncate text-sm" aria-live="polite">
-          {lineOf(job)}
+          {lineOf(job, t)}
         </p>
-        <Progress label="Export of this chat" value={job?.progress ?? 0} />
+        <Progress label={t("export.progress")} value={job?.progress ?? 0} />
       </div>
       {job?.state === "done" && (
         <button
@@ -66,14 +69,14 @@ export function ExportLine({ id, title, onClose }: { id: string; title: string; 
           className="btn btn-primary btn-sm"
           onClick={() => save(`${title}.txt`, (job.result as Exported).text)}
         >
-          <Icon name="down" className="size-4" /> Save
+          <Icon name="down" className="size-4" /> {t("export.save")}
         </button>
       )}
       {ended ? (
         <button
           type="button"
           className="btn btn-ghost btn-circle btn-sm"
-          aria-label="Close the export"
+          aria-label={t("export.close")}
           onClick={onClose}
         >
           <Icon name="close" />
@@ -85,7 +88,7 @@ export function ExportLine({ id, title, onClose }: { id: string; title: string; 
           disabled={sending}
           onClick={() => void run("POST", `/api/tasks/${id}/cancel/`)}
         >
-          Cancel
+          {t("ui.cancel")}
         </button>
       )}
     </section>

@@ -1,14 +1,15 @@
 import { type LiveResult, useUser } from "@tims/client";
 import { useRouter } from "next/router";
 import { useState } from "react";
-import { type Chat, type Member, nameOf, type Person } from "@/types";
+import { useProblemText, useText } from "@/i18n";
+import type { Chat, Member, Person } from "@/types";
 import { PresentAvatar } from "@/ui/Avatar";
 import { useCall } from "@/ui/callApi";
 import { Dialog } from "@/ui/Dialog";
 import { FormError } from "@/ui/Field";
 import { Icon } from "@/ui/Icon";
 import { PeoplePicker } from "./PeoplePicker";
-import type { People } from "./usePeople";
+import { type People, useNameOf } from "./usePeople";
 
 interface MembersProps {
   chat: Chat;
@@ -28,6 +29,8 @@ function AddPeople({
   members: readonly Member[];
   onDone: () => void;
 }) {
+  const { t } = useText();
+  const problemText = useProblemText();
   const { run, sending, problem } = useCall<Member>();
   const [chosen, setChosen] = useState<Person[]>([]);
   async function add() {
@@ -39,7 +42,7 @@ function AddPeople({
   }
   return (
     <div className="flex min-h-0 flex-col gap-3">
-      <FormError>{problem?.detail}</FormError>
+      <FormError>{problemText.of(problem)}</FormError>
       <PeoplePicker chosen={chosen} onChange={setChosen} without={members.map((member) => member.user)} />
       <button
         type="button"
@@ -47,13 +50,16 @@ function AddPeople({
         disabled={sending || chosen.length === 0}
         onClick={() => void add()}
       >
-        Add {chosen.length > 1 ? `${chosen.length} people` : "to the chat"}
+        {t("people.add_chosen", { count: chosen.length || 1 })}
       </button>
     </div>
   );
 }
 
 export function MembersDialog({ chat, members, people, present, onClose }: MembersProps) {
+  const { t } = useText();
+  const problemText = useProblemText();
+  const nameOf = useNameOf();
   const me = useUser();
   const router = useRouter();
   const { run, sending, problem } = useCall();
@@ -66,7 +72,7 @@ export function MembersDialog({ chat, members, people, present, onClose }: Membe
     void router.push("/chats");
   }
   return (
-    <Dialog title={adding ? "Add people" : `In “${chat.title}”`} onClose={onClose}>
+    <Dialog title={adding ? t("people.add") : t("people.in", { title: chat.title })} onClose={onClose}>
       {adding ? (
         <AddPeople chat={chat} members={members.rows} onDone={() => setAdding(false)} />
       ) : (
@@ -77,21 +83,22 @@ export function MembersDialog({ chat, members, people, present, onClose }: Membe
                 <PresentAvatar person={people[member.user]} present={present.has(member.user)} />
                 <span className="flex min-w-0 grow flex-col leading-tight">
                   <span className="truncate font-medium">
-                    {nameOf(people[member.user])}
-                    {member.user === me?.id ? " (you)" : ""}
+                    {member.user === me?.id
+                      ? t("people.you", { name: nameOf(me) })
+                      : nameOf(people[member.user])}
                   </span>
                   <span className="text-soft truncate text-sm">
                     @{people[member.user]?.username}
-                    {present.has(member.user) ? " · here now" : ""}
+                    {present.has(member.user) ? ` · ${t("people.here")}` : ""}
                   </span>
                 </span>
               </li>
             ))}
           </ul>
-          <FormError>{problem?.detail}</FormError>
+          <FormError>{problemText.of(problem)}</FormError>
           <div className="flex flex-wrap gap-3">
             <button type="button" className="btn btn-primary" onClick={() => setAdding(true)}>
-              <Icon name="plus" className="size-4" /> Add people
+              <Icon name="plus" className="size-4" /> {t("people.add")}
             </button>
             <button
               type="button"
@@ -99,7 +106,8 @@ export function MembersDialog({ chat, members, people, present, onClose }: Membe
               disabled={sending || !own}
               onClick={() => (leaving ? void leave() : setLeaving(true))}
             >
-              <Icon name="leave" className="size-4.5" /> {leaving ? "Really leave" : "Leave the chat"}
+              <Icon name="leave" className="size-4.5" />{" "}
+              {leaving ? t("people.really_leave") : t("people.leave")}
             </button>
           </div>
         </>

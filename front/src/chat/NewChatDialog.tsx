@@ -1,6 +1,7 @@
-import { fieldError, useUser } from "@tims/client";
+import { useUser } from "@tims/client";
 import { useRouter } from "next/router";
 import { type FormEvent, useState } from "react";
+import { useProblemText, useText } from "@/i18n";
 import type { Chat, Person } from "@/types";
 import { useCall } from "@/ui/callApi";
 import { Dialog } from "@/ui/Dialog";
@@ -8,6 +9,8 @@ import { Field, FormError } from "@/ui/Field";
 import { PeoplePicker } from "./PeoplePicker";
 
 export function NewChatDialog({ onClose }: { onClose: () => void }) {
+  const { t } = useText();
+  const problemText = useProblemText();
   const me = useUser();
   const router = useRouter();
   const { run, sending, problem } = useCall<Chat>();
@@ -21,13 +24,13 @@ export function NewChatDialog({ onClose }: { onClose: () => void }) {
     onClose();
     void router.push(`/chat/${chat.id}`);
   }
-  const wrong = fieldError(problem, "title");
+  const wrong = problemText.field(problem, "title");
   return (
-    <Dialog title="New chat" onClose={onClose}>
+    <Dialog title={t("chats.new")} onClose={onClose}>
       <form onSubmit={submit} className="flex min-h-0 flex-col gap-4">
-        <FormError>{problem && !wrong ? problem.detail : null}</FormError>
+        <FormError>{wrong ? null : problemText.of(problem)}</FormError>
         <Field
-          label="What is it about?"
+          label={t("people.about")}
           name="title"
           maxLength={80}
           required
@@ -36,7 +39,7 @@ export function NewChatDialog({ onClose }: { onClose: () => void }) {
         />
         <PeoplePicker chosen={chosen} onChange={setChosen} without={me ? [me.id] : []} />
         <button type="submit" className="btn btn-primary" disabled={sending}>
-          Start
+          {t("people.start")}
         </button>
       </form>
     </Dialog>

@@ -1,6 +1,7 @@
 /* Looks people up by name and collects the chosen ones. */
 import { type ListDocument, useClient } from "@tims/client";
 import { useEffect, useId, useState } from "react";
+import { useText } from "@/i18n";
 import { nameOf, type Person } from "@/types";
 import { Avatar } from "@/ui/Avatar";
 import { Icon } from "@/ui/Icon";
@@ -38,6 +39,7 @@ interface PickerProps {
 }
 
 export function PeoplePicker({ chosen, onChange, without }: PickerProps) {
+  const { t } = useText();
   const [text, setText] = useState("");
   const found = useSearch(text);
   const id = useId();
@@ -47,21 +49,21 @@ export function PeoplePicker({ chosen, onChange, without }: PickerProps) {
   return (
     <div className="flex min-h-0 flex-col gap-2">
       <label htmlFor={id} className="text-sm font-medium">
-        People
+        {t("people.label")}
       </label>
       {chosen.length > 0 && (
-        <ul className="flex flex-wrap gap-1.5" aria-label="Chosen">
+        <ul className="flex flex-wrap gap-1.5" aria-label={t("people.chosen")}>
           {chosen.map((person) => (
             <li key={person.id}>
               <button
                 type="button"
-                className="btn btn-sm gap-1.5 rounded-full pl-1"
+                className="btn btn-sm gap-1.5 rounded-full ps-1"
                 onClick={() => remove(person)}
               >
                 <Avatar person={person} size="small" />
                 {nameOf(person)}
                 <Icon name="close" className="size-4" />
-                <span className="sr-only">remove</span>
+                <span className="sr-only">{t("people.remove")}</span>
               </button>
             </li>
           ))}
@@ -72,13 +74,17 @@ export function PeoplePicker({ chosen, onChange, without }: PickerProps) {
         <input
           id={id}
           type="search"
-          placeholder="Search by name"
+          placeholder={t("people.search")}
           autoComplete="off"
           value={text}
           onChange={(event) => setText(event.currentTarget.value)}
         />
       </div>
-      <ul className="max-h-60 min-h-24 overflow-y-auto" aria-label="Found people" aria-busy={found === null}>
+      <ul
+        className="max-h-60 min-h-24 overflow-y-auto"
+        aria-label={t("people.found")}
+        aria-busy={found === null}
+      >
         {offered.map((person) => (
           <li key={person.id}>
             <label className="rounded-field hover:bg-base-content/5 flex cursor-pointer items-center gap-3 px-2 py-1.5">
@@ -97,7 +103,7 @@ export function PeoplePicker({ chosen, onChange, without }: PickerProps) {
           </li>
         ))}
         {found !== null && offered.length === 0 && (
-          <li className="text-soft px-2 py-4 text-sm">Nobody by that name.</li>
+          <li className="text-soft px-2 py-4 text-sm">{t("people.nobody")}</li>
         )}
       </ul>
     </div>

@@ -1,5 +1,6 @@
 /* Who is writing just now: said in passing in the chat's room as {kind: "typing", data: true | false}. */
 import type { Said } from "@tims/client";
+import type { Translate } from "@/i18n";
 
 export const TYPING = "typing";
 
@@ -9,9 +10,9 @@ export function typists(said: readonly Said[]): string[] {
 }
 
 /** "Ada is writing …", for any number of names; empty for none. */
-export function typingLine(names: readonly string[]): string {
+export function typingLine(names: readonly string[], t: Translate): string {
   const [first, second] = names;
   if (first === undefined) return "";
-  if (second === undefined) return `${first} is writing …`;
-  return names.length === 2 ? `${first} and ${second} are writing …` : "Several people are writing …";
+  if (second === undefined) return t("chat.typing_one", { name: first });
+  return names.length === 2 ? t("chat.typing_two", { first, second }) : t("chat.typing_many");
 }

@@ -1,9 +1,16 @@
 /* Who is who in a chat: members come with their users; somebody who wrote and left is asked for once. */
 import { type AnyRow, type ListDocument, type User, useClient, useUser } from "@tims/client";
-import { useEffect, useMemo, useState } from "react";
-import type { Message, Person } from "@/types";
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { useText } from "@/i18n";
+import { type Message, nameOf, type Person } from "@/types";
 
 export type People = Record<string, Person>;
+
+/** How somebody is called; "Somebody" for who is not known. */
+export function useNameOf(): (person: Person | undefined) => string {
+  const { t } = useText();
+  return useCallback((person) => nameOf(person) || t("ui.somebody"), [t]);
+}
 
 export function usePeople(
   included: Record<string, AnyRow> | undefined,

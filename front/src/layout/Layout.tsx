@@ -35,11 +35,16 @@ function UnreadBadge({ count }: { count: number }) {
   const { t } = useText();
   if (count === 0) return null;
   return (
-    <span className="badge badge-primary badge-sm font-semibold">
+    <span className="badge badge-primary badge-sm font-semibold tabular-nums">
       {count > 99 ? "99+" : count}
       <span className="sr-only"> {t("nav.unread")}</span>
     </span>
   );
+}
+
+/** The number's place is there before the number is. */
+function Reserved({ children }: { children: ReactNode }) {
+  return <span className="inline-flex min-w-9">{children}</span>;
 }
 
 function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number; hiddenOnPhones: boolean }) {
@@ -66,7 +71,14 @@ function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number
         </Link>
         <nav aria-label={t("nav.main")} className="flex items-center gap-1 max-md:hidden md:grow">
           {link(HOME)}
-          {link(CHATS, <UnreadBadge count={unread} />)}
+          {link(
+            CHATS,
+            user && (
+              <Reserved>
+                <UnreadBadge count={unread} />
+              </Reserved>
+            ),
+          )}
           {user?.staff && link(TASKS)}
           <span className="grow" />
           {link(SETTINGS)}
@@ -77,7 +89,9 @@ function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number
               aria-current={isAt(PROFILE, path) ? "page" : undefined}
             >
               <Avatar person={user} size="small" />
-              <span className="max-w-40 truncate">{nameOf(user)}</span>
+              <span className="max-w-40 truncate">
+                <bdi>{nameOf(user)}</bdi>
+              </span>
             </Link>
           ) : (
             <Link href="/login" className="btn btn-primary btn-sm">
@@ -106,7 +120,7 @@ function Dock({ path, unread }: { path: string; unread: number }) {
             key={place.href}
             href={place.href}
             aria-current={here ? "page" : undefined}
-            className={`relative flex h-14 flex-col items-center justify-center gap-0.5 text-xs font-medium ${here ? "text-primary" : "text-soft"}`}
+            className={`relative flex h-14 flex-col items-center justify-center gap-0.5 text-[0.6875rem] font-medium ${here ? "text-primary" : "text-soft"}`}
           >
             <Icon name={place.icon} className="size-5.5" />
             {t(place.label)}

@@ -1,29 +1,27 @@
 /* Who does the jobs, and when they are enqueued by themselves. */
 import { useLive } from "@tims/client";
+import { useText } from "@/i18n";
 import { ClockTime, DayName } from "@/ui/Time";
 import { Act, Item, Section } from "./parts";
 
 export function Workers() {
+  const { t } = useText();
   const workers = useLive("/api/tasks/workers/");
   return (
-    <Section
-      title="Workers"
-      empty="No worker is here. Start one: chat worker"
-      loading={workers.state === "loading"}
-    >
+    <Section title={t("tasks.workers")} empty={t("tasks.no_workers")} loading={workers.state === "loading"}>
       {workers.rows.map((worker) => (
         <Item
           key={worker.id}
           title={worker.name}
           notes={
             <>
-              {worker.queues.replaceAll(",", ", ")} · since <DayName iso={worker.started_at} />{" "}
+              {worker.queues.replaceAll(",", ", ")} · {t("tasks.since")} <DayName iso={worker.started_at} />{" "}
               <ClockTime iso={worker.started_at} />
             </>
           }
         >
           <span className="text-soft text-sm tabular-nums">
-            {worker.running} of {worker.concurrency}
+            {t("tasks.of", { running: worker.running, concurrency: worker.concurrency })}
           </span>
         </Item>
       ))}
@@ -32,9 +30,14 @@ export function Workers() {
 }
 
 export function Schedules() {
+  const { t } = useText();
   const schedules = useLive("/api/tasks/schedules/");
   return (
-    <Section title="Schedules" empty="Nothing is scheduled." loading={schedules.state === "loading"}>
+    <Section
+      title={t("tasks.schedules")}
+      empty={t("tasks.no_schedules")}
+      loading={schedules.state === "loading"}
+    >
       {schedules.rows.map((schedule) => {
         const url = `/api/tasks/schedules/${encodeURIComponent(schedule.name)}`;
         return (
@@ -43,7 +46,7 @@ export function Schedules() {
             title={
               <>
                 {schedule.name}
-                {schedule.paused && <span className="badge badge-warning badge-sm">Paused</span>}
+                {schedule.paused && <span className="badge badge-warning badge-sm">{t("tasks.paused")}</span>}
               </>
             }
             notes={
@@ -52,16 +55,22 @@ export function Schedules() {
                 {schedule.next_due && (
                   <>
                     {" "}
-                    · next <DayName iso={schedule.next_due} /> <ClockTime iso={schedule.next_due} />
+                    · {t("tasks.next")} <DayName iso={schedule.next_due} />{" "}
+                    <ClockTime iso={schedule.next_due} />
                   </>
                 )}
               </>
             }
           >
             {schedule.paused ? (
-              <Act label="Resume" of={schedule.name} url={`${url}/resume/`} className="btn-primary" />
+              <Act
+                label={t("tasks.resume")}
+                of={schedule.name}
+                url={`${url}/resume/`}
+                className="btn-primary"
+              />
             ) : (
-              <Act label="Pause" of={schedule.name} url={`${url}/pause/`} />
+              <Act label={t("tasks.pause")} of={schedule.name} url={`${url}/pause/`} />
             )}
           </Item>
         );

@@ -1,10 +1,12 @@
 /* Jobs that were given up, until somebody retries or removes them. */
 import { useLive } from "@tims/client";
+import { useText } from "@/i18n";
 import { ClockTime, DayName } from "@/ui/Time";
 import { Act, Item, Section } from "./parts";
 import type { DeadJob } from "./types";
 
 function Dead({ job }: { job: DeadJob }) {
+  const { t } = useText();
   const url = `/api/tasks/dead/${job.id}/`;
   return (
     <Item
@@ -16,34 +18,40 @@ function Dead({ job }: { job: DeadJob }) {
       notes={
         <>
           <span className="text-base-content block">{job.error}</span>
-          {job.queue} · <DayName iso={job.died_at} /> <ClockTime iso={job.died_at} /> · after {job.attempt}{" "}
-          {job.attempt === 1 ? "attempt" : "attempts"}
+          {job.queue} · <DayName iso={job.died_at} /> <ClockTime iso={job.died_at} /> ·{" "}
+          {t("tasks.after", { count: job.attempt })}
           <details>
-            <summary className="w-fit cursor-pointer">Arguments</summary>
+            <summary className="w-fit cursor-pointer">{t("tasks.arguments")}</summary>
             <code className="block max-h-40 overflow-auto text-xs break-all">{job.arguments}</code>
           </details>
         </>
       }
     >
       <div className="flex gap-2">
-        <Act label="Retry" of={`${job.task} ${job.id}`} url={`${url}retry/`} className="btn-primary" />
-        <Act label="Remove" of={`${job.task} ${job.id}`} method="DELETE" url={url} />
+        <Act
+          label={t("tasks.retry")}
+          of={`${job.task} ${job.id}`}
+          url={`${url}retry/`}
+          className="btn-primary"
+        />
+        <Act label={t("tasks.remove")} of={`${job.task} ${job.id}`} method="DELETE" url={url} />
       </div>
     </Item>
   );
 }
 
 export function DeadList() {
+  const { t } = useText();
   const dead = useLive("/api/tasks/dead/");
   return (
     <Section
-      title="Dead"
-      empty="No job was given up."
+      title={t("tasks.dead")}
+      empty={t("tasks.no_dead")}
       loading={dead.state === "loading"}
       aside={
         dead.next && (
           <button type="button" className="btn btn-ghost btn-sm" onClick={() => void dead.loadMore()}>
-            More
+            {t("tasks.more")}
           </button>
         )
       }

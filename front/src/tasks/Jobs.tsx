@@ -1,21 +1,24 @@
 /* Jobs that run, and those to come. */
 import { useComputed, useLive } from "@tims/client";
+import { useText } from "@/i18n";
 import { Progress } from "@/ui/Progress";
 import { ShortTime } from "@/ui/Time";
 import { Act, Item, Section } from "./parts";
 import type { Job } from "./types";
 
 function Cancel({ job }: { job: Job }) {
-  return <Act label="Cancel" of={`${job.task} ${job.id}`} url={`/api/tasks/${job.id}/cancel/`} />;
+  const { t } = useText();
+  return <Act label={t("tasks.cancel")} of={`${job.task} ${job.id}`} url={`/api/tasks/${job.id}/cancel/`} />;
 }
 
 /** Which jobs run is told once a second; how far a tracked one is, at once. */
 export function Running() {
+  const { t } = useText();
   const { value, state } = useComputed("/api/tasks/running/");
   const tracked = useLive("/api/tasks/?state=running");
   const statusOf = new Map(tracked.rows.map((row) => [row.id, row]));
   return (
-    <Section title="Running" empty="Nothing runs." loading={state === "loading"}>
+    <Section title={t("tasks.running")} empty={t("tasks.nothing_runs")} loading={state === "loading"}>
       {(value?.rows ?? []).map((job) => {
         const status = statusOf.get(job.id);
         return (
@@ -25,16 +28,20 @@ export function Running() {
             notes={
               <>
                 {job.queue}
-                {job.worker && ` · on ${job.worker}`}
-                {job.attempt > 1 && ` · attempt ${job.attempt}`}
+                {job.worker && ` · ${t("tasks.on_worker", { worker: job.worker })}`}
+                {job.attempt > 1 && ` · ${t("tasks.attempt", { number: job.attempt })}`}
                 {status?.message && ` · ${status.message}`}
               </>
             }
           >
-            {job.cancelled ? <span className="badge badge-sm">Cancelling</span> : <Cancel job={job} />}
+            {job.cancelled ? (
+              <span className="badge badge-sm">{t("tasks.cancelling")}</span>
+            ) : (
+              <Cancel job={job} />
+            )}
             {status && (
               <div className="basis-full">
-                <Progress label={`Progress of ${job.task}`} value={status.progress} />
+                <Progress label={t("tasks.progress", { task: job.task })} value={status.progress} />
               </div>
             )}
           </Item>
@@ -45,9 +52,10 @@ export function Running() {
 }
 
 export function Scheduled() {
+  const { t } = useText();
   const { value, state } = useComputed("/api/tasks/scheduled/");
   return (
-    <Section title="To come" empty="No job waits for its time." loading={state === "loading"}>
+    <Section title={t("tasks.to_come")} empty={t("tasks.nothing_to_come")} loading={state === "loading"}>
       {(value?.rows ?? []).map((job) => (
         <Item
           key={job.id}
@@ -55,7 +63,7 @@ export function Scheduled() {
           notes={
             <>
               {job.queue} · <ShortTime iso={job.run_at} />
-              {job.attempt > 0 && ` · attempt ${job.attempt + 1}`}
+              {job.attempt > 0 && ` · ${t("tasks.attempt", { number: job.attempt + 1 })}`}
             </>
           }
         >

@@ -1,5 +1,6 @@
 /* What the sections of the staff page are made of. */
 import { type ReactNode, useId } from "react";
+import { useProblemText } from "@/i18n";
 import { useCall } from "@/ui/callApi";
 
 interface SectionProps {
@@ -66,6 +67,7 @@ interface ActProps {
 /** A button that calls the API; what comes of it is seen live. */
 export function Act({ label, of, method = "POST", url, body, className = "btn-outline" }: ActProps) {
   const { run, sending, problem } = useCall();
+  const problemText = useProblemText();
   return (
     <span className="flex flex-col gap-1">
       <button
@@ -79,7 +81,7 @@ export function Act({ label, of, method = "POST", url, body, className = "btn-ou
       </button>
       {problem && (
         <span role="alert" className="text-error text-xs">
-          {problem.detail}
+          {problemText.of(problem)}
         </span>
       )}
     </span>

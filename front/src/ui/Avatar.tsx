@@ -35,7 +35,7 @@ export function PresentAvatar({ present, ...props }: AvatarProps & { present: bo
       {present && (
         <span
           aria-hidden="true"
-          className="bg-success ring-base-100 absolute -right-0.5 -bottom-0.5 size-2.5 rounded-full ring-2"
+          className="bg-success ring-base-100 absolute -end-0.5 -bottom-0.5 size-2.5 rounded-full ring-2"
         />
       )}
     </span>

@@ -1,5 +1,6 @@
 /* A dialog on the browser's own <dialog>: focus is kept inside and given back, Escape closes it. */
 import { type ReactNode, useEffect, useId, useRef } from "react";
+import { useText } from "@/i18n";
 import { Icon } from "./Icon";
 
 export function Dialog({
@@ -11,6 +12,7 @@ export function Dialog({
   onClose: () => void;
   children: ReactNode;
 }) {
+  const { t } = useText();
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
   useEffect(() => {
@@ -33,7 +35,7 @@ export function Dialog({
           <button
             type="button"
             className="btn btn-ghost btn-circle btn-sm"
-            aria-label="Close"
+            aria-label={t("ui.close")}
             onClick={() => dialog.current?.close()}
           >
             <Icon name="close" />
@@ -43,7 +45,7 @@ export function Dialog({
       </div>
       <form method="dialog" className="modal-backdrop">
         <button type="submit" tabIndex={-1} aria-hidden="true">
-          close
+          {t("ui.close")}
         </button>
       </form>
     </dialog>

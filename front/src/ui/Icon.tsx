@@ -49,6 +49,13 @@ const SHAPES = {
   ),
   close: <path d="m6 6 12 12M18 6 6 18" />,
   down: <path d="M12 5v14m-6-6 6 6 6-6" />,
+  picture: (
+    <>
+      <rect x="4" y="5" width="16" height="14" rx="2" />
+      <circle cx="9" cy="10" r="1.5" />
+      <path d="m4.5 17.5 5-4.5 3 2.5 3.5-3.5 3.5 3.5" />
+    </>
+  ),
   camera: (
     <>
       <path d="M4 8.5A1.5 1.5 0 0 1 5.5 7H8l1.5-2.5h5L16 7h2.5A1.5 1.5 0 0 1 20 8.5v9a1.5 1.5 0 0 1-1.5 1.5h-13A1.5 1.5 0 0 1 4 17.5Z" />
@@ -59,11 +66,14 @@ const SHAPES = {
 
 export type IconName = keyof typeof SHAPES;
 
+/** These point along the writing, and turn with it. */
+const POINTING: ReadonlySet<IconName> = new Set(["back", "send", "leave"]);
+
 export function Icon({ name, className = "size-5" }: { name: IconName; className?: string }) {
   return (
     <svg
       viewBox="0 0 24 24"
-      className={className}
+      className={POINTING.has(name) ? `${className} rtl:-scale-x-100` : className}
       fill="none"
       stroke="currentColor"
       strokeWidth="1.75"

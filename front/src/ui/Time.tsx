@@ -1,6 +1,7 @@
 /* Times. The server does not know where the reader is, so it renders UTC; the browser renders the same first and then
  * the reader's own time. */
 import { useSyncExternalStore } from "react";
+import { type Format, useText } from "@/i18n";
 
 const never = () => () => {};
 
@@ -13,69 +14,50 @@ export function useHydrated(): boolean {
   );
 }
 
-const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
-const DAYS = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split(" ");
 const two = (value: number) => String(value).padStart(2, "0");
 
-interface Parts {
-  year: number;
-  month: number;
-  day: number;
-  weekday: number;
-  time: string;
-}
-
-export function partsOf(iso: string, local: boolean): Parts {
+/** "2026-11-03": the day in the reader's zone, or in UTC. */
+export function dayKey(iso: string, local: boolean): string {
   const date = new Date(iso);
   return local
-    ? {
-        year: date.getFullYear(),
-        month: date.getMonth(),
-        day: date.getDate(),
-        weekday: date.getDay(),
-        time: `${two(date.getHours())}:${two(date.getMinutes())}`,
-      }
-    : {
-        year: date.getUTCFullYear(),
-        month: date.getUTCMonth(),
-        day: date.getUTCDate(),
-        weekday: date.getUTCDay(),
-        time: `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}`,
-      };
+    ? `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`
+    : date.toISOString().slice(0, 10);
 }
 
-export function dayKey(iso: string, local: boolean): string {
-  const { year, month, day } = partsOf(iso, local);
-  return `${year}-${two(month + 1)}-${two(day)}`;
+const midnight = (at: Date) =>
+  Math.round(Date.UTC(at.getFullYear(), at.getMonth(), at.getDate()) / 86_400_000);
+
+/** How many days ago it was for the reader: 0 today, 1 yesterday. */
+export function daysAgo(iso: string, now: Date): number {
+  return midnight(now) - midnight(new Date(iso));
 }
 
-/** "Today", "Yesterday", "Monday", "3 Nov", "3 Nov 2024". Without `now` (on the server) the full date. */
-export function dayLabel(iso: string, local: boolean, now: Date | null): string {
-  const { year, month, day, weekday } = partsOf(iso, local);
-  const date = `${day} ${MONTHS[month]}`;
-  if (!now) return `${date} ${year}`;
-  const midnight = (at: Date) =>
-    Math.round(Date.UTC(at.getFullYear(), at.getMonth(), at.getDate()) / 86_400_000);
-  const age = midnight(now) - midnight(new Date(iso));
-  if (age === 0) return "Today";
-  if (age === 1) return "Yesterday";
-  if (age > 1 && age < 7) return DAYS[weekday] ?? date;
-  return year === now.getFullYear() ? date : `${date} ${year}`;
+/** "Today", "Yesterday", "Monday", "3 Nov", "3 Nov 2024". Without `now` (on the server) the full date in UTC. */
+export function dayLabel(iso: string, now: Date | null, format: Format): string {
+  const date = new Date(iso);
+  if (!now) return format.day(date, { year: true, zone: "UTC" });
+  const age = daysAgo(iso, now);
+  if (age === 0 || age === 1) return format.daysFromNow(-age);
+  if (age > 1 && age < 7) return format.weekday(date);
+  return format.day(date, { year: date.getFullYear() !== now.getFullYear() });
 }
 
 export function ClockTime({ iso }: { iso: string }) {
+  const { format } = useText();
   const hydrated = useHydrated();
-  return <time dateTime={iso}>{partsOf(iso, hydrated).time}</time>;
+  return <time dateTime={iso}>{format.time(new Date(iso), hydrated ? undefined : "UTC")}</time>;
 }
 
 export function DayName({ iso }: { iso: string }) {
+  const { format } = useText();
   const hydrated = useHydrated();
-  return <time dateTime={iso}>{dayLabel(iso, hydrated, hydrated ? new Date() : null)}</time>;
+  return <time dateTime={iso}>{dayLabel(iso, hydrated ? new Date() : null, format)}</time>;
 }
 
 /** The time for today, else the day: for lists. */
 export function ShortTime({ iso }: { iso: string }) {
-  const hydrated = useHydrated();
-  const label = dayLabel(iso, hydrated, hydrated ? new Date() : null);
-  return <time dateTime={iso}>{label === "Today" ? partsOf(iso, true).time : label}</time>;
+  const { format } = useText();
+  const now = useHydrated() ? new Date() : null;
+  const isToday = now !== null && daysAgo(iso, now) === 0;
+  return <time dateTime={iso}>{isToday ? format.time(new Date(iso)) : dayLabel(iso, now, format)}</time>;
 }

@@ -149,6 +149,22 @@ typedef struct tims_uploads {
     size_t count;
 } tims_uploads;
 tims_uploads tims_body_uploads(tims_request *rq);
+
+/* --- pictures: what one is, by its bytes alone -------------------------------------------------- */
+
+typedef struct tims_picture {
+    const char *content_type; /* image/png, image/jpeg, image/webp or image/gif */
+    uint32_t width, height;   /* pixels as they are stored: without the turn that EXIF may ask for */
+} tims_picture;
+/* By its first bytes; NULL: none of the four. */
+const char *tims_picture_type(tims_str bytes);
+/* Walks the container to its end; decodes nothing.
+ * Errors: INVALID "unsupported_media_type" (none of the four), "picture_broken" (cut off, or without a size).
+ */
+tims_status tims_picture_read(tims_str bytes, tims_picture *ret_picture, tims_error *err);
+/* The bytes of the one file of a form. Raises: 413; 422 "file_missing", "too_many_files". */
+tims_str tims_body_picture(tims_request *rq, tims_uploads uploads, size_t bytes_max);
+
 /* If-None-Match / If-Modified-Since against this ETag: true when 304 is the answer. Sets the ETag header. */
 bool tims_not_modified(tims_request *rq, tims_str etag);
 /* If-Match of a change: true when it is absent or names this ETag. Weak tags count, since compressing an

@@ -136,6 +136,27 @@ class Windowing {
   }
 }
 
+/** The box becomes lower (a phone's keyboard, a form that grows) or higher: what stands at its bottom stays there. */
+function keepBottom(box: HTMLElement): () => void {
+  let height = box.clientHeight;
+  let at = box.scrollTop;
+  const onScroll = () => {
+    at = box.scrollTop;
+  };
+  const observer = new ResizeObserver(() => {
+    const isClamped = box.scrollTop < at && box.scrollTop >= box.scrollHeight - box.clientHeight - 1;
+    box.scrollTop = (isClamped ? at : box.scrollTop) + height - box.clientHeight;
+    height = box.clientHeight;
+    at = box.scrollTop;
+  });
+  observer.observe(box);
+  box.addEventListener("scroll", onScroll, { passive: true });
+  return () => {
+    observer.disconnect();
+    box.removeEventListener("scroll", onScroll);
+  };
+}
+
 export function useWindow(options: WindowOptions): Window {
   const { box, list, isLong, anchor } = options;
   const [windowing, setWindowing] = useState<Windowing | null>(null);
@@ -169,6 +190,10 @@ export function useWindow(options: WindowOptions): Window {
     }
     windowing.virtualizer._willUpdate();
   });
+  useLayoutEffect(
+    () => (windowing && anchor === "end" && box.current ? keepBottom(box.current) : undefined),
+    [windowing, anchor, box],
+  );
   const { shown, height } = windowing?.shown ?? { shown: null, height: 0 };
   return {
     shown,
