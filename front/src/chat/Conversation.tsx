@@ -1,5 +1,13 @@
 /* One chat: its head, its messages, and where to write. */
-import { useClient, useConnection, useLive, useMutation, usePresence, useTopic, useUser } from "@tims/client";
+import {
+  useClient,
+  useConnectionTruth,
+  useLive,
+  useMutation,
+  usePresence,
+  useTopic,
+  useUser,
+} from "@tims/client";
 import type { VirtualListHandle } from "@tims/client/list";
 import Link from "next/link";
 import { useEffect, useMemo, useRef, useState } from "react";
@@ -150,7 +158,8 @@ export function Conversation({ id, message }: { id: string; message: string | nu
   const typing = useTopic<boolean>(`/api/chats/${id}/`, TYPING);
   const dice = useDice(id);
   const drafts = useDrafts(id);
-  const away = useConnection().status === "waiting";
+  const connection = useConnectionTruth().state;
+  const away = connection === "offline" || connection === "reconnecting";
   const writing = typingLine(
     typists(typing.said).map((user) => nameOf(people[user])),
     t,

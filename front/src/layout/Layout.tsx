@@ -53,10 +53,11 @@ function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number
   const link = (place: Place, beside?: ReactNode) => (
     <Link
       href={place.href}
-      className={`btn btn-ghost btn-sm font-medium ${isAt(place, path) ? "bg-base-content/8" : ""}`}
+      className={`btn btn-ghost btn-sm relative font-medium ${isAt(place, path) ? "bg-base-content/8" : ""}`}
       aria-current={isAt(place, path) ? "page" : undefined}
     >
-      {t(place.label)} {beside}
+      {t(place.label)}
+      {beside && <span className="absolute -end-1.5 -top-1.5">{beside}</span>}
     </Link>
   );
   return (
