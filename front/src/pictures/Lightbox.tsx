@@ -1,8 +1,8 @@
 /* A picture over the whole window, on the browser's own <dialog>: Escape, a click beside it and the button close it, and
  * focus goes back to where it was. */
-import { useEffect, useRef } from "react";
 import { useText } from "@/i18n";
 import type { Picture } from "@/types";
+import { useModal } from "@/ui/Dialog";
 import { Icon } from "@/ui/Icon";
 
 interface LightboxProps {
@@ -14,12 +14,7 @@ interface LightboxProps {
 
 export function Lightbox({ url, words, picture, onClose }: LightboxProps) {
   const { t } = useText();
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const element = dialog.current;
-    element?.showModal();
-    return () => element?.close();
-  }, []);
+  const dialog = useModal();
   return (
     <dialog
       ref={dialog}

@@ -3,6 +3,17 @@ import { type ReactNode, useEffect, useId, useRef } from "react";
 import { useText } from "@/i18n";
 import { Icon } from "./Icon";
 
+/** For a <dialog> that is open as long as it is there. */
+export function useModal() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const element = dialog.current;
+    element?.showModal();
+    return () => element?.close();
+  }, []);
+  return dialog;
+}
+
 export function Dialog({
   title,
   onClose,
@@ -13,13 +24,8 @@ export function Dialog({
   children: ReactNode;
 }) {
   const { t } = useText();
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const titleId = useId();
-  useEffect(() => {
-    const element = dialog.current;
-    element?.showModal();
-    return () => element?.close();
-  }, []);
   return (
     <dialog
       ref={dialog}

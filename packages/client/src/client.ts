@@ -12,8 +12,10 @@ import {
 import type { ConnectionEvents, LiveConnection, SocketLike } from "./connection";
 import { ROWS_MAX } from "./documents";
 import { newId } from "./id";
-import type { Offline, OfflineHost, OfflineOptions } from "./offline/index";
+import { Joins } from "./joins";
+import type { Offline, OfflineHost } from "./offline/index";
 import type { ConnectionTruth } from "./offline/truth";
+import type { ClientOptions, Session } from "./options";
 import { detectTransport, liveSocketUrl, type Transport } from "./platform/transport";
 import { formatPosition } from "./position";
 import { type JoinOptions, SAID_MS } from "./rooms";
@@ -30,39 +32,8 @@ import { canonicalUrl } from "./url";
 import { Views } from "./views";
 import { type Fields, isNotNow, type MutateOptions, type MutationResult, Writes } from "./writes";
 
-export interface Session {
-  user: User | null;
-  csrf?: string;
-}
-
-/** Loaded when it is first needed. */
-type OfflineModule = Pick<typeof import("./offline/index"), "Offline">;
-
-/** What a device has, in a chunk that the web never loads. */
-export type NativeModule = Pick<typeof import("./platform/native"), "openTransport" | "nativePlatform">;
-
-export interface ClientOptions {
-  pageData?: PageData | null;
-  platform?: Partial<Transport>;
-  /** For native shells: () => import("@tims/client/native"). Never called on the web. */
-  native?: () => Promise<NativeModule>;
-  /** Asked when the backend ended the session; who is signed in now? Default: GET /api/auth/me/. */
-  whoAmI?: (client: Client) => Promise<Session>;
-  fetch?: typeof fetch;
-  socket?: (url: string) => SocketLike;
-  /** Where documents and writes survive a restart. Default: the browser's IndexedDB; null: nowhere. */
-  cache?: OfflineOptions["cache"];
-  /** How tabs find each other, to share one socket. Default: Web Locks and BroadcastChannel; null: they do not. */
-  tabs?: OfflineOptions["tabs"];
-  /** Loads the part for life without a network. Default: its own chunk, by import(). */
-  offline?: () => Promise<OfflineModule>;
-  random?: () => number;
-}
-
 /** Unfollowed documents that are kept for coming back. */
 const KEPT_MAX = 100;
-/** As long a room is stayed in, so that a page which is built anew is not seen to leave. */
-const ROOM_LINGER_MS = 1_000;
 /** A component that comes back within this time finds its subscription still there. */
 const LINGER_MS = 5_000;
 /** Without an answer from the socket by then, a document is read by REST. */
@@ -74,13 +45,6 @@ const LOAD_AGAIN_MS = 2_000;
 
 async function askBackend(client: Client): Promise<Session> {
   return (await client.api<Session>("GET", "/api/auth/me/")).data;
-}
-
-/** Of all that have joined one room: seen as soon as one of them is, with the state that the last one gave. */
-function joinOf(joined: readonly JoinOptions[]): JoinOptions {
-  const state = joined.findLast((options) => options.state)?.state;
-  const isSeen = joined.some(({ present }) => present !== false);
-  return { ...(isSeen ? {} : { present: false }), ...(state ? { state } : {}) };
 }
 
 /** The connection's part of the package: a chunk of its own, which no render needs. */
@@ -112,8 +76,7 @@ export class Client {
   private readonly context: ApiContext;
   private readonly users = new Map<string, number>();
   private readonly lingering = new Map<string, ReturnType<typeof setTimeout>>();
-  /** What those who have joined a room ask for. */
-  private readonly rooms = new Map<string, JoinOptions[]>();
+  private readonly joins: Joins;
   private readonly idle: string[] = [];
   private readonly loading = new Map<string, Promise<void>>();
   private listening = false;
@@ -133,6 +96,14 @@ export class Client {
       (method, url, call) => this.api(method, url, call),
       () => this.lane(),
     );
+    const client = this;
+    this.joins = new Joins({
+      store: this.store,
+      get connection() {
+        return client.connection;
+      },
+      whenReady: (work) => this.whenReady(work),
+    });
     this.makeConnection();
   }
 
@@ -366,41 +337,10 @@ export class Client {
   // --- rooms ---------------------------------------------------------------------------------------------------
 
   /** Is at a detail until the returned function is called: seen there when one of those who have joined wants to be. */
-  join(rawUrl: string, options: JoinOptions = {}): () => void {
-    const url = canonicalUrl(rawUrl);
-    const joined = [...(this.rooms.get(url) ?? []), options];
-    this.rooms.set(url, joined);
-    this.enter(url);
+  join(url: string, options: JoinOptions = {}): () => void {
+    const leave = this.joins.join(url, options);
     this.listen();
-    let left = false;
-    return () => {
-      if (left) return;
-      left = true;
-      setTimeout(() => this.leaveRoom(url, options), ROOM_LINGER_MS);
-    };
-  }
-
-  private enter(url: string): void {
-    this.store.dispatch(actions.roomJoined(url));
-    this.whenReady((connection) => {
-      const joined = this.rooms.get(url);
-      if (!joined) return;
-      connection.start();
-      connection.rooms.join(url, joinOf(joined));
-    });
-  }
-
-  private leaveRoom(url: string, options: JoinOptions): void {
-    const joined = this.rooms.get(url) ?? [];
-    const left = joined.filter((other) => other !== options);
-    if (left.length > 0) {
-      this.rooms.set(url, left);
-      this.connection?.rooms.join(url, joinOf(left));
-      return;
-    }
-    this.rooms.delete(url);
-    this.connection?.rooms.leave(url);
-    this.store.dispatch(actions.roomLeft(url));
+    return leave;
   }
 
   /** To those who are in a room that was joined: the newest of a kind counts, nothing is kept. */
@@ -489,7 +429,7 @@ export class Client {
     this.idle.length = 0;
     for (const url of this.users.keys()) this.store.dispatch(actions.documentWanted(url));
     if (this.listening) this.connection?.restart();
-    for (const url of this.rooms.keys()) this.enter(url);
+    this.joins.again();
   }
 
   /** The session has ended, and nobody has signed out: what was written waits for the same person. */

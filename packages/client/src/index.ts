@@ -3,16 +3,14 @@
 export { type ApiAnswer, ApiError, type ApiOptions, fieldError } from "./api";
 export {
   Client,
-  type ClientOptions,
   createClient,
-  type NativeModule,
-  type Session,
 } from "./client";
 export type { Present } from "./frames";
 export { newId } from "./id";
 export type { CacheStorage, Kept } from "./offline/storage";
 export type { TabsPlatform } from "./offline/tabs";
 export type { ConnectionTruth, TruthState } from "./offline/truth";
+export type { ClientOptions, NativeModule, Session } from "./options";
 export {
   isNative,
   liveSocketUrl,

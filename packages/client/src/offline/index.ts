@@ -6,9 +6,9 @@
  * of it what `Offline` shows. Where it cannot be loaded, the live path goes on without it. */
 
 import type { ApiAnswer } from "../api";
-import type { Session } from "../client";
 import type { SocketLike } from "../connection";
 import type { DocumentState } from "../documents";
+import type { Session } from "../options";
 import { actions, type LiveState, type PageState, type TimsStore } from "../store";
 import type { AnyRow, Mutation, User } from "../types";
 import type { MutationResult } from "../writes";

@@ -7,8 +7,8 @@
 
 import { type ApiAnswer, ApiError, problemOf } from "../api";
 import { backoffMs } from "../backoff";
-import type { Session } from "../client";
 import { newId } from "../id";
+import type { Session } from "../options";
 import { actions, type LiveState, type TimsStore } from "../store";
 import type { AnyRow, Mutation, Problem } from "../types";
 import type { Fields, Lane, MutationResult } from "../writes";
