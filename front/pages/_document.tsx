@@ -41,10 +41,13 @@ export default class AppDocument extends Document<Extra> {
           <link rel="icon" href="/icon.svg" type="image/svg+xml" />
           <link rel="apple-touch-icon" href="/icons/apple-touch-icon.png" />
           <link rel="manifest" href="/manifest.webmanifest" />
+          {/* Nothing is painted of half a page: what has yet to be parsed would move what is anchored at the end. */}
+          <link rel="expect" href="#page-end" blocking="render" />
           <script src="/theme.js" nonce={nonce} />
         </Head>
         <body>
           <Main />
+          <div id="page-end" hidden />
           <NextScript nonce={nonce} />
         </body>
       </Html>
