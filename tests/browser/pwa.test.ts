@@ -183,7 +183,7 @@ test("a chat that was never seen opens without a network, and says that nothing 
   await server.stop();
   try {
     assert.equal((await page.goto(`${server.url}/chat/${chat}`))?.status(), 200);
-    await page.getByText("Nothing of this is kept here").last().waitFor();
+    await page.getByText("Nothing of this is kept here").nth(1).waitFor();
     await screenshot(page, "offline-unseen");
   } finally {
     await restarted();

@@ -35,11 +35,16 @@ function UnreadBadge({ count }: { count: number }) {
   const { t } = useText();
   if (count === 0) return null;
   return (
-    <span className="badge badge-primary badge-sm font-semibold">
+    <span className="badge badge-primary badge-sm font-semibold tabular-nums">
       {count > 99 ? "99+" : count}
       <span className="sr-only"> {t("nav.unread")}</span>
     </span>
   );
+}
+
+/** The number's place is there before the number is. */
+function Reserved({ children }: { children: ReactNode }) {
+  return <span className="inline-flex min-w-9">{children}</span>;
 }
 
 function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number; hiddenOnPhones: boolean }) {
@@ -67,7 +72,14 @@ function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number
         </Link>
         <nav aria-label={t("nav.main")} className="flex items-center gap-1 max-md:hidden md:grow">
           {link(HOME)}
-          {link(CHATS, <UnreadBadge count={unread} />)}
+          {link(
+            CHATS,
+            user && (
+              <Reserved>
+                <UnreadBadge count={unread} />
+              </Reserved>
+            ),
+          )}
           {user?.staff && link(TASKS)}
           <span className="grow" />
           {link(SETTINGS)}
