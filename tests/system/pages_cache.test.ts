@@ -398,7 +398,7 @@ test("a render server that somebody else runs says that it is of a new build", a
     const nobody = new Client(other);
     const first = await until("a page to be kept, once the feed has begun", async () => {
       const answer = await nobody.get("/");
-      return (await metric("tims_pages_kept_total", other)) > 0 && answer;
+      return (await metric("tims_pages_kept_total", other)) > 0 ? answer : null;
     });
     const gone = once(renderer, "exit");
     renderer.kill("SIGKILL");
