@@ -57,7 +57,7 @@ function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number
       aria-current={isAt(place, path) ? "page" : undefined}
     >
       {t(place.label)}
-      {beside && <span className="absolute -end-1.5 -top-1.5">{beside}</span>}
+      {beside && <span className="absolute -end-3 -top-2">{beside}</span>}
     </Link>
   );
   return (
