@@ -534,9 +534,21 @@ static void clear(live__engine *engine)
     live__topics_free(&engine->topics);
 }
 
+/* Of sockets that closed while the feed stopped; nobody is left to be told. */
+static void drop_received(live__engine *engine)
+{
+    while (engine->first_received != NULL) {
+        live__job *job = engine->first_received;
+        engine->first_received = job->next;
+        live__job_free(&job);
+    }
+    engine->last_received = NULL;
+}
+
 void live__engine_free(live__engine *engine)
 {
     clear(engine);
+    drop_received(engine);
     free(engine->snapshot);
     engine->snapshot = NULL;
 }
