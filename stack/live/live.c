@@ -104,8 +104,7 @@ void tims_live_free(tims_live **live)
     if (old == NULL)
         return;
     TIMS_CHECK_MAGIC(old, LIVE__MAGIC);
-    if (old->db != NULL)
-        live__engine_free(&old->engine);
+    live__engine_free(&old->engine);
     for (int i = 0; i < LIVE__LOOPS_MAX; i++)
         if (old->hubs[i] != NULL)
             live__hub_free(&old->hubs[i]);
