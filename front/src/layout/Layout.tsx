@@ -42,11 +42,6 @@ function UnreadBadge({ count }: { count: number }) {
   );
 }
 
-/** The number's place is there before the number is. */
-function Reserved({ children }: { children: ReactNode }) {
-  return <span className="inline-flex min-w-9">{children}</span>;
-}
-
 function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number; hiddenOnPhones: boolean }) {
   const user = useUser();
   const { t } = useText();
@@ -57,7 +52,7 @@ function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number
       aria-current={isAt(place, path) ? "page" : undefined}
     >
       {t(place.label)}
-      {beside && <span className="absolute -end-3 -top-2">{beside}</span>}
+      {beside && <span className="absolute start-full -top-1 -ms-3">{beside}</span>}
     </Link>
   );
   return (
@@ -72,14 +67,7 @@ function TopBar({ path, unread, hiddenOnPhones }: { path: string; unread: number
         </Link>
         <nav aria-label={t("nav.main")} className="flex items-center gap-1 max-md:hidden md:grow">
           {link(HOME)}
-          {link(
-            CHATS,
-            user && (
-              <Reserved>
-                <UnreadBadge count={unread} />
-              </Reserved>
-            ),
-          )}
+          {link(CHATS, user && <UnreadBadge count={unread} />)}
           {user?.staff && link(TASKS)}
           <span className="grow" />
           {link(SETTINGS)}
