@@ -489,7 +489,6 @@ void live__engine_start(live__engine *engine, tims_live *live, const tims_mark *
     *engine = (live__engine){ .live = live,
                               .last_view_id = engine->last_view_id,
                               .log_id = engine->log_id,
-                              .snapshot = NULL,
                               .first_received = first,
                               .last_received = last };
     engine->snapshot = NULL; /* the analyzer loses sight of it above */
