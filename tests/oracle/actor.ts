@@ -196,7 +196,9 @@ export class Actor {
     const url = kind === "create" ? resource.path : `${resource.path}${id}/`;
     this.client.mutate(method, url, body).then((result) => {
       const status = result.ok ? 200 : result.problem.status;
-      sent.outcome = result.ok ? "done" : result.queued || status >= 500 ? "unknown" : "refused";
+      // Without an answer it may have arrived, also where it is not kept for later.
+      const isUnknown = !result.ok && (result.queued || status === 0 || status >= 500);
+      sent.outcome = result.ok ? "done" : isUnknown ? "unknown" : "refused";
       if (!result.ok) sent.problem = `${status} ${result.problem.code}`;
       if (!result.ok && sent.outcome === "refused") void this.client.discard(result.key);
     });

@@ -97,6 +97,22 @@ describe("the order", () => {
     expect(texts()).toEqual(["one", "two", "three"]);
   });
 
+  test("who asks for another attempt of what waits takes nobody's answer away", async () => {
+    const answers: (() => void)[] = [];
+    network.answer = (method, url, body) =>
+      new Promise((resolve) => answers.push(() => resolve(done(method, url, body))));
+    void say("one");
+    const two = say("two");
+    await settle();
+    const again = client.retry(writes()[1]?.key ?? "");
+    for (let i = 0; i < 2; i++) {
+      answers[i]?.();
+      await settle();
+    }
+    expect(await Promise.all([two, again])).toMatchObject([{ ok: true }, { ok: true }]);
+    expect(texts()).toEqual(["one", "two"]);
+  });
+
   test("is kept while nobody answers: the first is tried again, those behind it wait", async () => {
     expect(await say("one")).toMatchObject({ ok: false, queued: true });
     expect(await say("two")).toMatchObject({ ok: false, queued: true });

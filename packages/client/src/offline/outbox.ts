@@ -51,7 +51,8 @@ export class Outbox implements Lane {
   private running = false;
   /** The key that is on its way. */
   private current: string | null = null;
-  private readonly settles = new Map<string, Settle>();
+  /** All who wait for the answer: whoever wrote it, and whoever asked for another attempt. */
+  private readonly settles = new Map<string, Settle[]>();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private pauses = 0;
   private asked = 0;
@@ -98,7 +99,7 @@ export class Outbox implements Lane {
       for (const other of this.open())
         if (other.key < key && other.method === method && other.url === url && other.key !== this.current)
           this.drop(other.key, problemOf(0, "replaced", "A later one took its place."));
-    const answer = new Promise<MutationResult<AnyRow>>((resolve) => this.settles.set(key, resolve));
+    const answer = this.answerOf(key);
     void this.send();
     return answer as Promise<MutationResult<T>>;
   }
@@ -233,8 +234,12 @@ export class Outbox implements Lane {
     this.timer = setTimeout(() => void this.send(), pause_ms);
   }
 
+  private answerOf(key: string): Promise<MutationResult<AnyRow>> {
+    return new Promise((resolve) => this.settles.set(key, [...(this.settles.get(key) ?? []), resolve]));
+  }
+
   private settle(result: MutationResult<AnyRow>): void {
-    this.settles.get(result.key)?.(result);
+    for (const settle of this.settles.get(result.key) ?? []) settle(result);
     this.settles.delete(result.key);
   }
 
@@ -253,7 +258,7 @@ export class Outbox implements Lane {
     const mutation = this.all[key];
     if (!mutation || (mutation.status !== "failed" && mutation.status !== "waiting")) return null;
     this.change(key, { status: "waiting", problem: null });
-    const answer = new Promise<MutationResult<AnyRow>>((resolve) => this.settles.set(key, resolve));
+    const answer = this.answerOf(key);
     void this.send();
     return answer;
   }
