@@ -134,7 +134,8 @@ test("what has ended is swept though nobody signs in", async () => {
   run(folder, ["demo"]);
   run(folder, [
     "shell",
-    `insert into auth_session select u.id, 'old-' || u.id, u.id, false, '', ${timeSql(1)}, ${timeSql(2)}, ${timeSql(1)}
+    `insert into auth_session (id, token_hash, "user", device, label, created_at, expires_at, last_used_at)
+     select u.id, 'old-' || u.id, u.id, false, '', ${timeSql(1)}, ${timeSql(2)}, ${timeSql(1)}
      from "user" u`,
   ]);
   const server = await startServer({ folder });

@@ -71,7 +71,7 @@ test("one URL by five roads is the same bytes: JSON, events, socket, page, cache
   assert.equal(textOf("rows", snap.text), rows);
 
   const page = await demo.get(`/page-data?path=/chat/${chat}`);
-  const key = canonicalUrl(`https://somewhere.example${messages}#here`);
+  const key = canonicalUrl(`https://somewhere.example${messages}&include=picture#here`);
   assert.ok(key in page.json.live, "the page names it as the client's cache does");
   assert.equal(textOf("rows", page.body, page.body.indexOf(`"${key}"`)), rows);
 
