@@ -51,6 +51,17 @@ function seen(page: Page): Promise<Seen[]> {
   });
 }
 
+/** Wheels and keys scroll on for a while. */
+const comeToRest = (page: Page) =>
+  page.evaluate(async () => {
+    const box = document.querySelector("[aria-label=Messages]") as HTMLElement;
+    for (let still = 0, top = Number.NaN; still < 10; ) {
+      await new Promise(requestAnimationFrame);
+      still = box.scrollTop === top ? still + 1 : 0;
+      top = box.scrollTop;
+    }
+  });
+
 const inDocument = (page: Page) => page.locator("[data-message]").count();
 
 test("scrolling to the first of two thousand while another writes: no gap, nothing twice, no jump", async () => {
@@ -78,6 +89,7 @@ test("scrolling to the first of two thousand while another writes: no gap, nothi
       const text = `Meanwhile ${++sent}`;
       const answer = await friend.post("/api/messages/", { chat, text });
       assert.equal(answer.status, 201);
+      await comeToRest(page);
       const before = await seen(page);
       await page.getByText(new RegExp(`^${sent} new message`)).waitFor();
       const after = await seen(page);
@@ -162,10 +174,11 @@ test("with reduced motion nothing is animated", async () => {
   for (let i = 0; i < 3; i++) await page.keyboard.press("PageUp");
   const button = page.getByRole("button", { name: "To the newest message" });
   await button.waitFor();
+  await comeToRest(page);
   const steps = await page.evaluate(async () => {
     const box = document.querySelector("[aria-label=Messages]") as HTMLElement;
     const tops = new Set<number>();
-    (document.querySelector("button.absolute") as HTMLElement).click();
+    (document.querySelector("[aria-label='To the newest message']") as HTMLElement).click();
     for (let frame = 0; frame < 30; frame++) {
       await new Promise(requestAnimationFrame);
       tops.add(Math.round((box.scrollHeight - box.clientHeight - Math.abs(box.scrollTop)) / 50));

@@ -2,7 +2,7 @@
  * document. It begins at the newest message without any script, and stays where the reader is when others come. */
 import { type LiveResult, type Mutation, useUser } from "@tims/client";
 import { VirtualList, type VirtualListHandle } from "@tims/client/list";
-import { memo, type RefObject, useMemo, useState } from "react";
+import { memo, type RefObject, useEffect, useMemo, useState } from "react";
 import { useText } from "@/i18n";
 import { MessagePicture } from "@/pictures/MessagePicture";
 import type { Member, Message, Picture } from "@/types";
@@ -190,6 +190,11 @@ export function MessageList({ history, members, people, present, found, list }: 
   const { rows, pictures, live } = history;
   const timeline = useMemo(() => makeTimeline(rows, members, me, local), [rows, members, me, local]);
   const missed = useMissed(rows, me, away);
+  const newest = rows[0];
+  const written = newest && live.pending[newest.id]?.kind === "create" ? newest.id : null;
+  useEffect(() => {
+    if (written !== null) list.current?.scrollToEnd("auto"); // whoever writes wants to see it
+  }, [written, list]);
   return (
     <div className="relative min-h-0 grow">
       <VirtualList
