@@ -1,7 +1,7 @@
 // Airplane mode at every step of sending: what was written goes out exactly once, whatever tab is left to do it.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { launch, messageOn, rendering, visitAs } from "../browser.ts";
 import { banner, bubble, isSentOnce, keeps, Roads, recordsIn, stored, waits, write } from "../offline.ts";
 import { type Server, sql, startServer, until } from "../server.ts";
@@ -24,8 +24,11 @@ after(async () => {
 const POSTS = "**/api/messages/";
 const ONCE = { times: 1 };
 
-async function inChat(work: (page: Page, context: BrowserContext) => Promise<void>): Promise<void> {
-  const { context, page } = await visitAs(browser, server, "demo", `/chat/${chat}`);
+async function inChat(
+  work: (page: Page, context: BrowserContext) => Promise<void>,
+  options: BrowserContextOptions = {},
+): Promise<void> {
+  const { context, page } = await visitAs(browser, server, "demo", `/chat/${chat}`, options);
   await page.locator("[data-message]").first().waitFor();
   await keeps(page, chat, "d:");
   try {
@@ -163,19 +166,22 @@ async function fill(page: Page, name: string): Promise<string[]> {
 }
 
 test("a tab that crashes with a full outbox: the next start sends it, in order", () =>
-  inChat(async (page, context) => {
-    await context.setOffline(true);
-    const texts = await fill(page, "next start");
-    await crash(page, context);
-    await context.setOffline(false);
-    assert.deepEqual(stored(server, "next start%"), []);
-    const next = await context.newPage();
-    await next.goto(`${server.url}/chats`);
-    await until("all to arrive", () => stored(server, "next start%").length >= texts.length);
-    assert.deepEqual(stored(server, "next start%"), texts);
-    await next.goto(`${server.url}/chat/${chat}`);
-    for (const text of texts) await isSentOnce(server, next, text);
-  }));
+  inChat(
+    async (page, context) => {
+      await context.setOffline(true);
+      const texts = await fill(page, "next start");
+      await crash(page, context);
+      await context.setOffline(false);
+      assert.deepEqual(stored(server, "next start%"), []);
+      const next = await context.newPage();
+      await next.goto(`${server.url}/chats`);
+      await until("all to arrive", () => stored(server, "next start%").length >= texts.length);
+      assert.deepEqual(stored(server, "next start%"), texts);
+      await next.goto(`${server.url}/chat/${chat}`);
+      for (const text of texts) await isSentOnce(server, next, text);
+    },
+    { serviceWorkers: "block" },
+  )); // it may die with the only page, and then answers nobody
 
 test("a tab that crashes with a full outbox: the other tab sends it, in order", () =>
   inChat(async (first, context) => {

@@ -144,7 +144,7 @@ test("after one visit everything may be off: pages open, with what was seen", as
   for (const id of [other, chat]) {
     await page.goto(`${server.url}/chat/${id}`);
     await page.locator("[data-message]").first().waitFor();
-    const messages = `"url":"/api/messages/?chat=${id}"`;
+    const messages = `"url":"/api/messages/?chat=${id}&include=picture"`;
     await until("its messages to be kept", async () => (await keptIn(page)).includes(messages));
   }
   const text = await page.locator("[data-message]").last().textContent();
