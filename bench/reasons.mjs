@@ -51,9 +51,9 @@ export const reasons = {
   "tasks.redis.start.p99": "the p50's reason, and a disk that others use",
   "tasks.redis.serve.start.p99": "the p50's reason, and a disk that others use",
   "list.hot.limit":
-    "most answers are not found: what a write touches is wider than it should be, or the feed is behind too often; not yet looked into",
+    "not profiled yet; the CPU is that of reading anew, so the answers seem not to be found while there are writes: what a write touches may be too wide, or the feed too often behind",
   "pages.mixed.next":
-    "a message also changes its chat and its members' rows, and a list's rule hangs on more of those models than the rows it needs, so a write empties far more pages than the three that show it; not yet narrowed",
+    "not profiled yet; a message also changes its chat's and its members' rows, and rules may hang on more of those models than they need, so that a write would empty far more pages than the three that show it",
   "pages.rendered.next":
     "one round on two shared cores, the load beside the render server; the rounds differ by half",
   "client.frame": "measured while the machine was overloaded; to be measured again",
