@@ -62,7 +62,8 @@ static tims_url url_of(const forward *f)
 static tims_status send_head(forward *f, const tims_url *url)
 {
     const tims_forward_options *o = f->options;
-    tims_fetch_options options = { .method = f->rq->method, .headers = o->headers,
+    tims_fetch_options options = { .method = f->rq->method,
+                                   .headers = o->headers,
                                    .header_count = o->header_count };
     if (f->asks_upgrade) {
         tims_header *headers = TIMS_NEW_ARRAY(f->rq->arena, tims_header, o->header_count + 2);
@@ -299,8 +300,7 @@ static bool wants_websocket(const tims_request *rq)
 static void check_origin(tims_request *rq)
 {
     tims_str origin = tims_header_of(rq, TIMS_STR("Origin"));
-    if (origin.data != NULL &&
-        !http__origin_is_allowed(rq, &rq->exchange->worker->server->options, origin))
+    if (origin.data != NULL && !http__origin_is_allowed(rq, &rq->exchange->worker->server->options, origin))
         tims_raise(rq, 403, "origin", "This page's origin may not connect here.");
 }
 

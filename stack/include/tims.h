@@ -11,6 +11,7 @@
 #include "tims/live.h"
 #include "tims/model.h"
 #include "tims/pages.h"
+#include "tims/proxy.h"
 #include "tims/push.h"
 #include "tims/rest.h"
 #include "tims/tasks.h"

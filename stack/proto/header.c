@@ -42,12 +42,18 @@ bool tims_header_has_token(tims_str value, tims_str token)
  * body is framed is decided anew for each connection. */
 static bool is_of_one_hop(tims_str name)
 {
-    static const tims_str names[] = {
-        TIMS_STR_INIT("connection"),          TIMS_STR_INIT("keep-alive"),       TIMS_STR_INIT("te"),
-        TIMS_STR_INIT("trailer"),             TIMS_STR_INIT("transfer-encoding"), TIMS_STR_INIT("content-length"),
-        TIMS_STR_INIT("upgrade"),             TIMS_STR_INIT("expect"),           TIMS_STR_INIT("proxy-connection"),
-        TIMS_STR_INIT("proxy-authorization"), TIMS_STR_INIT("proxy-authenticate"), TIMS_STR_INIT("http2-settings")
-    };
+    static const tims_str names[] = { TIMS_STR_INIT("connection"),
+                                      TIMS_STR_INIT("keep-alive"),
+                                      TIMS_STR_INIT("te"),
+                                      TIMS_STR_INIT("trailer"),
+                                      TIMS_STR_INIT("transfer-encoding"),
+                                      TIMS_STR_INIT("content-length"),
+                                      TIMS_STR_INIT("upgrade"),
+                                      TIMS_STR_INIT("expect"),
+                                      TIMS_STR_INIT("proxy-connection"),
+                                      TIMS_STR_INIT("proxy-authorization"),
+                                      TIMS_STR_INIT("proxy-authenticate"),
+                                      TIMS_STR_INIT("http2-settings") };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (names[i].length == name.length && tims_str_equal_ignoring_case(name, names[i]))
             return true;

@@ -84,6 +84,9 @@ tims_str tims_csrf_token(tims_request *rq); /* for a form's hidden field; makes 
 void tims_csrf_cookie(tims_request *rq);
 void tims_login(tims_request *rq, const tims_user *user); /* new session, new cookie; the old one ends */
 void tims_logout(tims_request *rq);
+/* Whether a cookie of this name is this room's: of sessions, visitors and CSRF, with and without the prefix
+ * of https sites. */
+bool tims_auth_owns_cookie(tims_str name);
 /* Route access, for tims_route.access. */
 extern const char tims_access_signed_in[], tims_access_staff[];
 

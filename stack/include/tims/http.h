@@ -347,7 +347,7 @@ typedef struct tims_forward_options {
     bool may_upgrade;  /* a websocket's request (and no other upgrade) is passed on as one */
     bool check_origin; /* of websockets, as tims_socket_options.check_origin. Raises: 403 */
     int64_t connect_ms, head_ms, idle_ms; /* 0: 5 s, 60 s, 60 s. Idle: while the answer comes */
-    int64_t tunnel_idle_ms; /* of a websocket on which nothing passes either way; 0: for ever */
+    int64_t tunnel_idle_ms;               /* of a websocket on which nothing passes either way; 0: for ever */
     /* May be NULL. False: the header of the answer is left out. It may be changed; what it then points to
      * must live in rq's arena. */
     bool (*keep_header)(void *ctx, tims_request *rq, tims_header *header);
