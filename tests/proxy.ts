@@ -1,5 +1,10 @@
 // proxy.ts: tests/proxy/app.c before upstreams that behave, and some that do not on purpose.
-import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
 import { type AddressInfo, createServer as createNetServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { WebSocketServer } from "ws";
@@ -156,11 +161,17 @@ export async function startRawUpstream(): Promise<RawUpstream> {
   const upstream: RawUpstream = { ...follow(server), react: (socket) => socket.destroy(), heads: [] };
   server.on("connection", (socket: Socket) => {
     let text = "";
+    let body = 0; // bytes of one that are still to come
     socket.on("data", (bytes) => {
-      text += bytes.toString("latin1");
+      const piece = bytes.toString("latin1");
+      text += piece.slice(body);
+      body = Math.max(0, body - piece.length);
       for (let end = text.indexOf("\r\n\r\n"); end >= 0; end = text.indexOf("\r\n\r\n")) {
         const head = text.slice(0, end + 4);
         text = text.slice(end + 4);
+        const length = Number(/^Content-Length: (\d+)/im.exec(head)?.[1] ?? 0);
+        body = Math.max(0, length - text.length);
+        text = text.slice(length);
         upstream.heads.push(head);
         upstream.react(socket, head);
       }

@@ -227,6 +227,8 @@ static tims_status move_down(forward *f, bool *ret_moved)
     tims_status status = TIMS_OK;
     if (!f->fetch->has_head)
         return TIMS_OK;
+    if (!f->exchange->head_sent && f->fetch->failed != TIMS_OK)
+        return f->fetch->failed; /* broken at once: better said than shown */
     if (!f->exchange->head_sent) {
         *ret_moved = true;
         status = begin_answer(f);

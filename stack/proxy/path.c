@@ -5,11 +5,11 @@
  * normalised: a path that would change by it is refused, and what passes, passes byte for byte. */
 #include "proxy/proxy_internal.h"
 
-static int hex_value(char c)
+static int hex_value(int c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
-    c = (char)(c | 0x20);
+    c |= 0x20;
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
@@ -27,15 +27,26 @@ static bool is_visible(char c)
     return c > 0x20 && c < 0x7f;
 }
 
+/* The byte that stands at text[*i], encoded or not, and behind it; -1 at the end. */
+static int take_decoded(tims_str text, size_t *i)
+{
+    if (*i >= text.length)
+        return -1;
+    int c = escape_at(text, *i);
+    *i += c >= 0 ? 3 : 1;
+    return c >= 0 ? c : text.data[*i - 1];
+}
+
 /* Of an escape: what may not stand in a path, encoded or not, and '%' before what could be decoded again. */
 static bool escape_is_fine(tims_str path, size_t i)
 {
     int c = escape_at(path, i);
     if (c < 0x20 || c == 0x7f || c == '/' || c == '\\')
         return false;
-    if (c != '%' || path.length - i < 5)
+    if (c != '%')
         return true;
-    return hex_value(path.data[i + 3]) < 0 || hex_value(path.data[i + 4]) < 0;
+    size_t at = i + 3;
+    return hex_value(take_decoded(path, &at)) < 0 || hex_value(take_decoded(path, &at)) < 0;
 }
 
 /* "." or "..", however they are written; with ';' too, behind which some servers look away. */
