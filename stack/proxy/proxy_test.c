@@ -91,11 +91,6 @@ static void a_path_that_can_be_read_in_two_ways_is_refused(void **state)
         tims_str target = { 0 };
         tims_error err = { 0 };
         tims_status status = proxy__map_target(*state, S(rows[i]), S("/docs/"), S("/"), &target, &err);
-        if (strcmp(rows[i], "/docs/a%25%32%65") == 0) {
-            assert_int_equal(status,
-                             TIMS_OK); /* decoded once it is "a%2e", twice never without our '%' rule */
-            continue;
-        }
         if (status != TIMS_MALFORMED)
             print_error("%s\n", rows[i]);
         assert_int_equal(status, TIMS_MALFORMED);
@@ -281,7 +276,7 @@ static void rows_become_routes(void **state)
           .identity = true },
         { 0 },
     };
-    const tims_proxy_settings settings[] = { { 0 }, { .secret = S("0123456789abcdef0123456789abcdef") } };
+    const tims_proxy_settings settings[] = { { .secret = S("") }, { .secret = S("0123456789abcdef0123456789abcdef") } };
     tims_proxies *proxies = NULL;
     size_t count = 0;
     assert_int_equal(tims_proxies_new(*state, rows, settings, &proxies, NULL), TIMS_OK);
