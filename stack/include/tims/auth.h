@@ -41,6 +41,8 @@ typedef struct tims_auth_options {
 /* State of the process: session cache (exact: the change feed evicts), throttles, signing key (kept in the
  * database). */
 typedef struct tims_auth tims_auth;
+/* In `arena`; `db` must outlive it. Reads the signing key, which the first start makes. Suspends. Errors:
+ * the database's. */
 tims_status tims_auth_new(tims_arena *arena, tims_db *db, const tims_auth_options *options,
                           tims_auth **ret_auth, tims_error *err);
 /* Called by the server's begin hook: resolves cookie or bearer token to a caller, checks CSRF for cookie
@@ -50,6 +52,8 @@ void tims_auth_begin(tims_request *rq, tims_auth *auth);
 /* Limits of logins and registrations are counted once for all nodes that share the server and the prefix;
  * while it is away, by each for itself. Before the loops start; both must outlive them. */
 void tims_auth_share_limits(tims_auth *auth, tims_redis *redis, tims_str prefix);
+/* The session's cookie, by whether cookies are secure. */
+tims_str tims_auth_cookie_name(bool secure);
 /* 16 characters: the same for all nodes on this database, and known to nobody else. */
 tims_str tims_auth_database_name(const tims_auth *auth, tims_arena *arena);
 /* The same look-up of a device's token for other ways in (websocket hello): OK or UNAUTHORIZED, or the
@@ -74,6 +78,7 @@ void tims_auth_forget_all(tims_auth *auth);
 
 /* For applications. */
 tims_id tims_user_id(tims_request *rq); /* Raises: 401 when nobody is signed in */
+/* Whether the request came with a session or token that holds. Raises nothing. */
 bool tims_is_signed_in(tims_request *rq);
 /* The user as their own client sees them: id, names, avatar, email, staff. */
 void tims_user_write(tims_json_writer *w, const tims_user *user);
@@ -83,6 +88,8 @@ tims_str tims_csrf_token(tims_request *rq); /* for a form's hidden field; makes 
  * answers that begin a page's life; signing in does it, too. */
 void tims_csrf_cookie(tims_request *rq);
 void tims_login(tims_request *rq, const tims_user *user); /* new session, new cookie; the old one ends */
+/* Ends the request's session and takes its cookie away; nothing happens when nobody is signed in. Raises:
+ * 503. */
 void tims_logout(tims_request *rq);
 /* Whether a cookie of this name is this room's: of sessions, visitors and CSRF, with and without the prefix
  * of https sites. */

@@ -16,6 +16,7 @@ enum {
     TIMS_DELETE = 16,
     TIMS_EVERYTHING = TIMS_LIST | TIMS_READ | TIMS_CREATE | TIMS_UPDATE | TIMS_DELETE
 };
+enum { TIMS_PAGE_SIZE = 50, TIMS_PAGE_MAX = 200, TIMS_PAGE_NUMBER_MAX = 1000 * 1000 };
 
 typedef struct tims_resource {
     const char *path; /* "/api/messages/"; the detail is path{id}/ */
@@ -25,7 +26,7 @@ typedef struct tims_resource {
     tims_names order;  /* fields that ?order= may name; the model's default order always works */
     struct {
         int64_t size, max;
-    } page; /* 0: 50, 200 */
+    } page; /* 0: TIMS_PAGE_SIZE, TIMS_PAGE_MAX */
     /* Hooks, in the request's transaction; may raise. `row` points at the model's struct. */
     void (*before_create)(tims_request *rq, void *row);
     void (*after_create)(tims_request *rq, void *row);
@@ -48,6 +49,7 @@ typedef struct tims_rest tims_rest;
 /* Routes of all resources, for the router. */
 tims_status tims_rest_new(tims_arena *arena, const tims_resource *const *tables, size_t count,
                           const tims_models *models, tims_rest **ret_rest, tims_error *err);
+/* The list and detail routes of all resources; they live as long as `rest`. */
 const tims_route *tims_rest_routes(const tims_rest *rest, size_t *ret_count);
 /* Called by the server's begin hook: tims_throttle finds its state on the request. */
 void tims_request_set_rest(tims_request *rq, tims_rest *rest);
@@ -56,6 +58,7 @@ void tims_rest_set_epoch(tims_rest *rest, tims_str epoch);
 /* What answers GET with Accept: text/event-stream on a list or detail: `url` is the request's target. Handed
  * in by the composition; without it such requests get 406. */
 typedef tims_answer (*tims_rest_stream_fn)(tims_request *rq, void *data, tims_str url);
+/* Before the loops start. */
 void tims_rest_set_stream(tims_rest *rest, tims_rest_stream_fn function, void *data);
 /* What keeps the answers to GET: without it (NULL) each is read. Before the loops start; it must outlive
  * them. */
@@ -79,6 +82,7 @@ typedef struct tims_live_url {
     const tims_field *includes[TIMS_INCLUDES_MAX];
     size_t include_count;
 } tims_live_url;
+/* In `arena`; strings of `url` are borrowed. */
 tims_status tims_rest_resolve(const tims_rest *rest, tims_arena *arena, tims_str url, tims_caller caller,
                               tims_live_url *ret_url, tims_error *err);
 /* Writes the same document that GET of the URL answers, from the session's current snapshot; a detail is the
@@ -97,6 +101,7 @@ typedef struct tims_computed {
     void (*write)(tims_request *rq, tims_json_writer *w); /* one JSON value; may raise */
     const char *access; /* NULL: anybody; tims_access_signed_in, tims_access_staff */
     const char *doc;
+    tims_route_api api; /* what it answers, and its query */
 } tims_computed;
 /* Before the routes are asked for. The table ends with an empty row. Errors: INVALID naming the endpoint. */
 tims_status tims_rest_add_computed(tims_rest *rest, tims_arena *arena, const tims_computed *table,
