@@ -444,12 +444,10 @@ tims_status app__compose_server(app__stack *stack, tims_error *err)
     if (status == TIMS_OK)
         status = compose_pages(stack, err);
     if (status == TIMS_OK)
-<<<<<<< HEAD
         status = tims_proxies_new(stack->arena, stack->project->proxies, stack->settings.proxies,
                                   &stack->proxies, err);
-=======
+    if (status == TIMS_OK)
         status = compose_openapi(stack, err);
->>>>>>> next
     if (status != TIMS_OK)
         return status;
     const tims_route *const *routes = app__routes(stack, &count);
