@@ -1,6 +1,6 @@
 // openapi.ts: values made from the API's own document, good ones and bad ones, and a judge of what is answered to them.
 import assert from "node:assert/strict";
-import Ajv2020, { type ValidateFunction } from "ajv/dist/2020.js";
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 
 export interface Schema {
@@ -77,7 +77,9 @@ function goodTexts(schema: Schema): string[] {
   const shortest = Math.max(schema.minLength ?? 0, 0);
   const texts = ["a".repeat(shortest), "some 𝄞 words"];
   if (schema.maxLength !== undefined) texts.push("x".repeat(schema.maxLength));
-  return texts.filter((text) => [...text].length <= (schema.maxLength ?? Infinity) && [...text].length >= shortest);
+  return texts.filter(
+    (text) => [...text].length <= (schema.maxLength ?? Infinity) && [...text].length >= shortest,
+  );
 }
 
 // At the edges of what the schema allows, and in the middle.
@@ -168,8 +170,8 @@ export class Judge {
       ? said.$ref.slice(1)
       : `/paths/${step(path)}/${method.toLowerCase()}/responses/${told.status}`;
     const response = said.$ref
-      ? (this.api as unknown as { components: { responses: Record<string, { content?: Content }> } }).components
-          .responses[said.$ref.split("/").pop() as string]
+      ? (this.api as unknown as { components: { responses: Record<string, { content?: Content }> } })
+          .components.responses[said.$ref.split("/").pop() as string]
       : said;
     if (!response?.content) {
       assert.equal(told.text, "", `a body where none is documented: ${where}`);

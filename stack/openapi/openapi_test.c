@@ -1,13 +1,5 @@
 /* What the document says of each kind of field, each rule, each filter, and of who may ask. */
-/* clang-format off: cmocka needs these before it */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-/* clang-format on */
-#include <string.h>
-
+#include "base/testing.h"
 #include "tims/crypto.h"
 #include "tims/openapi.h"
 
@@ -361,13 +353,14 @@ static void who_may_ask_is_said(void **state)
     assert_says("components securitySchemes session name", "\"s\"");
 }
 
+static const tims_shape other = { .name = "inner", .fields = TIMS_FIELDS(TIMS_VALUE(b, INT)) };
+
 static void two_of_one_name_are_refused(void **state)
 {
     (void)state;
     static const tims_route twice[] = { { TIMS_METHOD_POST, "/a/", answer_nothing, .api.operation = "same" },
                                         { TIMS_METHOD_POST, "/b/", answer_nothing, .api.operation = "same" },
                                         { 0 } };
-    static const tims_shape other = { .name = "inner", .fields = TIMS_FIELDS(TIMS_VALUE(b, INT)) };
     static const tims_route shapes[] = { { TIMS_METHOD_GET, "/a/", answer_nothing,
                                            .api.answer = &inner_shape },
                                          { TIMS_METHOD_GET, "/b/", answer_nothing, .api.answer = &other },

@@ -73,7 +73,11 @@ test("Redoc shows every operation, and loads nothing from elsewhere", async () =
     if (!one.url().startsWith(server.url) && !/^(data|blob):/.test(one.url())) foreign.push(one.url());
   });
   await page.goto(`${server.url}/api/redoc/`);
-  await page.getByRole("heading", { name: "Signing in and out" }).or(page.locator("#tag\\/chat")).first().waitFor();
+  await page
+    .getByRole("heading", { name: "Signing in and out" })
+    .or(page.locator("#tag\\/chat"))
+    .first()
+    .waitFor();
   const { paths } = await (await fetch(`${server.url}/api/schema.json`)).json();
   const count = Object.values(paths as Record<string, object>).flatMap((path) => Object.keys(path)).length;
   await until("all operations", async () => (await page.locator("[id*='/operation/']").count()) >= count);

@@ -42,7 +42,14 @@ function lint(program: string, args: string[]): Promise<Said> {
 const redocly = (path: string) =>
   lint("redocly", ["lint", path, "--config", join(root, "tests/redocly.yaml"), "--format", "stylish"]);
 const spectral = (path: string) =>
-  lint("spectral", ["lint", path, "--ruleset", join(root, "tests/spectral.yaml"), "--fail-severity", "error"]);
+  lint("spectral", [
+    "lint",
+    path,
+    "--ruleset",
+    join(root, "tests/spectral.yaml"),
+    "--fail-severity",
+    "error",
+  ]);
 
 function spoiled(): string {
   const path = join(folder, "spoiled.json");

@@ -201,7 +201,10 @@ async function tryBodies(call: Call, schema: Schema, path: string, fresh: () => 
   await accepted(leastBody(call, schema), "the least");
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
     for (const value of free(name) && property.format !== "uuid" ? goodValues(api, property) : [])
-      await accepted({ ...leastBody(call, schema), [name]: value }, `${name} ${JSON.stringify(value).slice(0, 40)}`);
+      await accepted(
+        { ...leastBody(call, schema), [name]: value },
+        `${name} ${JSON.stringify(value).slice(0, 40)}`,
+      );
     for (const [why, value] of badValues(api, property))
       await refused({ ...leastBody(call, schema), [name]: value }, `${name}: ${why}`, `/${name}`);
   }
@@ -241,7 +244,8 @@ async function tryMultipart(call: Call, path: string, token: string) {
 // --- queries --------------------------------------------------------------------------------------------------------
 
 async function tryQuery(call: Call, path: string, token: string) {
-  const strict = call.operation.parameters.some((one) => one.$ref?.endsWith("IfNoneMatch")) && !isComputed(call);
+  const strict =
+    call.operation.parameters.some((one) => one.$ref?.endsWith("IfNoneMatch")) && !isComputed(call);
   for (const parameter of call.operation.parameters.filter((one) => one.in === "query")) {
     const { name, schema } = parameter;
     const at = (value: string) => `${path}?${name}=${encodeURIComponent(value)}`;
@@ -252,11 +256,16 @@ async function tryQuery(call: Call, path: string, token: string) {
     }
     for (const [why, value] of strict ? badValues(api, schema) : []) {
       const text = urlText(value);
-      if (text === null || schema.type === "array" || (schema.type === "string" && !/long|no /.test(why))) continue;
+      if (text === null || schema.type === "array" || (schema.type === "string" && !/long|no /.test(why)))
+        continue;
       if (schema.type === "integer" && why === "a truth") continue;
       const told = await ask("GET", at(text), token);
       judge.check(call, told, `?${name}: ${why}`);
-      assert.equal(told.status, 400, `${call.operation.operationId} takes ?${name}=${text.slice(0, 50)} (${why})`);
+      assert.equal(
+        told.status,
+        400,
+        `${call.operation.operationId} takes ?${name}=${text.slice(0, 50)} (${why})`,
+      );
     }
     if (schema.type === "array" && strict) {
       const told = await ask("GET", at("no such thing"), token);
@@ -316,7 +325,8 @@ async function tryOperation(call: Call): Promise<void> {
     return token;
   };
   const path = await realPath(call, token);
-  const isOpen = operation.security.length === 0 || operation.security.some((one) => Object.keys(one).length === 0);
+  const isOpen =
+    operation.security.length === 0 || operation.security.some((one) => Object.keys(one).length === 0);
   const nobody = await ask(call.method, path, undefined, operation.requestBody ? "{}" : undefined);
   judge.check(call, nobody, "by nobody");
   if (!isOpen) assert.equal(nobody.status, 401, `${operation.operationId} by nobody`);
@@ -346,7 +356,12 @@ async function tryOperation(call: Call): Promise<void> {
 
 async function resetPassword(username: string): Promise<void> {
   const fresh = "correct horse 7 battery";
-  const told = await ask("POST", "/api/auth/token/", undefined, JSON.stringify({ username, password: fresh }));
+  const told = await ask(
+    "POST",
+    "/api/auth/token/",
+    undefined,
+    JSON.stringify({ username, password: fresh }),
+  );
   if (told.status !== 201) return;
   const back = JSON.stringify({ old: fresh, new: password });
   const answer = await ask("POST", "/api/auth/password/", JSON.parse(told.text).token, back);
@@ -369,8 +384,10 @@ test("the judge refuses what is not documented", () => {
     created_at: "2026-11-23T20:37:18.123456Z",
     last_message_at: "2026-11-23T20:37:18.123456Z",
   };
-  const say = (status: number, body: object, type = "application/json") => () =>
-    judge.check(call, { status, type, text: JSON.stringify(body) }, "this");
+  const say =
+    (status: number, body: object, type = "application/json") =>
+    () =>
+      judge.check(call, { status, type, text: JSON.stringify(body) }, "this");
   say(200, row)();
   assert.throws(say(202, row), /a status that is not documented/);
   assert.throws(say(200, row, "text/html"), /a type that is not documented/);
@@ -378,7 +395,10 @@ test("the judge refuses what is not documented", () => {
   assert.throws(say(200, { ...row, title: undefined }), /must have required property 'title'/);
   assert.throws(say(200, { ...row, more: 1 }), /must NOT have additional properties/);
   assert.throws(say(200, { ...row, created_by: "somebody" }), /must match format "uuid"/);
-  assert.throws(say(404, { code: "not_found" }, "application/problem+json"), /must have required property 'type'/);
+  assert.throws(
+    say(404, { code: "not_found" }, "application/problem+json"),
+    /must have required property 'type'/,
+  );
 });
 
 test("every operation has succeeded at least once", () => {
