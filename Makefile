@@ -1,5 +1,5 @@
 # The verbs. Each installs what it lacks; the work is in tools/.
-.PHONY: help start dev native test bench lint fuzz oracle clean
+.PHONY: help start dev native test bench lint fuzz oracle docs clean
 
 help:
 	@echo "make start   everything installed, built and served: http://localhost:8000"
@@ -11,6 +11,7 @@ help:
 	@echo "make fuzz    every parser, fuzzed               [SECONDS=60] [TARGET=url_fuzz]"
 	@echo "make oracle  what live clients hold, held against the database   [SECONDS=60] [SEED=7] [CLIENTS=20]"
 	@echo "              on PostgreSQL, Redis and several nodes, all of which fail   DATABASE=postgres [NODES=3]"
+	@echo "make docs    this documentation as a site: build/docs/html, http://localhost:8080   [PORT=8080]"
 	@echo "make clean   removes what was built"
 
 start:
@@ -37,6 +38,9 @@ fuzz:
 oracle:
 	@tools/setup build test && tools/build-back release oracle_app && SECONDS=$(SECONDS) SEED=$(SEED) CLIENTS=$(CLIENTS) \
 		TIMS_TEST_DATABASE=$(DATABASE) NODES=$(NODES) PARTITIONS=$(PARTITIONS) npm run oracle --silent --workspace tests
+
+docs:
+	@tools/setup build front docs && tools/docs/build && node_modules/.bin/node tools/docs/serve.mjs $(PORT)
 
 clean:
 	@rm -rf build front/dist front/.next front/android front/ios front/capacitor.config.json

@@ -1,5 +1,7 @@
 # tims_room(name LINKS …): one room of the stack, its tests and its fuzz targets.
 
+include(${CMAKE_CURRENT_LIST_DIR}/embedded.cmake)
+
 add_library(tims_flags INTERFACE)
 target_include_directories(tims_flags INTERFACE ${CMAKE_SOURCE_DIR}/stack/include)
 target_compile_options(tims_flags INTERFACE
@@ -74,17 +76,6 @@ function(tims_tests library)
     endforeach()
 endfunction()
 
-# Builds the files of a folder into a target as `const tims_embedded <symbol>[]`, sorted by name.
-function(tims_embed target folder symbol)
-    file(GLOB files CONFIGURE_DEPENDS ${folder}/*)
-    set(output ${CMAKE_BINARY_DIR}/embedded/${symbol}.c)
-    add_custom_command(OUTPUT ${output}
-        COMMAND ${CMAKE_COMMAND} -DOUTPUT=${output} -DSYMBOL=${symbol} "-DFILES=${files}"
-                -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
-        DEPENDS ${files} ${CMAKE_SOURCE_DIR}/cmake/embed.cmake VERBATIM)
-    target_sources(${target} PRIVATE ${output})
-endfunction()
-
 # libtims.a: every room in one archive.
 function(tims_library)
     get_property(rooms GLOBAL PROPERTY TIMS_ROOMS)
@@ -94,4 +85,17 @@ function(tims_library)
     endforeach()
     add_library(tims_archive STATIC EXCLUDE_FROM_ALL ${objects} $<TARGET_OBJECTS:llhttp>)
     set_target_properties(tims_archive PROPERTIES OUTPUT_NAME tims)
+endfunction()
+
+# For apps in folders of their own: find_package(tims PATHS <here>/build/release) gives them the target `tims`, which is
+# every room as it was built here, and tims_embed. Nothing is installed or copied.
+function(tims_package)
+    get_property(rooms GLOBAL PROPERTY TIMS_ROOMS)
+    export(TARGETS ${rooms} tims_flags wslay llhttp FILE ${CMAKE_BINARY_DIR}/tims-targets.cmake)
+    file(WRITE ${CMAKE_BINARY_DIR}/tims-config.cmake
+        "include(${CMAKE_SOURCE_DIR}/cmake/package.cmake)\n"
+        "include(\${CMAKE_CURRENT_LIST_DIR}/tims-targets.cmake)\n"
+        "add_library(tims INTERFACE)\ntarget_link_libraries(tims INTERFACE app)\n")
+    add_custom_target(tims)
+    add_dependencies(tims ${rooms})
 endfunction()

@@ -41,6 +41,8 @@ typedef struct tims_auth_options {
 /* State of the process: session cache (exact: the change feed evicts), throttles, signing key (kept in the
  * database). */
 typedef struct tims_auth tims_auth;
+/* In `arena`; `db` must outlive it. Reads the signing key, which the first start makes. Suspends. Errors:
+ * the database's. */
 tims_status tims_auth_new(tims_arena *arena, tims_db *db, const tims_auth_options *options,
                           tims_auth **ret_auth, tims_error *err);
 /* Called by the server's begin hook: resolves cookie or bearer token to a caller, checks CSRF for cookie
@@ -74,6 +76,7 @@ void tims_auth_forget_all(tims_auth *auth);
 
 /* For applications. */
 tims_id tims_user_id(tims_request *rq); /* Raises: 401 when nobody is signed in */
+/* Whether the request came with a session or token that holds. Raises nothing. */
 bool tims_is_signed_in(tims_request *rq);
 /* The user as their own client sees them: id, names, avatar, email, staff. */
 void tims_user_write(tims_json_writer *w, const tims_user *user);
@@ -83,6 +86,8 @@ tims_str tims_csrf_token(tims_request *rq); /* for a form's hidden field; makes 
  * answers that begin a page's life; signing in does it, too. */
 void tims_csrf_cookie(tims_request *rq);
 void tims_login(tims_request *rq, const tims_user *user); /* new session, new cookie; the old one ends */
+/* Ends the request's session and takes its cookie away; nothing happens when nobody is signed in. Raises:
+ * 503. */
 void tims_logout(tims_request *rq);
 /* Route access, for tims_route.access. */
 extern const char tims_access_signed_in[], tims_access_staff[];

@@ -16,6 +16,7 @@
 /* Aborts with file, line, expression and the current scope (request, task) if `condition` is false. */
 #define TIMS_ASSERT(condition) \
     (TIMS_LIKELY(condition) ? (void)0 : tims_assert_failed(#condition, __FILE__, __LINE__))
+/* What TIMS_ASSERT calls: logs the expression, its place and the scope, and aborts. Never returns. */
 TIMS_NORETURN TIMS_COLD void tims_assert_failed(const char *expression, const char *file, int line);
 
 /* For places that cannot be reached; says why. */
@@ -39,9 +40,12 @@ typedef struct tims_str {
 #define TIMS_PRINT(s) (int)(s).length, (s).data
 
 tims_str tims_str_from(const char *terminated); /* NULL gives the empty slice */
+/* Whether both have the same bytes. */
 bool tims_str_equal(tims_str a, tims_str b);
 bool tims_str_equal_ignoring_case(tims_str a, tims_str b); /* ASCII only */
+/* Whether the first bytes of `s` are `prefix`; the empty prefix fits always. */
 bool tims_str_starts_with(tims_str s, tims_str prefix);
+/* Whether the last bytes of `s` are `suffix`; the empty suffix fits always. */
 bool tims_str_ends_with(tims_str s, tims_str suffix);
 int tims_str_compare(tims_str a, tims_str b);                /* bytewise, like memcmp then length */
 tims_str tims_str_trim(tims_str s);                          /* ASCII white space at both ends */
@@ -64,7 +68,9 @@ typedef struct tims_id {
 
 enum { TIMS_ID_TEXT_LENGTH = 36 };
 
+/* Whether both are the same id. */
 bool tims_same_id(tims_id a, tims_id b);
+/* Whether all 16 bytes are zero: an id that was never set. */
 bool tims_id_is_zero(tims_id id);
 /* Writes 36 characters, lower case, no terminator. */
 void tims_id_format(tims_id id, char ret_text[TIMS_ID_TEXT_LENGTH]);
@@ -107,6 +113,7 @@ typedef struct tims_decimal {
 enum { TIMS_DECIMAL_DIGITS = 18, TIMS_DECIMAL_TEXT_MAX = 24 };
 #define TIMS_DECIMAL_UNITS_MAX INT64_C(999999999999999999)
 
+/* Whether `units` has at most TIMS_DECIMAL_DIGITS digits. */
 TIMS_MUST_USE bool tims_decimal_fits(int64_t units);
 /* "-12.50", with `scale` digits behind the point; in `ret_text`, without a terminator. */
 tims_str tims_decimal_format(int64_t units, uint8_t scale, char ret_text[TIMS_DECIMAL_TEXT_MAX]);
@@ -116,6 +123,7 @@ typedef enum tims_decimal_problem {
     TIMS_DECIMAL_TOO_FINE,  /* more digits behind the point than `scale`, and not zeros */
     TIMS_DECIMAL_TOO_LARGE
 } tims_decimal_problem;
+/* Reads "-12.50" as units of 10^-scale. `ret_units` is set only when it is TIMS_DECIMAL_FINE. */
 TIMS_MUST_USE tims_decimal_problem tims_decimal_parse(tims_str text, uint8_t scale, int64_t *ret_units);
 
 /* Bytes that are no text; base64 in JSON. */
@@ -179,6 +187,7 @@ typedef struct tims_names {
     (tims_names){ (const char *const[]){ __VA_ARGS__ },                       \
                   sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *) }
 /* clang-format on */
+/* Whether one of the names is exactly `name`. */
 bool tims_names_contain(tims_names names, tims_str name);
 
 /* --- status and error ------------------------------------------------------------------------- */
@@ -212,7 +221,9 @@ typedef enum TIMS_MUST_USE_TYPE tims_status {
 } tims_status;
 
 const char *tims_status_name(tims_status status); /* "not_found" */
+/* The HTTP status that stands for it: 404 for TIMS_NOT_FOUND. */
 int tims_status_http(tims_status status);
+/* The default sentence for people; static. */
 const char *tims_status_text(tims_status status);
 
 /* What is wrong with one field; a list, first to last. Lives in the error's arena. */
@@ -266,11 +277,13 @@ void *tims_alloc_raw(tims_arena *arena, size_t bytes);
 #define TIMS_NEW_ARRAY(arena, type, count) ((type *)tims_alloc_array((arena), (count), sizeof(type)))
 /* `function(argument)` runs when the arena ends. */
 void tims_arena_defer(tims_arena *arena, tims_defer_fn function, void *argument);
+/* Bytes that were allocated in it since it was made or reset. */
 size_t tims_arena_used(const tims_arena *arena);
 tims_str tims_copy(tims_arena *arena, tims_str s);      /* adds a terminator that is not counted */
 const char *tims_copy_c(tims_arena *arena, tims_str s); /* the same, as a C string */
 /* printf with two additions, both by value: "%S" takes a tims_str, "%I" a tims_id. */
 tims_str tims_print(tims_arena *arena, const char *format, ...);
+/* As tims_print, with the values as a va_list. */
 tims_str tims_print_v(tims_arena *arena, const char *format, va_list arguments);
 
 /* --- buf: bytes that grow up to a maximum ----------------------------------------------------- */
@@ -283,23 +296,33 @@ typedef struct tims_buf {
     bool overflow;
 } tims_buf;
 
+/* Makes an empty buffer that grows to at most `max_bytes`, in `arena`, or with NULL by malloc: then it has
+ * to be freed. */
 void tims_buf_init(tims_buf *buf, tims_arena *arena, size_t max_bytes);
+/* Gives the memory of a buffer without an arena back and empties it; may be called again. */
 void tims_buf_free(tims_buf *buf);
 /* Makes room for `bytes` more; false (and overflow set) when the maximum would be passed. */
 bool tims_buf_reserve(tims_buf *buf, size_t bytes);
+/* Copies `length` bytes to the end. */
 void tims_buf_append(tims_buf *buf, const void *data, size_t length);
+/* Copies a slice to the end. */
 void tims_buf_append_str(tims_buf *buf, tims_str s);
+/* Appends one byte. */
 void tims_buf_append_char(tims_buf *buf, char c);
+/* Appends a whole number in decimal. */
 void tims_buf_append_int(tims_buf *buf, int64_t value);
 /* As tims_print. Values are not escaped. */
 void tims_buf_print(tims_buf *buf, const char *format, ...);
+/* As tims_buf_print, with the values as a va_list. */
 void tims_buf_print_v(tims_buf *buf, const char *format, va_list arguments);
 /* The same with every %S and %s value percent-encoded as one URL component, for URLs and filters. */
 void tims_buf_print_url_v(tims_buf *buf, const char *format, va_list arguments);
 /* Appends bytes as base64, with "+", "/" and padding; and reads exactly what that writes. */
 void tims_base64_append(tims_buf *out, tims_str bytes);
+/* The bytes, in `arena`. False, and `ret_bytes` untouched: it is not what tims_base64_append writes. */
 TIMS_MUST_USE bool tims_base64_decode(tims_arena *arena, tims_str text, tims_str *ret_bytes);
 void tims_buf_consume(tims_buf *buf, size_t bytes); /* drops bytes at the front */
+/* What it holds, borrowed until it is changed. */
 static inline tims_str tims_buf_str(const tims_buf *buf)
 {
     return (tims_str){ buf->data, buf->length };
@@ -308,12 +331,16 @@ static inline tims_str tims_buf_str(const tims_buf *buf)
 /* --- map: from bytes to a pointer, SipHash with a random seed --------------------------------- */
 
 typedef struct tims_map tims_map;
+/* An empty map; yours to free. */
 tims_map *tims_map_new(void);
+/* Frees the map and its copies of the keys, not what the values point at. Sets `*map` to NULL; NULL is
+ * fine. */
 void tims_map_free(tims_map **map);
 void *tims_map_get(const tims_map *map, tims_str key); /* NULL when absent */
 /* Copies the key. Returns the former value. `value` must not be NULL. */
 void *tims_map_set(tims_map *map, tims_str key, void *value);
 void *tims_map_remove(tims_map *map, tims_str key); /* the former value */
+/* How many entries there are. */
 size_t tims_map_count(const tims_map *map);
 /* Steps through all entries; start with *cursor = 0; false at the end. Do not change the map meanwhile,
  * except by removing the entry just returned. */
@@ -327,6 +354,7 @@ typedef enum tims_log_format { TIMS_LOG_HUMAN, TIMS_LOG_JSON } tims_log_format;
 
 /* Process-wide, set once before any thread starts. Lines go to `fd` with one write each. */
 void tims_log_setup(tims_log_level level, tims_log_format format, int fd);
+/* Whether lines of this level are written: to be asked before something costly is formatted. */
 bool tims_log_enabled(tims_log_level level);
 bool tims_log_is_json(void); /* for lines made elsewhere: the access log */
 /* One line: an event name and key=value pairs: tims_log(TIMS_LOG_INFO, "http", "status=%d path=%S", …).
@@ -338,6 +366,7 @@ const char *tims_log_scope(const char *scope);
 /* Appends a ready line (with its newline) to this thread's buffer; the owner of the loop flushes it once a
  * tick: the access log costs one write per tick, not per request. */
 void tims_log_append_line(tims_str line);
+/* Writes this thread's gathered lines, with one write. */
 void tims_log_flush(void);
 /* Flushes and gives the buffer back: what a thread that may have appended lines does last. */
 void tims_log_close_thread(void);

@@ -25,6 +25,8 @@ typedef struct tims_cache_options {
     void *argument;
 } tims_cache_options;
 
+/* An empty cache of at most the options' bytes; yours to free. It keeps nothing before the first
+ * tims_cache_reach. */
 tims_cache *tims_cache_new(const tims_cache_options *options);
 void tims_cache_free(tims_cache **cache); /* once no request has an answer of it in hand */
 
@@ -91,9 +93,12 @@ const tims_cached *tims_cache_keep(tims_cache *cache, tims_request *rq, const ti
  * that it is done. False: another one was at it and is done now: look again. Not while a snapshot or a
  * transaction is open, for whom it waits may need the connection. Suspends. Raises: 499, 504. */
 bool tims_cache_lead(tims_cache *cache, tims_request *rq, const tims_cache_name *name);
+/* Ends what tims_cache_lead began before the request does: who waits looks again. */
 void tims_cache_done(tims_cache *cache, tims_request *rq, const tims_cache_name *name);
 
+/* The body, not encoded; borrowed, as long as the answer is. */
 tims_str tims_cached_body(const tims_cached *cached);
+/* What its room has noted with it (tims_cache_answer.extra); borrowed, as long as the answer is. */
 tims_str tims_cached_extra(const tims_cached *cached);
 int64_t tims_cached_position(const tims_cached *cached); /* that it was read at */
 /* Notes all it hangs on in a recorder: of a page that includes it. */
@@ -106,6 +111,7 @@ tims_answer tims_cached_answer(tims_request *rq, const tims_cached *cached);
 /* Whether who finds an answer shall make it again in the same snapshot, compare, and report a difference,
  * which is logged and counted: how it is proved that there is none. */
 bool tims_cache_is_checked(const tims_cache *cache);
+/* Logs and counts that a kept answer differs from a fresh one. */
 void tims_cache_report_stale(tims_cache *cache, const tims_cache_name *name);
 
 /* Hits, misses, kept, gone by a change, gone for room, bytes: lines for Prometheus. Any thread. */

@@ -35,8 +35,12 @@ typedef struct tims_db_options {
 
 /* Errors: UNAVAILABLE, BUSY (another serve owns it), IO, each with one clear sentence. */
 tims_status tims_db_open(const tims_db_options *options, tims_db **ret_db, tims_error *err);
+/* Commits what the writer still has and closes all connections. No session may be left. Sets `*db` to NULL;
+ * NULL is fine. */
 void tims_db_close(tims_db **db);
+/* Which SQL this database speaks. */
 tims_db_dialect tims_db_dialect_of(const tims_db *db);
+/* The same of a session's database. */
 tims_db_dialect tims_db_session_dialect(const tims_db_session *session);
 
 /* --- values ----------------------------------------------------------------------------------- */
@@ -59,12 +63,19 @@ typedef struct tims_db_value {
     bool is_id;
     uint8_t scale; /* a decimal: `integer` counts units of 10^-scale */
 } tims_db_value;
+/* A whole number; also booleans (0, 1) and times (UTC microseconds). */
 tims_db_value tims_db_int(int64_t value);
+/* A floating point number. */
 tims_db_value tims_db_double(double value);
+/* UTF-8 text; the bytes are borrowed until the statement has run. */
 tims_db_value tims_db_text(tims_str value);
+/* Bytes that are no text; borrowed until the statement has run. */
 tims_db_value tims_db_blob(tims_str value);
+/* An id as its 36 characters, which the value holds itself. */
 tims_db_value tims_db_id(tims_id value);
+/* `units` of 10^-scale. */
 tims_db_value tims_db_decimal(int64_t units, uint8_t scale);
+/* NULL. */
 tims_db_value tims_db_null(void);
 
 /* --- sessions --------------------------------------------------------------------------------- */
@@ -79,10 +90,12 @@ void **tims_db_session_slot(tims_db_session *session);
 /* Several reads that must agree: from here to end_snapshot all reads see one state, no older than this call
  * and no younger than the first of them. Nested calls count. */
 tims_status tims_db_begin_snapshot(tims_db_session *session, tims_error *err);
+/* Ends the innermost snapshot; the outermost gives the connection back. */
 void tims_db_end_snapshot(tims_db_session *session);
 /* For a session that is lent to somebody who may raise: how many snapshots are open, and back to that many,
  * with all rows and transactions ended. Outside of transactions, without open rows. */
 uint32_t tims_db_mark(const tims_db_session *session);
+/* Back to what tims_db_mark said. */
 void tims_db_unwind(tims_db_session *session, uint32_t mark);
 /* A number noted about the state that the snapshot shows: 0 until somebody sets it, kept for later snapshots
  * as long as nobody commits. NULL outside of a snapshot and inside a transaction. The change log's position
@@ -108,6 +121,7 @@ tims_status tims_db_begin(tims_db_session *session, tims_error *err);
  * error: nothing was written; connection lost: not known, which the message says). */
 tims_status tims_db_commit(tims_db_session *session, tims_error *err);
 void tims_db_rollback(tims_db_session *session); /* innermost; fine when none is open */
+/* Whether tims_db_begin was called and neither committed nor rolled back. */
 bool tims_db_in_transaction(const tims_db_session *session);
 /* Called on the session's loop after the outermost transaction is durable (never when it was not). */
 void tims_db_on_commit(tims_db_session *session, tims_loop_fn function, void *argument);
@@ -121,22 +135,30 @@ void tims_db_on_commit(tims_db_session *session, tims_loop_fn function, void *ar
  * pointer list, or "serialization": others were faster, run it all again; UNAVAILABLE (busy, disk full,
  * lost), TIMEOUT, INTERNAL (a bad statement; the text goes to detail). */
 typedef struct tims_db_rows tims_db_rows;
+/* Begins a statement with rows; they live in the session's arena. `values` are bound to ?1 ?2 … Suspends. */
 tims_status tims_db_query(tims_db_session *session, tims_str sql, const tims_db_value *values, size_t count,
                           tims_db_rows **ret_rows, tims_error *err);
 bool tims_db_next(tims_db_rows *rows); /* false: no more, or an error: see rows_end */
+/* Ends a statement and sets `*rows` to NULL. Errors: what ended tims_db_next early, as of tims_db_query. */
 tims_status tims_db_rows_end(tims_db_rows **rows, tims_error *err);
 /* Runs a statement without rows; `ret_changed` may be NULL. Outside a transaction it makes one of its own. */
 tims_status tims_db_run(tims_db_session *session, tims_str sql, const tims_db_value *values, size_t count,
                         int64_t *ret_changed, tims_error *err);
 /* Columns of the current row; slices are valid until the next step. */
 int tims_db_column_count(const tims_db_rows *rows);
+/* Whether the column, counted from 0, is NULL in the current row. */
 bool tims_db_is_null(const tims_db_rows *rows, int column);
+/* A whole number, a boolean or a time; 0 for NULL. */
 int64_t tims_db_get_int(const tims_db_rows *rows, int column);
+/* A floating point number; 0 for NULL. */
 double tims_db_get_double(const tims_db_rows *rows, int column);
+/* Text or bytes, valid until the next step; empty for NULL. */
 tims_str tims_db_get_text(const tims_db_rows *rows, int column);
+/* An id from its text; the zero id for NULL and for what is none. */
 tims_id tims_db_get_id(const tims_db_rows *rows, int column);
 /* In units of 10^-scale, rounded half away from zero. */
 int64_t tims_db_get_decimal(const tims_db_rows *rows, int column, uint8_t scale);
+/* As the statement names it; valid as long as the rows are. */
 const char *tims_db_column_name(const tims_db_rows *rows, int column);
 
 /* --- between processes ------------------------------------------------------------------------ */
@@ -149,6 +171,7 @@ tims_status tims_db_notify(tims_db_session *session, const char *channel, tims_e
  * whomever. PostgreSQL: has a connection of its own, which it makes again when it is lost; behind a pooler
  * (prepared=off) nothing is heard. From a fiber or not. */
 typedef struct tims_db_listener tims_db_listener;
+/* Listens until it is freed with tims_db_listener_free, on the same loop. */
 tims_db_listener *tims_db_listen(tims_db *db, tims_loop *loop, const char *channel, tims_loop_fn function,
                                  void *argument);
 void tims_db_listener_free(tims_db_listener **listener); /* on its loop; NULL is fine */

@@ -32,10 +32,14 @@ typedef struct tims_answer {
 
 typedef tims_answer (*tims_handler)(tims_request *rq);
 
+/* `body` as it is; it must live as long as the request. */
 tims_answer tims_answer_bytes(int status, tims_str content_type, tims_str body);
+/* `json` as application/json; it must live as long as the request. */
 tims_answer tims_answer_json(int status, tims_str json);
 tims_answer tims_answer_empty(int status); /* 204, 304 … */
+/* Plain text, formatted as by tims_print into the request's arena. */
 tims_answer tims_answer_text(tims_request *rq, int status, const char *format, ...);
+/* `status` (300 to 308, asserted) with this Location, which must be free of CR, LF and NUL (asserted). */
 tims_answer tims_answer_redirect(tims_request *rq, int status, tims_str location);
 /* application/problem+json: type, title, status, code, detail, errors[{pointer, code, message}],
  * request_id */
@@ -45,6 +49,8 @@ tims_answer tims_answer_shape(tims_request *rq, int status, const tims_shape *sh
 /* For rooms that keep answers in more than one encoding. What the client would be sent of this answer, not
  * yet encoded and with all its headers set; says so in Vary. */
 typedef enum tims_encoding { TIMS_IDENTITY, TIMS_GZIP, TIMS_BROTLI, TIMS_ENCODINGS } tims_encoding;
+/* The encoding; TIMS_IDENTITY where the server does not compress, or the answer is too short or of a kind
+ * that does not get smaller. */
 tims_encoding tims_encoding_for(tims_request *rq, const tims_answer *answer);
 /* Into `out` (emptied first). About 10 µs a KiB; any thread. False: it does not get smaller. */
 bool tims_encode(tims_encoding encoding, tims_str bytes, tims_buf *out);
@@ -54,6 +60,7 @@ tims_answer tims_answer_encoded(tims_request *rq, const tims_answer *answer, tim
 /* Adds to the answer's headers, whatever answer it will be. Name and value must be free of CR, LF and NUL
  * (asserted). */
 void tims_set_header(tims_request *rq, tims_str name, tims_str value);
+/* Adds a Set-Cookie header; see tims_cookie_format. */
 void tims_set_cookie(tims_request *rq, const tims_cookie *cookie);
 
 /* Ends the fiber: deferred cleanups run, an open transaction rolls back, the client gets a problem
@@ -123,13 +130,17 @@ typedef void (*tims_scope_fn)(tims_request *rq, void *argument);
 tims_status tims_request_run(tims_loop *loop, const void *server_data, tims_scope_fn function, void *argument,
                              void (*finish)(tims_request *rq, tims_answer *answer), tims_error *err);
 
+/* `function(argument)` runs when the request ends, however it ends; in reverse order. */
 void tims_defer(tims_request *rq, tims_defer_fn function, void *argument);
 tims_str tims_header_of(const tims_request *rq, tims_str name); /* data == NULL when absent */
+/* A cookie that the client sent, still encoded; data == NULL when absent. Borrowed from the request. */
 tims_str tims_cookie_of(const tims_request *rq, tims_str name);
 tims_str tims_query_get(tims_request *rq, tims_str name);   /* data == NULL when absent. Raises: 400 */
 tims_pairs tims_query_pairs(tims_request *rq);              /* Raises: 400 */
 tims_str tims_path_str(tims_request *rq, const char *name); /* asserts that the route has it */
+/* A parameter {name:id} of the route; asserts that the route has it. */
 tims_id tims_path_id(tims_request *rq, const char *name);
+/* A parameter {name:int} of the route; asserts that the route has it. Raises: 404 beyond 64 bits. */
 int64_t tims_path_int(tims_request *rq, const char *name);
 /* Reads the whole body (up to the route's limit). Suspends. Raises: 400, 408, 413. */
 tims_str tims_body(tims_request *rq);
@@ -148,6 +159,7 @@ typedef struct tims_uploads {
     tims_upload *items;
     size_t count;
 } tims_uploads;
+/* All parts, in the request's arena. Suspends. */
 tims_uploads tims_body_uploads(tims_request *rq);
 
 /* --- pictures: what one is, by its bytes alone -------------------------------------------------- */
@@ -176,8 +188,11 @@ bool tims_if_match(const tims_request *rq, tims_str etag);
 /* Sends the head now; then tims_stream_out any number of times; the handler ends with tims_answer_sent().
  * Chunked on HTTP/1.1. Suspend under backpressure. Raise (end the fiber) when the client has gone. */
 void tims_stream_head(tims_request *rq, int status, tims_str content_type);
+/* Sends these bytes as a chunk; they are copied where the kernel does not take them at once. */
 void tims_stream_out(tims_request *rq, tims_str bytes);
+/* What a handler returns that has answered by streaming or upgrading. */
 tims_answer tims_answer_sent(void);
+/* Whether the client has closed the connection: what is worked out would reach nobody. */
 bool tims_client_gone(const tims_request *rq);
 bool tims_server_is_leaving(const tims_request *rq); /* it drains: a stream without an end should end now */
 
@@ -202,23 +217,30 @@ typedef struct tims_socket_options {
  * is the caller's own; free it in on_close. Raises: 400, 403, 426. */
 tims_answer tims_answer_websocket(tims_request *rq, const tims_socket_events *events, void *ctx,
                                   const tims_socket_options *options, tims_socket **ret_socket);
+/* Queues a text message (copied) for the end of the tick. Nothing happens once the socket is closing. */
 void tims_socket_send(tims_socket *socket, tims_str text);
 /* A text encoded once for any number of sockets on any loop, and compressed at most once, when one of them
  * takes it so. It never changes; one reference is yours. */
 typedef struct tims_frame tims_frame;
+/* A frame of this text, which is copied. */
 tims_frame *tims_frame_new(tims_str text);
 tims_frame *tims_frame_new_parts(const tims_str *parts, size_t count); /* one text of all, copied once */
 tims_frame *tims_frame_ref(tims_frame *frame);                         /* thread-safe count */
+/* Gives one reference back and sets `*frame` to NULL. Any thread. */
 void tims_frame_unref(tims_frame **frame);
 /* Takes its own reference; written at tick end */
 void tims_socket_send_frame(tims_socket *socket, tims_frame *frame);
+/* Bytes that the peer has not taken yet. */
 size_t tims_socket_queued(const tims_socket *socket);
 /* No further bytes are read until resume, so that the peer has to wait: backpressure. Messages in bytes that
  * have been read already (64 KiB at most) still come. Whoever waits so is not taken for dead. */
 void tims_socket_pause(tims_socket *socket);
+/* Goes on reading after tims_socket_pause. */
 void tims_socket_resume(tims_socket *socket);
 void tims_socket_close(tims_socket *socket, int code, tims_str reason); /* on_close follows */
+/* The loop it lives on; only there it may be used. */
 tims_loop *tims_socket_loop(const tims_socket *socket);
+/* The peer's address, seen through trusted proxies; lives as long as the socket. */
 tims_str tims_socket_peer(const tims_socket *socket);
 
 /* --- routes ----------------------------------------------------------------------------------- */
@@ -240,6 +262,7 @@ typedef struct tims_router tims_router;
 /* Errors: CONFLICT (two routes mean the same), INVALID (a bad pattern), named in err. */
 tims_status tims_router_new(const tims_route *const *routes, size_t count, tims_router **ret_router,
                             tims_error *err);
+/* Sets `*router` to NULL; NULL is fine. The tables stay the caller's. */
 void tims_router_free(tims_router **router);
 /* NULL: no such path (`ret_allowed` 0) or not with this method (`ret_allowed` says which). */
 const tims_route *tims_router_find(const tims_router *router, tims_arena *arena, tims_method method,
@@ -282,6 +305,8 @@ typedef struct tims_server_options {
     const char *pid_file; /* NULL: none */
 } tims_server_options;
 
+/* Fills in the limits and timeouts that a server has unless told otherwise; the router and the hooks are
+ * yours to set. */
 void tims_server_options_default(tims_server_options *ret_options);
 /* Listens, starts the loops (the calling thread runs loop 0) and returns after a graceful drain (SIGTERM,
  * SIGINT). SIGHUP re-executes the program with the listening sockets kept. `on_ready` runs once all loops
@@ -289,10 +314,14 @@ void tims_server_options_default(tims_server_options *ret_options);
 tims_status tims_server_run(const tims_server_options *options,
                             void (*on_ready)(tims_server *server, void *argument), void *argument,
                             tims_error *err);
+/* The port it listens on: the one that was found where 0 was asked for. */
 uint16_t tims_server_port(const tims_server *server);
+/* How many loops it runs. */
 int tims_server_loop_count(const tims_server *server);
+/* The loop with this index, from 0. */
 tims_loop *tims_server_loop(const tims_server *server, int index);
 void tims_server_stop(tims_server *server); /* from any thread: as SIGTERM */
+/* Whether it takes no more connections and waits for what is under way. */
 bool tims_server_is_draining(const tims_server *server);
 
 /* Files below `root`: precompressed .br/.gz neighbours, strong ETag, ranges, `immutable` caching when asked.
@@ -301,6 +330,7 @@ tims_answer tims_answer_file(tims_request *rq, const char *root, tims_str path, 
 /* The same, without raising: false where tims_answer_file would answer 404. */
 bool tims_try_answer_file(tims_request *rq, const char *root, tims_str path, bool immutable,
                           tims_answer *ret_answer);
+/* By the ending of the name, with a charset for text; application/octet-stream for others. Static. */
 tims_str tims_content_type_of(tims_str file_name);
 
 /* --- client ----------------------------------------------------------------------------------- */
@@ -329,6 +359,7 @@ tims_status tims_fetch(tims_arena *arena, const tims_fetch_options *options, tim
 /* Streaming: the head first, then tims_fetch_next until it gives an empty slice. The stream ends with
  * `arena` anyway; the connection goes back to the pool only when the answer was read to its end. */
 typedef struct tims_fetch_stream tims_fetch_stream;
+/* Sends the request and waits for the head; `ret_head` has no body. Suspends. Errors: as tims_fetch. */
 tims_status tims_fetch_open(tims_arena *arena, const tims_fetch_options *options,
                             tims_fetch_stream **ret_stream, tims_fetched *ret_head, tims_error *err);
 /* The bytes are valid until the next call. Suspends. Errors: as tims_fetch. */

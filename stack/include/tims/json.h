@@ -93,7 +93,9 @@ typedef struct tims_shape {
 } tims_shape;
 
 const tims_field *tims_field_find(tims_fields fields, tims_str name); /* NULL: no such field */
+/* The place of the field in its table, from 0: its bit in a tims_field_set. */
 size_t tims_field_index(tims_fields fields, const tims_field *field);
+/* Whether members of this kind are tims_opt_…, so that null is a value. */
 bool tims_kind_is_optional(tims_kind kind);
 
 /* --- writer ----------------------------------------------------------------------------------- */
@@ -106,22 +108,34 @@ typedef struct tims_json_writer {
     bool after_key;
 } tims_json_writer;
 
+/* A writer that appends to this buffer. */
 static inline tims_json_writer tims_json_to(tims_buf *out)
 {
     return (tims_json_writer){ .out = out };
 }
+/* Opens an object; members are a key and a value in turn. */
 void tims_json_begin_object(tims_json_writer *w);
+/* Closes it; begin and end must match (asserted). */
 void tims_json_end_object(tims_json_writer *w);
+/* Opens an array. */
 void tims_json_begin_array(tims_json_writer *w);
+/* Closes it; begin and end must match (asserted). */
 void tims_json_end_array(tims_json_writer *w);
+/* The name of the member whose value is written next; escaped like any string. */
 void tims_json_key(tims_json_writer *w, tims_str name);
+/* A string, escaped; what is not UTF-8 becomes U+FFFD. */
 void tims_json_str(tims_json_writer *w, tims_str value);
+/* A whole number. */
 void tims_json_int(tims_json_writer *w, int64_t value);
 /* shortest form that reads back; NaN and ∞ as null */
 void tims_json_double(tims_json_writer *w, double value);
+/* true or false. */
 void tims_json_bool(tims_json_writer *w, bool value);
+/* null. */
 void tims_json_null(tims_json_writer *w);
+/* An id as its 36 characters. */
 void tims_json_id(tims_json_writer *w, tims_id value);
+/* A time as RFC 3339 with microseconds and Z. */
 void tims_json_time(tims_json_writer *w, tims_time value);
 void tims_json_decimal(tims_json_writer *w, tims_decimal value, uint8_t scale); /* "12.50" */
 void tims_json_bytes(tims_json_writer *w, tims_str value);                      /* base64 */
@@ -131,6 +145,7 @@ void tims_json_escape(tims_buf *out, tims_str value);
 /* One member of a struct by its descriptor, key and value; and a whole struct as an object (hidden and
  * write_only left out, `only` 0 means all). */
 void tims_json_field(tims_json_writer *w, const tims_field *field, const void *object);
+/* A whole struct as an object: its fields in the order of their table; `only` 0 means all. */
 void tims_json_object(tims_json_writer *w, tims_fields fields, const void *object, tims_field_set only);
 
 /* --- reader ----------------------------------------------------------------------------------- */
@@ -153,8 +168,10 @@ enum { TIMS_JSON_DEPTH_MAX = 64, TIMS_JSON_VALUES_MAX = 100000 };
  * values, integers in int64. Errors: MALFORMED with line and column in the message; INVALID with the field
  * ("encoding") whose string has NUL. */
 tims_status tims_json_parse(tims_arena *arena, tims_str text, const tims_json **ret_value, tims_error *err);
+/* The kind of value; NULL counts as TIMS_JSON_NULL. */
 tims_json_type tims_json_type_of(const tims_json *value);
 const tims_json *tims_json_get(const tims_json *object, tims_str key); /* NULL: absent or not an object */
+/* An item, from 0; NULL: past the end, or not an array. */
 const tims_json *tims_json_at(const tims_json *array, size_t index);
 size_t tims_json_count(const tims_json *value); /* of an array or object; else 0 */
 /* Steps through an object; start with *cursor = NULL. */
@@ -162,12 +179,17 @@ bool tims_json_next(const tims_json *object, void **cursor, tims_str *ret_key, c
 /* The value itself, with a fallback for "absent (NULL) or of another type"; whole numbers count as
  * doubles. */
 tims_str tims_json_as_str(const tims_json *value, tims_str fallback);
+/* A whole number, or the fallback. */
 int64_t tims_json_as_int(const tims_json *value, int64_t fallback);
+/* A number, or the fallback. */
 double tims_json_as_double(const tims_json *value, double fallback);
+/* true or false, or the fallback. */
 bool tims_json_as_bool(const tims_json *value, bool fallback);
 /* Typed getters with a fallback for "absent or of another type". */
 tims_str tims_json_get_str(const tims_json *object, tims_str key, tims_str fallback);
+/* The member as a whole number, or the fallback. */
 int64_t tims_json_get_int(const tims_json *object, tims_str key, int64_t fallback);
+/* The member as true or false, or the fallback. */
 bool tims_json_get_bool(const tims_json *object, tims_str key, bool fallback);
 /* The value itself as text again. */
 tims_str tims_json_to_text(tims_arena *arena, const tims_json *value);
@@ -201,6 +223,7 @@ void tims_error_field(tims_arena *arena, tims_error *err, tims_str pointer, cons
 /* Whether a string has the named format ("email", "url", "slug", "color"); asserts that the format is
  * known. */
 bool tims_format_matches(const char *format, tims_str text);
+/* Whether tims_format_matches knows this format. */
 bool tims_format_is_known(const char *format);
 
 #endif

@@ -69,19 +69,24 @@ typedef struct tims_live_options {
     tims_str redis_prefix;
 } tims_live_options;
 
+/* The engine, not yet running; yours to free after the loops have stopped. What is given to it must outlive
+ * it. Errors: INVALID (a rule that cannot be read both ways), the database's. */
 tims_status tims_live_new(tims_db *db, const tims_models *models, tims_auth *auth,
                           const tims_live_options *options, tims_live **ret_live, tims_error *err);
+/* After the loops have stopped. Sets `*live` to NULL; NULL is fine. */
 void tims_live_free(tims_live **live);
 /* Lets the feed look at once whether something was committed. Any thread, while the live engine exists. */
 void tims_live_catch_up(tims_live *live);
 /* Per loop, from the server's loop_start/loop_stop. Loop 0 runs the feed. */
 tims_status tims_live_loop_start(tims_live *live, tims_loop *loop, tims_error *err);
+/* Ends this loop's part, from the server's loop_stop. */
 void tims_live_loop_stop(tims_live *live, tims_loop *loop);
 /* The websocket endpoint, a handler for the route GET /live with `data` = the tims_live. */
 tims_answer tims_live_endpoint(tims_request *rq);
 /* A GET with Accept: text/event-stream on a live URL: streams snap, then tx, as events. Does not return
  * before the client leaves. */
 tims_answer tims_live_sse(tims_request *rq, tims_live *live, tims_str url);
+/* The epoch that holds now, 16 hex characters; the text stays. */
 tims_str tims_live_epoch(const tims_live *live);
 /* For handlers of computed endpoints: how many users have a live connection (to any node), and at most 200
  * of them (in the request's arena). The endpoint runs again when that has changed, at most once a second. */
@@ -149,6 +154,7 @@ typedef struct tims_websockets tims_websockets;
 /* The bus through Redis, of a live room that has it; NULL: this node is alone. What it hears goes to the
  * websockets it carries groups for: named before the loops start. */
 const tims_group_bus *tims_live_group_bus(tims_live *live);
+/* Lets live's bus carry messages to groups between nodes. Before the loops start. */
 void tims_live_carry_groups(tims_live *live, tims_websockets *websockets);
 typedef struct tims_websockets_options {
     const void *server_data;         /* rq->server_data in handlers */
@@ -160,9 +166,11 @@ typedef struct tims_websockets_options {
 /* Tables end with a row without a path. Lives in the arena, which must outlive the server's loops. */
 tims_websockets *tims_websockets_new(tims_arena *arena, const tims_websocket_route *const *tables,
                                      size_t table_count, const tims_websockets_options *options);
+/* The routes of all endpoints, for the router. */
 const tims_route *tims_websockets_routes(const tims_websockets *websockets, size_t *ret_count);
 /* From the server's loop_start and loop_stop. */
 void tims_websockets_loop_start(tims_websockets *websockets, tims_loop *loop);
+/* From the server's loop_stop: closes what is still open on this loop. */
 void tims_websockets_loop_stop(tims_websockets *websockets, tims_loop *loop);
 /* For each request, so that it can send to groups; without it a send reaches nobody (commands). */
 void tims_request_set_websockets(tims_request *rq, tims_websockets *websockets);

@@ -33,6 +33,7 @@ void tims_loop_on_free(tims_loop *loop, tims_loop_fn function, void *argument);
 void tims_loop_run(tims_loop *loop);
 void tims_loop_stop(tims_loop *loop); /* from any thread; pending posts still run */
 tims_loop *tims_loop_self(void);      /* the loop this thread runs; NULL elsewhere */
+/* Its number, from 0, as it was made with. */
 int tims_loop_index(const tims_loop *loop);
 int64_t tims_loop_now_us(const tims_loop *loop); /* monotonic, read once a tick */
 /* Runs `function(argument)` on the loop's thread, soon, in order. From any thread; never blocks. */
@@ -43,6 +44,7 @@ void tims_loop_post(tims_loop *loop, tims_loop_fn function, void *argument);
  * was registered. */
 void tims_loop_at_tick_end(tims_loop *loop, bool *armed, tims_loop_fn function, void *argument);
 void *tims_loop_get_slot(tims_loop *loop, int slot); /* per-loop state of the rooms above, 0–15 */
+/* Sets what tims_loop_get_slot gives; borrowed. On the loop's thread. */
 void tims_loop_set_slot(tims_loop *loop, int slot, void *value);
 enum {
     TIMS_LOOP_SLOT_HTTP,
@@ -88,6 +90,7 @@ int64_t tims_fiber_set_deadline(int64_t monotonic_us);
  * former. */
 bool tims_fiber_shield(bool on);
 tims_status tims_sleep_ms(int64_t ms); /* Suspends. */
+/* How many fibers live on the loop. */
 size_t tims_fiber_count(const tims_loop *loop);
 
 /* --- timers: cheap, coarse (one wheel per loop, 10 ms) ---------------------------------------- */
@@ -99,6 +102,7 @@ typedef struct tims_timer { /* embed it; zero it before first use */
     void *argument;
     tims_loop *loop;
 } tims_timer;
+/* Calls `function(argument)` on the loop once, `after_ms` from now. */
 void tims_timer_set(tims_loop *loop, tims_timer *timer, int64_t after_ms, tims_loop_fn function,
                     void *argument);
 /* Never early; at most a tick and the loop's own lateness late. Setting a set timer moves it. */
@@ -107,13 +111,16 @@ void tims_timer_clear(tims_timer *timer); /* fine when not set */
 /* --- channels: bounded queues of pointers between fibers of one loop -------------------------- */
 
 typedef struct tims_channel tims_channel;
+/* A channel for fibers of this loop that holds at most `capacity` items; yours to free. */
 tims_channel *tims_channel_new(tims_loop *loop, size_t capacity);
 void tims_channel_free(tims_channel **channel); /* closes it first: who waits gets CLOSED */
 /* Suspends while full. CLOSED after close. */
 tims_status tims_channel_send(tims_channel *channel, void *item);
+/* Without waiting; false: it is full or closed. */
 bool tims_channel_try_send(tims_channel *channel, void *item);
 /* Suspends while empty. CLOSED at the end. */
 tims_status tims_channel_receive(tims_channel *channel, void **ret_item);
+/* Nothing more goes in; what is in it can still be received. Who waits is woken. */
 void tims_channel_close(tims_channel *channel);
 
 /* --- worker pool: blocking work off the loop -------------------------------------------------- */
@@ -147,21 +154,28 @@ typedef struct tims_listen_options {
 tims_status tims_listen(tims_loop *loop, const tims_listen_options *options,
                         void (*on_accept)(void *ctx, tims_stream *stream), void *ctx,
                         tims_listener **ret_listener, tims_error *err);
+/* The port; the one that was found where 0 was asked for. 0 for a Unix socket. */
 uint16_t tims_listener_port(const tims_listener *listener);
+/* The listening socket itself, to be inherited; still the listener's. */
 int tims_listener_fd(const tims_listener *listener);
+/* Accepts nothing any more and removes its socket file. Sets `*listener` to NULL; NULL is fine. */
 void tims_listener_close(tims_listener **listener);
 
 /* Suspends. Errors: UNAVAILABLE (refused, no such socket), TIMEOUT, CANCELLED, IO. Names are resolved. */
 tims_status tims_connect_tcp(tims_loop *loop, tims_str host, uint16_t port, int64_t timeout_ms,
                              tims_stream **ret_stream, tims_error *err);
+/* The same to a Unix socket. */
 tims_status tims_connect_unix(tims_loop *loop, tims_str path, int64_t timeout_ms, tims_stream **ret_stream,
                               tims_error *err);
 
+/* Begins to read; from now on the events are called with `ctx`. Once. */
 void tims_stream_start(tims_stream *stream, const tims_stream_events *events, void *ctx);
+/* Others take the stream over: their events, their `ctx`, from the next event on. */
 void tims_stream_set_events(tims_stream *stream, const tims_stream_events *events, void *ctx);
 /* No on_data and no on_end of the peer's until resume: backpressure. Costs nothing unless bytes arrive
  * meanwhile. */
 void tims_stream_pause(tims_stream *stream);
+/* Goes on after tims_stream_pause. */
 void tims_stream_resume(tims_stream *stream);
 typedef struct tims_slice_list {
     const tims_str *items;
@@ -183,6 +197,7 @@ void tims_stream_shutdown(tims_stream *stream);
 void tims_stream_close(tims_stream *stream);
 /* "127.0.0.1"; "unix" for Unix sockets; lives with it */
 tims_str tims_stream_peer_address(tims_stream *stream);
+/* The loop it lives on; only there it may be used. */
 tims_loop *tims_stream_loop(tims_stream *stream);
 
 /* --- processes and files: what the rooms above need of libuv ---------------------------------- */
@@ -194,16 +209,21 @@ typedef struct tims_process_options {
     const char *directory;
     bool inherit_output;
 } tims_process_options;
+/* Starts a program; `on_exit` is called once on the loop, with its exit status or the signal that ended it.
+ * Errors: NOT_FOUND, FORBIDDEN, UNAVAILABLE, IO. */
 tims_status tims_process_start(tims_loop *loop, const tims_process_options *options,
                                void (*on_exit)(void *ctx, int64_t exit_status, int signal_number), void *ctx,
                                tims_process **ret_process, tims_error *err);
+/* Its process id; valid until on_exit. */
 int tims_process_pid(const tims_process *process);
+/* Sends a signal; nothing happens when it has ended. */
 void tims_process_signal(tims_process *process, int signal_number);
 void tims_process_free(tims_process **process); /* after on_exit, or to stop caring */
 /* A socket that a library owns (libpq, hiredis): calls on the loop when it can be read or written. Both are
  * said of one that failed: whoever reads learns why. Level-triggered. */
 typedef struct tims_poll tims_poll;
 enum { TIMS_READABLE = 1, TIMS_WRITABLE = 2 };
+/* Waits for nothing yet (see tims_poll_set); yours to free. Errors: IO (no such descriptor). */
 tims_status tims_poll_new(tims_loop *loop, int fd, void (*function)(void *argument, int events),
                           void *argument, tims_poll **ret_poll);
 /* What to wait for from now on, 0: nothing. No reason for the loop to go on. */
@@ -211,8 +231,10 @@ void tims_poll_set(tims_poll *poll, int events);
 void tims_poll_free(tims_poll **poll); /* before the socket is closed; from inside `function` too */
 /* Calls on the loop whenever a file in the folder (not below) changes. */
 typedef struct tims_watch tims_watch;
+/* Yours to free. Errors: NOT_FOUND, FORBIDDEN, IO. */
 tims_status tims_watch_path(tims_loop *loop, const char *path, tims_loop_fn function, void *argument,
                             tims_watch **ret_watch);
+/* On its loop. Sets `*watch` to NULL; NULL is fine. */
 void tims_watch_free(tims_watch **watch);
 
 #endif

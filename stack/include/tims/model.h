@@ -89,6 +89,7 @@ struct tims_model {
                    sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *) } }
 /* clang-format on */
 
+/* The field that is its primary key; never NULL. */
 const tims_field *tims_model_primary(const tims_model *model);
 
 /* Who asks: the user on whose behalf rules are applied. */
@@ -102,10 +103,13 @@ typedef struct tims_caller {
  * right models; LIKE has no cycles …). Errors: INVALID naming the model, the field or the rule, and what to
  * do. */
 typedef struct tims_models tims_models;
+/* In `arena`; the tables are borrowed for good. */
 tims_status tims_models_new(tims_arena *arena, const tims_model *const *models, size_t count,
                             tims_models **ret_models, tims_error *err);
+/* How many there are. */
 size_t tims_models_count(const tims_models *models);
 const tims_model *tims_models_at(const tims_models *models, size_t index); /* parents before children */
+/* By its name; NULL: there is none. */
 const tims_model *tims_models_find(const tims_models *models, tims_str name);
 
 /* --- queries: the shared form of every list, detail, subscription and include ----------------- */
@@ -170,7 +174,8 @@ enum {
  * of its kind. */
 tims_status tims_query_where(tims_arena *arena, tims_query *query, tims_str field, tims_operator operator,
                              tims_str text, tims_error *err);
-tims_status tims_query_order(tims_query *query, tims_str text /* "-created_at,text" */, tims_error *err);
+/* The order from now on, as in a URL: "-created_at,text". Errors: INVALID. */
+tims_status tims_query_order(tims_query *query, tims_str text, tims_error *err);
 /* Text of at most 200 bytes and eight words, borrowed. A word is a run of letters, marks and digits, whatever
  * stands around it; case does not matter. Without a word in it all rows are found.
  * Errors: INVALID, also when the model has no search fields. */
@@ -193,6 +198,7 @@ typedef struct tims_sql {
  * fixes the column of a LIKE, the rule is asked once for the statement, not once per row. Nobody's rule
  * yields WHERE FALSE. */
 void tims_query_sql(tims_arena *arena, tims_db_dialect dialect, const tims_query *query, tims_sql *ret_sql);
+/* SELECT count(*) of the same rows, without order and limit. */
 void tims_query_count_sql(tims_arena *arena, tims_db_dialect dialect, const tims_query *query,
                           tims_sql *ret_sql);
 /* Reads the rows as JSON objects into a writer (inside an array the caller opened): the hot path, columns
@@ -217,9 +223,13 @@ typedef struct tims_write_options {
     const tims_field *const *collect;
     size_t collect_count;
 } tims_write_options;
+/* As tims_query_write; what `options` ask for is in `ret_written`, in `arena`. Suspends. Errors: the
+ * database's. */
 tims_status tims_query_write_page(tims_db_session *db, tims_arena *arena, const tims_query *query,
                                   const tims_write_options *options, tims_json_writer *writer,
                                   tims_written *ret_written, tims_error *err);
+/* How many rows the caller may read that the query finds, without its limit. Suspends. Errors: the
+ * database's. */
 tims_status tims_query_count(tims_db_session *db, tims_arena *arena, const tims_query *query,
                              int64_t *ret_count, tims_error *err);
 /* Whether a row in memory matches the conditions and search of a query (not its rule, order or limit). */
@@ -234,9 +244,11 @@ int tims_query_compare(const tims_query *query, const void *a, const void *b);
  * references that do not exist; the database's. */
 tims_status tims_model_insert(tims_db_session *db, tims_arena *arena, const tims_model *model, void *row,
                               tims_error *err);
+/* Writes these fields of the row with this primary key; gives `row` its auto_now times. Errors: NOT_FOUND,
+ * and as of tims_model_insert. */
 tims_status tims_model_update(tims_db_session *db, tims_arena *arena, const tims_model *model, void *row,
-                              /* by primary key; NOT_FOUND; fills auto_now */
                               tims_field_set fields, tims_error *err);
+/* By primary key. Errors: NOT_FOUND, CONFLICT (something still points at it), the database's. */
 tims_status tims_model_delete(tims_db_session *db, tims_arena *arena, const tims_model *model, tims_id id,
                               tims_error *err);
 /* All rows of a query as structs, an array of `model->size` items. */
@@ -267,7 +279,9 @@ typedef struct tims_audience tims_audience;
  * is `wide`: it holds none, and only tims_rule_allows can decide. Errors: the database's. Suspends. */
 TIMS_MUST_USE tims_status tims_audience_load(tims_db_session *db, const tims_model *model, tims_caller caller,
                                              size_t ids_max, tims_audience **ret_audience, tims_error *err);
+/* Sets `*audience` to NULL; NULL is fine. */
 void tims_audience_free(tims_audience **audience);
+/* Whether it had more ids than it may hold, and only the database can tell. */
 bool tims_audience_is_wide(const tims_audience *audience);
 /* Whether the caller may read this row: what tims_rule_allows says, without asking the database. Not for wide
  * ones. */
@@ -307,7 +321,9 @@ tims_caller tims_caller_of(tims_request *rq); /* set by auth; anonymous otherwis
 /* The same for who only hands it on, to queries or the cache, which note for themselves what they ask of it
  * (see tims_reads). */
 tims_caller tims_caller_unnoted(tims_request *rq);
+/* Who the request is for from now on: what auth has found out, or a task's user. */
 void tims_request_set_caller(tims_request *rq, tims_caller caller);
+/* The database that the request's session is made on at its first use. */
 void tims_request_set_db(tims_request *rq, tims_db *db);
 /* Instead of a database: somebody else's session, whose snapshot this request reads in. */
 void tims_request_set_session(tims_request *rq, tims_db_session *session);
@@ -317,7 +333,9 @@ void tims_request_set_session(tims_request *rq, tims_db_session *session);
  * gives in a transaction stays as it is until its end. tims_commit ends it early. Suspend. Raise: 503, 504;
  * 409 "serialization", after which the request runs again (see tims_runs_again). */
 void tims_begin(tims_request *rq);
+/* Commits now; a later write begins another transaction. Suspends. Raises: 409, 503. */
 void tims_commit(tims_request *rq);
+/* Whether one is open on the request. */
 bool tims_in_transaction(const tims_request *rq);
 void tims_rollback(tims_request *rq); /* for the finish hook of what was raised; fine when nothing is open */
 
@@ -336,11 +354,15 @@ int64_t tims_count(tims_request *rq, const tims_model *model, const char *filter
 bool tims_exists(tims_request *rq, const tims_model *model, const char *filter, ...);   /* whoever asks */
 /* No rule is applied: the handler has decided. Raise: 409 (unique), 422, 503. */
 void tims_create(tims_request *rq, const tims_model *model, void *row);
+/* Writes these fields (asserted: they are the model's) of the row, found by its primary key, and gives `row`
+ * its auto_now times. Raises: 404, 409, 422, 503. */
 void tims_update(tims_request *rq, const tims_model *model, void *row, tims_names fields);
+/* By primary key. Raises: 404, 409 (something still points at it), 503. */
 void tims_delete(tims_request *rq, const tims_model *model, tims_id id);
 /* Raw SQL for what the query language does not say; inside the request's transaction if one is open.
  * Raise. */
 tims_db_rows *tims_sql_query(tims_request *rq, tims_str sql, const tims_db_value *values, size_t count);
+/* The same without rows: how many were changed. */
 int64_t tims_sql_run(tims_request *rq, tims_str sql, const tims_db_value *values, size_t count);
 /* One row as the API shows it. */
 tims_answer tims_answer_row(tims_request *rq, int status, const tims_model *model, const void *row);
@@ -362,16 +384,21 @@ enum { TIMS_TOPICS_MAX = 1000 }; /* with more, all of a model's become one */
  * tims_reads_model) and models that are .not_live, whose changes nobody could tell; a lenient recorder lets
  * all that happen and notes that it cannot follow. */
 typedef struct tims_reads tims_reads;
+/* A recorder that raises at what it cannot follow; yours to free. */
 tims_reads *tims_reads_new(void);
+/* A recorder that notes what it cannot follow (tims_reads_can_follow); yours to free. */
 tims_reads *tims_reads_new_lenient(void);
+/* Not while it is set. Sets `*reads` to NULL; NULL is fine. */
 void tims_reads_free(tims_reads **reads);
 /* From here to tims_reads_end or the end of the request. What was noted before stays. Where another one is
  * set, on the request or (for an inner request) on its session, that one waits and then has read it too. */
 void tims_reads_begin(tims_request *rq, tims_reads *reads);
+/* Takes the recorder off; one that waited is set again. */
 void tims_reads_end(tims_request *rq);
 tims_reads *tims_reads_of(tims_request *rq); /* the one that is set; NULL: none */
 /* Notes what somebody else has recorded: the topics (copied), and that it was asked who calls. */
 void tims_reads_add(tims_reads *reads, const tims_topic *topics, size_t count);
+/* Notes that it was asked who calls. */
 void tims_reads_add_caller(tims_reads *reads);
 /* Whether the topics tell of all that was read. */
 bool tims_reads_can_follow(const tims_reads *reads);
@@ -439,6 +466,7 @@ tims_status tims_change_read(tims_db_session *db, const tims_mark *from, const t
 typedef struct tims_retention {
     int64_t seconds, rows;
 } tims_retention;
+/* Suspends. Errors: the database's. */
 tims_status tims_change_prune(tims_db_session *db, tims_arena *arena, const tims_retention *keep,
                               const tims_mark *mark, int64_t log_id, tims_error *err);
 /* Identity of this database and log incarnation, 16 hex characters; kept in table tims_meta. */

@@ -25,6 +25,7 @@ typedef struct tims_page_route {
 void tims_page_include(tims_page *page, const char *url_format, ...);
 /* A value of the page's own: JSON under `name` in the page's props. */
 void tims_page_value(tims_page *page, const char *name, tims_str json);
+/* A parameter of the page's path, decoded; asserts that the path has it. Lives as long as the request. */
 tims_str tims_param(tims_page *page, const char *name);
 /* For a form that works without JavaScript: its hidden field csrf_token is in the page's data, as "csrf".
  * Such a page is not kept. With JavaScript nothing of this is needed: the client reads the token from a

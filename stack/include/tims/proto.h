@@ -15,6 +15,7 @@ typedef enum tims_method {
     TIMS_METHOD_DELETE = 32,
     TIMS_METHOD_OPTIONS = 64
 } tims_method; /* bits, so that sets are masks */
+/* "GET"; static. Of one bit, not of a set. */
 const char *tims_method_name(tims_method method);
 
 typedef struct tims_header {
@@ -64,6 +65,7 @@ typedef enum tims_http1_role { TIMS_HTTP1_REQUESTS, TIMS_HTTP1_RESPONSES } tims_
 /* `limits` is copied (NULL: the default); `events` is borrowed. */
 tims_http1 *tims_http1_new(tims_http1_role role, const tims_http1_limits *limits,
                            const tims_http1_events *events, void *ctx);
+/* Sets `*parser` to NULL; NULL is fine. */
 void tims_http1_free(tims_http1 **parser);
 /* Ready for the next connection (drops a half-read message). */
 void tims_http1_reset(tims_http1 *parser);
@@ -79,6 +81,7 @@ bool tims_http1_is_idle(const tims_http1 *parser);
  * the same way until reset. Errors: MALFORMED, TOO_LARGE. */
 tims_status tims_http1_feed(tims_http1 *parser, tims_str bytes, size_t *ret_used, int *ret_http_status,
                             tims_error *err);
+/* Goes on after it was paused: bytes are taken again. */
 void tims_http1_resume(tims_http1 *parser);
 /* The peer closed; finishes a response that is delimited by that. Errors: MALFORMED when in the middle. */
 tims_status tims_http1_finish(tims_http1 *parser);
@@ -113,6 +116,7 @@ typedef struct tims_ws_events {
 typedef struct tims_ws tims_ws;
 /* `message_bytes_max` bounds a message as it comes and as it is inflated. */
 tims_ws *tims_ws_new(bool is_server, size_t message_bytes_max, const tims_ws_events *events, void *ctx);
+/* Sets `*ws` to NULL; NULL is fine. */
 void tims_ws_free(tims_ws **ws);
 /* On a protocol error `ret_close_code` says how to close (1002, 1007, 1009), and every further feed fails the
  * same way. Bytes behind a close frame are ignored. Errors: MALFORMED, TOO_LARGE. */
@@ -154,6 +158,7 @@ typedef struct tims_url {
     tims_str scheme, host, path, query;
     uint16_t port;
 } tims_url;
+/* The port is the scheme's where none is written. */
 tims_status tims_url_parse(tims_arena *arena, tims_str text, tims_url *ret_url, tims_error *err);
 
 /* --- cookies ---------------------------------------------------------------------------------- */
@@ -186,6 +191,7 @@ typedef struct tims_multipart tims_multipart;
 tims_status tims_multipart_new(tims_arena *arena, tims_str content_type, size_t parts_max,
                                const tims_multipart_events *events, void *ctx, tims_multipart **ret_parser,
                                tims_error *err);
+/* The next bytes of the body, in pieces of any length. Errors: MALFORMED. */
 tims_status tims_multipart_feed(tims_multipart *parser, tims_str bytes, tims_error *err);
 /* Errors: MALFORMED when the closing boundary has not come. */
 tims_status tims_multipart_finish(tims_multipart *parser, tims_error *err);
@@ -193,6 +199,7 @@ tims_status tims_multipart_finish(tims_multipart *parser, tims_error *err);
 /* --- dates ------------------------------------------------------------------------------------ */
 
 enum { TIMS_HTTP_DATE_LENGTH = 29 };
+/* "Thu, 27 Nov 2025 08:00:00 GMT": 29 characters, without a terminator. */
 void tims_http_date_format(int64_t unix_s, char ret_text[TIMS_HTTP_DATE_LENGTH]);
 /* The IMF-fixdate form only, from 1970 on; weekday and all must be right. */
 TIMS_MUST_USE bool tims_http_date_parse(tims_str text, int64_t *ret_unix_s);

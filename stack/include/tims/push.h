@@ -56,6 +56,7 @@ typedef struct tims_push {
  * hint. A job is done at least once, so in rare cases a device is told twice; `collapse` makes it one.
  * Raise: 422 push_invalid (what is wrong with it; above 4,096 bytes, too), 503. */
 void tims_push_send(tims_request *rq, tims_id user, const tims_push *push);
+/* The same to several users. */
 void tims_push_send_all(tims_request *rq, tims_ids users, const tims_push *push);
 
 /* --- senders ---------------------------------------------------------------------------------- */

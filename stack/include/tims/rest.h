@@ -48,6 +48,7 @@ typedef struct tims_rest tims_rest;
 /* Routes of all resources, for the router. */
 tims_status tims_rest_new(tims_arena *arena, const tims_resource *const *tables, size_t count,
                           const tims_models *models, tims_rest **ret_rest, tims_error *err);
+/* The list and detail routes of all resources; they live as long as `rest`. */
 const tims_route *tims_rest_routes(const tims_rest *rest, size_t *ret_count);
 /* Called by the server's begin hook: tims_throttle finds its state on the request. */
 void tims_request_set_rest(tims_request *rq, tims_rest *rest);
@@ -56,6 +57,7 @@ void tims_rest_set_epoch(tims_rest *rest, tims_str epoch);
 /* What answers GET with Accept: text/event-stream on a list or detail: `url` is the request's target. Handed
  * in by the composition; without it such requests get 406. */
 typedef tims_answer (*tims_rest_stream_fn)(tims_request *rq, void *data, tims_str url);
+/* Before the loops start. */
 void tims_rest_set_stream(tims_rest *rest, tims_rest_stream_fn function, void *data);
 /* What keeps the answers to GET: without it (NULL) each is read. Before the loops start; it must outlive
  * them. */
@@ -79,6 +81,7 @@ typedef struct tims_live_url {
     const tims_field *includes[TIMS_INCLUDES_MAX];
     size_t include_count;
 } tims_live_url;
+/* In `arena`; strings of `url` are borrowed. */
 tims_status tims_rest_resolve(const tims_rest *rest, tims_arena *arena, tims_str url, tims_caller caller,
                               tims_live_url *ret_url, tims_error *err);
 /* Writes the same document that GET of the URL answers, from the session's current snapshot; a detail is the

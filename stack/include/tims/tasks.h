@@ -136,6 +136,7 @@ enum { TIMS_ARGUMENTS_BYTES_MAX = 256 * 1024, TIMS_TASK_KEY_BYTES_MAX = 200, TIM
  * where `unique` found another, that one's. For the request's user, if somebody is signed in, or the run's.
  * Raises: 422 (arguments that their fields do not allow, too large, a negative delay), 503. */
 tims_id tims_enqueue(tims_request *rq, const tims_task *task, const void *arguments);
+/* The same with options: later, in another queue, once. */
 tims_id tims_enqueue_with(tims_request *rq, const tims_task *task, const void *arguments,
                           const tims_enqueue_options *options);
 
@@ -242,10 +243,12 @@ int tims_task_process(tims_tasks *tasks, const char *socket_path);
 /* Around every loop of the process whose requests cancel jobs or read results on Redis; the worker's does it
  * by itself. */
 tims_status tims_tasks_loop_start(tims_tasks *tasks, tims_loop *loop, tims_error *err);
+/* From the same loop, before it ends. */
 void tims_tasks_loop_stop(tims_tasks *tasks, tims_loop *loop);
 /* Where no worker runs: what is enqueued goes to Redis all the same. Nothing to do without TASKS_URL. On the
  * loop's thread, on a fiber. `on_stopped` may be NULL. */
 tims_status tims_relay_start(tims_tasks *tasks, tims_loop *loop, tims_error *err);
+/* Sends what is on its way, then calls `on_stopped(argument)`. */
 void tims_relay_stop(tims_tasks *tasks, tims_loop_fn on_stopped, void *argument);
 
 void tims_tasks_metrics(tims_tasks *tasks, tims_buf *out); /* Prometheus text, appended */

@@ -1,0 +1,15 @@
+# What an app outside of this folder gets beside the targets: how apps are compiled here, what the rooms are built on.
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_EXTENSIONS ON)
+if(NOT CMAKE_BUILD_TYPE)
+    set(CMAKE_BUILD_TYPE Release)
+endif()
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+foreach(library jansson:jansson sodium:libsodium uv:libuv openssl:openssl zlib:zlib brotli:libbrotlienc
+                sqlite:sqlite3 pq:libpq hiredis:hiredis curl:libcurl)
+    string(REPLACE ":" ";" words ${library})
+    list(POP_FRONT words name package)
+    pkg_check_modules(${name} REQUIRED QUIET IMPORTED_TARGET ${package})
+endforeach()
+include(${CMAKE_CURRENT_LIST_DIR}/embedded.cmake)
