@@ -308,6 +308,58 @@ static tims_answer answer_metrics(tims_request *rq)
     return tims_answer_bytes(200, TIMS_STR("text/plain; version=0.0.4"), tims_buf_str(&out));
 }
 
+static const tims_shape health_answer = {
+    .name = "health",
+    .doc = "That the process answers.",
+    .fields = TIMS_FIELDS(TIMS_VALUE(status, STR, .doc = "ok")),
+};
+
+static tims_answer answer_openapi(tims_request *rq)
+{
+    const app__stack *stack = rq->server_data;
+    if (tims_not_modified(rq, stack->openapi_etag))
+        return tims_answer_empty(304);
+    return tims_answer_json(200, stack->openapi);
+}
+
+static tims_status compose_openapi(app__stack *stack, tims_error *err)
+{
+    char hash[32];
+    tims_status status = app__write_openapi(stack, &stack->openapi, err);
+    if (status != TIMS_OK)
+        return status;
+    tims_content_hash(stack->openapi, hash);
+    stack->openapi_etag = tims_print(stack->arena, "\"%S\"", (tims_str){ hash, sizeof hash });
+    return TIMS_OK;
+}
+
+const tims_route *app__own_routes(const app__stack *stack)
+{
+    tims_route *own = TIMS_NEW_ARRAY(stack->arena, tims_route, 5);
+    own[0] = (tims_route){
+        TIMS_METHOD_GET,      "/live", tims_live_endpoint, .data = stack->live, .doc = "The live websocket.",
+        .api.is_hidden = true
+    }; /* it stands there as a websocket */
+    own[1] = (tims_route){ TIMS_METHOD_GET,
+                           "/health",
+                           answer_health,
+                           .anonymous = true,
+                           .no_csrf = true,
+                           .doc = "Whether this process answers.",
+                           .api = { .answer = &health_answer } };
+    own[2] = (tims_route){ TIMS_METHOD_GET,
+                           "/metrics",
+                           answer_metrics,
+                           .anonymous = true,
+                           .no_csrf = true,
+                           .doc = "What is counted, for Prometheus.",
+                           .api = { .content_type = "text/plain", .problems = { 404 } } };
+    own[3] = (tims_route){ TIMS_METHOD_GET,      "/api/schema.json", answer_openapi,
+                           .anonymous = true,    .no_csrf = true,    .doc = "The API as an OpenAPI document.",
+                           .api.is_hidden = true };
+    return own;
+}
+
 typedef struct route_list {
     tims_arena *arena;
     const tims_route **items;
@@ -343,14 +395,7 @@ const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count)
 {
     route_list list = { .arena = stack->arena };
     size_t count;
-    tims_route *own = TIMS_NEW_ARRAY(stack->arena, tims_route, 4);
-    own[0] = (tims_route){ TIMS_METHOD_GET, "/live", tims_live_endpoint, .data = stack->live,
-                           .doc = "The live websocket." };
-    own[1] = (tims_route){ TIMS_METHOD_GET,   "/health",       answer_health,
-                           .anonymous = true, .no_csrf = true, .doc = "Whether this process answers." };
-    own[2] = (tims_route){ TIMS_METHOD_GET,   "/metrics",      answer_metrics,
-                           .anonymous = true, .no_csrf = true, .doc = "What is counted, for Prometheus." };
-    add_table(&list, own);
+    add_table(&list, app__own_routes(stack));
     add_table(&list, tims_auth_routes);
     add_table(&list, tims_tasks_routes);
     add_table(&list, tims_push_routes);
@@ -395,6 +440,8 @@ tims_status app__compose_server(app__stack *stack, tims_error *err)
         compose_websockets(stack);
     if (status == TIMS_OK)
         status = compose_pages(stack, err);
+    if (status == TIMS_OK)
+        status = compose_openapi(stack, err);
     if (status != TIMS_OK)
         return status;
     const tims_route *const *routes = app__routes(stack, &count);

@@ -33,7 +33,12 @@ tims_auth *tims_auth_of(const tims_request *rq)
 
 tims_str auth__session_cookie_name(const tims_auth *auth)
 {
-    return auth->options.secure_cookies ? TIMS_STR("__Host-tims_session") : TIMS_STR("tims_session");
+    return tims_auth_cookie_name(auth->options.secure_cookies);
+}
+
+tims_str tims_auth_cookie_name(bool secure)
+{
+    return secure ? TIMS_STR("__Host-tims_session") : TIMS_STR("tims_session");
 }
 
 tims_str auth__visitor_cookie_name(const tims_auth *auth)

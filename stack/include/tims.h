@@ -10,6 +10,7 @@
 #include "tims/json.h"
 #include "tims/live.h"
 #include "tims/model.h"
+#include "tims/openapi.h"
 #include "tims/pages.h"
 #include "tims/push.h"
 #include "tims/rest.h"

@@ -7,6 +7,7 @@
 #include "tims/http.h"
 #include "tims/live.h"
 #include "tims/model.h"
+#include "tims/openapi.h"
 #include "tims/pages.h"
 #include "tims/push.h"
 #include "tims/rest.h"
@@ -32,6 +33,8 @@ typedef struct tims_app {
 typedef struct tims_project {
     const char *name; /* the program's name */
     const char *version;
+    const char *doc;              /* what it is, for the API's document; NULL: nothing is said */
+    const char *license;          /* an SPDX expression; NULL: none is named */
     const tims_app *const *apps;  /* NULL-terminated */
     const char *languages;        /* of its pages: "en,de"; the first for want of another; NULL: "en" */
     const char *source_directory; /* where makemigrations writes: <dir>/<app>/migrations */

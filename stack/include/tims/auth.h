@@ -52,6 +52,8 @@ void tims_auth_begin(tims_request *rq, tims_auth *auth);
 /* Limits of logins and registrations are counted once for all nodes that share the server and the prefix;
  * while it is away, by each for itself. Before the loops start; both must outlive them. */
 void tims_auth_share_limits(tims_auth *auth, tims_redis *redis, tims_str prefix);
+/* The session's cookie, by whether cookies are secure. */
+tims_str tims_auth_cookie_name(bool secure);
 /* 16 characters: the same for all nodes on this database, and known to nobody else. */
 tims_str tims_auth_database_name(const tims_auth *auth, tims_arena *arena);
 /* The same look-up of a device's token for other ways in (websocket hello): OK or UNAUTHORIZED, or the

@@ -245,6 +245,25 @@ tims_str tims_socket_peer(const tims_socket *socket);
 
 /* --- routes ----------------------------------------------------------------------------------- */
 
+/* How an endpoint is called, what it takes and what it answers, for the API documents (openapi.h). What
+ * follows from the rest of its row (access, parameters of the path, problems of reading a body) need not be
+ * said. */
+typedef struct tims_route_api {
+    const char *operation; /* what clients call it: "startChat"; NULL: of method and path, "postChatsStart" */
+    const char *summary;   /* a line; NULL: `doc` up to its first full stop */
+    const tims_shape *query; /* parameters of the URL; each may be absent unless it is `required` */
+    const tims_shape *body;  /* as tims_body_shape reads it */
+    bool is_patch;           /* nothing of the body needs to be there */
+    bool is_form_too;        /* the body may be a form, which is answered with a redirect */
+    const char *file; /* the body is multipart/form-data: a part of this name with a file, beside `body` */
+    int status, other_status; /* of success; 0: 200 with an answer, else 204; 0: no other one */
+    const tims_shape *answer; /* JSON; or… */
+    const struct tims_model *row;
+    const char *content_type; /* what else is answered: "image/png" */
+    short problems[8];        /* statuses that do not follow from the row: 404, 409 … */
+    bool is_hidden;           /* in no document */
+} tims_route_api;
+
 /* Patterns: /api/messages/{id:id}/read/ — {name} one segment, {name:int}, {name:id}, {name:path} the rest. */
 typedef struct tims_route {
     uint32_t methods; /* TIMS_METHOD_… bits; GET implies HEAD */
@@ -256,6 +275,7 @@ typedef struct tims_route {
     uint32_t timeout_ms;     /* 0: 30 s for the handler's whole work */
     bool no_csrf, anonymous; /* read by auth: no CSRF check; no session look-up at all */
     const void *access;      /* read by auth */
+    tims_route_api api;
 } tims_route;
 
 typedef struct tims_router tims_router;
