@@ -7,4 +7,4 @@ export type Queue = Schemas["Queue"];
 export type Worker = Schemas["Worker"];
 export type Job = Schemas["Job"];
 export type Schedule = Schemas["Schedule"];
-export type DeadJob = Schemas["DeadJob"];
+export type DeadJob = Schemas["JobDead"];

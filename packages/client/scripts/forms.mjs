@@ -4,6 +4,7 @@
 const METHODS = ["get", "put", "post", "patch", "delete"];
 const LONG = 200; // code points: more is written on several lines
 const LABELS = ["title", "display_name", "name", "label", "username"];
+const PLAIN = ["csrf_token", "next"]; // carried by forms that browsers post by themselves
 const TEXT_FORMATS = ["email", "uri", "password", "decimal"];
 
 function resolve(document, schema) {
@@ -114,7 +115,9 @@ export function describeForm(document, operationId) {
   if (!["post", "put", "patch"].includes(method) || !body?.properties)
     throw new Error(`${operationId} takes no fields: there can be no form for it.`);
   const required = body.required ?? [];
+  const isPlainToo = Boolean(content["application/x-www-form-urlencoded"]);
   const fields = Object.entries(body.properties)
+    .filter(([name]) => !isPlainToo || !PLAIN.includes(name))
     .map(([name, schema]) =>
       fieldOf(document, { path, method, isMultipart }, name, schema, required.includes(name)),
     )
