@@ -164,13 +164,15 @@ function AccountSection() {
       <h2 id="account" className="text-lg font-semibold">
         {t("settings.account")}
       </h2>
-      <AutoForm
-        operation="updateMe"
-        only={["email"]}
-        values={user}
-        inputs={{ email: { autoComplete: "email" } }}
-        onDone={take}
-      />
+      <div className="max-w-xl">
+        <AutoForm
+          operation="updateMe"
+          only={["email"]}
+          values={user}
+          inputs={{ email: { autoComplete: "email" } }}
+          onDone={take}
+        />
+      </div>
     </section>
   );
 }
