@@ -19,6 +19,7 @@ typedef struct app__settings {
     int64_t live_poll_ms, live_log_keep_ms, sockets_per_user, cache_bytes;
     bool development, open_registration, secure_cookies, access_log, compress, cheap_passwords, worker,
         cache_check;
+    tims_proxy_settings *proxies; /* one for each row of the project's table */
 } app__settings;
 
 /* A program's parts, made in this order, ended in reverse. */
@@ -40,6 +41,7 @@ typedef struct app__stack {
     tims_live *live;
     tims_websockets *websockets;
     tims_pages *pages;
+    tims_proxies *proxies;
     tims_router *router;
     tims_str openapi, openapi_etag; /* what /api/schema.json answers */
 } app__stack;

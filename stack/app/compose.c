@@ -305,6 +305,7 @@ static tims_answer answer_metrics(tims_request *rq)
     tims_cache_metrics(stack->cache, &out);
     tims_tasks_metrics(stack->tasks, &out);
     tims_pages_metrics(stack->pages, &out);
+    tims_proxies_metrics(stack->proxies, &out);
     return tims_answer_bytes(200, TIMS_STR("text/plain; version=0.0.4"), tims_buf_str(&out));
 }
 
@@ -407,6 +408,8 @@ const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count)
     add_counted(&list, resources, count);
     const tims_route *pages = tims_pages_routes(stack->pages, &count);
     add_counted(&list, pages, count);
+    const tims_route *proxies = tims_proxies_routes(stack->proxies, &count);
+    add_counted(&list, proxies, count);
     *ret_count = list.count;
     return list.items;
 }
@@ -440,6 +443,9 @@ tims_status app__compose_server(app__stack *stack, tims_error *err)
         compose_websockets(stack);
     if (status == TIMS_OK)
         status = compose_pages(stack, err);
+    if (status == TIMS_OK)
+        status = tims_proxies_new(stack->arena, stack->project->proxies, stack->settings.proxies,
+                                  &stack->proxies, err);
     if (status == TIMS_OK)
         status = compose_openapi(stack, err);
     if (status != TIMS_OK)

@@ -12,6 +12,7 @@
 #include "tims/model.h"
 #include "tims/openapi.h"
 #include "tims/pages.h"
+#include "tims/proxy.h"
 #include "tims/push.h"
 #include "tims/rest.h"
 #include "tims/tasks.h"

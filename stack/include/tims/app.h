@@ -9,6 +9,7 @@
 #include "tims/model.h"
 #include "tims/openapi.h"
 #include "tims/pages.h"
+#include "tims/proxy.h"
 #include "tims/push.h"
 #include "tims/rest.h"
 #include "tims/tasks.h"
@@ -39,6 +40,7 @@ typedef struct tims_project {
     const char *languages;        /* of its pages: "en,de"; the first for want of another; NULL: "en" */
     const char *source_directory; /* where makemigrations writes: <dir>/<app>/migrations */
     const tims_push_sender *push_senders; /* the project's own, beside FCM and APNs; NULL: none */
+    const tims_proxy *proxies; /* other programs behind this one; ends with an empty row; NULL: none */
 } tims_project;
 
 /* The program: parses the command line and runs the command. Returns the exit status. */

@@ -91,6 +91,9 @@ void tims_login(tims_request *rq, const tims_user *user); /* new session, new co
 /* Ends the request's session and takes its cookie away; nothing happens when nobody is signed in. Raises:
  * 503. */
 void tims_logout(tims_request *rq);
+/* Whether a cookie of this name is this room's: of sessions, visitors and CSRF, with and without the prefix
+ * of https sites. */
+bool tims_auth_owns_cookie(tims_str name);
 /* Route access, for tims_route.access. */
 extern const char tims_access_signed_in[], tims_access_staff[];
 
