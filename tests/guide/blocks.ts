@@ -37,7 +37,14 @@ export function blocksOf(page: string): Block[] {
       .slice(i + 1, end)
       .map((line) => line.slice(space.length))
       .join("\n");
-    blocks.push({ language, word: rest.trim(), values, text: `${text}\n`, line: i + 2, indent: space.length });
+    blocks.push({
+      language,
+      word: rest.trim(),
+      values,
+      text: `${text}\n`,
+      line: i + 2,
+      indent: space.length,
+    });
     i = end;
   }
   return blocks;

@@ -10,6 +10,7 @@ import { type Block, blocksOf } from "./blocks.ts";
 export class Reader {
   readonly port: number;
   readonly home = mkdtempSync(join(tmpdir(), "tims-guide-"));
+  readonly variables: NodeJS.ProcessEnv = {}; // what pages ask for: "say where it is"
   private folder = this.home;
   private server: ChildProcess | null = null;
   private said = "";
@@ -36,6 +37,7 @@ export class Reader {
       NEXT_TELEMETRY_DISABLED: "1",
       CCACHE_BASEDIR: this.home,
       CCACHE_NOHASHDIR: "1",
+      ...this.variables,
     };
   }
 
@@ -53,7 +55,7 @@ export class Reader {
       encoding: "utf8",
       timeout: 300_000,
     });
-    if (status !== 0) throw new Error(`${where}: ended with ${status}:\n${stdout}${stderr}${this.said}`);
+    if (status !== 0) throw new Error(`${where}: ended with ${status}:\n${stdout}${stderr}`);
     this.folder = readFileSync(place, "utf8").trim();
     return stdout;
   }
@@ -63,7 +65,7 @@ export class Reader {
     this.server = null;
     if (!server || server.exitCode !== null || server.signalCode !== null) return;
     const exited = new Promise((resolve) => server.once("exit", resolve));
-    process.kill(-(server.pid as number), "SIGTERM");
+    server.kill("SIGTERM"); // the shell has become the program
     await exited;
   }
 
@@ -74,7 +76,6 @@ export class Reader {
       cwd: this.folder,
       env: this.environment,
       stdio: ["ignore", "pipe", "pipe"],
-      detached: true, // a group, so that what the shell started ends with it
     });
     this.server = server;
     for (const stream of [server.stdout, server.stderr])
@@ -84,11 +85,15 @@ export class Reader {
     await until(
       "the tutorial's server",
       () => {
-        if (server.exitCode !== null) throw new Error(`${where}: ended with ${server.exitCode}:\n${this.said}`);
+        if (server.exitCode !== null)
+          throw new Error(`${where}: ended with ${server.exitCode}:\n${this.said}`);
         return /is ready/.test(this.said);
       },
       30_000,
     );
+    // Its first pages may come late, and there is no exported shell in the tutorial: 503 until then.
+    if (this.script(block).includes("RENDER_COMMAND"))
+      await until("the first page", async () => (await fetch(this.url)).ok, 60_000);
   }
 
   private insert(block: Block, name: string, where: string): void {
@@ -97,7 +102,8 @@ export class Reader {
     const lines = readFileSync(path, "utf8").split("\n");
     const wanted = before ?? after ?? "";
     const found = lines.flatMap((line, index) => (line.includes(wanted) ? [index] : []));
-    if (wanted === "" || found.length !== 1) throw new Error(`${where}: ${found.length} lines have ${wanted}`);
+    if (wanted === "" || found.length !== 1)
+      throw new Error(`${where}: ${found.length} lines have ${wanted}`);
     lines.splice((found[0] as number) + (before === undefined ? 1 : 0), 0, block.text.replace(/\n$/, ""));
     writeFileSync(path, lines.join("\n"));
   }

@@ -1,8 +1,11 @@
-// tutorial.test.ts: docs/tutorial, followed page by page from an empty folder; after each page, what it says is so.
+// guide.test.ts: docs/tutorial, followed page by page from an empty folder; after each page, what it says is so. Then
+// docs/howto, in the same folder.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type Browser, devices, type Page } from "playwright-core";
 import { launch } from "../browser.ts";
+import { createDatabaseNamed } from "../database.ts";
+import { until } from "../server.ts";
 import { Reader } from "./follow.ts";
 
 let reader: Reader;
@@ -63,7 +66,7 @@ test("2: the page has the list in its HTML, and writes", async () => {
   await page.getByLabel("What").fill("Call grandma");
   await page.getByRole("button", { name: "Add" }).click();
   await page.getByLabel("Call grandma").waitFor();
-  while (!(await todos()).some(({ text }) => text === "Call grandma"));
+  await until("the todo", async () => (await todos()).some(({ text }) => text === "Call grandma"));
   await page.context().close();
 });
 
@@ -101,4 +104,41 @@ test("4: a phone and the desk are live, and what was ticked without a network is
   const wide = await phone.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   assert.equal(wide, 0, "nothing is wider than the phone");
   assert.deepEqual(complaints, []);
+});
+
+async function send(
+  method: string,
+  path: string,
+  body: object,
+): Promise<{ status: number; json: { id: string } }> {
+  const answer = await fetch(reader.url + path, {
+    method,
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  return { status: answer.status, json: await answer.json() };
+}
+
+test("how to: each page does what it says, in the tutorial's app, which moves to PostgreSQL at the end", async () => {
+  await reader.stop();
+  for (const page of ["add-a-model", "add-an-endpoint", "add-a-task", "add-a-page", "add-a-native-function"])
+    await reader.follow(`docs/howto/${page}.md`);
+  for (const page of ["write-a-fuzz-target", "deploy"]) await reader.follow(`docs/howto/${page}.md`);
+  reader.variables.TARGET = createDatabaseNamed(`guide_${process.pid}`);
+  await reader.follow("docs/howto/move-to-postgresql.md");
+
+  const rows = await until("the job that was enqueued before", async () => {
+    const open = await todos();
+    return open.every(({ done }) => !done) ? open : null;
+  });
+  assert.deepEqual(rows.map(({ text }) => text).sort(), ["Call grandma"], "what was done is gone");
+
+  const shelf = await send("POST", "/api/shelves/", { name: "Kitchen" });
+  assert.equal(shelf.status, 201);
+  const todo = await send("POST", "/api/todos/", { text: "Wash up", done: true, shelf: shelf.json.id });
+  assert.equal(todo.status, 201);
+  const page = await (await fetch(`${reader.url}/page-data?path=/todo/${todo.json.id}`)).json();
+  assert.equal(page.live[`/api/todos/${todo.json.id}/`].text, "Wash up");
+  assert.equal((await send("POST", "/api/todos-tidy/", { really: false })).status, 409);
+  assert.deepEqual((await send("POST", "/api/todos-tidy/", { really: true })).json, { removed: 1 });
 });
