@@ -8,6 +8,8 @@ int main(int argc, char **argv)
     static const tims_project project = {
         .name = "chat",
         .version = "0.1.0",
+        .doc = "A chat: the demo of Tim's Stack.",
+        .license = "Apache-2.0",
         .apps = apps,
         .languages = "en,de",
         .source_directory = "back",

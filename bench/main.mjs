@@ -17,6 +17,7 @@ import { nodes } from "./nodes.mjs";
 import { pages } from "./pages.mjs";
 import { paint } from "./paint.mjs";
 import { closePostgres } from "./postgres.mjs";
+import { proxy } from "./proxy.mjs";
 import * as requests from "./requests.mjs";
 import * as tasks from "./tasks.mjs";
 
@@ -27,6 +28,7 @@ const workloads = {
   list_hot: requests.hot,
   create: requests.create,
   static: files,
+  proxy,
   pages,
   paint,
   client,

@@ -17,6 +17,7 @@ export interface ServerOptions {
   folder?: string; // reuse a folder (and its database)
   fresh?: boolean; // migrate and fill in; default true unless `folder` is given
   front?: boolean; // start the render server too
+  program?: string; // another one than the demo
   namespace?: string; // the network namespace it runs in, where it listens on HOST
 }
 
@@ -73,8 +74,14 @@ export function environment(folder: string, extra: Environment = {}): Environmen
 }
 
 // Runs a command of the program to its end. Throws with its output when it fails.
-export function run(folder: string, args: string[], extra: Environment = {}, input = ""): string {
-  return execFileSync(program, args, {
+export function run(
+  folder: string,
+  args: string[],
+  extra: Environment = {},
+  input = "",
+  which = program,
+): string {
+  return execFileSync(which, args, {
     cwd: folder,
     env: environment(folder, extra),
     input,
@@ -101,9 +108,10 @@ function spawnServer(
   folder: string,
   env: Environment,
   namespace?: string,
+  which = program,
 ): { child: ChildProcess; output: () => string } {
   const inside = namespace ? ["ip", "netns", "exec", namespace] : [];
-  const words = ["--pdeathsig", "KILL", ...inside, program, "serve"]; // it ends with the test, however that ends
+  const words = ["--pdeathsig", "KILL", ...inside, which, "serve"]; // it ends with the test, however that ends
   const child = spawn("setpriv", words, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
   let text = "";
   child.stdout?.on("data", (bytes) => {
@@ -122,10 +130,10 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     : {};
   const env = environment(folder, { ...front, ...options.env });
   if (options.fresh ?? !options.folder) {
-    run(folder, ["migrate"], options.env);
-    run(folder, ["demo"], options.env);
+    run(folder, ["migrate"], options.env, "", options.program);
+    run(folder, ["demo"], options.env, "", options.program);
   }
-  const { child, output } = spawnServer(folder, env, options.namespace);
+  const { child, output } = spawnServer(folder, env, options.namespace, options.program);
   const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
     child.on("exit", (code, signal) => resolve({ code, signal })),
   );
@@ -158,8 +166,9 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 export async function startInVain(
   folder: string,
   extra: Environment = {},
+  which = program,
 ): Promise<{ code: number | null; output: string }> {
-  const { child, output } = spawnServer(folder, environment(folder, extra));
+  const { child, output } = spawnServer(folder, environment(folder, extra), undefined, which);
   const timer = setTimeout(() => child.kill("SIGKILL"), 15_000);
   const code = await new Promise<number | null>((resolve) => child.on("close", (exit) => resolve(exit)));
   clearTimeout(timer);

@@ -73,15 +73,30 @@ static void write_online(tims_request *rq, tims_json_writer *w)
     tims_json_end_object(w);
 }
 
+static const tims_field unread_count = { .kind = TIMS_KIND_INT, .doc = "Messages that wait." };
+static const tims_shape unread_answer = {
+    .name = "unread",
+    .doc = "How many messages wait: only chats with something to read.",
+    .fields = TIMS_FIELDS(TIMS_VALUE(counts, JSON, .map = &unread_count, .doc = "By the chat's id."),
+                          TIMS_VALUE(total, INT, .doc = "In all of them.")),
+};
+static const tims_shape online_answer = {
+    .name = "online",
+    .doc = "How many people are connected.",
+    .fields = TIMS_FIELDS(TIMS_VALUE(count, INT, .doc = "People, not connections.")),
+};
+
 static const tims_computed computed[] = {
     { .path = "/api/unread/",
       .write = write_unread,
       .access = tims_access_signed_in,
-      .doc = "How many messages wait in each chat." },
+      .doc = "How many messages wait in each chat.",
+      .api = { .answer = &unread_answer } },
     { .path = "/api/online/",
       .write = write_online,
       .access = tims_access_signed_in,
-      .doc = "How many people are connected now." },
+      .doc = "How many people are connected now.",
+      .api = { .answer = &online_answer } },
     { 0 },
 };
 
@@ -137,19 +152,39 @@ static tims_answer mark_read(tims_request *rq)
     return tims_answer_empty(204);
 }
 
+static const tims_shape export_answer = {
+    .name = "export",
+    .doc = "The job that makes the text.",
+    .fields = TIMS_FIELDS(TIMS_VALUE(id, ID, .doc = "Followed at /api/tasks/.")),
+};
+
 static const tims_route endpoints[] = {
     { TIMS_METHOD_POST, "/api/chats/start/", start, .access = tims_access_signed_in,
-      .doc = "Starts a chat with some people." },
+      .doc = "Starts a chat with some people.",
+      .api = { .operation = "startChat", .body = &start_shape, .status = 201, .row = &chat_model } },
     { TIMS_METHOD_POST, "/api/chats/{chat:id}/read/", mark_read, .access = tims_access_signed_in,
-      .doc = "Marks all messages of a chat as read." },
+      .doc = "Marks all messages of a chat as read.",
+      .api = { .operation = "markChatRead", .problems = { 404 } } },
     { TIMS_METHOD_POST, "/api/chats/{chat:id}/pictures/", chat_picture_send, .access = tims_access_signed_in,
       .body_bytes_max = PICTURE_BYTES_MAX + 64 * 1024, /* what stands around the file */
       .doc = "A message with a picture: multipart with the file, and maybe `text`, `alt` and the message's "
-             "`id`." },
+             "`id`.",
+      .api = { .operation = "sendPicture",
+               .file = "file",
+               .body = &chat_picture_words,
+               .status = 201,
+               .other_status = 200,
+               .row = &message_model,
+               .problems = { 404, 409, 429 } } },
     { TIMS_METHOD_GET, "/api/pictures/{picture:id}/file/", chat_picture_get, .access = tims_access_signed_in,
-      .doc = "The content of a picture, for who sees its chat." },
+      .doc = "The content of a picture, for who sees its chat.",
+      .api = { .operation = "getPictureFile",
+               .content_type = "image/*",
+               .other_status = 304,
+               .problems = { 404 } } },
     { TIMS_METHOD_POST, "/api/chats/{chat:id}/export/", chat_export, .access = tims_access_signed_in,
-      .doc = "Begins to make a text of a chat: {\"id\"} of a job that is followed at /api/tasks/." },
+      .doc = "Begins to make a text of a chat: {\"id\"} of a job that is followed at /api/tasks/.",
+      .api = { .operation = "exportChat", .status = 202, .answer = &export_answer, .problems = { 404 } } },
     { 0 },
 };
 

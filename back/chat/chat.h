@@ -47,6 +47,7 @@ extern const tims_page_route chat_pages[];
 extern const tims_websocket_route chat_websockets[];
 extern const tims_task *const chat_tasks[];
 extern const tims_schedule chat_schedules[];
+extern const tims_shape chat_picture_words;
 extern const tims_app chat_app;
 
 /* A new chat of these people; the caller is one of them. Raises: 422 when somebody does not exist. */

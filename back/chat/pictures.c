@@ -12,7 +12,7 @@ typedef struct picture_words {
     tims_str text, alt;
 } picture_words;
 
-static const tims_shape words_shape = {
+const tims_shape chat_picture_words = {
     .name = "send_picture",
     .doc = "What is said with a picture.",
     .size = sizeof(picture_words),
@@ -29,7 +29,7 @@ static picture_words read_words(tims_request *rq, tims_uploads uploads)
     tims_error err = { 0 };
     for (size_t i = 0; i < uploads.count; i++) {
         const tims_upload *part = &uploads.items[i];
-        const tims_field *field = tims_field_find(words_shape.fields, part->name);
+        const tims_field *field = tims_field_find(chat_picture_words.fields, part->name);
         if (part->filename.length == 0 && field != NULL)
             (void)tims_bind_text(rq->arena, field, tims_str_trim(part->data), &words, &err);
     }

@@ -130,8 +130,10 @@ int main(int argc, char **argv)
                                   .migrations = bench_migrations,
                                   .demo = fill_in };
     static const tims_app *const apps[] = { &app, NULL };
+    /* Where the proxy leads is said by PROXY_BEHIND. */
+    static const tims_proxy proxies[] = { { "/behind/", "http://127.0.0.1:9/" }, { 0 } };
     static const tims_project project = {
-        .name = "bench", .version = "0", .apps = apps, .source_directory = "bench/app"
+        .name = "bench", .version = "0", .apps = apps, .source_directory = "bench/app", .proxies = proxies
     };
     return tims_main(argc, argv, &project);
 }

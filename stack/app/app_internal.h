@@ -19,6 +19,7 @@ typedef struct app__settings {
     int64_t live_poll_ms, live_log_keep_ms, sockets_per_user, cache_bytes;
     bool development, open_registration, secure_cookies, access_log, compress, cheap_passwords, worker,
         cache_check;
+    tims_proxy_settings *proxies; /* one for each row of the project's table */
 } app__settings;
 
 /* A program's parts, made in this order, ended in reverse. */
@@ -40,7 +41,9 @@ typedef struct app__stack {
     tims_live *live;
     tims_websockets *websockets;
     tims_pages *pages;
+    tims_proxies *proxies;
     tims_router *router;
+    tims_str openapi, openapi_etag; /* what /api/schema.json answers */
 } app__stack;
 
 /* Prints every problem of the environment; false when there was one. */
@@ -69,6 +72,10 @@ tims_status app__open(app__stack *stack, bool exclusive,
                       tims_status (*compose)(app__stack *stack, tims_error *err), tims_error *err);
 /* All routes of the project in one array. */
 const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count);
+/* The routes that are of no room: the live websocket, health, metrics, the API's document. */
+const tims_route *app__own_routes(const app__stack *stack);
+/* The API's document, in the stack's arena; needs the models alone. */
+tims_status app__write_openapi(const app__stack *stack, tims_str *ret_json, tims_error *err);
 void app__close(app__stack *stack);
 /* What WORKER_* says. */
 void app__worker_options(const app__stack *stack, tims_worker_options *ret_options);
@@ -102,6 +109,7 @@ int app__copy_database(app__stack *stack, int argc, char **argv);
 int app__createadmin(app__stack *stack, int argc, char **argv);
 int app__demo(app__stack *stack, int argc, char **argv);
 int app__routes_command(app__stack *stack, int argc, char **argv);
+int app__openapi_command(app__stack *stack, int argc, char **argv);
 int app__check(app__stack *stack, int argc, char **argv);
 int app__shell(app__stack *stack, int argc, char **argv);
 

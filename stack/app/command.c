@@ -52,6 +52,10 @@ static const app__command commands[] = {
       "Fills in what the apps' demo functions make. Safe to run again.\n", app__demo },
     { "routes", "", "list every route", "Lists methods, patterns and what they are for.\n",
       app__routes_command },
+    { "openapi", "", "the API as an OpenAPI document",
+      "Writes the OpenAPI 3.1 document of all endpoints; needs no database. The server has it at "
+      "/api/schema.json.\n",
+      app__openapi_command },
     { "check", "[--settings]", "check settings, models, rules, routes and migrations",
       "Says what is wrong and what to do; exit status 1 if anything is.\n"
       "  --settings   also print every setting, its value and its meaning\n",

@@ -305,7 +305,60 @@ static tims_answer answer_metrics(tims_request *rq)
     tims_cache_metrics(stack->cache, &out);
     tims_tasks_metrics(stack->tasks, &out);
     tims_pages_metrics(stack->pages, &out);
+    tims_proxies_metrics(stack->proxies, &out);
     return tims_answer_bytes(200, TIMS_STR("text/plain; version=0.0.4"), tims_buf_str(&out));
+}
+
+static const tims_shape health_answer = {
+    .name = "health",
+    .doc = "That the process answers.",
+    .fields = TIMS_FIELDS(TIMS_VALUE(status, STR, .doc = "ok")),
+};
+
+static tims_answer answer_openapi(tims_request *rq)
+{
+    const app__stack *stack = rq->server_data;
+    if (tims_not_modified(rq, stack->openapi_etag))
+        return tims_answer_empty(304);
+    return tims_answer_json(200, stack->openapi);
+}
+
+static tims_status compose_openapi(app__stack *stack, tims_error *err)
+{
+    char hash[32];
+    tims_status status = app__write_openapi(stack, &stack->openapi, err);
+    if (status != TIMS_OK)
+        return status;
+    tims_content_hash(stack->openapi, hash);
+    stack->openapi_etag = tims_print(stack->arena, "\"%S\"", (tims_str){ hash, sizeof hash });
+    return TIMS_OK;
+}
+
+const tims_route *app__own_routes(const app__stack *stack)
+{
+    tims_route *own = TIMS_NEW_ARRAY(stack->arena, tims_route, 5);
+    own[0] = (tims_route){
+        TIMS_METHOD_GET,      "/live", tims_live_endpoint, .data = stack->live, .doc = "The live websocket.",
+        .api.is_hidden = true
+    }; /* it stands there as a websocket */
+    own[1] = (tims_route){ TIMS_METHOD_GET,
+                           "/health",
+                           answer_health,
+                           .anonymous = true,
+                           .no_csrf = true,
+                           .doc = "Whether this process answers.",
+                           .api = { .answer = &health_answer } };
+    own[2] = (tims_route){ TIMS_METHOD_GET,
+                           "/metrics",
+                           answer_metrics,
+                           .anonymous = true,
+                           .no_csrf = true,
+                           .doc = "What is counted, for Prometheus.",
+                           .api = { .content_type = "text/plain", .problems = { 404 } } };
+    own[3] = (tims_route){ TIMS_METHOD_GET,      "/api/schema.json", answer_openapi,
+                           .anonymous = true,    .no_csrf = true,    .doc = "The API as an OpenAPI document.",
+                           .api.is_hidden = true };
+    return own;
 }
 
 typedef struct route_list {
@@ -343,14 +396,7 @@ const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count)
 {
     route_list list = { .arena = stack->arena };
     size_t count;
-    tims_route *own = TIMS_NEW_ARRAY(stack->arena, tims_route, 4);
-    own[0] = (tims_route){ TIMS_METHOD_GET, "/live", tims_live_endpoint, .data = stack->live,
-                           .doc = "The live websocket." };
-    own[1] = (tims_route){ TIMS_METHOD_GET,   "/health",       answer_health,
-                           .anonymous = true, .no_csrf = true, .doc = "Whether this process answers." };
-    own[2] = (tims_route){ TIMS_METHOD_GET,   "/metrics",      answer_metrics,
-                           .anonymous = true, .no_csrf = true, .doc = "What is counted, for Prometheus." };
-    add_table(&list, own);
+    add_table(&list, app__own_routes(stack));
     add_table(&list, tims_auth_routes);
     add_table(&list, tims_tasks_routes);
     add_table(&list, tims_push_routes);
@@ -362,6 +408,8 @@ const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count)
     add_counted(&list, resources, count);
     const tims_route *pages = tims_pages_routes(stack->pages, &count);
     add_counted(&list, pages, count);
+    const tims_route *proxies = tims_proxies_routes(stack->proxies, &count);
+    add_counted(&list, proxies, count);
     *ret_count = list.count;
     return list.items;
 }
@@ -395,6 +443,11 @@ tims_status app__compose_server(app__stack *stack, tims_error *err)
         compose_websockets(stack);
     if (status == TIMS_OK)
         status = compose_pages(stack, err);
+    if (status == TIMS_OK)
+        status = tims_proxies_new(stack->arena, stack->project->proxies, stack->settings.proxies,
+                                  &stack->proxies, err);
+    if (status == TIMS_OK)
+        status = compose_openapi(stack, err);
     if (status != TIMS_OK)
         return status;
     const tims_route *const *routes = app__routes(stack, &count);

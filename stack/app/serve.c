@@ -106,6 +106,9 @@ static void fill_options(const app__stack *stack, tims_server_options *options)
     options->trusted_proxies = app__split_names(stack->arena, settings->trusted_proxies);
     options->certificate_path = settings->certificate_path;
     options->key_path = settings->key_path;
+    uint64_t longest = tims_proxies_body_bytes_max(stack->proxies);
+    if (options->limits.body_bytes_max < longest) /* each route has its own limit below it */
+        options->limits.body_bytes_max = longest;
     options->access_log = settings->access_log;
     options->compress = settings->compress;
     if (settings->pid_file.length > 0)

@@ -141,12 +141,47 @@ static void setup_log(const app__settings *settings)
     tims_log_setup(level, json ? TIMS_LOG_JSON : TIMS_LOG_HUMAN, 2);
 }
 
+/* Two for each row of the project's table of upstreams: its address and, where it is told who asks, the
+ * secret for that. */
+static tims_setting *list_proxy_settings(const app__stack *stack, size_t *ret_count)
+{
+    size_t rows = tims_proxies_count(stack->project->proxies);
+    tims_setting *settings = TIMS_NEW_ARRAY(stack->arena, tims_setting, 2 * rows + 1);
+    for (size_t i = 0; i < rows; i++) {
+        const tims_proxy *row = &stack->project->proxies[i];
+        size_t at = i * sizeof(tims_proxy_settings);
+        settings[2 * i] = (tims_setting){ .name = tims_proxy_setting_name(stack->arena, row, ""),
+                                          .kind = TIMS_SETTING_STR,
+                                          .offset = at + offsetof(tims_proxy_settings, upstream),
+                                          .default_value = row->upstream,
+                                          .doc = "The program behind this part of the site." };
+        settings[2 * i + 1] = (tims_setting){ .name = tims_proxy_setting_name(stack->arena, row, "_SECRET"),
+                                              .kind = TIMS_SETTING_STR,
+                                              .offset = at + offsetof(tims_proxy_settings, secret),
+                                              .default_value = "",
+                                              .secret = true,
+                                              .doc = "Signs who asks, for that program." };
+    }
+    *ret_count = 2 * rows;
+    return settings;
+}
+
+static tims_status load_proxy_settings(app__stack *stack, tims_buf *problems)
+{
+    size_t count;
+    const tims_setting *settings = list_proxy_settings(stack, &count);
+    stack->settings.proxies = TIMS_NEW_ARRAY(stack->arena, tims_proxy_settings, count / 2 + 1);
+    return tims_settings_load(stack->arena, settings, count, ".env", stack->settings.proxies, problems);
+}
+
 bool app__load_settings(app__stack *stack)
 {
     tims_buf problems;
     tims_buf_init(&problems, stack->arena, PROBLEM_BYTES_MAX);
     tims_status status =
         tims_settings_load(stack->arena, table, SETTING_COUNT, ".env", &stack->settings, &problems);
+    if (load_proxy_settings(stack, &problems) != TIMS_OK)
+        status = TIMS_INVALID;
     if (status == TIMS_OK &&
         (stack->settings.certificate_path.length > 0) != (stack->settings.key_path.length > 0)) {
         tims_buf_print(&problems, "TLS_CERTIFICATE and TLS_KEY: set both or neither\n");
@@ -163,7 +198,10 @@ bool app__load_settings(app__stack *stack)
 
 void app__describe_settings(const app__stack *stack, tims_buf *out)
 {
+    size_t count;
     tims_settings_describe(table, SETTING_COUNT, &stack->settings, out);
+    const tims_setting *proxies = list_proxy_settings(stack, &count);
+    tims_settings_describe(proxies, count, stack->settings.proxies, out);
 }
 
 tims_names app__split_names(tims_arena *arena, tims_str text)

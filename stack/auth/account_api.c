@@ -2,18 +2,41 @@
 #include "auth/auth_internal.h"
 
 /* Lengths here only bound what is looked at; the rules for new names and passwords are in user.c. */
-#define USERNAME TIMS_FIELD(auth__input, username, .required = true, .max_length = 200)
-#define PASSWORD TIMS_FIELD(auth__input, password, .required = true, .max_length = 1000)
-#define NEXT TIMS_FIELD(auth__input, next, .max_length = 1000)
-#define CSRF TIMS_FIELD(auth__input, csrf_token, .max_length = 200)
+#define USERNAME                                                           \
+    TIMS_FIELD(auth__input, username, .required = true, .max_length = 200, \
+               .doc = "The name to sign in with.", .example = "demo")
+#define PASSWORD \
+    TIMS_FIELD(auth__input, password, .required = true, .max_length = 1000, .doc = "The password.")
+#define NEXT TIMS_FIELD(auth__input, next, .max_length = 1000, .doc = "Of a form: the page it leads to.")
+#define CSRF \
+    TIMS_FIELD(auth__input, csrf_token, .max_length = 200, .doc = "Of a form: instead of the header.")
 
-static const tims_fields login_fields = TIMS_FIELDS(USERNAME, PASSWORD, NEXT, CSRF);
-static const tims_fields register_fields =
-    TIMS_FIELDS(USERNAME, PASSWORD, TIMS_FIELD(auth__input, email, .max_length = 254, .format = "email"),
-                TIMS_FIELD(auth__input, display_name, .max_length = 60),
-                TIMS_FIELD(auth__input, device, .max_length = 100), NEXT, CSRF);
-static const tims_fields token_fields =
-    TIMS_FIELDS(USERNAME, PASSWORD, TIMS_FIELD(auth__input, label, .max_length = 100));
+const tims_shape auth__login_shape = {
+    .name = "login",
+    .doc = "Who wants to sign in.",
+    .size = sizeof(auth__input),
+    .fields = TIMS_FIELDS(USERNAME, PASSWORD, NEXT, CSRF),
+};
+const tims_shape auth__register_shape = {
+    .name = "register",
+    .doc = "A new account.",
+    .size = sizeof(auth__input),
+    .fields = TIMS_FIELDS(
+        USERNAME, PASSWORD,
+        TIMS_FIELD(auth__input, email, .max_length = 254, .format = "email",
+                   .doc = "Seen by the person alone."),
+        TIMS_FIELD(auth__input, display_name, .max_length = 60, .doc = "The name that others see."),
+        TIMS_FIELD(auth__input, device, .max_length = 100,
+                   .doc = "What a device calls itself: it gets a token instead of a cookie."),
+        NEXT, CSRF),
+};
+const tims_shape auth__token_shape = {
+    .name = "create_token",
+    .doc = "A device that wants a token.",
+    .size = sizeof(auth__input),
+    .fields = TIMS_FIELDS(USERNAME, PASSWORD,
+                          TIMS_FIELD(auth__input, label, .max_length = 100, .doc = "What it calls itself.")),
+};
 static const tims_fields logout_fields = TIMS_FIELDS(NEXT, CSRF);
 
 /* --- register ---------------------------------------------------------------------------------------- */
@@ -26,7 +49,7 @@ static bool is_device(const auth__input *input)
 
 static tims_status try_register(tims_request *rq, auth__input *input, tims_user **ret_user, tims_error *err)
 {
-    tims_status status = auth__input_read(rq, register_fields, input, err);
+    tims_status status = auth__input_read(rq, auth__register_shape.fields, input, err);
     if (status != TIMS_OK)
         return status;
     if (!is_device(input))
@@ -134,7 +157,7 @@ tims_answer auth__login(tims_request *rq)
     auth__input input;
     tims_error err = { 0 };
     tims_user *user = NULL;
-    tims_status status = auth__input_read(rq, login_fields, &input, &err);
+    tims_status status = auth__input_read(rq, auth__login_shape.fields, &input, &err);
     if (status == TIMS_OK)
         status = auth__csrf_check_sign_in(rq, input.csrf_token, input.is_form, &err);
     if (status == TIMS_OK)
@@ -181,7 +204,7 @@ tims_answer auth__token_create(tims_request *rq)
     auth__input input;
     tims_error err = { 0 };
     tims_user *user = NULL;
-    tims_status status = auth__input_read(rq, token_fields, &input, &err);
+    tims_status status = auth__input_read(rq, auth__token_shape.fields, &input, &err);
     if (status == TIMS_OK && input.is_form)
         tims_raise(rq, 415, "unsupported_media_type", "Send this as application/json.");
     if (status == TIMS_OK)

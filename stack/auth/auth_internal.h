@@ -193,6 +193,9 @@ tims_status auth__session_find(tims_request *rq, tims_auth *auth, tims_str token
 /* Makes a row; the token is told once. */
 tims_str auth__session_create(tims_request *rq, tims_id user, auth__token_use use, tims_str label,
                               tims_id *ret_id);
+/* What the endpoints take. */
+extern const tims_shape auth__login_shape, auth__register_shape, auth__token_shape, auth__change_shape,
+    auth__password_shape;
 tims_str auth__session_cookie_name(const tims_auth *auth);
 tims_str auth__visitor_cookie_name(const tims_auth *auth);
 tims_str auth__csrf_cookie_name(const tims_auth *auth);

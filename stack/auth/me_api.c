@@ -11,9 +11,15 @@ typedef struct changes {
     tims_opt_str email;
 } changes;
 
-static const tims_fields change_fields =
-    TIMS_FIELDS(TIMS_FIELD(changes, display_name, .required = true, .max_length = 60),
-                TIMS_FIELD(changes, email, .max_length = 254, .format = "email"));
+const tims_shape auth__change_shape = {
+    .name = "me",
+    .doc = "What a person changes of the own account.",
+    .size = sizeof(changes),
+    .fields = TIMS_FIELDS(TIMS_FIELD(changes, display_name, .required = true, .max_length = 60,
+                                     .doc = "The name that others see."),
+                          TIMS_FIELD(changes, email, .max_length = 254, .format = "email",
+                                     .doc = "Seen by the person alone; null: none.")),
+};
 enum { DISPLAY_NAME = 1, EMAIL = 2 };
 
 tims_answer auth__me_patch(tims_request *rq)
@@ -22,8 +28,10 @@ tims_answer auth__me_patch(tims_request *rq)
     tims_field_set present = 0;
     tims_error err = { 0 };
     const tims_json *body = tims_body_json(rq);
-    tims_check(rq, tims_json_bind(rq->arena, body, change_fields, TIMS_BIND_PATCH, &wanted, &present, &err),
-               &err);
+    tims_check(
+        rq,
+        tims_json_bind(rq->arena, body, auth__change_shape.fields, TIMS_BIND_PATCH, &wanted, &present, &err),
+        &err);
     tims_begin(rq);
     tims_user user = *tims_current_user(rq);
     if (present & DISPLAY_NAME)
@@ -42,23 +50,16 @@ tims_answer auth__me_patch(tims_request *rq)
 /* --- password ---------------------------------------------------------------------------------------- */
 
 /* In JSON they are "old" and "new". */
-static const tims_fields password_fields = {
-    .items =
-        (const tims_field[]){
-            { .offset = offsetof(auth__input, old),
-              .name = "old",
-              .kind = TIMS_KIND_STR,
-              .required = true,
-              .max_length = 1000 },
-            { .offset = offsetof(auth__input, fresh),
-              .name = "new",
-              .kind = TIMS_KIND_STR,
-              .required = true,
-              .max_length = 1000 },
-            TIMS_FIELD(auth__input, next, .max_length = 1000),
-            TIMS_FIELD(auth__input, csrf_token, .max_length = 200),
-        },
-    .count = 4,
+const tims_shape auth__password_shape = {
+    .name = "change_password",
+    .doc = "The present password and the one in its place.",
+    .size = sizeof(auth__input),
+    .fields = TIMS_FIELDS(
+        TIMS_FIELD(auth__input, old, .required = true, .max_length = 1000, .doc = "The present one."),
+        TIMS_VALUE(new, STR, .offset = offsetof(auth__input, fresh), .required = true, .max_length = 1000,
+                   .doc = "The one in its place."),
+        TIMS_FIELD(auth__input, next, .max_length = 1000, .doc = "Of a form: the page it leads to."),
+        TIMS_FIELD(auth__input, csrf_token, .max_length = 200, .doc = "Of a form: instead of the header.")),
 };
 
 static tims_status fail_old(tims_request *rq, tims_error *err)
@@ -88,7 +89,7 @@ static tims_status check_old(tims_request *rq, const tims_user *user, tims_str o
 
 static tims_status try_password_change(tims_request *rq, auth__input *input, tims_error *err)
 {
-    tims_status status = auth__input_read(rq, password_fields, input, err);
+    tims_status status = auth__input_read(rq, auth__password_shape.fields, input, err);
     if (status != TIMS_OK)
         return status;
     tims_str hash;

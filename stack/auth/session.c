@@ -33,7 +33,12 @@ tims_auth *tims_auth_of(const tims_request *rq)
 
 tims_str auth__session_cookie_name(const tims_auth *auth)
 {
-    return auth->options.secure_cookies ? TIMS_STR("__Host-tims_session") : TIMS_STR("tims_session");
+    return tims_auth_cookie_name(auth->options.secure_cookies);
+}
+
+tims_str tims_auth_cookie_name(bool secure)
+{
+    return secure ? TIMS_STR("__Host-tims_session") : TIMS_STR("tims_session");
 }
 
 tims_str auth__visitor_cookie_name(const tims_auth *auth)
@@ -44,6 +49,20 @@ tims_str auth__visitor_cookie_name(const tims_auth *auth)
 tims_str auth__csrf_cookie_name(const tims_auth *auth)
 {
     return auth->options.secure_cookies ? TIMS_STR("__Host-csrf") : TIMS_STR("csrf");
+}
+
+/* Any case, which is more than browsers keep apart. */
+bool tims_auth_owns_cookie(tims_str name)
+{
+    static const tims_str names[] = { TIMS_STR_INIT("tims_session"), TIMS_STR_INIT("tims_visitor"),
+                                      TIMS_STR_INIT("csrf") };
+    tims_str prefix = TIMS_STR("__Host-");
+    if (tims_str_equal_ignoring_case(tims_str_slice(name, 0, prefix.length), prefix))
+        name = tims_str_slice(name, prefix.length, name.length);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (tims_str_equal_ignoring_case(name, names[i]))
+            return true;
+    return false;
 }
 
 /* --- last use ---------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include <openssl/bio.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <string.h>
 
@@ -126,4 +127,20 @@ tims_str tims_jwt_sign(tims_arena *arena, const tims_signing_key *key, tims_str 
         tims_print(arena, "%S.%S", tims_base64url(arena, header), tims_base64url(arena, claims));
     tims_str signature = { (const char *)bytes, sign(key, message, bytes) };
     return tims_print(arena, "%S.%S", message, tims_base64url(arena, signature));
+}
+
+tims_str tims_jwt_sign_shared(tims_arena *arena, tims_str secret, tims_str claims)
+{
+    enum { SECRET_BYTES_MIN = 32 };
+    uint8_t bytes[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    TIMS_ASSERT(secret.length >= SECRET_BYTES_MIN && secret.length <= INT32_MAX);
+    tims_str header = TIMS_STR("{\"alg\":\"HS256\",\"typ\":\"JWT\"}");
+    tims_str message =
+        tims_print(arena, "%S.%S", tims_base64url(arena, header), tims_base64url(arena, claims));
+    const uint8_t *made = HMAC(EVP_sha256(), secret.data, (int)secret.length, (const uint8_t *)message.data,
+                               message.length, bytes, &length);
+    TIMS_ASSERT(made != NULL && length == 32);
+    return tims_print(arena, "%S.%S", message,
+                      tims_base64url(arena, (tims_str){ (const char *)bytes, length }));
 }

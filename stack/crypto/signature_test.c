@@ -212,12 +212,25 @@ static void what_is_no_such_key_is_refused_in_words(void **state)
     EVP_PKEY_free(small);
 }
 
+/* As Python's hmac signs it. */
+static void a_token_with_a_shared_secret_is_the_one_of_the_standard(void **state)
+{
+    (void)state;
+    tims_arena *own = tims_arena_new(1 << 16, NULL, NULL);
+    tims_str token =
+        tims_jwt_sign_shared(own, TIMS_STR("0123456789abcdef0123456789abcdef"), TIMS_STR("{\"sub\":\"x\"}"));
+    assert_true(tims_str_equal(token, TIMS_STR("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJ4In0.I-"
+                                               "cBwS2A2-OD8vZJbn4w3M2ReN_bbgzRWWAxzpq0zYg")));
+    tims_arena_free(&own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_rsa_token_is_the_one_of_the_standard),
         cmocka_unit_test(a_token_names_its_key_and_verifies_with_it_only),
         cmocka_unit_test(what_is_no_such_key_is_refused_in_words),
+        cmocka_unit_test(a_token_with_a_shared_secret_is_the_one_of_the_standard),
     };
     return cmocka_run_group_tests_name("signature", tests, start, end);
 }

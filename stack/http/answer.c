@@ -160,16 +160,21 @@ static void leave_if_gone(tims_request *rq)
 
 void tims_stream_head(tims_request *rq, int status, tims_str content_type)
 {
+    http__stream_begin(rq, status, content_type, -1);
+}
+
+void http__stream_begin(tims_request *rq, int status, tims_str content_type, int64_t content_length)
+{
     http__exchange *exchange = rq->exchange;
     TIMS_ASSERT(exchange != NULL && !exchange->head_sent);
     leave_if_gone(rq);
     decide_keep_alive(exchange);
     bool has_body = may_have_body(status);
     exchange->is_endless = tims_str_starts_with(content_type, TIMS_STR("text/event-stream"));
-    exchange->chunked = has_body && !exchange->old_version;
-    if (has_body && !exchange->chunked)
+    exchange->chunked = has_body && content_length < 0 && !exchange->old_version;
+    if (has_body && content_length < 0 && exchange->old_version)
         exchange->keep_alive = false;
-    http__head_write(exchange, status, content_type, -1);
+    http__head_write(exchange, status, content_type, content_length);
     http__out_flush_at_tick_end(exchange->connection);
 }
 

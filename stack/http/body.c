@@ -60,7 +60,7 @@ void http__body_free(http__exchange *exchange)
         tims_buf_free(&exchange->given);
 }
 
-static void raise_failure(http__exchange *exchange)
+void http__body_raise(http__exchange *exchange)
 {
     tims_request *rq = &exchange->rq;
     if (exchange->body_failure == 413)
@@ -105,25 +105,43 @@ tims_str tims_body(tims_request *rq)
     while (!exchange->input_ended && !exchange->body_failure)
         wait_for_body(exchange);
     if (exchange->body_failure)
-        raise_failure(exchange);
+        http__body_raise(exchange);
     return exchange->incoming.length > 0 ? tims_buf_str(&exchange->incoming) : TIMS_STR("");
 }
 
-tims_str tims_body_next(tims_request *rq)
+tims_status http__body_take(http__exchange *exchange, tims_str *ret_bytes)
 {
-    http__exchange *exchange = rq->exchange;
-    if (!exchange || !exchange->body_expected)
-        return TIMS_STR("");
-    while (exchange->incoming.length == 0 && !exchange->input_ended && !exchange->body_failure)
-        wait_for_body(exchange);
+    *ret_bytes = TIMS_STR("");
+    if (!exchange->body_expected)
+        return TIMS_OK;
     if (exchange->body_failure)
-        raise_failure(exchange);
+        return TIMS_INVALID;
+    if (exchange->incoming.length == 0 && !exchange->input_ended) {
+        send_continue(exchange);
+        return TIMS_BUSY;
+    }
     tims_buf taken = exchange->incoming;
     exchange->incoming = exchange->given;
     exchange->incoming.length = 0;
     exchange->given = taken;
     http__connection_resume_input(exchange->connection);
-    return taken.length > 0 ? tims_buf_str(&taken) : TIMS_STR("");
+    if (taken.length > 0)
+        *ret_bytes = tims_buf_str(&taken);
+    return TIMS_OK;
+}
+
+tims_str tims_body_next(tims_request *rq)
+{
+    http__exchange *exchange = rq->exchange;
+    tims_str bytes = { "", 0 };
+    tims_status status;
+    if (!exchange)
+        return bytes;
+    while ((status = http__body_take(exchange, &bytes)) == TIMS_BUSY)
+        wait_for_body(exchange);
+    if (status != TIMS_OK)
+        http__body_raise(exchange);
+    return bytes;
 }
 
 /* --- forms of it ------------------------------------------------------------------------------ */

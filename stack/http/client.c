@@ -39,7 +39,7 @@ void tims_fetch_close(tims_fetch_stream **stream)
     *stream = NULL;
 }
 
-static tims_fetch_stream *new_fetch(tims_arena *arena, const tims_fetch_options *options)
+tims_fetch_stream *http__fetch_new(tims_arena *arena, const tims_fetch_options *options)
 {
     tims_fetch_stream **cell = TIMS_NEW(arena, tims_fetch_stream *);
     tims_arena_defer(arena, close_cell, cell);
@@ -72,7 +72,7 @@ tims_status http__fetch_wait(tims_fetch_stream *fetch)
     return status;
 }
 
-static tims_status report(tims_status status, tims_error *err)
+tims_status http__fetch_report(tims_status status, tims_error *err)
 {
     switch (status) {
     case TIMS_TIMEOUT:
@@ -108,12 +108,15 @@ static tims_status send_request(tims_fetch_stream *fetch, const tims_fetch_optio
 {
     tims_buf head;
     tims_buf_init(&head, NULL, REQUEST_HEAD_BYTES_MAX);
-    http__request_write(&head, options, url);
+    uint32_t with_body = TIMS_METHOD_POST | TIMS_METHOD_PUT | TIMS_METHOD_PATCH;
+    bool has_length = options->body.length > 0 || (options->method & with_body) != 0;
+    http__request_write(&head, options, url, has_length ? (int64_t)options->body.length : HTTP__BODY_NONE);
     tims_str slices[2] = { tims_buf_str(&head), options->body };
     tims_status status =
         head.overflow ? TIMS_TOO_LARGE
                       : tims_stream_write(fetch->peer->stream, slices, options->body.length > 0 ? 2 : 1);
     tims_buf_free(&head);
+    fetch->request_done = status == TIMS_OK;
     return status;
 }
 
@@ -138,11 +141,11 @@ static tims_status try_once(tims_fetch_stream *fetch, const tims_fetch_options *
         http__upstream_detach(fetch->peer, false);
     status = status != TIMS_OK ? status : fetch->failed;
     *ret_stale = is_reused && !fetch->any_bytes && status != TIMS_TIMEOUT && status != TIMS_CANCELLED;
-    return report(status, err);
+    return http__fetch_report(status, err);
 }
 
 static tims_status open_fetch(tims_fetch_stream *fetch, tims_arena *arena, const tims_fetch_options *options,
-                              bool allow_upgrade, tims_error *err)
+                              tims_error *err)
 {
     tims_url url;
     tims_status status = tims_url_parse(arena, options->url, &url, err);
@@ -151,12 +154,12 @@ static tims_status open_fetch(tims_fetch_stream *fetch, tims_arena *arena, const
     if (!tims_str_equal(url.scheme, TIMS_STR("http")) && !tims_str_equal(url.scheme, TIMS_STR("ws")) &&
         !tims_str_equal(url.scheme, TIMS_STR("unix")))
         return tims_fail(err, TIMS_MALFORMED, "bad_url", "Only http: and unix: addresses can be asked.");
-    status = http__request_check(options, allow_upgrade, err);
+    status = http__request_check(options, err);
     if (status != TIMS_OK)
         return status;
     bool is_stale = false;
     tims_error first = { 0 };
-    status = try_once(fetch, options, &url, allow_upgrade, &is_stale, &first);
+    status = try_once(fetch, options, &url, false, &is_stale, &first);
     if (status == TIMS_OK || !is_stale || !is_safe(options->method)) {
         if (status != TIMS_OK && err != NULL)
             *err = first;
@@ -175,12 +178,12 @@ static void give_head(tims_arena *arena, const tims_fetch_stream *fetch, tims_fe
     };
 }
 
-tims_status http__fetch_open(tims_arena *arena, const tims_fetch_options *options, bool allow_upgrade,
-                             tims_fetch_stream **ret_stream, tims_fetched *ret_head, tims_error *err)
+tims_status tims_fetch_open(tims_arena *arena, const tims_fetch_options *options,
+                            tims_fetch_stream **ret_stream, tims_fetched *ret_head, tims_error *err)
 {
-    tims_fetch_stream *fetch = new_fetch(arena, options);
+    tims_fetch_stream *fetch = http__fetch_new(arena, options);
     fetch->is_streaming = true;
-    tims_status status = open_fetch(fetch, arena, options, allow_upgrade, err);
+    tims_status status = open_fetch(fetch, arena, options, err);
     if (status != TIMS_OK) {
         tims_fetch_close(&fetch);
         return status;
@@ -190,10 +193,18 @@ tims_status http__fetch_open(tims_arena *arena, const tims_fetch_options *option
     return TIMS_OK;
 }
 
-tims_status tims_fetch_open(tims_arena *arena, const tims_fetch_options *options,
-                            tims_fetch_stream **ret_stream, tims_fetched *ret_head, tims_error *err)
+tims_str http__fetch_take(tims_fetch_stream *fetch)
 {
-    return http__fetch_open(arena, options, false, ret_stream, ret_head, err);
+    tims_buf given = fetch->given;
+    fetch->given = fetch->incoming;
+    given.length = 0;
+    fetch->incoming = given;
+    if (fetch->paused) {
+        fetch->paused = false;
+        if (fetch->peer != NULL)
+            tims_stream_resume(fetch->peer->stream);
+    }
+    return fetch->given.length > 0 ? tims_buf_str(&fetch->given) : (tims_str){ "", 0 };
 }
 
 tims_status tims_fetch_next(tims_fetch_stream *stream, tims_str *ret_bytes, tims_error *err)
@@ -203,32 +214,23 @@ tims_status tims_fetch_next(tims_fetch_stream *stream, tims_str *ret_bytes, tims
     while (stream->incoming.length == 0 && !stream->ended && stream->failed == TIMS_OK && status == TIMS_OK)
         status = http__fetch_wait(stream);
     if (status != TIMS_OK)
-        return report(status, err);
+        return http__fetch_report(status, err);
     if (stream->incoming.length == 0 && stream->failed != TIMS_OK)
-        return report(stream->failed, err);
-    tims_buf given = stream->given;
-    stream->given = stream->incoming;
-    given.length = 0;
-    stream->incoming = given;
-    if (stream->paused) {
-        stream->paused = false;
-        if (stream->peer != NULL)
-            tims_stream_resume(stream->peer->stream);
-    }
-    *ret_bytes = stream->given.length > 0 ? tims_buf_str(&stream->given) : (tims_str){ "", 0 };
+        return http__fetch_report(stream->failed, err);
+    *ret_bytes = http__fetch_take(stream);
     return TIMS_OK;
 }
 
 tims_status tims_fetch(tims_arena *arena, const tims_fetch_options *options, tims_fetched *ret_answer,
                        tims_error *err)
 {
-    tims_fetch_stream *fetch = new_fetch(arena, options);
-    tims_status status = open_fetch(fetch, arena, options, false, err);
+    tims_fetch_stream *fetch = http__fetch_new(arena, options);
+    tims_status status = open_fetch(fetch, arena, options, err);
     while (status == TIMS_OK && !fetch->ended && fetch->failed == TIMS_OK)
         if ((status = http__fetch_wait(fetch)) != TIMS_OK)
-            status = report(status, err);
+            status = http__fetch_report(status, err);
     if (status == TIMS_OK && fetch->failed != TIMS_OK)
-        status = report(fetch->failed, err);
+        status = http__fetch_report(fetch->failed, err);
     if (status == TIMS_OK) {
         tims_fetched answer;
         give_head(arena, fetch, &answer);

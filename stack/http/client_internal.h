@@ -20,7 +20,11 @@ enum {
     HTTP__UNSAFE_IDLE_US = 1000000, /* a request that cannot be repeated wants a fresher one */
     HTTP__FETCH_QUEUE_BYTES =
         256 * 1024, /* streamed bytes not yet taken, past which the upstream must wait */
-    HTTP__FETCH_HEAD_BYTES_MAX = 256 * 1024
+    HTTP__FETCH_HEAD_BYTES_MAX = 256 * 1024,
+    HTTP__INTERIM_MAX = 16, /* 1xx answers before the one that counts */
+    /* instead of a body's length */
+    HTTP__BODY_NONE = -1,
+    HTTP__BODY_CHUNKED = -2
 };
 
 typedef struct http__upstream http__upstream;
@@ -57,6 +61,8 @@ struct tims_fetch_stream {
     uint64_t received, body_bytes_max;
     int64_t deadline_us; /* 0: none */
     tims_status failed;  /* OK: not */
+    uint32_t interim_count;
+    bool request_done; /* all of the request is the stream's */
     bool has_head, ended, is_raw, is_streaming, any_bytes, paused, is_head_request;
 };
 
@@ -68,14 +74,23 @@ void http__upstream_attach(http__upstream *peer, tims_fetch_stream *fetch);
 void http__upstream_detach(http__upstream *peer, bool keep); /* back to the pool, or closed */
 
 /* client_request.c */
-tims_status http__request_check(const tims_fetch_options *options, bool allow_upgrade, tims_error *err);
-void http__request_write(tims_buf *out, const tims_fetch_options *options, const tims_url *url);
+tims_status http__request_check(const tims_fetch_options *options, tims_error *err);
+/* `body_length`: what follows, or one of the two above. */
+void http__request_write(tims_buf *out, const tims_fetch_options *options, const tims_url *url,
+                         int64_t body_length);
 
 /* client.c */
 /* Until a callback wakes us, within the exchange's deadline and the fiber's own. Suspends. */
 tims_status http__fetch_wait(tims_fetch_stream *fetch);
-/* For tunnel.c, which adds Connection and Upgrade headers of its own. */
-tims_status http__fetch_open(tims_arena *arena, const tims_fetch_options *options, bool allow_upgrade,
-                             tims_fetch_stream **ret_stream, tims_fetched *ret_head, tims_error *err);
+/* For forward.c, which sends the request itself. Known to the arena, as all are. */
+tims_fetch_stream *http__fetch_new(tims_arena *arena, const tims_fetch_options *options);
+tims_status http__fetch_report(tims_status status, tims_error *err); /* returns what it was, or UNAVAILABLE */
+/* What has come, emptying it; valid until the next call. */
+tims_str http__fetch_take(tims_fetch_stream *fetch);
+
+/* tunnel.c */
+/* Relays bytes between the request's client and an exchange whose 101 has come, after sending `head` to the
+ * client. Until either side ends, or nothing has passed for `idle_ms` (0: for ever). Suspends. */
+tims_answer http__tunnel(tims_request *rq, tims_fetch_stream *fetch, tims_str head, int64_t idle_ms);
 
 #endif

@@ -111,8 +111,13 @@ static bool take_head(void *ctx, const tims_http1_head *head)
     http__upstream *peer = ctx;
     tims_fetch_stream *fetch = peer->fetch;
     bool is_interim = head->status < 200 && head->status != 101;
-    if (fetch == NULL || is_interim)
+    if (fetch == NULL)
         return true;
+    if (is_interim) {
+        if (++fetch->interim_count > HTTP__INTERIM_MAX)
+            fetch->failed = TIMS_MALFORMED;
+        return fetch->failed == TIMS_OK;
+    }
     fetch->head_arena = tims_arena_new(HTTP__FETCH_HEAD_BYTES_MAX, NULL, NULL);
     fetch->head = tims_http1_head_copy(fetch->head_arena, head);
     fetch->has_head = true;
@@ -172,8 +177,9 @@ static void settle(http__upstream *peer, bool is_clean)
     if (fetch->failed != TIMS_OK)
         http__upstream_detach(peer, false);
     else if (fetch->ended)
-        http__upstream_detach(peer, is_clean && !fetch->is_raw && fetch->head.keep_alive &&
-                                        !peer->input_ended && tims_stream_queued(peer->stream) == 0);
+        http__upstream_detach(peer, is_clean && fetch->request_done && !fetch->is_raw &&
+                                        fetch->head.keep_alive && !peer->input_ended &&
+                                        tims_stream_queued(peer->stream) == 0);
 }
 
 static size_t feed_parser(http__upstream *peer, tims_str bytes)

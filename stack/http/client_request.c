@@ -32,13 +32,13 @@ static bool is_one_of(tims_str name, const tims_str *names, size_t count)
     return false;
 }
 
-tims_status http__request_check(const tims_fetch_options *options, bool allow_upgrade, tims_error *err)
+tims_status http__request_check(const tims_fetch_options *options, tims_error *err)
 {
     static const tims_str own[] = { TIMS_STR_INIT("content-length"), TIMS_STR_INIT("transfer-encoding"),
                                     TIMS_STR_INIT("expect"),         TIMS_STR_INIT("te"),
                                     TIMS_STR_INIT("keep-alive"),     TIMS_STR_INIT("connection"),
                                     TIMS_STR_INIT("upgrade") };
-    size_t own_count = sizeof own / sizeof *own - (allow_upgrade ? 2 : 0);
+    size_t own_count = sizeof own / sizeof *own;
     for (size_t i = 0; i < options->header_count; i++) {
         const tims_header *header = &options->headers[i];
         if (!is_name(header->name) || !is_value(header->value) || is_one_of(header->name, own, own_count))
@@ -65,7 +65,8 @@ static void write_host(tims_buf *out, const tims_url *url)
     tims_buf_append_str(out, TIMS_STR("\r\n"));
 }
 
-void http__request_write(tims_buf *out, const tims_fetch_options *options, const tims_url *url)
+void http__request_write(tims_buf *out, const tims_fetch_options *options, const tims_url *url,
+                         int64_t body_length)
 {
     tims_buf_append_str(out, tims_str_from(tims_method_name(options->method)));
     tims_buf_append_char(out, ' ');
@@ -83,10 +84,11 @@ void http__request_write(tims_buf *out, const tims_fetch_options *options, const
         tims_buf_append_str(out, options->headers[i].value);
         tims_buf_append_str(out, TIMS_STR("\r\n"));
     }
-    uint32_t with_body = TIMS_METHOD_POST | TIMS_METHOD_PUT | TIMS_METHOD_PATCH;
-    if (options->body.length > 0 || (options->method & with_body) != 0) {
+    if (body_length == HTTP__BODY_CHUNKED) {
+        tims_buf_append_str(out, TIMS_STR("Transfer-Encoding: chunked\r\n"));
+    } else if (body_length >= 0) {
         tims_buf_append_str(out, TIMS_STR("Content-Length: "));
-        tims_buf_append_int(out, (int64_t)options->body.length);
+        tims_buf_append_int(out, body_length);
         tims_buf_append_str(out, TIMS_STR("\r\n"));
     }
     tims_buf_append_str(out, TIMS_STR("\r\n"));

@@ -259,6 +259,9 @@ bool http__body_arrived(http__exchange *exchange, tims_str bytes); /* false: pau
 void http__body_ended(http__exchange *exchange);
 void http__body_failed(http__exchange *exchange, int http_status);
 void http__body_free(http__exchange *exchange);
+/* As tims_body_next, but without waiting: BUSY when nothing is there yet. INVALID: http__body_raise says why. */
+tims_status http__body_take(http__exchange *exchange, tims_str *ret_bytes);
+TIMS_NORETURN void http__body_raise(http__exchange *exchange);
 
 /* head.c */
 void http__head_write(http__exchange *exchange, int status, tims_str content_type, int64_t content_length);
@@ -272,6 +275,8 @@ void http__worker_date(http__worker *worker);
 void http__answer_send(http__exchange *exchange, const tims_answer *answer); /* may suspend for files */
 void http__answer_refusal(http__connection *connection, int http_status,
                           const tims_error *err); /* no request */
+/* As tims_stream_head; `content_length` -1: it is not known. */
+void http__stream_begin(tims_request *rq, int status, tims_str content_type, int64_t content_length);
 
 /* problem.c */
 void http__problem_write(tims_buf *out, int http_status, const char *code, tims_str detail,

@@ -38,6 +38,40 @@ bool tims_header_has_token(tims_str value, tims_str token)
     return false;
 }
 
+/* Of RFC 9110 and, beyond it, what old senders use. Content-Length and Expect are this hop's as well: how a
+ * body is framed is decided anew for each connection. */
+static bool is_of_one_hop(tims_str name)
+{
+    static const tims_str names[] = { TIMS_STR_INIT("connection"),
+                                      TIMS_STR_INIT("keep-alive"),
+                                      TIMS_STR_INIT("te"),
+                                      TIMS_STR_INIT("trailer"),
+                                      TIMS_STR_INIT("transfer-encoding"),
+                                      TIMS_STR_INIT("content-length"),
+                                      TIMS_STR_INIT("upgrade"),
+                                      TIMS_STR_INIT("expect"),
+                                      TIMS_STR_INIT("proxy-connection"),
+                                      TIMS_STR_INIT("proxy-authorization"),
+                                      TIMS_STR_INIT("proxy-authenticate"),
+                                      TIMS_STR_INIT("http2-settings") };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].length == name.length && tims_str_equal_ignoring_case(name, names[i]))
+            return true;
+    return false;
+}
+
+bool tims_header_is_end_to_end(const tims_header *headers, size_t count, tims_str name)
+{
+    if (is_of_one_hop(name))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (headers[i].name.length == 10 &&
+            tims_str_equal_ignoring_case(headers[i].name, TIMS_STR("connection")) &&
+            tims_header_has_token(headers[i].value, name))
+            return false;
+    return true;
+}
+
 /* Slices of the head are moved by the distance between the raw bytes and their copy. */
 static tims_str rebase(tims_str slice, const tims_http1_head *head, const char *copy)
 {

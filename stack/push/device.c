@@ -15,7 +15,7 @@ typedef struct device_body {
 } device_body;
 
 static const tims_shape device_shape = {
-    .name = "push_device",
+    .name = "register_device",
     .doc = "A device that wants to be told.",
     .size = sizeof(device_body),
     .fields = TIMS_FIELDS(
@@ -161,6 +161,12 @@ static tims_answer answer_register(tims_request *rq)
 
 const tims_route tims_push_routes[] = {
     { TIMS_METHOD_POST, "/api/push/devices/", answer_register, .access = tims_access_signed_in,
-      .body_bytes_max = 16 * 1024, .doc = "Registers this device for notifications." },
+      .body_bytes_max = 16 * 1024, .doc = "Registers this device for notifications.",
+      .api = { .operation = "registerDevice",
+               .body = &device_shape,
+               .status = 201,
+               .other_status = 200,
+               .row = &tims_push_device_model,
+               .problems = { 429 } } },
     { 0 },
 };

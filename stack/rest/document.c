@@ -114,7 +114,7 @@ static tims_status write_links(document *d)
 {
     if (d->url->page == 0)
         return write_cursor_links(d);
-    write_page_link(d, "next", d->written.more && d->url->page < REST__PAGE_MAX, d->url->page + 1);
+    write_page_link(d, "next", d->written.more && d->url->page < TIMS_PAGE_NUMBER_MAX, d->url->page + 1);
     write_page_link(d, "previous", d->url->page > 1, d->url->page - 1);
     return TIMS_OK;
 }

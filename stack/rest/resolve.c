@@ -71,7 +71,7 @@ static tims_status read_limit(reading *r, const tims_pair *pair)
 
 static tims_status read_page(reading *r, const tims_pair *pair)
 {
-    if (!tims_str_to_int(pair->value, 1, REST__PAGE_MAX, &r->url->page))
+    if (!tims_str_to_int(pair->value, 1, TIMS_PAGE_NUMBER_MAX, &r->url->page))
         return refuse(r, pair->name, "Must be a whole number from 1 to 1000000.");
     return TIMS_OK;
 }

@@ -97,8 +97,8 @@ static tims_rate rate_of(const char *text, const char *otherwise)
 
 static void add_entry(tims_rest *rest, const tims_resource *resource)
 {
-    int64_t size = resource->page.size > 0 ? resource->page.size : 50;
-    int64_t max = resource->page.max > 0 ? resource->page.max : 200;
+    int64_t size = resource->page.size > 0 ? resource->page.size : TIMS_PAGE_SIZE;
+    int64_t max = resource->page.max > 0 ? resource->page.max : TIMS_PAGE_MAX;
     rest->entries[rest->entry_count++] = (rest__entry){ .rest = rest,
                                                         .resource = resource,
                                                         .path = tims_str_from(resource->path),

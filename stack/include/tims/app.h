@@ -7,7 +7,9 @@
 #include "tims/http.h"
 #include "tims/live.h"
 #include "tims/model.h"
+#include "tims/openapi.h"
 #include "tims/pages.h"
+#include "tims/proxy.h"
 #include "tims/push.h"
 #include "tims/rest.h"
 #include "tims/tasks.h"
@@ -32,10 +34,13 @@ typedef struct tims_app {
 typedef struct tims_project {
     const char *name; /* the program's name */
     const char *version;
+    const char *doc;              /* what it is, for the API's document; NULL: nothing is said */
+    const char *license;          /* an SPDX expression; NULL: none is named */
     const tims_app *const *apps;  /* NULL-terminated */
     const char *languages;        /* of its pages: "en,de"; the first for want of another; NULL: "en" */
     const char *source_directory; /* where makemigrations writes: <dir>/<app>/migrations */
     const tims_push_sender *push_senders; /* the project's own, beside FCM and APNs; NULL: none */
+    const tims_proxy *proxies; /* other programs behind this one; ends with an empty row; NULL: none */
 } tims_project;
 
 /* The program: parses the command line and runs the command. Returns the exit status. */

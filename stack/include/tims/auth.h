@@ -52,6 +52,8 @@ void tims_auth_begin(tims_request *rq, tims_auth *auth);
 /* Limits of logins and registrations are counted once for all nodes that share the server and the prefix;
  * while it is away, by each for itself. Before the loops start; both must outlive them. */
 void tims_auth_share_limits(tims_auth *auth, tims_redis *redis, tims_str prefix);
+/* The session's cookie, by whether cookies are secure. */
+tims_str tims_auth_cookie_name(bool secure);
 /* 16 characters: the same for all nodes on this database, and known to nobody else. */
 tims_str tims_auth_database_name(const tims_auth *auth, tims_arena *arena);
 /* The same look-up of a device's token for other ways in (websocket hello): OK or UNAUTHORIZED, or the
@@ -89,6 +91,9 @@ void tims_login(tims_request *rq, const tims_user *user); /* new session, new co
 /* Ends the request's session and takes its cookie away; nothing happens when nobody is signed in. Raises:
  * 503. */
 void tims_logout(tims_request *rq);
+/* Whether a cookie of this name is this room's: of sessions, visitors and CSRF, with and without the prefix
+ * of https sites. */
+bool tims_auth_owns_cookie(tims_str name);
 /* Route access, for tims_route.access. */
 extern const char tims_access_signed_in[], tims_access_staff[];
 

@@ -245,6 +245,25 @@ tims_str tims_socket_peer(const tims_socket *socket);
 
 /* --- routes ----------------------------------------------------------------------------------- */
 
+/* How an endpoint is called, what it takes and what it answers, for the API documents (openapi.h). What
+ * follows from the rest of its row (access, parameters of the path, problems of reading a body) need not be
+ * said. */
+typedef struct tims_route_api {
+    const char *operation; /* what clients call it: "startChat"; NULL: of method and path, "postChatsStart" */
+    const char *summary;   /* a line; NULL: `doc` up to its first full stop */
+    const tims_shape *query; /* parameters of the URL; each may be absent unless it is `required` */
+    const tims_shape *body;  /* as tims_body_shape reads it */
+    bool is_patch;           /* nothing of the body needs to be there */
+    bool is_form_too;        /* the body may be a form, which is answered with a redirect */
+    const char *file; /* the body is multipart/form-data: a part of this name with a file, beside `body` */
+    int status, other_status; /* of success; 0: 200 with an answer, else 204; 0: no other one */
+    const tims_shape *answer; /* JSON; or… */
+    const struct tims_model *row;
+    const char *content_type; /* what else is answered: "image/png" */
+    short problems[8];        /* statuses that do not follow from the row: 404, 409 … */
+    bool is_hidden;           /* in no document */
+} tims_route_api;
+
 /* Patterns: /api/messages/{id:id}/read/ — {name} one segment, {name:int}, {name:id}, {name:path} the rest. */
 typedef struct tims_route {
     uint32_t methods; /* TIMS_METHOD_… bits; GET implies HEAD */
@@ -256,6 +275,7 @@ typedef struct tims_route {
     uint32_t timeout_ms;     /* 0: 30 s for the handler's whole work */
     bool no_csrf, anonymous; /* read by auth: no CSRF check; no session look-up at all */
     const void *access;      /* read by auth */
+    tims_route_api api;
 } tims_route;
 
 typedef struct tims_router tims_router;
@@ -368,6 +388,29 @@ tims_status tims_fetch_next(tims_fetch_stream *stream, tims_str *ret_bytes, tims
 void tims_fetch_close(tims_fetch_stream **stream);
 /* Closes the loop's idle connections, so that the loop can end; the server does it for its loops. */
 void tims_fetch_shutdown(tims_loop *loop);
+/* A request passed on as it comes, and the answer back as it comes: bodies are streamed both ways, framed
+ * anew, and each side waits for the other. What is here must live until the call returns. */
+typedef struct tims_forward_options {
+    const tims_url *upstream;   /* scheme http or unix; its path is not looked at */
+    tims_str target;            /* path and query as they are sent */
+    const tims_header *headers; /* of the request to the upstream; only end-to-end ones: else INVALID */
+    size_t header_count;
+    bool may_upgrade;  /* a websocket's request (and no other upgrade) is passed on as one */
+    bool check_origin; /* of websockets, as tims_socket_options.check_origin. Raises: 403 */
+    int64_t connect_ms, head_ms, idle_ms; /* 0: 5 s, 60 s, 60 s. Idle: while the answer comes */
+    int64_t tunnel_idle_ms;               /* of a websocket on which nothing passes either way; 0: for ever */
+    /* May be NULL. False: the header of the answer is left out. It may be changed; what it then points to
+     * must live in rq's arena. */
+    bool (*keep_header)(void *ctx, tims_request *rq, tims_header *header);
+    void *ctx;
+} tims_forward_options;
+/* OK: the answer is sent, return `ret_answer`. Otherwise raise: where the head was not sent yet that is the
+ * answer, else it cuts the client off, who must not take what it got for whole. Asked once more on a new
+ * connection only where a kept one was closed under an idempotent request before any byte of its body was
+ * sent and any of an answer came. Suspends. Raises: as tims_body, 499 when the client goes. Errors:
+ * UNAVAILABLE, TIMEOUT, MALFORMED, TOO_LARGE (headers), CANCELLED, INVALID. */
+tims_status tims_forward(tims_request *rq, const tims_forward_options *options, tims_answer *ret_answer,
+                         tims_error *err);
 /* Relays an upgrade request (e.g. a development server's websocket) to the upstream, and then bytes both ways
  * until either side ends. An upstream that does not upgrade is answered with its own answer; one that cannot
  * be reached with 502. Suspends. */

@@ -65,6 +65,13 @@ typedef struct tims_field {
     const struct tims_model *to; /* foreign key to that model's primary key */
     enum { TIMS_CASCADE, TIMS_RESTRICT, TIMS_SET_NULL } on_delete;
     const char *renamed_from; /* a hint for makemigrations */
+    /* what is said of it in the API documents */
+    const char *example; /* written like default_value */
+    /* JSON: an object of these fields; else a list of such values, or an object that has them under any key;
+     * none: any value */
+    const struct tims_shape *shape;
+    const struct tims_field *list, *map;
+    bool maybe_null, maybe_absent; /* JSON: null too; of an answer: not always there */
 } tims_field;
 
 enum { TIMS_FIELDS_MAX = 64 };
@@ -80,15 +87,18 @@ typedef struct tims_fields {
 #define TIMS_FIELD(type, member, ...)                                                                 \
     { .offset = offsetof(type, member), .name = #member, .kind = TIMS_KIND_OF(((type *)0)->member),   \
       __VA_ARGS__ }
+/* A row of a descriptor for documents alone, without a struct: TIMS_VALUE(count, INT, .doc = "…"). */
+#define TIMS_VALUE(name_, kind_, ...)                                                                 \
+    { .name = #name_, .kind = TIMS_KIND_##kind_, __VA_ARGS__ }
 #define TIMS_FIELDS(...)                                                                              \
     { .items = (const tims_field[]){ __VA_ARGS__ },                                                   \
       .count = sizeof((const tims_field[]){ __VA_ARGS__ }) / sizeof(tims_field) }
 /* clang-format on */
 
-/* A plain struct (the body of an endpoint, the arguments of a task). */
+/* A plain struct (the body of an endpoint, the arguments of a task), or an answer that is described. */
 typedef struct tims_shape {
     const char *name, *doc;
-    size_t size;
+    size_t size; /* 0: there is no struct, it only describes */
     tims_fields fields;
 } tims_shape;
 

@@ -89,6 +89,9 @@ tims_status tims_http1_finish(tims_http1 *parser);
 void tims_http1_expect_no_body(tims_http1 *parser);
 /* Finds a header, any case; empty slice with data == NULL when absent. */
 tims_str tims_header_get(const tims_header *headers, size_t count, tims_str name);
+/* Whether a header of this list is for the other end and not for this connection only: false for those of one
+ * hop (Connection, Transfer-Encoding …), those that frame the message, and those named by Connection. */
+bool tims_header_is_end_to_end(const tims_header *headers, size_t count, tims_str name);
 /* Whether a comma-separated header value has this token, any case. */
 bool tims_header_has_token(tims_str value, tims_str token);
 

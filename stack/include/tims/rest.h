@@ -16,6 +16,7 @@ enum {
     TIMS_DELETE = 16,
     TIMS_EVERYTHING = TIMS_LIST | TIMS_READ | TIMS_CREATE | TIMS_UPDATE | TIMS_DELETE
 };
+enum { TIMS_PAGE_SIZE = 50, TIMS_PAGE_MAX = 200, TIMS_PAGE_NUMBER_MAX = 1000 * 1000 };
 
 typedef struct tims_resource {
     const char *path; /* "/api/messages/"; the detail is path{id}/ */
@@ -25,7 +26,7 @@ typedef struct tims_resource {
     tims_names order;  /* fields that ?order= may name; the model's default order always works */
     struct {
         int64_t size, max;
-    } page; /* 0: 50, 200 */
+    } page; /* 0: TIMS_PAGE_SIZE, TIMS_PAGE_MAX */
     /* Hooks, in the request's transaction; may raise. `row` points at the model's struct. */
     void (*before_create)(tims_request *rq, void *row);
     void (*after_create)(tims_request *rq, void *row);
@@ -100,6 +101,7 @@ typedef struct tims_computed {
     void (*write)(tims_request *rq, tims_json_writer *w); /* one JSON value; may raise */
     const char *access; /* NULL: anybody; tims_access_signed_in, tims_access_staff */
     const char *doc;
+    tims_route_api api; /* what it answers, and its query */
 } tims_computed;
 /* Before the routes are asked for. The table ends with an empty row. Errors: INVALID naming the endpoint. */
 tims_status tims_rest_add_computed(tims_rest *rest, tims_arena *arena, const tims_computed *table,

@@ -21,7 +21,7 @@ typedef struct enqueue_body {
     tims_str unique, key;
 } enqueue_body;
 
-static const tims_shape enqueue_shape = {
+const tims_shape tasks__enqueue_shape = {
     .name = "enqueue_task",
     .doc = "A job to be.",
     .size = sizeof(enqueue_body),
@@ -75,7 +75,7 @@ static void check_times(tims_request *rq, const enqueue_body *body)
 
 tims_answer tasks__answer_enqueue(tims_request *rq)
 {
-    const enqueue_body *body = tims_body_shape(rq, &enqueue_shape);
+    const enqueue_body *body = tims_body_shape(rq, &tasks__enqueue_shape);
     const tims_task *task = tims_tasks_find(tasks__of(rq), body->task);
     if (task == NULL)
         tims_raise(rq, 404, "unknown_task", "There is no task \"%.*s\".", TIMS_PRINT(body->task));
@@ -195,7 +195,7 @@ typedef struct retry_body {
     tims_str task, queue;
 } retry_body;
 
-static const tims_shape retry_shape = {
+const tims_shape tasks__retry_shape = {
     .name = "retry_dead",
     .doc = "Which dead jobs to retry.",
     .size = sizeof(retry_body),
@@ -226,7 +226,7 @@ static const tims_id *find_retried(tims_request *rq, const retry_body *body, siz
 
 tims_answer tasks__answer_retry_many_dead(tims_request *rq)
 {
-    const retry_body *body = tims_body_shape(rq, &retry_shape);
+    const retry_body *body = tims_body_shape(rq, &tasks__retry_shape);
     size_t count;
     int64_t retried = 0;
     tims_error err = { 0 };

@@ -20,4 +20,7 @@ tims_answer tasks__answer_retry_dead(tims_request *rq);
 tims_answer tasks__answer_retry_many_dead(tims_request *rq);
 tims_answer tasks__answer_remove_dead(tims_request *rq);
 
+/* What the endpoints take. */
+extern const tims_shape tasks__enqueue_shape, tasks__retry_shape;
+
 #endif
