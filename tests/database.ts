@@ -33,6 +33,12 @@ export function databaseUrl(folder: string): string {
   return onPostgres ? databaseUrlOf(basename(folder)) : `sqlite:${join(folder, "app.sqlite3")}`;
 }
 
+// A new database on the test server, whatever the run is for; its URL.
+export function createDatabaseNamed(name: string): string {
+  runSql(databaseUrlOf("postgres"), `CREATE DATABASE "${name}"`);
+  return databaseUrlOf(name);
+}
+
 // SQLite makes its file when it is opened.
 export function createDatabase(folder: string): void {
   if (onPostgres) runSql(databaseUrlOf("postgres"), `CREATE DATABASE "${basename(folder)}"`);

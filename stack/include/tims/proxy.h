@@ -42,9 +42,11 @@ typedef struct tims_proxy_settings {
 /* `table` must outlive it; the rest is copied. Errors: INVALID naming the row and what is wrong with it. */
 tims_status tims_proxies_new(tims_arena *arena, const tims_proxy *table, const tims_proxy_settings *settings,
                              tims_proxies **ret_proxies, tims_error *err);
+/* How many rows there are before the empty one. */
 size_t tims_proxies_count(const tims_proxy *table);
 /* "PROXY_DOCS" of "/docs/", "PROXY_A_B_C_SECRET" of "/a/b-c/" with the ending "_SECRET". */
 const char *tims_proxy_setting_name(tims_arena *arena, const tims_proxy *row, const char *ending);
+/* The routes of all rows, for the router; they live as long as `proxies`. */
 const tims_route *tims_proxies_routes(const tims_proxies *proxies, size_t *ret_count);
 /* The longest request body of any row; 0 without rows. The server's own limit must not be below it. */
 uint64_t tims_proxies_body_bytes_max(const tims_proxies *proxies);

@@ -1,0 +1,6 @@
+import { useConnectionTruth } from "@tims/client";
+
+export function Example() {
+  /* here */
+  return null;
+}

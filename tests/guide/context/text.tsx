@@ -1,0 +1,6 @@
+import { useText } from "@/i18n";
+
+export function Example({ date }: { date: Date }) {
+  /* here */
+  return null;
+}
