@@ -73,8 +73,7 @@ static tims_str sign_identity(tims_request *rq, const proxy__row *row)
     tims_id_format(caller.user, id);
     tims_str claims =
         tims_print(rq->arena, "{\"sub\":\"%S\",\"aud\":\"%S\",\"staff\":%s,\"iat\":%lld,\"exp\":%lld}",
-                   (tims_str){ id, sizeof id }, row->prefix, caller.staff ? "true" : "false",
-                   (long long)now_s, (long long)(now_s + TIMS_PROXY_IDENTITY_S));
+                   (tims_str){ id, sizeof id }, row->prefix, caller.staff ? "true" : "false", now_s, until_s);
     return tims_jwt_sign_shared(rq->arena, row->secret, claims);
 }
 
