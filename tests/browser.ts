@@ -50,7 +50,10 @@ export async function visit(browser: Browser, options: BrowserContextOptions = {
   const apiCalls: string[] = [];
   context.on("page", (page) => {
     page.on("console", (message) => {
-      if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+      if (message.type() !== "error" && message.type() !== "warning") return;
+      // A page that is left while its socket opens: nobody has done anything wrong.
+      if (/closed before the connection is established/.test(message.text())) return;
+      complaints.push(message.text());
     });
     page.on("pageerror", (error) => complaints.push(String(error)));
     page.on("request", (request) => {
