@@ -151,6 +151,7 @@ export async function list({ folder, data, rounds, seconds }) {
 }
 
 const HOT_CHATS = 40; // five readers each: 200 lists, asked for in turn
+const HOT_TURNS = 10;
 
 export async function hot({ folder, data, rounds, seconds }) {
   const fresh = () => {
@@ -158,9 +159,7 @@ export async function hot({ folder, data, rounds, seconds }) {
     copyFileSync(data.file, file);
     return file;
   };
-  const chats = new Set(
-    data.sessions.slice(0, HOT_CHATS / 5).flatMap(({ user }) => data.chatsOf(user.id).slice(0, 5)),
-  );
+  const chats = new Set(data.sessions.flatMap(({ user }) => data.chatsOf(user.id)).slice(0, HOT_CHATS));
   const isHot = ({ path }) => chats.has(path.split("=")[1]);
   const readsOf = (headers) => shuffle(listRequests(data, headers).filter(isHot));
   const contenders = {
@@ -171,8 +170,8 @@ export async function hot({ folder, data, rounds, seconds }) {
         const headers = await oursHeaders(server, data);
         const reads = readsOf(headers.map(({ Cookie }) => ({ Cookie })));
         return withWrites(
-          reads,
-          reads.slice(0, 100).map(({ path, headers: { Cookie } }) => ({
+          Array.from({ length: HOT_TURNS }, () => reads).flat(),
+          reads.map(({ path, headers: { Cookie } }) => ({
             method: "POST",
             path: "/api/messages/",
             headers: {

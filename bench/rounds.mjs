@@ -60,7 +60,7 @@ export async function runRounds({ contenders, rounds, seconds, folder, name, che
 
 // Every hundredth request is one of the writes.
 export function withWrites(reads, writes) {
-  const rounds = Math.ceil(reads.length / 99);
+  const rounds = Math.floor(reads.length / 99);
   return Array.from({ length: rounds }, (_, i) => [
     ...reads.slice(i * 99, (i + 1) * 99),
     writes[(i * 7) % writes.length],

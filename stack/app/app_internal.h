@@ -55,6 +55,8 @@ tims_status app__compose_models(app__stack *stack, tims_error *err);
 tims_status app__open_database(app__stack *stack, bool exclusive, tims_error *err);
 /* Resources, endpoints, pages and what they stand on. */
 tims_status app__compose_server(app__stack *stack, tims_error *err);
+/* What the cache asks of the feed. */
+void app__tie_cache(app__stack *stack, tims_cache_options *options);
 /* What live asks of the others, and tells them. */
 void app__tie_live(app__stack *stack, tims_live_options *options);
 /* What runs jobs: users and tasks, nothing that answers. */

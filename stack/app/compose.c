@@ -80,8 +80,9 @@ static tims_status write_page_position(const void *data, tims_request *rq, tims_
 
 static void compose_cache(app__stack *stack)
 {
-    const tims_cache_options options = { .bytes_max = stack->settings.cache_bytes,
-                                         .is_checked = stack->settings.cache_check };
+    tims_cache_options options = { .bytes_max = stack->settings.cache_bytes,
+                                   .is_checked = stack->settings.cache_check };
+    app__tie_cache(stack, &options);
     stack->cache = tims_cache_new(&options);
 }
 

@@ -76,6 +76,12 @@ static void clear_cache(void *cache, int64_t position)
     tims_cache_clear(cache, position);
 }
 
+static void catch_up(void *argument)
+{
+    const app__stack *stack = argument;
+    tims_live_catch_up(stack->live);
+}
+
 /* --- and the others ---------------------------------------------------------------------------- */
 
 static void hear_change(void *argument, const tims_model *model, tims_change_op op, tims_id id)
@@ -97,6 +103,12 @@ static void hear_epoch(void *argument, tims_str epoch)
 }
 
 /* --- all --------------------------------------------------------------------------------------- */
+
+void app__tie_cache(app__stack *stack, tims_cache_options *options)
+{
+    options->catch_up = catch_up;
+    options->argument = stack;
+}
 
 void app__tie_live(app__stack *stack, tims_live_options *options)
 {

@@ -50,6 +50,7 @@ void tims_cache_free(tims_cache **cache)
     TIMS_CHECK_MAGIC(old, CACHE__MAGIC);
     while (old->oldest != NULL)
         remove_entry(old, old->oldest);
+    TIMS_ASSERT(old->ahead == NULL);
     cache__flights_free(&old->flights);
     cache__topics_free(&old->topics);
     pthread_mutex_destroy(&old->mutex);
@@ -244,6 +245,7 @@ void tims_cache_reach(tims_cache *cache, int64_t position)
         cache->from = position;
     if (cache->reached < position)
         cache->reached = position;
+    cache__wake_ahead(cache, position);
     pthread_mutex_unlock(&cache->mutex);
 }
 
@@ -258,6 +260,7 @@ void tims_cache_clear(tims_cache *cache, int64_t position)
     cache__topics_forget(&cache->topics);
     cache->reached = position < 0 ? -1 : position;
     cache->from = position < 0 ? INT64_MAX : position;
+    cache__wake_ahead(cache, INT64_MAX); /* who waited for a position of the other database */
     pthread_mutex_unlock(&cache->mutex);
 }
 

@@ -27,6 +27,7 @@ enum {
 typedef struct cache__hook cache__hook;
 typedef struct cache__model cache__model;
 typedef struct cache__flights cache__flights;
+typedef struct cache__waiter cache__waiter;
 
 /* --- topics.c: from what changed to what hangs on it -------------------------------------------------- */
 
@@ -142,6 +143,8 @@ struct tims_cache {
     atomic_uint_least64_t stale;
     _Atomic uint16_t wanted[CACHE__WANTED_SLOTS]; /* who asked last, of those with this hash */
     cache__flights *flights;
+    cache__waiter *ahead; /* of the feed */
+    bool is_stuck;        /* the feed was waited for in vain, and has not moved since */
 };
 
 /* The name's key for the caller's class, and for the caller alone. */
@@ -151,6 +154,28 @@ cache__key cache__personal_key(const tims_cache *cache, const cache__key *class_
 void cache__grow(tims_cache *cache, tims_cached *entry, size_t bytes);
 /* The key under which this caller's answer is, as far as is known. Under the mutex. */
 cache__key cache__resolve(tims_cache *cache, const tims_cache_name *name, tims_cached **ret_entry);
+
+/* --- wait.c ------------------------------------------------------------------------------------------- */
+
+/* A fiber in a list, all of whose functions but the wait itself are called under the mutex. */
+struct cache__waiter {
+    cache__waiter *next, **back; /* back NULL: it has been taken out, and is on its way */
+    tims_loop *loop;
+    tims_fiber *fiber; /* touched on its loop only; NULL: it has given up */
+    bool is_done;
+    int64_t position; /* catch_up.c: that the feed shall reach */
+};
+
+cache__waiter *cache__waiter_join(cache__waiter **first); /* the fiber that calls */
+void cache__waiter_wake(cache__waiter *waiter);           /* takes it out of its list */
+/* Without the mutex, on the fiber that has joined; the waiter is gone then. Suspends. Errors: those of
+ * tims_fiber_suspend. */
+tims_status cache__waiter_wait(tims_cache *cache, cache__waiter *waiter);
+
+/* --- catch_up.c: who waits for the feed --------------------------------------------------------------- */
+
+/* All who wait for a position up to this one. Under the mutex. */
+void cache__wake_ahead(tims_cache *cache, int64_t position);
 
 /* --- flight.c: who makes what others wait for --------------------------------------------------------- */
 

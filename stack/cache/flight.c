@@ -1,25 +1,15 @@
 /* flight.c: of many who miss the same, one makes it, and the others wait for that.
- *
- * Who waits may be on another loop than who leads. So what stands in the list is an object of its own: when
- * the flight ends it is posted to the waiter's loop, and only there it is decided whether the fiber still
- * waits or has given up meanwhile. */
+ */
 #include "cache/cache_internal.h"
 
 enum { FLIGHT_BUCKETS = 256 };
-
-typedef struct waiter {
-    struct waiter *next, **back; /* back NULL: it has been taken out, and a post is on its way */
-    tims_loop *loop;
-    tims_fiber *fiber; /* touched on its loop only; NULL: it has given up */
-    bool done;
-} waiter;
 
 typedef struct flight {
     struct flight *next;
     cache__key key; /* the text is the flight's own */
     tims_request *leader;
     struct leading *leading;
-    waiter *waiters;
+    cache__waiter *waiters;
     char text[];
 } flight;
 
@@ -54,7 +44,7 @@ size_t cache__flights_waiting(const cache__flights *flights)
     size_t count = 0;
     for (int i = 0; i < FLIGHT_BUCKETS; i++)
         for (const flight *under_way = flights->buckets[i]; under_way != NULL; under_way = under_way->next)
-            for (const waiter *w = under_way->waiters; w != NULL; w = w->next)
+            for (const cache__waiter *w = under_way->waiters; w != NULL; w = w->next)
                 count++;
     return count;
 }
@@ -67,17 +57,6 @@ static flight **bucket_of(tims_cache *cache, tims_str text)
 
 /* --- the end ------------------------------------------------------------------------------------------ */
 
-static void wake(void *argument)
-{
-    waiter *w = argument;
-    if (w->fiber == NULL) {
-        free(w);
-        return;
-    }
-    w->done = true;
-    tims_fiber_wake(w->fiber);
-}
-
 /* Takes it out of its bucket; all who wait look again. Under the mutex. */
 static void end_flight(tims_cache *cache, flight *ended)
 {
@@ -85,11 +64,8 @@ static void end_flight(tims_cache *cache, flight *ended)
     while (*at != ended)
         at = &(*at)->next;
     *at = ended->next;
-    for (waiter *w = ended->waiters, *next; w != NULL; w = next) {
-        next = w->next;
-        w->back = NULL;
-        tims_loop_post(w->loop, wake, w);
-    }
+    while (ended->waiters != NULL)
+        cache__waiter_wake(ended->waiters);
     ended->leading->flight = NULL;
     free(ended);
 }
@@ -143,50 +119,6 @@ static void begin_flight(tims_cache *cache, tims_request *rq, const cache__key *
     *bucket = begun;
 }
 
-static waiter *join_flight(flight *joined)
-{
-    waiter *w = calloc(1, sizeof *w);
-    TIMS_ASSERT(w != NULL);
-    w->loop = tims_loop_self();
-    w->fiber = tims_fiber_self();
-    TIMS_ASSERT(w->fiber != NULL);
-    w->next = joined->waiters;
-    w->back = &joined->waiters;
-    if (w->next != NULL)
-        w->next->back = &w->next;
-    joined->waiters = w;
-    return w;
-}
-
-/* Its wait was interrupted: whoever has it last frees it. */
-static void give_up(tims_cache *cache, waiter *w)
-{
-    pthread_mutex_lock(&cache->mutex);
-    bool is_listed = w->back != NULL;
-    if (is_listed) {
-        *w->back = w->next;
-        if (w->next != NULL)
-            w->next->back = w->back;
-    }
-    pthread_mutex_unlock(&cache->mutex);
-    if (is_listed || w->done)
-        free(w);
-    else
-        w->fiber = NULL;
-}
-
-static tims_status wait_for(tims_cache *cache, waiter *w)
-{
-    tims_status status = TIMS_OK;
-    while (!w->done && status == TIMS_OK)
-        status = tims_fiber_suspend();
-    if (w->done)
-        free(w);
-    else
-        give_up(cache, w);
-    return status;
-}
-
 bool tims_cache_lead(tims_cache *cache, tims_request *rq, const tims_cache_name *name)
 {
     if (cache__is_off(cache))
@@ -198,15 +130,15 @@ bool tims_cache_lead(tims_cache *cache, tims_request *rq, const tims_cache_name 
     tims_cached *entry;
     cache__key key = cache__resolve(cache, name, &entry);
     flight *under_way = find_flight(cache, &key);
-    waiter *w = NULL;
+    cache__waiter *w = NULL;
     TIMS_ASSERT(under_way == NULL || under_way->leader != rq); /* it would wait for itself */
     if (under_way == NULL)
         begin_flight(cache, rq, &key, l);
     else
-        w = join_flight(under_way);
+        w = cache__waiter_join(&under_way->waiters);
     pthread_mutex_unlock(&cache->mutex);
     if (w == NULL)
         return true;
-    tims_check(rq, wait_for(cache, w), NULL);
+    tims_check(rq, cache__waiter_wait(cache, w), NULL);
     return false;
 }

@@ -35,6 +35,24 @@ static void hear_commit(void *argument)
     pthread_mutex_unlock(&live->mutex);
 }
 
+static void receive_request(void *argument)
+{
+    live__feed *feed = argument;
+    atomic_store(&feed->request_posted, false);
+    live__feed_wake(feed);
+}
+
+void tims_live_catch_up(tims_live *live)
+{
+    live__feed *feed = &live->feed;
+    pthread_mutex_lock(&live->mutex);
+    if (feed->loop != NULL && feed->loop == tims_loop_self())
+        live__feed_wake(feed);
+    else if (feed->loop != NULL && !atomic_exchange(&feed->request_posted, true))
+        tims_loop_post(feed->loop, receive_request, feed);
+    pthread_mutex_unlock(&live->mutex);
+}
+
 static void poll(void *argument)
 {
     live__feed *feed = argument;

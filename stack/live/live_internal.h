@@ -336,7 +336,7 @@ typedef struct live__feed {
     tims_fiber *fiber;
     tims_timer timer, due_timer;
     bool stopping, poked, tried_again;
-    atomic_bool poke_posted;
+    atomic_bool poke_posted, request_posted;
     _Atomic int64_t heard_us; /* the oldest commit that was heard of and not yet read */
     int64_t pruned_us, doubted_us;
     int64_t noted_log_id, noted_us; /* where and when a mark was noted last */

@@ -110,7 +110,8 @@ bool model__search_matches(const tims_query *query, const void *row);
 /* --- reads.c: what is read, noted ------------------------------------------------------------- */
 
 /* Errors: INTERNAL (the model is not live). */
-tims_status model__note_query_in(tims_reads *reads, const tims_query *query, tims_error *err);
+tims_status model__note_query_in(tims_db_session *db, tims_reads *reads, const tims_query *query,
+                                 tims_error *err);
 tims_status model__note_rule_in(tims_reads *reads, const tims_rule *rule, const tims_model *model,
                                 const tims_caller *caller, tims_error *err);
 /* Somebody asked who calls. */
@@ -122,7 +123,7 @@ bool model__reads_lose(tims_reads *reads);
 static inline tims_status model__note_query(tims_db_session *db, const tims_query *query, tims_error *err)
 {
     tims_reads *reads = *tims_db_session_slot(db);
-    return TIMS_LIKELY(reads == NULL) ? TIMS_OK : model__note_query_in(reads, query, err);
+    return TIMS_LIKELY(reads == NULL) ? TIMS_OK : model__note_query_in(db, reads, query, err);
 }
 static inline tims_status model__note_rule(tims_db_session *db, const tims_rule *rule,
                                            const tims_model *model, tims_caller caller, tims_error *err)

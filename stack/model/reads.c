@@ -2,8 +2,9 @@
  *
  * Whoever answers with something computed from rows can so be told when to compute it again: when a row
  * changes that has, had or gets one of the topics. Each read notes the most selective topic that holds all
- * rows it could find: a primary key, a unique column, a reference, another key column, or the model. Where
- * the read rule was applied, the rows it depends on are noted too, for this caller.
+ * rows it could find: a primary key, a unique column, a reference, another key column, what the read rule
+ * leaves of the model, or the model. Where the rule was applied, the rows it depends on are noted too, for
+ * this caller.
  *
  * A recorder is strict or lenient. Who must hear of every change (live) records strictly, and code that
  * cannot be followed fails where it stands. Who only keeps answers (the cache) records leniently: the code
@@ -167,23 +168,65 @@ static tims_status check_live(tims_reads *reads, const tims_model *model, tims_e
                      model->name);
 }
 
-tims_status model__note_query_in(tims_reads *reads, const tims_query *query, tims_error *err)
+/* Where the query says nothing, the rule may: "the chats I am in" are rows whose keys are known now, and
+ * which rows those are hangs on rows that are noted too. */
+enum { AUDIENCE_IDS_MAX = 200 };
+static const tims_field by_audience; /* stands in `known` for all topics that one caller's rule gives */
+
+typedef struct audience_note {
+    tims_reads *reads;
+    const tims_model *model;
+} audience_note;
+
+static void note_id(void *argument, const tims_field *field, tims_str text)
+{
+    const audience_note *note = argument;
+    note_topic(note->reads, &(tims_topic){ note->model, field, text });
+}
+
+static tims_status note_audience(tims_db_session *db, tims_reads *reads, const tims_query *query,
+                                 tims_error *err)
+{
+    const tims_model *model = query->model;
+    tims_db_value me = tims_db_id(query->caller.user);
+    topic_key key;
+    tims_str done = make_key(&key, &(tims_topic){ model, &by_audience, { me.id_text, TIMS_ID_TEXT_LENGTH } });
+    if (is_known(reads, &(tims_topic){ .model = model }) || tims_map_get(reads->known, done) != NULL)
+        return TIMS_OK;
+    tims_audience *audience;
+    tims_status status = tims_audience_load(db, model, query->caller, AUDIENCE_IDS_MAX, &audience, err);
+    if (status != TIMS_OK)
+        return status;
+    if (!tims_audience_topics(audience, note_id, &(audience_note){ reads, model }))
+        note_model(reads, model);
+    tims_audience_free(&audience);
+    (void)tims_map_set(reads->known, done, reads);
+    return TIMS_OK;
+}
+
+tims_status model__note_query_in(tims_db_session *db, tims_reads *reads, const tims_query *query,
+                                 tims_error *err)
 {
     TIMS_CHECK_MAGIC(reads, READS_MAGIC);
     const tims_model *model = query->model;
     tims_status status = check_live(reads, model, err);
     if (status != TIMS_OK)
         return status;
-    if (model__rule_truth(model->read, model, &query->caller) == MODEL__NO)
+    model__truth truth = model__rule_truth(model->read, model, &query->caller);
+    if (truth == MODEL__NO)
         return TIMS_OK; /* whatever is there, nothing is found */
     const tims_condition *condition = most_selective(query);
-    if (condition == NULL)
+    if (condition == NULL && truth == MODEL__ASK)
+        status = note_audience(db, reads, query, err);
+    else if (condition == NULL)
         note_model(reads, model);
     else if (condition->operator== TIMS_EQUAL)
         note_some(reads, model, condition->field, &condition->value);
     else
         for (size_t i = 0; i < condition->value_count; i++)
             note_some(reads, model, condition->field, &condition->values[i]);
+    if (status != TIMS_OK)
+        return status;
     return model__note_rule_in(reads, model->read, model, &query->caller, err);
 }
 

@@ -140,8 +140,8 @@ static const tims_cached *find(tims_request *rq, tims_cache *cache, const tims_c
     tims_error err = { 0 };
     if (!tims_cache_has(cache, name))
         return NULL;
-    tims_check(rq, tims_position(tims_session_db(rq), &position, &err), &err);
-    return tims_cache_find(cache, rq, name, position);
+    tims_check(rq, tims_position_now(tims_session_db(rq), &position, &err), &err);
+    return tims_cache_find_now(cache, rq, name, position);
 }
 
 static tims_answer find_or_make(tims_request *rq, making *m)

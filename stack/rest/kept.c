@@ -67,7 +67,7 @@ static const tims_cached *find(tims_request *rq, const tims_rest *rest, rest__ke
     if (TIMS_UNLIKELY(tims_cache_is_checked(keeping->cache)))
         return find_checked(rq, rest, keeping, write, argument);
     tims_check(rq, tims_position_now(tims_session_db(rq), &position, &err), &err);
-    const tims_cached *found = tims_cache_find(keeping->cache, rq, &keeping->name, position);
+    const tims_cached *found = tims_cache_find_now(keeping->cache, rq, &keeping->name, position);
     if (found != NULL)
         set_position(rq, rest, position);
     return found;

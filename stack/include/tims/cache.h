@@ -3,8 +3,8 @@
  * An answer is kept with the topics of its reads. The change feed tells the cache what each step touched,
  * before any client hears of it, and what hangs on that is gone. What is left holds at the position the feed
  * has reached; so a reader whose own snapshot stands at a position between the one an answer was read at and
- * the feed's gets exactly what reading again would give. A reader that is ahead of the feed is given only
- * what was read at its very position, else reads for itself. Time plays no part. */
+ * the feed's gets exactly what reading again would give. A reader that is ahead of the feed waits for it, or
+ * is given only what was read at its very position, or reads for itself. Time plays no part. */
 #ifndef TIMS_CACHE_H
 #define TIMS_CACHE_H
 
@@ -20,6 +20,9 @@ typedef struct tims_cache_options {
      * a client goes on from there better when it is not far. 0: 1,000 positions */
     int64_t positions_max;
     bool is_checked; /* for tests: see tims_cache_is_checked */
+    /* Asks the feed to come soon: somebody waits for it. Any loop. NULL: nobody waits. */
+    void (*catch_up)(void *argument);
+    void *argument;
 } tims_cache_options;
 
 tims_cache *tims_cache_new(const tims_cache_options *options);
@@ -72,6 +75,10 @@ bool tims_cache_has(tims_cache *cache, const tims_cache_name *name);
 /* The answer as a read at `position` would give it; NULL: there is none. It lives as long as the request. */
 const tims_cached *tims_cache_find(tims_cache *cache, tims_request *rq, const tims_cache_name *name,
                                    int64_t position);
+/* The same for who is not in a snapshot or a transaction, and so may wait until the feed has told all up to
+ * `position`, where something older is kept. Suspends. Raises: 499, 504. */
+const tims_cached *tims_cache_find_now(tims_cache *cache, tims_request *rq, const tims_cache_name *name,
+                                       int64_t position);
 /* Whether it is worth keeping: asked for before not long ago. So what is asked for once costs nothing. */
 bool tims_cache_is_wanted(tims_cache *cache, const tims_cache_name *name);
 /* A number that changes when the cache is cleared (or the kind is): what was read before is not kept then. */

@@ -72,6 +72,8 @@ typedef struct tims_live_options {
 tims_status tims_live_new(tims_db *db, const tims_models *models, tims_auth *auth,
                           const tims_live_options *options, tims_live **ret_live, tims_error *err);
 void tims_live_free(tims_live **live);
+/* Lets the feed look at once whether something was committed. Any thread, while the live engine exists. */
+void tims_live_catch_up(tims_live *live);
 /* Per loop, from the server's loop_start/loop_stop. Loop 0 runs the feed. */
 tims_status tims_live_loop_start(tims_live *live, tims_loop *loop, tims_error *err);
 void tims_live_loop_stop(tims_live *live, tims_loop *loop);
