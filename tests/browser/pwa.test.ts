@@ -218,7 +218,7 @@ const offer = (page: Page) =>
 const asked = (page: Page) => page.evaluate(() => "asked" in window);
 
 test("who may install the app is told once, and the browser asks only who wants to", async () => {
-  const { context, page } = await visitAs(browser, server, "testUser2", "/chats");
+  const { context, page } = await visitAs(browser, server, "demo", "/chats");
   const button = page.getByRole("button", { name: "Install" });
   await page.getByRole("link", { name: "Welcome" }).first().waitFor();
   assert.equal(await button.count(), 0, "there is no offer yet");
