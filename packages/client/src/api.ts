@@ -61,6 +61,16 @@ export function isOfFormerSession(error: unknown): boolean {
   return error instanceof ApiError && error.code === SESSION_CHANGED;
 }
 
+/** Asks once more where somebody else is here by then: as they see it. */
+export async function asNow<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!isOfFormerSession(error)) throw error;
+    return asNow(ask);
+  }
+}
+
 /** The token of whoever is signed in now, in whichever tab that was: the backend keeps it in a cookie for us. */
 export function csrfCookie(): string {
   const cookies = globalThis.document?.cookie ?? "";

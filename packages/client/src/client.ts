@@ -5,6 +5,7 @@ import {
   type ApiContext,
   ApiError,
   type ApiOptions,
+  asNow,
   callApi,
   csrfCookie,
   isOfFormerSession,
@@ -127,16 +128,6 @@ export class Client {
   /** Throws ApiError. */
   api<T = unknown>(method: string, url: string, options?: ApiOptions): Promise<ApiAnswer<T>> {
     return callApi<T>(this.context, method, url, options);
-  }
-
-  /** GET, once more where somebody else is here by then: as they see it. */
-  private async apiAsNow<T>(url: string): Promise<ApiAnswer<T>> {
-    try {
-      return await this.api<T>("GET", url);
-    } catch (error) {
-      if (!isOfFormerSession(error)) throw error;
-      return this.apiAsNow<T>(url);
-    }
   }
 
   // --- the offline part ----------------------------------------------------------------------------------------
@@ -372,7 +363,7 @@ export class Client {
   async read(rawUrl: string): Promise<void> {
     const url = canonicalUrl(rawUrl);
     try {
-      const answer = await this.apiAsNow<LiveDocument>(url);
+      const answer = await asNow(() => this.api<LiveDocument>("GET", url));
       const { data: document, position } = answer;
       this.store.dispatch(actions.documentLoaded({ url, document, position, at_ms: Date.now() }));
     } catch (error) {
@@ -412,7 +403,9 @@ export class Client {
    * Throws ApiError. */
   async loadPage(path: string): Promise<PageState | null> {
     try {
-      const answer = await this.apiAsNow<PageData>(`/page-data?path=${encodeURIComponent(path)}`);
+      const answer = await asNow(() =>
+        this.api<PageData>("GET", `/page-data?path=${encodeURIComponent(path)}`),
+      );
       this.takePage(answer.data);
     } catch (error) {
       const isAway = error instanceof ApiError && isNotNow(error.problem, false);
