@@ -28,7 +28,7 @@ interface RequestWithData {
 let browserClient: Client | null = null; // one a tab; never used on the server
 
 async function whoAmI(client: Client): Promise<Who> {
-  return (await client.api<Who>("GET", "/api/auth/me/")).data;
+  return (await client.api("GET", "/api/auth/me/")).data;
 }
 
 function makeClient(pageData: PageData | null): Client {

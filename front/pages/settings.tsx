@@ -1,4 +1,7 @@
+import { useUser } from "@tims/client";
 import { useState, useSyncExternalStore } from "react";
+import { useTakeWho } from "@/account/useTakeWho";
+import { AutoForm } from "@/form/AutoForm";
 import { type Direction, LANGUAGES, type Language, useLanguage, useText } from "@/i18n";
 import { InstallSection } from "@/layout/InstallSection";
 import { Layout } from "@/layout/Layout";
@@ -151,6 +154,29 @@ function LanguageSettings() {
   );
 }
 
+function AccountSection() {
+  const { t } = useText();
+  const user = useUser();
+  const take = useTakeWho();
+  if (!user) return null;
+  return (
+    <section className="surface flex flex-col gap-4 p-6" aria-labelledby="account">
+      <h2 id="account" className="text-lg font-semibold">
+        {t("settings.account")}
+      </h2>
+      <div className="max-w-xl">
+        <AutoForm
+          operation="updateMe"
+          only={["email"]}
+          values={user}
+          inputs={{ email: { autoComplete: "email" } }}
+          onDone={take}
+        />
+      </div>
+    </section>
+  );
+}
+
 export default function SettingsPage() {
   const { t } = useText();
   const chosen = useSyncExternalStore(onThemeChange, currentTheme, () => "");
@@ -158,6 +184,7 @@ export default function SettingsPage() {
     <Layout title={t("nav.settings")}>
       <div className="mx-auto flex max-w-4xl flex-col gap-6">
         <h1 className="text-3xl font-semibold tracking-tight">{t("nav.settings")}</h1>
+        <AccountSection />
         <LanguageSettings />
         <fieldset className="surface p-4 md:p-6">
           <legend className="float-start w-full px-2.5 text-lg font-semibold">{t("settings.theme")}</legend>

@@ -72,7 +72,7 @@ function Online() {
 
 export function ChatList({ open }: { open?: string | undefined }) {
   const { t } = useText();
-  const chats = useLive<Chat>("/api/chats/");
+  const chats = useLive("/api/chats/");
   const { counts } = useUnread();
   const router = useRouter();
   const [starting, setStarting] = useState(false);

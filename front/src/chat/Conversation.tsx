@@ -146,8 +146,8 @@ export function Conversation({ id, message }: { id: string; message: string | nu
   const { t } = useText();
   const nameOf = useNameOf();
   const me = useUser();
-  const chat = useLive<Chat>(`/api/chats/${id}/`);
-  const members = useLive<Member>(`/api/members/?chat=${id}&include=user`);
+  const chat = useLive(`/api/chats/${id}/`);
+  const members = useLive(`/api/members/?chat=${id}&include=user`);
   const history = useHistory(id);
   const list = useRef<VirtualListHandle>(null);
   const jump = useJump(history, list, message);

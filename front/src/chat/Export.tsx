@@ -37,7 +37,7 @@ interface Export {
 /** The job of this chat's export, once it was asked for. */
 export function useExport(chat: string): Export {
   const [job, setJob] = useState<string | null>(null);
-  const { run, problem } = useCall<{ id: string }>();
+  const { run, problem } = useCall();
   const problemText = useProblemText();
   const begin = async () => {
     const answer = await run("POST", `/api/chats/${chat}/export/`);
@@ -49,7 +49,7 @@ export function useExport(chat: string): Export {
 /** The job's line below the head of its chat. */
 export function ExportLine({ id, title, onClose }: { id: string; title: string; onClose: () => void }) {
   const { t } = useText();
-  const job = useLive<JobStatus>(`/api/tasks/${id}/`).row;
+  const job = useLive(`/api/tasks/${id}/`).row;
   const { run, sending } = useCall();
   const ended = job !== null && job.state !== "waiting" && job.state !== "running";
   return (

@@ -31,7 +31,7 @@ function AddPeople({
 }) {
   const { t } = useText();
   const problemText = useProblemText();
-  const { run, sending, problem } = useCall<Member>();
+  const { run, sending, problem } = useCall();
   const [chosen, setChosen] = useState<Person[]>([]);
   async function add() {
     for (const person of chosen) {

@@ -2,7 +2,7 @@ import { useUser } from "@tims/client";
 import { useRouter } from "next/router";
 import { type FormEvent, useState } from "react";
 import { useProblemText, useText } from "@/i18n";
-import type { Chat, Person } from "@/types";
+import type { Person } from "@/types";
 import { useCall } from "@/ui/callApi";
 import { Dialog } from "@/ui/Dialog";
 import { Field, FormError } from "@/ui/Field";
@@ -13,7 +13,7 @@ export function NewChatDialog({ onClose }: { onClose: () => void }) {
   const problemText = useProblemText();
   const me = useUser();
   const router = useRouter();
-  const { run, sending, problem } = useCall<Chat>();
+  const { run, sending, problem } = useCall();
   const [chosen, setChosen] = useState<Person[]>([]);
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();

@@ -1,5 +1,5 @@
 /* Looks people up by name and collects the chosen ones. */
-import { type ListDocument, useClient } from "@tims/client";
+import { useClient } from "@tims/client";
 import { useEffect, useId, useState } from "react";
 import { useText } from "@/i18n";
 import { nameOf, type Person } from "@/types";
@@ -17,10 +17,10 @@ function useSearch(text: string): Person[] | null {
     const timer = setTimeout(() => {
       const search = text.trim() === "" ? "" : `&search=${encodeURIComponent(text.trim())}`;
       client
-        .api<ListDocument>("GET", `/api/users/?limit=${SHOWN}&total=false${search}`, {
+        .api("GET", `/api/users/?limit=${SHOWN}&total=false${search}`, {
           signal: controller.signal,
         })
-        .then(({ data }) => setFound(data.rows as unknown as Person[]))
+        .then(({ data }) => setFound(data.rows))
         .catch(() => {}); // the next letter asks again
     }, PAUSE_MS);
     return () => {

@@ -3,7 +3,7 @@
  * The newest are one live list, which grows as the reader goes back, up to the thousand rows that a live list holds. What is
  * older, and what lies between it and a message that somebody jumps to, is fetched by pages and kept as it was: the archive.
  * When new messages push old ones out of the live list, the archive takes them, so that there is never a gap between the two. */
-import { type ListDocument, type LiveResult, useClient, useLive } from "@tims/client";
+import { type LiveResult, useClient, useLive } from "@tims/client";
 import { useCallback, useMemo, useRef, useState } from "react";
 import type { Message, Picture } from "@/types";
 
@@ -51,8 +51,8 @@ export interface History {
 
 export function useHistory(chat: string): History {
   const client = useClient();
-  const url = `/api/messages/?chat=${chat}&include=picture`; // as the page includes it
-  const live = useLive<Message>(url);
+  const url = `/api/messages/?chat=${chat}&include=picture` as const; // as the page includes it
+  const live = useLive(url);
   const [archive, setArchive] = useState<Archive | null>(null);
   const [before, setBefore] = useState(live.rows);
   if (before !== live.rows) {
@@ -76,19 +76,18 @@ export function useHistory(chat: string): History {
       if (!oldest) return false;
       const from = since ? `&created_at__gte=${encodeURIComponent(since)}` : "";
       // lte and not lt: others may have the same microsecond; what is held already is passed over.
-      const { data } = await client.api<ListDocument>(
+      const { data } = await client.api(
         "GET",
         `${url}&created_at__lte=${encodeURIComponent(oldest.created_at)}${from}&limit=${PAGE}&total=false`,
       );
-      const page = data.rows as unknown as Message[];
+      const page = data.rows;
       const { rows: known, archive: held } = latest.current;
       const ids = new Set(known.map(({ id }) => id));
       const fresh = page.filter(({ id }) => !ids.has(id));
       const full = page.length === PAGE && fresh.length > 0;
-      const included = data.included?.picture as unknown as Record<string, Picture> | undefined;
       const made = {
         rows: [...(held?.rows ?? []), ...fresh],
-        pictures: { ...held?.pictures, ...included },
+        pictures: { ...held?.pictures, ...data.included?.picture },
         more: since ? (held?.more ?? true) : full,
       };
       latest.current = { rows: [...known, ...fresh], archive: made };

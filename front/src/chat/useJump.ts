@@ -58,7 +58,7 @@ export function useJump(
   useEffect(() => {
     if (wanted === null || !ready || asked.current === wanted) return;
     asked.current = wanted;
-    client.api<Message>("GET", `/api/messages/${encodeURIComponent(wanted)}/`).then(
+    client.api("GET", `/api/messages/${encodeURIComponent(wanted)}/`).then(
       ({ data }) => to(data),
       (error) => {
         if (!(error instanceof ApiError)) throw error;

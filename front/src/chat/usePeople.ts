@@ -1,5 +1,5 @@
 /* Who is who in a chat: members come with their users; somebody who wrote and left is asked for once. */
-import { type AnyRow, type ListDocument, type User, useClient, useUser } from "@tims/client";
+import { type AnyRow, type User, useClient, useUser } from "@tims/client";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { useText } from "@/i18n";
 import { type Message, nameOf, type Person } from "@/types";
@@ -33,12 +33,12 @@ export function usePeople(
     if (unknown === "" || included === undefined) return;
     let stale = false;
     client
-      .api<ListDocument>("GET", `/api/users/?id__in=${unknown}`)
+      .api("GET", `/api/users/?id__in=${unknown}`)
       .then(({ data }) => {
         if (!stale)
           setOthers((held) => ({
             ...held,
-            ...(Object.fromEntries(data.rows.map((row) => [row.id, row])) as unknown as People),
+            ...Object.fromEntries(data.rows.map((row) => [row.id, row])),
           }));
       })
       .catch(() => {}); // they stay "Somebody"

@@ -91,11 +91,8 @@ export const de: Texts = {
   "profile.change_picture": "Bild ändern",
   "profile.picture_hint": "PNG, JPEG oder WebP, bis {megabytes} MB.",
   "profile.picture_saved": "Dein neues Bild ist da.",
-  "profile.name": "Name, den andere sehen",
   "profile.name_hint": "Du meldest dich als {username} an.",
   "profile.password": "Passwort",
-  "profile.password_now": "Bisheriges Passwort",
-  "profile.password_new": "Neues Passwort",
   "profile.password_change": "Passwort ändern",
   "profile.password_saved": "Dein Passwort ist geändert.",
   "profile.signing_out": "Abmelden",
@@ -103,7 +100,16 @@ export const de: Texts = {
   "profile.sign_out_everywhere": "Überall abmelden",
   "profile.sign_out_hint": "Überall heißt: in diesem Browser, in allen anderen und auf deinen Geräten.",
 
+  // --- forms of the API ---
+  "form.updateMe.display_name": "Name, den andere sehen",
+  "form.updateMe.email": "E-Mail",
+  "form.updateMe.email_hint": "Niemand sonst sieht sie. Leer lassen, um sie zu entfernen.",
+  "form.changePassword.old": "Bisheriges Passwort",
+  "form.changePassword.new": "Neues Passwort",
+  "form.changePassword.new_hint": "Mindestens 8 Zeichen; am besten ein Satz.",
+
   // --- settings ---
+  "settings.account": "Konto",
   "settings.language": "Sprache",
   "settings.language_hint": "Auch für das, was der Server sagt.",
   "settings.direction": "Schreibrichtung",

@@ -89,11 +89,8 @@ export const en = {
   "profile.change_picture": "Change picture",
   "profile.picture_hint": "PNG, JPEG or WebP, up to {megabytes} MB.",
   "profile.picture_saved": "Your new picture is in place.",
-  "profile.name": "Name that others see",
   "profile.name_hint": "You sign in as {username}.",
   "profile.password": "Password",
-  "profile.password_now": "Password now",
-  "profile.password_new": "New password",
   "profile.password_change": "Change password",
   "profile.password_saved": "Your password is changed.",
   "profile.signing_out": "Signing out",
@@ -101,7 +98,16 @@ export const en = {
   "profile.sign_out_everywhere": "Sign out everywhere",
   "profile.sign_out_hint": "Everywhere means this browser, all others, and your devices.",
 
+  // --- forms of the API: form.<operation>.<field>, with _hint what is said below it, with .<choice> a choice ---
+  "form.updateMe.display_name": "Name that others see",
+  "form.updateMe.email": "Email",
+  "form.updateMe.email_hint": "Nobody else sees it. Leave it empty to take it away.",
+  "form.changePassword.old": "Password now",
+  "form.changePassword.new": "New password",
+  "form.changePassword.new_hint": "At least 8 characters; a sentence is best.",
+
   // --- settings ---
+  "settings.account": "Account",
   "settings.language": "Language",
   "settings.language_hint": "Also for what the server says.",
   "settings.direction": "Writing direction",

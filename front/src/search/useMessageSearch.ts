@@ -1,5 +1,5 @@
 /* Messages by their words: in one chat or in all that one is in, the newest first. */
-import { type ListDocument, useClient } from "@tims/client";
+import { useClient } from "@tims/client";
 import { useEffect, useState } from "react";
 import type { Chat, Message, Person } from "@/types";
 
@@ -36,14 +36,14 @@ export function useMessageSearch(text: string, chat: string | null): SearchState
     setState(({ found }) => ({ status: "searching", found }));
     const timer = setTimeout(() => {
       const where = chat === null ? "&include=chat,sender" : `&chat=${chat}&include=sender`;
-      const url = `/api/messages/?search=${encodeURIComponent(wanted)}${where}&limit=${SHOWN}&total=false`;
+      const url =
+        `/api/messages/?search=${encodeURIComponent(wanted)}${where}&limit=${SHOWN}&total=false` as const;
       client
-        .api<ListDocument>("GET", url, { signal: controller.signal })
+        .api("GET", url, { signal: controller.signal })
         .then(({ data }) => {
-          const messages = data.rows as unknown as Message[];
-          const chats = (data.included?.chat ?? {}) as unknown as Record<string, Chat>;
-          const senders = (data.included?.sender ?? {}) as unknown as Record<string, Person>;
-          const found = { text: wanted, messages, chats, senders, more: Boolean(data.next) };
+          const { rows: messages, included, next } = data;
+          const { chat: chats = {}, sender: senders = {} } = included ?? {};
+          const found = { text: wanted, messages, chats, senders, more: Boolean(next) };
           setState({ status: "done", found });
         })
         .catch(() => {

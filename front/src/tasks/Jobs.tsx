@@ -62,7 +62,13 @@ export function Scheduled() {
           title={job.task}
           notes={
             <>
-              {job.queue} · <ShortTime iso={job.run_at} />
+              {job.queue}
+              {job.run_at && (
+                <>
+                  {" · "}
+                  <ShortTime iso={job.run_at} />
+                </>
+              )}
               {job.attempt > 0 && ` · ${t("tasks.attempt", { number: job.attempt + 1 })}`}
             </>
           }

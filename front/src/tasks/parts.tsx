@@ -60,7 +60,7 @@ interface ActProps {
   of: string;
   method?: "POST" | "DELETE";
   url: string;
-  body?: unknown;
+  body?: Record<string, unknown>;
   className?: string;
 }
 

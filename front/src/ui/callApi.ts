@@ -1,32 +1,43 @@
-/* A call whose answer a form shows: what is wrong, and whether it is on its way. */
-import { ApiError, type ApiOptions, type Problem, useClient } from "@tims/client";
+/* A call whose answer a form shows: what is wrong, and whether it is on its way. What it takes and gives is the API's. */
+import { type AnswerOf, ApiError, type ApiOptions, type BodyOf, type Problem, useClient } from "@tims/client";
 import { useCallback, useState } from "react";
 
-export interface Call<T> {
-  run: (method: string, url: string, options?: ApiOptions) => Promise<T | undefined>;
+interface CallState {
   sending: boolean;
   problem: Problem | null;
   /** The last call went well. */
   done: boolean;
 }
 
-export function useCall<T = unknown>(): Call<T> {
+export interface Call extends CallState {
+  /** undefined: it was refused, see `problem`. */
+  run: <const M extends string, const U extends string>(
+    method: M,
+    url: U,
+    options?: ApiOptions<BodyOf<M, U>>,
+  ) => Promise<AnswerOf<M, U> | undefined>;
+  /** Shows a problem that was found before anything was sent. */
+  refuse: (problem: Problem) => void;
+}
+
+export function useCall(): Call {
   const client = useClient();
-  const [state, setState] = useState<Omit<Call<T>, "run">>({ sending: false, problem: null, done: false });
-  const run = useCallback(
-    async (method: string, url: string, options?: ApiOptions) => {
+  const [state, setState] = useState<CallState>({ sending: false, problem: null, done: false });
+  const refuse = useCallback((problem: Problem) => setState({ sending: false, problem, done: false }), []);
+  const run = useCallback<Call["run"]>(
+    async (method, url, options) => {
       setState({ sending: true, problem: null, done: false });
       try {
-        const { data } = await client.api<T>(method, url, options);
+        const { data } = await client.api(method, url, options);
         setState({ sending: false, problem: null, done: true });
         return data;
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        setState({ sending: false, problem: error.problem, done: false });
+        refuse(error.problem);
         return undefined;
       }
     },
-    [client],
+    [client, refuse],
   );
-  return { run, ...state };
+  return { run, refuse, ...state };
 }

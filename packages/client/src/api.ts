@@ -27,9 +27,9 @@ export function fieldError(problem: Problem | null | undefined, field: string): 
   return problem?.errors.find((error) => error.pointer === `/${field}`)?.message;
 }
 
-export interface ApiOptions {
+export interface ApiOptions<B = unknown> {
   /** JSON value, or FormData or a Blob for uploads. */
-  body?: unknown;
+  body?: B;
   headers?: Record<string, string>;
   signal?: AbortSignal;
   /** Past it the call fails with status 0, code "timeout". Default 15 s. */

@@ -27,6 +27,7 @@ import {
   type RootState,
   type TimsStore,
 } from "./store";
+import type { AnswerOf, BodyOf, Told, Unsaid } from "./typed";
 import type { AnyRow, LiveDocument, MutationMethod, PageData, User } from "./types";
 import { canonicalUrl } from "./url";
 import { Views } from "./views";
@@ -116,9 +117,13 @@ export class Client {
     return (this.platform.apiBase === "" && csrfCookie()) || this.state.csrf;
   }
 
-  /** Throws ApiError. */
-  api<T = unknown>(method: string, url: string, options?: ApiOptions): Promise<ApiAnswer<T>> {
-    return callApi<T>(this.context, method, url, options);
+  /** What it takes and gives is the API's (see typed.ts), or as `T` says. Throws ApiError. */
+  api<T = Unsaid, const M extends string = string, const U extends string = string>(
+    method: M,
+    url: U,
+    options?: ApiOptions<Told<T, BodyOf<M, U>, unknown>>,
+  ): Promise<ApiAnswer<Told<T, AnswerOf<M, U>, T>>> {
+    return callApi(this.context, method, url, options);
   }
 
   // --- the offline part ----------------------------------------------------------------------------------------
@@ -178,7 +183,7 @@ export class Client {
       follow: (url) => this.follow(url),
       keep: (url) => this.keep(url),
       attempt: (mutation, content) => this.writes.attempt(mutation, content),
-      api: (method, url) => this.api(method, url),
+      api: (method, url) => callApi(this.context, method, url),
       get lacksToken() {
         return client.csrf === "" && client.platform.token.get() === null;
       },

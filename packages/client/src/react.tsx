@@ -17,7 +17,7 @@ import type { Present } from "./frames";
 import type { ConnectionTruth } from "./offline/truth";
 import { EMPTY_ROOM, type JoinOptions, type RoomState, type Said } from "./rooms";
 import type { PageState, RootState } from "./store";
-import type { BodyOf, RowOf, ValueOf } from "./typed";
+import type { AnswerOf, BodyOf, RowOf, ValueOf } from "./typed";
 import type {
   AnyRow,
   ConnectionState,
@@ -258,6 +258,9 @@ export interface Mutate<B extends object, T> {
   reset: () => void;
 }
 
+/** Where nothing is to be sent there are no fields. */
+type Sent<B> = B extends object ? B : Record<string, never>;
+
 export interface MutationOptions {
   /** What becomes of it without a network. Default: "queue" for rows, "onlineOnly" for calls. */
   offline?: OfflinePolicy;
@@ -268,11 +271,11 @@ export interface MutationOptions {
  * failed draft when refused: see `pending` of useLive, and retry/edit/discard of useClient. Without a network a write of a
  * row waits (the result says `queued`); `offline` says otherwise.
  */
-export function useMutation<const U extends string>(
-  method: MutationMethod,
+export function useMutation<const M extends MutationMethod, const U extends string>(
+  method: M,
   url: U,
   options?: MutationOptions,
-): Mutate<BodyOf<U>, RowOf<U>>;
+): Mutate<Sent<BodyOf<M, U>>, AnswerOf<M, U>>;
 export function useMutation<T = AnyRow, B extends object = Record<string, unknown>>(
   method: MutationMethod,
   url: string | ((body: B) => string),

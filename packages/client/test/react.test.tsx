@@ -40,7 +40,7 @@ function Chat() {
           </li>
         ))}
       </ul>
-      <button type="button" onClick={() => void send({ chat, text: "hello" })}>
+      <button type="button" onClick={() => void send({ chat: chat ?? "", text: "hello" })}>
         send
       </button>
       <output>{send.problem?.detail}</output>

@@ -5,7 +5,6 @@ import {
   createClient,
   newId,
   PageProvider,
-  type Row,
   type User,
   useClient,
   useConnection,
@@ -17,25 +16,15 @@ import {
   useTopic,
   useUser,
 } from "@tims/client";
+import type { components, paths } from "@tims/client/generated";
 import { VirtualList } from "@tims/client/list";
 import { type FormEvent, memo, useEffect, useMemo, useState } from "react";
 import { createRoot } from "react-dom/client";
 
-interface Chat extends Row {
-  title: string;
-}
-interface Message extends Row {
-  chat: string;
-  sender: string;
-  text: string;
-  created_at: string;
-}
+type Chat = components["schemas"]["Chat"];
 
 declare module "@tims/client" {
-  interface TimsApi {
-    "/api/chats/": Chat;
-    "/api/messages/": Message;
-  }
+  interface TimsApi extends paths {}
 }
 
 interface Session {
@@ -73,8 +62,8 @@ function SignIn() {
 }
 
 /** Renders when its message changes, and at no other time. */
-const Bubble = memo(function Bubble({ list, id }: { list: string; id: string }) {
-  const { row, pending } = useRow<Message>(list, id);
+const Bubble = memo(function Bubble({ list, id }: { list: `/api/messages/?chat=${string}`; id: string }) {
+  const { row, pending } = useRow(list, id);
   return (
     <div data-message={id} data-pending={pending?.status}>
       {row?.text}
@@ -86,7 +75,7 @@ const idOf = (id: string) => id;
 
 function Chatting({ chat }: { chat: Chat }) {
   const me = useUser();
-  const list = `/api/messages/?chat=${chat.id}`;
+  const list = `/api/messages/?chat=${chat.id}` as const;
   const { ids, next, loadMore } = useLiveIds(list);
   const oldestFirst = useMemo(() => [...ids].reverse(), [ids]);
   const send = useMutation("POST", "/api/messages/");
@@ -119,7 +108,7 @@ function Chatting({ chat }: { chat: Chat }) {
       <form
         className="bar"
         onSubmit={(event) => {
-          const { text } = fieldsOf(event);
+          const { text = "" } = fieldsOf(event);
           const optimistic = { sender: me?.id, created_at: new Date().toISOString() };
           void send({ id: newId(), chat: chat.id, text }, { optimistic });
         }}
