@@ -3,15 +3,13 @@
 // compressed twice.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { compress } from "./compress.mjs";
 import { writePublic } from "./public.mjs";
 import { filesBelow, writeWorker } from "./worker.mjs";
 
 const front = dirname(import.meta.dirname);
-const COMPRESSED = /\.(js|css|html|svg|json|webmanifest|txt)$/;
-const SMALLEST = 1024;
 /** In these folders by our own hand, not sources. */
 const MADE =
   /^front\/(public\/(icons\/|favicon\.ico|manifest\.webmanifest|worker\.js)|next-env\.d\.ts|.*\.tsbuildinfo)/;
@@ -52,18 +50,6 @@ function build(target, name) {
     stdio: "inherit",
   });
   if (status !== 0) process.exit(status ?? 1);
-}
-
-function compress(folder) {
-  for (const file of filesBelow(folder).map((name) => join(folder, name))) {
-    if (!COMPRESSED.test(file) || statSync(file).size < SMALLEST) continue;
-    const bytes = readFileSync(file);
-    writeFileSync(
-      `${file}.br`,
-      brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 10 } }),
-    );
-    writeFileSync(`${file}.gz`, gzipSync(bytes, { level: 9 }));
-  }
 }
 
 await writePublic();

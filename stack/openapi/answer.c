@@ -20,6 +20,7 @@ static const struct {
     { 413, "TooLarge", "The body is too large." },
     { 415, "UnsupportedMediaType", "The body is not of a type that is taken here." },
     { 422, "Invalid", "The body was read and is not valid: `errors` says which values." },
+    { 426, "UpgradeRequired", "This address speaks only websocket." },
     { 429, "Throttled", "Too many requests; Retry-After says when." },
     { 503, "Unavailable", "A part that this needs does not answer." },
 };
@@ -70,7 +71,7 @@ static uint32_t problems_of(const openapi__operation *o)
     if (o->verb == OPENAPI__COMPUTED || (api != NULL && api->query != NULL))
         bits |= bit_of(400);
     if (o->verb == OPENAPI__WEBSOCKET)
-        bits |= bit_of(400) | bit_of(403) | bit_of(429);
+        bits |= bit_of(400) | bit_of(403) | bit_of(404) | bit_of(426);
     if (api != NULL)
         for (size_t i = 0; i < sizeof api->problems / sizeof *api->problems && api->problems[i] != 0; i++)
             bits |= bit_of(api->problems[i]);
@@ -189,8 +190,10 @@ static void write_stream(openapi__document *d)
     openapi__text(d, "type", "string");
     openapi__text(
         d, "description",
-        "With `Accept: text/event-stream` the answer follows what it shows: an event `snapshot` with "
-        "this answer, then events with what changed. The id of each is its position.");
+        "With `Accept: text/event-stream` the answer goes on with what changes: events `snap`, `resumed`, "
+        "`tx` and "
+        "`reset`, whose data is a frame of the live protocol and whose id is its position; the header "
+        "Last-Event-ID resumes.");
     openapi__close(d);
     openapi__close(d);
 }

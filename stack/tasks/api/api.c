@@ -54,7 +54,8 @@ static const tims_shape jobs = {
 };
 static const tims_shape of_queue = {
     .name = "of_queue",
-    .fields = TIMS_FIELDS(TIMS_VALUE(queue, STR, .default_value = "default", .doc = "Of this queue.")),
+    .fields = TIMS_FIELDS(TIMS_VALUE(queue, STR, .default_value = "default",
+                                     .max_length = TASKS__NAME_BYTES_MAX, .doc = "Of this queue.")),
 };
 static const tims_shape enqueued = {
     .name = "enqueued",
