@@ -2114,6 +2114,15 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description This address speaks only websocket. */
+        UpgradeRequired: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
     };
     parameters: {
         /** @description Sent again with the same key and body, it is done once and answered the same; with another body it is 422. */
@@ -4623,7 +4632,8 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            429: components["responses"]["Throttled"];
+            404: components["responses"]["NotFound"];
+            426: components["responses"]["UpgradeRequired"];
             default: components["responses"]["Problem"];
         };
     };
@@ -4670,7 +4680,8 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            429: components["responses"]["Throttled"];
+            404: components["responses"]["NotFound"];
+            426: components["responses"]["UpgradeRequired"];
             default: components["responses"]["Problem"];
         };
     };
