@@ -18,6 +18,7 @@ import { Joins } from "./joins";
 import type { Offline, OfflineHost } from "./offline/index";
 import type { ConnectionTruth } from "./offline/truth";
 import type { ClientOptions, Session } from "./options";
+import { listenToPage } from "./platform/pageEvents";
 import { detectTransport, liveSocketUrl, type Transport } from "./platform/transport";
 import { formatPosition } from "./position";
 import { type JoinOptions, SAID_MS } from "./rooms";
@@ -539,13 +540,7 @@ export class Client {
   private listen(): void {
     if (this.listening) return;
     this.listening = true;
-    globalThis.addEventListener?.("online", () => this.probe(true));
-    globalThis.addEventListener?.("offline", () => this.probe());
-    globalThis.addEventListener?.("pagehide", () => void this.save());
-    globalThis.document?.addEventListener?.("visibilitychange", () => {
-      if (globalThis.document.visibilityState === "visible") this.probe();
-      else void this.save(); // on phones the last that is heard of a page
-    });
+    listenToPage({ probe: (anew) => this.probe(anew), save: () => void this.save() });
   }
 
   private events(): ConnectionEvents {
