@@ -10,6 +10,7 @@ import {
   type Locator,
   type Page,
 } from "playwright-core";
+import { signedIn } from "./client.ts";
 import { password, root, type Server, until } from "./server.ts";
 
 export const artefacts = join(root, "tests/artefacts");
@@ -32,6 +33,9 @@ export function launch(): Promise<Browser> {
   return chromium.launch(CHROMIUM);
 }
 
+// How long a page may take for what is waited for, as in until().
+export const PATIENCE_MS = 60_000;
+
 export interface Visit {
   context: BrowserContext;
   page: Page;
@@ -41,11 +45,15 @@ export interface Visit {
 
 export async function visit(browser: Browser, options: BrowserContextOptions = {}): Promise<Visit> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  context.setDefaultTimeout(PATIENCE_MS);
   const complaints: string[] = [];
   const apiCalls: string[] = [];
   context.on("page", (page) => {
     page.on("console", (message) => {
-      if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+      if (message.type() !== "error" && message.type() !== "warning") return;
+      // A page that is left while its socket opens: nobody has done anything wrong.
+      if (/closed before the connection is established/.test(message.text())) return;
+      complaints.push(message.text());
     });
     page.on("pageerror", (error) => complaints.push(String(error)));
     page.on("request", (request) => {
@@ -64,7 +72,7 @@ export function rendering(server: Server): Promise<boolean> {
   );
 }
 
-// Somebody at a page, in a browser of their own.
+// Somebody at a page, in a browser of their own: signed in by the API, which saves two pages.
 export async function visitAs(
   browser: Browser,
   server: Server,
@@ -73,7 +81,8 @@ export async function visitAs(
   options: BrowserContextOptions = {},
 ): Promise<Visit> {
   const made = await visit(browser, options);
-  await signIn(made.page, server, username);
+  const { cookies } = await signedIn(server, username);
+  await made.context.addCookies([...cookies].map(([name, value]) => ({ name, value, url: server.url })));
   await made.page.goto(server.url + path);
   return made;
 }
@@ -126,6 +135,45 @@ export async function findings(page: Page): Promise<string[]> {
       .map(
         (one: { id: string; nodes: { html: string }[] }) => `${one.id}: ${one.nodes[0]?.html.slice(0, 200)}`,
       );
+  });
+}
+
+interface Shift {
+  value: number;
+  sources: { node: Node | null; previousRect: DOMRectReadOnly; currentRect: DOMRectReadOnly }[];
+}
+
+// Notes what moves by itself on the pages that are loaded from now on.
+export async function watchShifts(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    const shifts: string[] = [];
+    Object.assign(window, { shifts });
+    const place = ({ x, y, width, height }: DOMRectReadOnly) =>
+      [x, y, width, height].map(Math.round).join(" ");
+    const note = (entries: PerformanceEntryList) => {
+      for (const { value, sources } of entries as unknown as Shift[])
+        shifts.push(
+          `${value}: ${sources
+            .map(({ node, previousRect, currentRect }) => {
+              const what = node instanceof Element ? node.outerHTML.slice(0, 160) : node?.textContent;
+              return `${what} from ${place(previousRect)} to ${place(currentRect)}`;
+            })
+            .join("; ")}`,
+        );
+    };
+    const observer = new PerformanceObserver((list) => note(list.getEntries()));
+    observer.observe({ type: "layout-shift", buffered: true });
+    Object.assign(window, { noteShifts: () => note(observer.takeRecords()) });
+  });
+}
+
+// What has moved up to the frame that comes next.
+export function shiftsOn(page: Page): Promise<string[]> {
+  return page.evaluate(async () => {
+    for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+    const watching = window as unknown as { shifts: string[]; noteShifts: () => void };
+    watching.noteShifts();
+    return watching.shifts;
   });
 }
 

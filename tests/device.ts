@@ -11,6 +11,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { PATIENCE_MS } from "./browser.ts";
 import { root } from "./server.ts";
 
 const ORIGIN = "https://localhost";
@@ -187,6 +188,7 @@ export class Device {
       hasTouch: true,
       isMobile: true,
     });
+    context.setDefaultTimeout(PATIENCE_MS);
     const device = new Device(kind, context, browser, server);
     await context.exposeBinding("toNativeSide", (_source, text: string) => device.receive(JSON.parse(text)));
     await context.addInitScript({ content: device.bridge() });

@@ -85,13 +85,15 @@ export const keeps = (page: Page, what: string, start = ""): Promise<unknown> =>
 export class Roads {
   private closed = false;
   private mute = false;
+  private held: Promise<void> | null = null;
   private readonly sockets = new Set<WebSocketRoute>();
 
   static async of(context: BrowserContext): Promise<Roads> {
     const roads = new Roads();
-    await context.route(/\/(api|page-data)\b/, (route) =>
-      roads.closed ? route.abort("internetdisconnected") : route.continue(),
-    );
+    await context.route(/\/(api|page-data)\b/, async (route) => {
+      await roads.held;
+      await (roads.closed ? route.abort("internetdisconnected") : route.continue());
+    });
     await context.routeWebSocket(/\/live$/, (socket) => roads.join(socket));
     return roads;
   }
@@ -119,6 +121,17 @@ export class Roads {
   async cut(): Promise<void> {
     for (const socket of this.sockets) await socket.close({ code: 1001 }).catch(() => {});
     this.sockets.clear();
+  }
+  // What is asked for gets no answer, not even that there is no network, until the returned function is called.
+  hold(): () => void {
+    let release = () => {};
+    this.held = new Promise((resolve) => {
+      release = resolve;
+    });
+    return () => {
+      this.held = null;
+      release();
+    };
   }
   // Nothing comes from the socket any more, though it stands.
   silence(on: boolean): void {

@@ -89,11 +89,12 @@ export function run(
   });
 }
 
-// Waits until `condition` holds; fails loudly when it does not by then.
+// Waits until `condition` holds; fails loudly when it does not by then. The time is no promise of the program's: a machine
+// that does ten other things gets there, too.
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,
-  timeoutMs = 15_000,
+  timeoutMs = 60_000,
 ): Promise<NonNullable<T>> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {

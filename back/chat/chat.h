@@ -39,6 +39,10 @@ typedef struct picture_data {
 } picture_data;
 
 enum { PICTURE_BYTES_MAX = 5 * 1024 * 1024, MESSAGE_TEXT_MAX = 4000, PICTURE_ALT_MAX = 300 };
+enum {
+    PICTURE_PIXELS_MAX = 64 * 1024 * 1024,        /* each takes four bytes where it is shown */
+    PICTURES_BYTES_MAX = 100 * PICTURE_BYTES_MAX, /* of one person, in all chats */
+};
 
 extern const tims_model chat_model, member_model, message_model, picture_model, picture_data_model;
 extern const tims_model *const chat_models[];

@@ -3,7 +3,8 @@
  *
  * Message, picture and content are written in one transaction. What the file is and how large is read from
  * its bytes, and it is served as that and nothing else; its size in pixels travels with the message, so that
- * a page keeps its place free. */
+ * a page keeps its place free. A small file may say that it is as large as a wall, and the browser of whoever
+ * opens the chat would try; nor may one person fill the disk. So both are bounded. */
 #include "chat/chat.h"
 
 /* What stands beside the file in the form. */
@@ -47,22 +48,48 @@ static const message *find_sent(tims_request *rq, tims_id id, tims_id chat_id)
     return m;
 }
 
+/* Raises: 415, 422 */
+static tims_picture read_picture(tims_request *rq, tims_str data)
+{
+    tims_picture info;
+    tims_error err = { 0 };
+    if (tims_picture_read(data, &info, &err) != TIMS_OK)
+        tims_raise(rq, tims_picture_type(data) == NULL ? 415 : 422, err.code, "%s", err.message);
+    if (info.width > PICTURE_PIXELS_MAX / info.height)
+        tims_raise(rq, 422, "too_many_pixels", "A picture may have at most %d megapixels.",
+                   PICTURE_PIXELS_MAX / (1024 * 1024));
+    return info;
+}
+
+/* Raises: 413 */
+static void check_room(tims_request *rq, size_t bytes)
+{
+    tims_error err = { 0 };
+    const tims_db_value sender = tims_db_id(tims_user_id(rq));
+    tims_db_rows *rows = tims_sql_query(
+        rq, TIMS_STR("SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM picture WHERE sender = ?1"),
+        &sender, 1);
+    int64_t held = tims_db_next(rows) ? tims_db_get_int(rows, 0) : 0;
+    tims_check(rq, tims_db_rows_end(&rows, &err), &err);
+    if (held + (int64_t)bytes > PICTURES_BYTES_MAX)
+        tims_raise(rq, 413, "picture_quota", "The pictures of one person may have at most %d MiB in all.",
+                   PICTURES_BYTES_MAX / (1024 * 1024));
+}
+
 tims_answer chat_picture_send(tims_request *rq)
 {
     tims_throttle(rq, "pictures", "60/m");
     const chat *c = tims_get(rq, &chat_model, tims_path_id(rq, "chat")); /* Raises: 404 */
     tims_uploads uploads = tims_body_uploads(rq);
     tims_str data = tims_body_picture(rq, uploads, PICTURE_BYTES_MAX);
-    tims_picture info;
-    tims_error err = { 0 };
-    if (tims_picture_read(data, &info, &err) != TIMS_OK)
-        tims_raise(rq, tims_picture_type(data) == NULL ? 415 : 422, err.code, "%s", err.message);
+    tims_picture info = read_picture(rq, data);
     picture_words words = read_words(rq, uploads);
     tims_begin(rq);
     (void)tims_get(rq, &chat_model, c->id); /* still a member, in the state that is written to */
     const message *sent = find_sent(rq, words.id, c->id);
     if (sent != NULL)
         return tims_answer_row(rq, 200, &message_model, sent);
+    check_room(rq, data.length);
     picture p = { .chat = c->id,
                   .sender = tims_user_id(rq),
                   .content_type = tims_str_from(info.content_type),

@@ -31,8 +31,8 @@ enum {
     HTTP__PENDING_BYTES_MAX =
         64 * 1024,                      /* input read ahead of a busy handler; past it the client must wait */
     HTTP__BODY_HIGH_BYTES = 256 * 1024, /* body bytes read ahead of a streaming handler */
-    HTTP__DISCARD_BYTES_MAX = 64 * 1024,      /* unread body that is swallowed to keep a connection alive */
-    HTTP__LINGER_BYTES_MAX = 4 * 1024 * 1024, /* what a refused client may still send before it is cut off */
+    HTTP__DISCARD_BYTES_MAX = 64 * 1024,       /* unread body that is swallowed to keep a connection alive */
+    HTTP__LINGER_BYTES_MAX = 32 * 1024 * 1024, /* what a refused client may still send before it is cut off */
     HTTP__LINGER_MS = 2000,
     HTTP__GONE_GRACE_MS = 2000,     /* for clients that close their sending half and still read */
     HTTP__DRAIN_IDLE_MS = 250,      /* how long an idle connection lives on when the server drains */

@@ -290,7 +290,7 @@ static void a_refusal_reaches_a_client_that_is_still_sending(void **state)
  * none. */
 static void who_is_refused_may_send_to_the_end(void **state)
 {
-    enum { BODY_BYTES = 7 * 512 * 1024, PIECE_BYTES = 64 * 1024 };
+    enum { BODY_BYTES = 12 * 1024 * 1024, PIECE_BYTES = 64 * 1024 };
     char head[128], *piece = calloc(1, PIECE_BYTES);
     int fd = test_connect(*state);
     snprintf(head, sizeof(head), "POST /small/ HTTP/1.1\r\nContent-Length: %d\r\n" HOST END, BODY_BYTES);

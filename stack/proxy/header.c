@@ -67,8 +67,9 @@ static bool may_be_ours(tims_str pair)
 tims_str proxy__strip_cookies(tims_arena *arena, tims_str cookies)
 {
     tims_buf kept;
-    tims_buf_init(&kept, arena, cookies.length + 1);
-    tims_buf_reserve(&kept, cookies.length + 1);
+    size_t most = 2 * cookies.length + 1; /* a space behind each semicolon */
+    tims_buf_init(&kept, arena, most);
+    tims_buf_reserve(&kept, most);
     while (cookies.data != NULL) {
         tims_str pair = tims_str_trim(tims_str_cut(&cookies, ';'));
         if (may_be_ours(pair))

@@ -46,7 +46,8 @@ static bool escape_is_fine(tims_str path, size_t i)
     if (c != '%')
         return true;
     size_t at = i + 3;
-    return hex_value(take_decoded(path, &at)) < 0 || hex_value(take_decoded(path, &at)) < 0;
+    int first = take_decoded(path, &at), second = take_decoded(path, &at);
+    return hex_value(first) < 0 || hex_value(second) < 0;
 }
 
 /* "." or "..", however they are written; with ';' too, behind which some servers look away. */

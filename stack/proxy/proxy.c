@@ -69,12 +69,11 @@ static tims_str sign_identity(tims_request *rq, const proxy__row *row)
 {
     char id[TIMS_ID_TEXT_LENGTH];
     tims_caller caller = tims_caller_of(rq);
-    int64_t now_s = tims_now().us / 1000000;
+    long long now_s = tims_now().us / 1000000, until_s = now_s + TIMS_PROXY_IDENTITY_S;
     tims_id_format(caller.user, id);
     tims_str claims =
         tims_print(rq->arena, "{\"sub\":\"%S\",\"aud\":\"%S\",\"staff\":%s,\"iat\":%lld,\"exp\":%lld}",
-                   (tims_str){ id, sizeof id }, row->prefix, caller.staff ? "true" : "false",
-                   (long long)now_s, (long long)(now_s + TIMS_PROXY_IDENTITY_S));
+                   (tims_str){ id, sizeof id }, row->prefix, caller.staff ? "true" : "false", now_s, until_s);
     return tims_jwt_sign_shared(rq->arena, row->secret, claims);
 }
 

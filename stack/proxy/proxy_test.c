@@ -166,6 +166,7 @@ static void our_cookies_are_taken_out(void **state)
         { "a=1; b=2", "a=1; b=2" },
         { "a=1; tims_session=x; b=2", "a=1; b=2" },
         { "tims_session=x", "" },
+        { "a=1;b=2;c=3;d=4;e=5", "a=1; b=2; c=3; d=4; e=5" },
         { "__Host-tims_session=x;__host-CSRF=y;csrf=z;tims_visitor=v", "" },
         { " tims_session =x; a=1", "a=1" },
         { "a=\"x; tims_session=y\"; b=2", "a=\"x; b=2" },
@@ -276,7 +277,8 @@ static void rows_become_routes(void **state)
           .identity = true },
         { 0 },
     };
-    const tims_proxy_settings settings[] = { { .secret = S("") }, { .secret = S("0123456789abcdef0123456789abcdef") } };
+    const tims_proxy_settings settings[] = { { .secret = S("") },
+                                             { .secret = S("0123456789abcdef0123456789abcdef") } };
     tims_proxies *proxies = NULL;
     size_t count = 0;
     assert_int_equal(tims_proxies_new(*state, rows, settings, &proxies, NULL), TIMS_OK);

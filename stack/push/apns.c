@@ -146,7 +146,7 @@ tims_push_answer push__apns_answer(tims_arena *arena, const push__reply *reply)
     } else if (reply->status == 429 || reply->status < 400 || reply->status >= 500) {
         answer.result = TIMS_PUSH_LATER;
         answer.code = reply->status == 429 ? "push_throttled" : "push_unavailable";
-        answer.retry_after_s = reply->retry_after_s;
+        answer.retry_after_s = push__retry_after(reply);
     }
     return answer;
 }

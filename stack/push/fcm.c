@@ -69,7 +69,7 @@ tims_push_answer push__fcm_answer(tims_arena *arena, const push__reply *reply)
         answer.result = TIMS_PUSH_LATER;
         answer.code = status == 429 ? "push_throttled" : "push_unavailable";
         answer.retry_after_s =
-            reply->retry_after_s == 0 && status == 429 ? THROTTLED_S : reply->retry_after_s;
+            reply->retry_after_s == 0 && status == 429 ? THROTTLED_S : push__retry_after(reply);
     }
     return answer;
 }

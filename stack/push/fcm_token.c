@@ -125,7 +125,7 @@ bool push__fcm_read_token(tims_arena *arena, const push__reply *reply, tims_str 
     tims_str error = tims_json_get_str(body, TIMS_STR("error"), TIMS_STR(""));
     tims_str text = tims_json_get_str(body, TIMS_STR("error_description"), TIMS_STR(""));
     *ret_answer = (tims_push_answer){ .result = later ? TIMS_PUSH_LATER : TIMS_PUSH_REFUSED,
-                                      .retry_after_s = later ? reply->retry_after_s : 0,
+                                      .retry_after_s = later ? push__retry_after(reply) : 0,
                                       .code = later ? "push_unavailable" : "push_credential",
                                       .reason = tims_print(arena, "FCM's token service says %d %S: %S",
                                                            reply->status, tims_str_slice(error, 0, 40),

@@ -137,6 +137,12 @@ const char *push__apns_token(tims_arena *arena, const push__apns *apns, push__cr
  * wait. */
 bool push__apns_renew(push__credential *credential, tims_str refused, int64_t now_s, int64_t *ret_wait_s);
 
+/* How long it wants to be left alone: one wrong header must not end all pushes of a process for years. */
+static inline int64_t push__retry_after(const push__reply *reply)
+{
+    return reply->retry_after_s < PUSH__RETRY_S_MAX ? reply->retry_after_s : PUSH__RETRY_S_MAX;
+}
+
 /* What the services' answers mean. */
 tims_push_answer push__apns_answer(tims_arena *arena, const push__reply *reply);
 tims_push_answer push__fcm_answer(tims_arena *arena, const push__reply *reply);

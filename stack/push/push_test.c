@@ -130,6 +130,10 @@ static void check_meanings(const meaning *table, size_t count,
         if (answer.result != table[i].result || !same_code)
             fail_msg("%d %s means %d %s", table[i].status, table[i].body, (int)answer.result, answer.code);
         assert_int_equal(answer.retry_after_s, answer.result == TIMS_PUSH_LATER ? 7 : 0);
+        const push__reply endless = { .status = reply.status,
+                                      .body = reply.body,
+                                      .retry_after_s = INT64_MAX };
+        assert_in_range(read(arena, &endless).retry_after_s, 0, PUSH__RETRY_S_MAX);
     }
 }
 

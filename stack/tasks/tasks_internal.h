@@ -120,9 +120,12 @@ typedef struct tasks__store_api {
      * ours. NULL (Redis): the store cannot; `finish` then follows the commit. */
     tims_status (*finish_in)(tasks__store *store, tims_db_session *session, const tasks__outcome *outcome,
                              tims_error *err);
-    /* A sign of life; also tells which running jobs were cancelled, by calling back. Every lease_ms / 6. */
-    tims_status (*beat)(tasks__store *store, void (*cancelled)(void *argument, tims_id job), void *argument,
-                        bool *ret_lost, tims_error *err);
+    /* A sign of life; also tells which running jobs were cancelled, by calling back. Every lease_ms / 6. If
+     * the lease was lost, calls `lost` (NULL: nobody asks), which may suspend, and then comes back as
+     * somebody else: what is claimed from then on is not what was lost. After an error it may be called
+     * again. */
+    tims_status (*beat)(tasks__store *store, void (*cancelled)(void *argument, tims_id job),
+                        void (*lost)(void *argument), void *argument, tims_error *err);
     /* Moves what is due to its queue, takes back jobs of dead workers, sweeps what has had its time.
      * `ret_next`: when something is due next; INT64_MAX us: nothing is known. */
     tims_status (*tidy)(tasks__store *store, tims_time *ret_next, tims_error *err);

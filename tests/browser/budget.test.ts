@@ -3,7 +3,18 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import type { Browser, Page } from "playwright-core";
-import { excessWidth, findings, launch, rendering, screenshot, signIn, visit, visitAs } from "../browser.ts";
+import {
+  excessWidth,
+  findings,
+  launch,
+  rendering,
+  screenshot,
+  shiftsOn,
+  signIn,
+  visit,
+  visitAs,
+  watchShifts,
+} from "../browser.ts";
 import { type Server, sql, startServer } from "../server.ts";
 
 // Of the chat page, gzip. The goal is 140 KB (bench/paint.mjs measures against it); this keeps it from growing. React DOM
@@ -61,25 +72,12 @@ test("nothing moves while a rendered page comes to life", async () => {
   for (const [size, viewport] of Object.entries(SIZES)) {
     const { context, page, complaints } = await visit(browser, { viewport });
     await signIn(page, server, "demo");
-    await page.addInitScript(() => {
-      const shifts: unknown[] = [];
-      Object.assign(window, { shifts });
-      new PerformanceObserver((list) => {
-        for (const entry of list.getEntries()) {
-          const { value, sources } = entry as unknown as {
-            value: number;
-            sources: { node: Element | null }[];
-          };
-          shifts.push([value, ...sources.map(({ node }) => node?.outerHTML?.slice(0, 120))]);
-        }
-      }).observe({ type: "layout-shift", buffered: true });
-    });
+    await watchShifts(page);
     for (const path of [`/chat/${chat}`, "/chats", "/", "/settings", "/profile"]) {
       await page.goto(server.url + path);
       await alive(page);
       await page.waitForLoadState("networkidle");
-      const shifts = await page.evaluate(() => (window as unknown as { shifts: unknown[] }).shifts);
-      assert.deepEqual(shifts, [], `${path} on a ${size}`);
+      assert.deepEqual(await shiftsOn(page), [], `${path} on a ${size}`);
     }
     assert.deepEqual(complaints, [], size);
     await context.close();

@@ -74,9 +74,7 @@ test("scrolling to the first of two thousand while another writes: no gap, nothi
   const place = await box.boundingBox();
   assert.ok(place);
   await page.mouse.move(place.x + place.width / 2, place.y + place.height / 2);
-  const deadline = Date.now() + 240_000;
   for (let step = 0; !met.has(1); step++) {
-    assert.ok(Date.now() < deadline, `got to ${Math.min(...met)}`);
     const now = await seen(page);
     const numbers = now.map(({ n }) => n);
     assert.deepEqual(

@@ -1,4 +1,4 @@
-// What a browser keeps, where no server answers: the last state within a second, its age, and whose it is.
+// What a browser keeps, where no server answers: the last state before any answer, its age, and whose it is.
 import assert from "node:assert/strict";
 import { copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -48,39 +48,22 @@ async function looked(work: (stage: Stage) => Promise<void>): Promise<void> {
   }
 }
 
-// Milliseconds from the start of the page until its first message stood there; its own clock.
-async function timeFirstMessage(page: Page): Promise<void> {
-  await page.addInitScript(() => {
-    const note = () => {
-      if (!document.querySelector("[data-message]")) return;
-      document.documentElement.dataset.shownAt = String(performance.now());
-      observer.disconnect();
-    };
-    const observer = new MutationObserver(note);
-    observer.observe(document, { childList: true, subtree: true });
-  });
-}
-
-test("a start without a server shows the full last state within a second, and its age", () =>
+test("a start shows the full last state before any answer, and without a server its age", () =>
   looked(async ({ page, roads }) => {
     const before = await messages(page).allInnerTexts();
     await page.goto("about:blank");
     await roads.close();
-    await timeFirstMessage(page);
-    await page.goto(chatUrl(), { waitUntil: "domcontentloaded" });
+    const release = roads.hold();
+    await page.goto(chatUrl());
     await messages(page).first().waitFor();
-    const shown = await page.evaluate(() => {
-      const [start] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
-      return Number(document.documentElement.dataset.shownAt) - (start?.domContentLoadedEventStart ?? 0);
-    });
-    assert.ok(shown < 1000, `it took ${Math.round(shown)} ms`);
     assert.deepEqual(await messages(page).allInnerTexts(), before);
+    release();
     await banner(page, "reconnecting")
       .getByText(/as of \d+:\d\d/)
       .waitFor();
     await page.getByRole("link", { name: /Welcome/ }).waitFor(); // the list beside it
     roads.open();
-    await banner(page, "live").waitFor({ state: "attached", timeout: 40_000 });
+    await banner(page, "live").waitFor({ state: "attached" });
   }));
 
 test("a day later it is shown with the day it is from, and what has changed since is there once a server answers", () =>
@@ -107,7 +90,7 @@ test("a day later it is shown with the day it is from, and what has changed sinc
       .getByText(new RegExp(`as of .*\\b${yesterday} `))
       .waitFor();
     roads.open();
-    await messageOn(page, gone).waitFor({ state: "detached", timeout: 40_000 });
+    await messageOn(page, gone).waitFor({ state: "detached" });
   }));
 
 test("a page that was never visited shows what is held for it", () =>
@@ -129,7 +112,7 @@ test("a reload without a server does not lose what waits, and sends it once ther
     await page.reload();
     await waits(page, "written in the dark");
     roads.open();
-    await until("it to arrive", () => stored(server, "written in the dark").length > 0, 40_000);
+    await until("it to arrive", () => stored(server, "written in the dark").length > 0);
     await bubble(page, "written in the dark").getByText("Waits").waitFor({ state: "detached" });
     assert.deepEqual(stored(server, "written in the dark"), ["written in the dark"]);
     assert.equal(await messageOn(page, "written in the dark").count(), 1);
@@ -154,7 +137,7 @@ async function expire(page: Page, roads: Roads, text: string): Promise<void> {
   await keeps(page, text, "m:");
   sql(server, `delete from auth_session where "user" = (select id from "user" where username = 'demo')`);
   roads.open();
-  await banner(page, "signInAgain").getByText("1 change waits").waitFor({ timeout: 40_000 });
+  await banner(page, "signInAgain").getByText("1 change waits").waitFor();
   await messages(page).first().waitFor({ state: "detached" });
   assert.deepEqual(stored(server, text), []);
 }
@@ -166,7 +149,7 @@ test("a session that ends keeps what waits until the same person is here again",
     await page.waitForURL(/\/login/);
     await banner(page, "signInAgain").waitFor();
     await signIn(page, server, "demo");
-    await until("it to arrive", () => stored(server, "mine after all").length > 0, 40_000);
+    await until("it to arrive", () => stored(server, "mine after all").length > 0);
     assert.deepEqual(stored(server, "mine after all"), ["mine after all"]);
     await page.goto(chatUrl());
     await messageOn(page, "mine after all").waitFor();
@@ -235,8 +218,7 @@ for (const [name, script] of [
     await messages(page).first().waitFor();
     await write(page, `a browser that ${name}`);
     await until("it to arrive", () => stored(server, `a browser that ${name}`).length === 1);
-    const serious = complaints.filter((one) => !/closed before the connection is established/.test(one));
-    assert.deepEqual(serious, []);
+    assert.deepEqual(complaints, []);
     await context.close();
   });
 
@@ -259,8 +241,8 @@ test(
       for (const end of ["-wal", "-shm"]) rmSync(file + end, { force: true });
       copyFileSync(`${file}.backup`, file);
       server = await startServer({ folder: server.folder, env: { PORT: String(server.port) } });
-      await until("it to arrive", () => stored(server, "while it was down").length > 0, 40_000);
-      await messageOn(page, "after the backup").waitFor({ state: "detached", timeout: 40_000 });
+      await until("it to arrive", () => stored(server, "while it was down").length > 0);
+      await messageOn(page, "after the backup").waitFor({ state: "detached" });
       await bubble(page, "while it was down").getByText("Waits").waitFor({ state: "detached" });
       const shown = await messages(page).evaluateAll((items) =>
         items.map((item) => (item as HTMLElement).dataset.message ?? ""),

@@ -53,6 +53,7 @@ test("before the request: it waits, says so, and goes out on return", () =>
 
 test("after it has left, before it has arrived", () =>
   inChat(async (page, context) => {
+    const lost = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/api/messages/"));
     await page.route(
       POSTS,
       async (route) => {
@@ -62,6 +63,7 @@ test("after it has left, before it has arrived", () =>
       ONCE,
     );
     await write(page, "lost on its way");
+    await lost;
     await waits(page, "lost on its way");
     assert.deepEqual(stored(server, "lost on its way"), []);
     await context.setOffline(false);
@@ -70,6 +72,7 @@ test("after it has left, before it has arrived", () =>
 
 test("after it has arrived, before the answer", () =>
   inChat(async (page, context) => {
+    const lost = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/api/messages/"));
     await page.route(
       POSTS,
       async (route) => {
@@ -80,7 +83,8 @@ test("after it has arrived, before the answer", () =>
       ONCE,
     );
     await write(page, "answer lost");
-    await until("it to arrive", () => stored(server, "answer lost").length === 1);
+    await lost; // not before: the network that is taken away after it was given back stays away
+    assert.deepEqual(stored(server, "answer lost"), ["answer lost"]);
     await context.setOffline(false);
     await isSentOnce(server, page, "answer lost");
   }));

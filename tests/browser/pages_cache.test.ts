@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
-import { launch, messageOn, rendering, signIn, visit } from "../browser.ts";
+import { launch, messageOn, rendering, shiftsOn, signIn, visit, watchShifts } from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { type Server, sql, startServer, until } from "../server.ts";
 
@@ -64,18 +64,12 @@ test("a kept page hydrates without a call, follows from where it was read, and m
   sql(server, `update "user" set display_name = 'Somewhere else' where username = 'testUser9'`);
   const [renders, kept] = [await count("tims_pages_renders_total"), await count("tims_pages_kept_total")];
   apiCalls.length = 0;
-  await page.addInitScript(() => {
-    (self as unknown as { shifts: number }).shifts = 0;
-    new PerformanceObserver((list) => {
-      for (const entry of list.getEntries())
-        (self as unknown as { shifts: number }).shifts += (entry as unknown as { value: number }).value;
-    }).observe({ type: "layout-shift", buffered: true });
-  });
+  await watchShifts(page);
   await page.goto(`${server.url}/chat/${chat}`);
   assert.equal(await count("tims_pages_renders_total"), renders);
   assert.equal(await count("tims_pages_kept_total"), kept + 1);
   await page.getByText(/\d online/).waitFor(); // which comes over the socket
-  assert.equal(await page.evaluate(() => (self as unknown as { shifts: number }).shifts), 0);
+  assert.deepEqual(await shiftsOn(page), []);
   assert.deepEqual(apiCalls, []);
   await (await signedIn(server, "testUser0")).post("/api/messages/", { chat, text: "after the kept page" });
   await messageOn(page, "after the kept page").waitFor();

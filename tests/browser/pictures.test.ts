@@ -2,7 +2,16 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
-import { findings, launch, messageOn, rendering, screenshot, visitAs } from "../browser.ts";
+import {
+  findings,
+  launch,
+  messageOn,
+  rendering,
+  screenshot,
+  shiftsOn,
+  visitAs,
+  watchShifts,
+} from "../browser.ts";
 import { GIF, makePng } from "../pictures.ts";
 import { type Server, sql, startServer, until } from "../server.ts";
 
@@ -68,27 +77,14 @@ test("its place is kept free while it loads: nothing moves when it comes", async
     await held;
     await route.continue();
   });
+  await watchShifts(page);
   await page.goto(`${server.url}/chat/${chat}`);
   const picture = pictures(page).last();
   await picture.waitFor();
   const before = await picture.boundingBox();
-  const shift = page.evaluate(
-    () =>
-      new Promise<number>((resolve) => {
-        let sum = 0;
-        new PerformanceObserver((list) => {
-          for (const entry of list.getEntries()) sum += (entry as PerformanceEntry & { value: number }).value;
-        }).observe({ type: "layout-shift" });
-        const picture = [...document.querySelectorAll<HTMLImageElement>("[data-message] img[loading]")].at(
-          -1,
-        );
-        picture?.addEventListener("load", () =>
-          requestAnimationFrame(() => requestAnimationFrame(() => resolve(sum))),
-        );
-      }),
-  );
   release();
-  assert.equal(await shift, 0);
+  await until("the picture to be drawn", () => isDrawn(page));
+  assert.deepEqual(await shiftsOn(page), []);
   assert.ok(before && before.width > 100 && Math.abs(before.width / before.height - 2) < 0.05, "its shape");
   assert.deepEqual(await picture.boundingBox(), before);
   await context.close();
@@ -173,7 +169,7 @@ test("what the server refuses stays, with its reason, and can be sent again", as
   refuse = false;
   await page.getByRole("button", { name: "Try again" }).click();
   await until("it to be there", async () => (await pictures(page).count()) === before + 1);
-  assert.equal(await drafts(page).count(), 0);
+  await until("the draft to be gone", async () => (await drafts(page).count()) === 0); // the stream may be first
   await context.close();
 });
 

@@ -2,7 +2,16 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
-import { launch, messageOn, rendering, screenshot, type Visit, visitAs } from "../browser.ts";
+import {
+  launch,
+  messageOn,
+  rendering,
+  screenshot,
+  shiftsOn,
+  type Visit,
+  visitAs,
+  watchShifts,
+} from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { type Server, sql, startServer } from "../server.ts";
 
@@ -63,6 +72,23 @@ test("who is in the chat has a dot, and whoever leaves has none", async () => {
   await dots(demo.page).first().waitFor({ state: "detached" });
   assert.equal(await demo.page.getByText("2 here").count(), 0);
   await end([demo, other]);
+});
+
+test("who comes and goes moves nothing on the pages of the others", async () => {
+  for (const viewport of [
+    { width: 390, height: 844 },
+    { width: 1280, height: 800 },
+  ]) {
+    const demo = await visitAs(browser, server, "demo", "/chats", { viewport });
+    await watchShifts(demo.page);
+    await demo.page.goto(`${server.url}/chat/${chat}`);
+    const other = await visitAs(browser, server, "testUser0", `/chat/${chat}`);
+    await demo.page.getByText("2 here").waitFor();
+    await end([other]);
+    await demo.page.getByText("2 here").waitFor({ state: "detached" });
+    assert.deepEqual(await shiftsOn(demo.page), []);
+    await end([demo]);
+  }
 });
 
 test("what waits is counted on every page while it changes", async () => {

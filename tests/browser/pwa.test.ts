@@ -192,6 +192,54 @@ test("a chat that was never seen opens without a network, and says that nothing 
   await context.close();
 });
 
+test("what was never seen is not said to be empty", async () => {
+  const { context, page } = await visitAs(browser, server, "demo", "/settings");
+  await controlled(page);
+  await server.stop();
+  try {
+    await page.goto(`${server.url}/tasks`);
+    await page.getByText("Nothing of this is kept here").nth(5).waitFor(); // of all six lists
+    assert.equal(await page.getByText(/^(No (worker|job)|Nothing (runs|is))/).count(), 0);
+  } finally {
+    await restarted();
+  }
+  await page.getByText("No job was given up.").waitFor();
+  await context.close();
+});
+
+// The browser makes the offer when it likes, which without a screen is never: here the test makes it.
+const offer = (page: Page) =>
+  page.evaluate(() => {
+    const event = new Event("beforeinstallprompt", { cancelable: true });
+    Object.assign(event, { prompt: () => Promise.resolve(Object.assign(window, { asked: true })) });
+    window.dispatchEvent(event);
+    return event.defaultPrevented; // no bar of the browser's own
+  });
+const asked = (page: Page) => page.evaluate(() => "asked" in window);
+
+test("who may install the app is told once, and the browser asks only who wants to", async () => {
+  const { context, page } = await visitAs(browser, server, "demo", "/chats");
+  const button = page.getByRole("button", { name: "Install" });
+  await page.getByRole("link", { name: "Welcome" }).first().waitFor();
+  assert.equal(await button.count(), 0, "there is no offer yet");
+  assert.equal(await offer(page), true);
+  await page.getByRole("button", { name: "Not now" }).click();
+  await button.waitFor({ state: "detached" });
+  assert.equal(await asked(page), false);
+  await page.reload();
+  await page.getByRole("link", { name: "Welcome" }).first().waitFor();
+  await offer(page);
+  await page.getByRole("link", { name: "Settings" }).first().click();
+  await button.click(); // which stays in the settings
+  await button.waitFor({ state: "detached" });
+  assert.equal(await asked(page), true);
+  await page.goto(`${server.url}/chats`);
+  await offer(page);
+  await page.getByRole("link", { name: "Welcome" }).first().waitFor();
+  assert.equal(await button.count(), 0, "it was sent away for good");
+  await context.close();
+});
+
 test("a server that does not answer in time is replaced by the shell", async () => {
   const { context, page } = await visitAs(browser, server, "demo", "/settings");
   await controlled(page);

@@ -33,6 +33,7 @@ export class Checker {
   readonly exact: boolean;
   // What the database may have been at a position, as far as all who stood there agree with it.
   private readonly moments = new Map<number, Moment[]>();
+  private era = 0; // of the history, when they were looked up
   private claims: Claim[] = [];
 
   // `exact`: windows are exact and positions name snapshots (protocol 2). Else a client may hold more rows than its
@@ -69,6 +70,8 @@ export class Checker {
   }
 
   private momentsAt(position: number): Moment[] {
+    if (this.era !== this.history.era) this.moments.clear();
+    this.era = this.history.era;
     let moments = this.moments.get(position);
     if (!moments) {
       moments = this.history.states(position).map((state) => new Moment(this.world, this.history, state));

@@ -51,6 +51,10 @@ export abstract class History {
   abstract get position(): number;
   // Positions up to here can be looked up.
   abstract get seen(): number;
+  // How often positions have begun anew: then one may have meant something else before.
+  get era(): number {
+    return 1;
+  }
   // Takes in what has been committed, as far as that takes no waiting.
   abstract refresh(): void;
   // Takes in all that has been committed by now.

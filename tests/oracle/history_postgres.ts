@@ -36,7 +36,8 @@ export async function installLog(url: string, world: World): Promise<void> {
   await client.query(`
     CREATE TABLE oracle_log (xid xid8 NOT NULL DEFAULT pg_current_xact_id(), id bigserial, model text, op int,
                              "row" text, content text);
-    CREATE INDEX ON oracle_log (xid)`);
+    CREATE INDEX ON oracle_log (xid);
+    CREATE INDEX ON oracle_log (id)`);
   for (const model of [...world.models, userModel]) {
     const pairs = model.fields.map((field) => `'${field.name}', ${contentOf(field)}`).join(", ");
     await client.query(`
@@ -54,10 +55,22 @@ export async function installLog(url: string, world: World): Promise<void> {
   await client.end();
 }
 
-// The position of "xmin:xmax:xid,xid".
-function positionOf(snapshot: string): number {
-  const [, xmax = "", running = ""] = snapshot.split(":");
-  return Number(xmax) - 1 - running.split(",").filter((xid) => xid !== "").length;
+interface Snapshot {
+  end: bigint; // of the numbers of transactions that it knows
+  running: ReadonlySet<bigint>;
+  position: number;
+}
+
+// Of "xmin:xmax:xid,xid".
+function readSnapshot(text: string): Snapshot {
+  const [, xmax = "", xids = ""] = text.split(":");
+  const running = new Set(
+    xids
+      .split(",")
+      .filter((xid) => xid !== "")
+      .map(BigInt),
+  );
+  return { end: BigInt(xmax), running, position: Number(xmax) - 1 - running.size };
 }
 
 // All sets of some things, the smallest first.
@@ -69,10 +82,17 @@ function setsOf(things: string[]): Set<string>[] {
   return sets.sort((a, b) => a.size - b.size);
 }
 
+interface Look {
+  snapshot: string;
+  last: string | null;
+  changes: Change[] | null;
+}
+
 interface Step {
   first: number; // the position at which it was seen first
   last: number; // … and last
   transactions: string[];
+  isLeft?: true; // what a crash has left: nobody looked
 }
 
 export class PostgresHistory extends History {
@@ -80,9 +100,11 @@ export class PostgresHistory extends History {
   outOfOrder = 0;
   private readonly url: string;
   private client: pg.Client | null = null;
-  private snapshot = "";
+  private snapshot = "1:1:";
+  private lastId = "0"; // the greatest of the log's that was taken
   private readonly steps: Step[] = [];
-  // Steps at which positions began anew: after a crash numbers of transactions that left no trace come again.
+  // Steps at which positions began anew: after a crash numbers of transactions that left no trace come again. Only the
+  // numbers of the log's rows do not, so what has come by then is found by these.
   private readonly eras = [0];
   private greatest = 0n;
   private looking: Promise<void> = Promise.resolve();
@@ -106,6 +128,10 @@ export class PostgresHistory extends History {
     this.closed = true;
     await this.watching;
     await this.client?.end().catch(() => undefined);
+  }
+
+  get era(): number {
+    return this.eras.length;
   }
 
   get position(): number {
@@ -143,17 +169,19 @@ export class PostgresHistory extends History {
   private async look(): Promise<boolean> {
     try {
       const client = this.client ?? (await this.connect());
-      const { rows } = await client.query<{ snapshot: string; changes: Change[] | null }>({
+      const { rows } = await client.query<Look>({
         name: "look",
         text: `SELECT pg_current_snapshot()::text AS snapshot,
+                 (SELECT max(id)::text FROM oracle_log) AS last,
                  (SELECT json_agg(json_build_object('transaction', xid::text, 'model', model, 'op', op, 'row', "row",
                                                     'content', content) ORDER BY id)
-                  FROM oracle_log WHERE xid >= pg_snapshot_xmin($1::pg_snapshot)
-                    AND NOT pg_visible_in_snapshot(xid, $1::pg_snapshot)) AS changes`,
-        values: [this.snapshot || "1:1:"],
+                  FROM oracle_log WHERE id > $2::bigint OR (xid >= pg_snapshot_xmin($1::pg_snapshot)
+                    AND NOT pg_visible_in_snapshot(xid, $1::pg_snapshot))) AS changes`,
+        values: [this.snapshot, this.lastId],
       });
-      const [{ snapshot, changes }] = rows as [{ snapshot: string; changes: Change[] | null }];
+      const [{ snapshot, last, changes }] = rows as [Look];
       this.takeStep(snapshot, changes ?? []);
+      if (last !== null && BigInt(last) > BigInt(this.lastId)) this.lastId = last;
       return true;
     } catch (error) {
       if (!isAway(error)) throw error;
@@ -162,20 +190,30 @@ export class PostgresHistory extends History {
     }
   }
 
-  private takeStep(snapshot: string, changes: Change[]): void {
-    const position = positionOf(snapshot);
-    this.snapshot = snapshot;
-    const isAnew = position < this.seen;
+  private takeStep(text: string, changes: Change[]): void {
+    const before = readSnapshot(this.snapshot);
+    const { position } = readSnapshot(text);
+    this.snapshot = text;
+    const transactions = [...new Set(changes.map(({ transaction }) => transaction))];
+    const begun = transactions.map(BigInt).filter((xid) => !before.running.has(xid));
+    const isAnew = position < this.seen || begun.some((xid) => xid < before.end);
+    if (isAnew) this.beginEra(position, transactions.length, begun, before.running.size);
     if (changes.length > 0 || this.steps.length === 0 || isAnew) {
-      const transactions = [...new Set(changes.map(({ transaction }) => transaction))];
       this.steps.push({ first: position, last: position, transactions });
       this.step = this.steps.length - 1;
-      if (isAnew) this.eras.push(this.step);
       for (const change of changes) this.take(change, this.step);
       this.countOrder(transactions.map(BigInt));
       if (this.step - this.forgotten > 2 * KEPT_STEPS) this.forget(this.step - KEPT_STEPS);
     }
     (this.steps.at(-1) as Step).last = position;
+  }
+
+  // Where something has come since the crash, somebody may stand before it: at what the crash has left.
+  private beginEra(position: number, came: number, begun: bigint[], running: number): void {
+    this.eras.push(this.steps.length);
+    if (came === 0) return;
+    const first = Math.min(position - came, ...begun.map((xid) => Number(xid) - 1 - running));
+    this.steps.push({ first, last: first, transactions: [], isLeft: true });
   }
 
   private countOrder(transactions: bigint[]): void {
@@ -194,8 +232,11 @@ export class PostgresHistory extends History {
     let step = end - 1;
     while (step >= first && (this.steps[step] as Step).first > position) step--;
     if (step < Math.max(first, this.forgotten)) return [];
+    const isInside = position <= (this.steps[step] as Step).last;
+    // Before a crash, too, something may have come that was not looked at.
+    if (!isInside && this.steps[step + 1]?.isLeft) step++;
     const next = this.steps[step + 1];
-    if (position <= (this.steps[step] as Step).last || next === undefined) return [{ step }];
+    if (isInside || next === undefined) return [{ step }];
     if (next.transactions.length > SET_MAX) return [];
     return setsOf(next.transactions).map((also) => ({ step, also }));
   }

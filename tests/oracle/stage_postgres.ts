@@ -1,6 +1,6 @@
 // stage_postgres.ts: some nodes on one PostgreSQL and one Redis. Nodes are killed; PostgreSQL stops as if the power had
 // failed, loses a backend, or sends some away; Redis stops for a while; packets between nodes and servers are lost.
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Postgres } from "../postgres.ts";
@@ -57,6 +57,7 @@ export class PostgresStage implements Stage {
   private readonly repairs = new Set<Promise<void>>();
   private healing = new AbortController();
   private writer: PostgresWriter | null = null;
+  private readonly killed: number[] = []; // backends
   private redisTimer: NodeJS.Timeout | undefined;
 
   private constructor(
@@ -198,6 +199,7 @@ export class PostgresStage implements Stage {
     if (!pid) return;
     this.count("backendsKilled");
     process.kill(Number(pid), "SIGKILL");
+    this.killed.push(Number(pid));
   }
 
   private terminate(chaos: Random): void {
@@ -249,6 +251,10 @@ export class PostgresStage implements Stage {
     this.healing.abort();
     this.healing = new AbortController();
     await Promise.all(this.repairs);
+    // Until its postmaster has heard of a death, PostgreSQL answers as if nothing had happened.
+    const isGone = (pid: number) => !existsSync(`/proc/${pid}`);
+    await until("backends that were killed to be gone", () => this.killed.every(isGone), START_MS);
+    this.killed.length = 0;
     await until("PostgreSQL to have recovered", () => this.ask("SELECT 1") !== "", START_MS);
   }
 

@@ -1,5 +1,7 @@
 // Pictures in messages: what is taken, what is refused and how, and who gets to see them.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import http from "node:http";
 import { after, before, test } from "node:test";
 import { Client, signedIn } from "../client.ts";
 import { GIF, makePng } from "../pictures.ts";
@@ -119,6 +121,9 @@ test("the same message sent again, since its answer was lost, is there once", as
 
 const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>');
 const large = Buffer.concat([png, Buffer.alloc(BYTES_MAX + 1 - png.length)]);
+const wall = Buffer.from(png); // a few bytes that say they are 100,000 pixels wide and high
+wall.writeUInt32BE(100_000, 16);
+wall.writeUInt32BE(100_000, 20);
 const twice = form(png);
 twice.append("picture", new Blob([new Uint8Array(png)]), "b.png");
 
@@ -133,8 +138,8 @@ const refused: [string, FormData | string, number, string, string?][] = [
     422,
     "picture_broken",
   ],
+  ["a picture of more pixels than can be shown", form(wall), 422, "too_many_pixels"],
   ["a picture that is too large", form(large), 413, "too_large"],
-  ["a body that is much too large", form(Buffer.concat([large, large])), 413, "bad_http"],
   ["a form without a file", form(null, { text: "Look!" }), 422, "file_missing"],
   ["two pictures at once", twice, 422, "too_many_files"],
   ["a text that is too long", form(png, { text: "x".repeat(4001) }), 422, "invalid", "/text max_length"],
@@ -157,11 +162,43 @@ for (const [what, body, status, code, field] of refused) {
   });
 }
 
+// Whoever sends on is cut off at some time, and may never see the answer: so nothing but the head is sent here.
+test("a body that is much too large is refused by its length alone", async () => {
+  const headers = {
+    cookie: demo.cookieHeader(),
+    "content-type": "multipart/form-data; boundary=x",
+    "content-length": String(2 * BYTES_MAX),
+  };
+  const request = http.request(`${server.url}/api/chats/${chat}/pictures/`, { method: "POST", headers });
+  request.flushHeaders();
+  const [answer] = (await once(request, "response")) as [http.IncomingMessage];
+  const body = JSON.parse(Buffer.concat(await answer.toArray()).toString());
+  request.destroy();
+  assert.deepEqual([answer.statusCode, body.code], [413, "too_large"]);
+});
+
 test("without the CSRF token nothing is taken", async () => {
   const answer = await demo.request("POST", `/api/chats/${chat}/pictures/`, form(png), {
     "x-csrf-token": "",
   });
   assert.equal(answer.status, 403);
+});
+
+test("one person's pictures have a limit in all, and it is nobody else's", async () => {
+  const sender = await signedIn(server, "testUser2");
+  const joined = await demo.post("/api/members/", { chat, user: sender.user.id });
+  assert.equal(joined.status, 201, joined.body);
+  const { json } = await send(sender, form(png));
+  const held = 100 * BYTES_MAX - png.length;
+  sql(server, `update picture set bytes = ${held} where id = '${json.picture}'`);
+  const id = crypto.randomUUID();
+  assert.equal((await send(sender, form(png, { id }))).status, 201, "as much as fits");
+  const before = [messages(), kept()];
+  const refused = await send(sender, form(png));
+  assert.deepEqual([refused.status, refused.json.code], [413, "picture_quota"], refused.body);
+  assert.deepEqual([messages(), kept()], before);
+  assert.equal((await send(sender, form(png, { id }))).status, 200, "what is there already is answered");
+  assert.equal((await send(friend, form(png))).status, 201);
 });
 
 test("more than sixty in a minute are too many", async () => {

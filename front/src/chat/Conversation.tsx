@@ -59,13 +59,14 @@ function Head(props: HeadProps) {
         <h1 className="truncate leading-tight font-semibold">
           <bdi>{chat?.title ?? " "}</bdi>
         </h1>
-        <p className="text-soft truncate text-sm">
+        <p className="text-soft flex gap-1 text-sm">
+          <bdi className="truncate">{names}</bdi>
+          {/* Behind the names: whoever comes or goes must not move them. */}
           {here > 1 && (
-            <span className="text-base-content font-medium">
-              {t(partial ? "chat.here_at_least" : "chat.here", { count: here })} ·{" "}
+            <span className="text-base-content shrink-0 font-medium">
+              · {t(partial ? "chat.here_at_least" : "chat.here", { count: here })}
             </span>
           )}
-          <bdi>{names}</bdi>
         </p>
       </div>
       <button

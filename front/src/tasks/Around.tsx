@@ -8,7 +8,7 @@ export function Workers() {
   const { t } = useText();
   const workers = useLive("/api/tasks/workers/");
   return (
-    <Section title={t("tasks.workers")} empty={t("tasks.no_workers")} loading={workers.state === "loading"}>
+    <Section title={t("tasks.workers")} empty={t("tasks.no_workers")} source={workers}>
       {workers.rows.map((worker) => (
         <Item
           key={worker.id}
@@ -33,11 +33,7 @@ export function Schedules() {
   const { t } = useText();
   const schedules = useLive("/api/tasks/schedules/");
   return (
-    <Section
-      title={t("tasks.schedules")}
-      empty={t("tasks.no_schedules")}
-      loading={schedules.state === "loading"}
-    >
+    <Section title={t("tasks.schedules")} empty={t("tasks.no_schedules")} source={schedules}>
       {schedules.rows.map((schedule) => {
         const url = `/api/tasks/schedules/${encodeURIComponent(schedule.name)}`;
         return (

@@ -47,7 +47,7 @@ export function DeadList() {
     <Section
       title={t("tasks.dead")}
       empty={t("tasks.no_dead")}
-      loading={dead.state === "loading"}
+      source={dead}
       aside={
         dead.next && (
           <button type="button" className="btn btn-ghost btn-sm" onClick={() => void dead.loadMore()}>

@@ -14,12 +14,12 @@ function Cancel({ job }: { job: Job }) {
 /** Which jobs run is told once a second; how far a tracked one is, at once. */
 export function Running() {
   const { t } = useText();
-  const { value, state } = useComputed("/api/tasks/running/");
+  const running = useComputed("/api/tasks/running/");
   const tracked = useLive("/api/tasks/?state=running");
   const statusOf = new Map(tracked.rows.map((row) => [row.id, row]));
   return (
-    <Section title={t("tasks.running")} empty={t("tasks.nothing_runs")} loading={state === "loading"}>
-      {(value?.rows ?? []).map((job) => {
+    <Section title={t("tasks.running")} empty={t("tasks.nothing_runs")} source={running}>
+      {(running.value?.rows ?? []).map((job) => {
         const status = statusOf.get(job.id);
         return (
           <Item
@@ -53,10 +53,10 @@ export function Running() {
 
 export function Scheduled() {
   const { t } = useText();
-  const { value, state } = useComputed("/api/tasks/scheduled/");
+  const scheduled = useComputed("/api/tasks/scheduled/");
   return (
-    <Section title={t("tasks.to_come")} empty={t("tasks.nothing_to_come")} loading={state === "loading"}>
-      {(value?.rows ?? []).map((job) => (
+    <Section title={t("tasks.to_come")} empty={t("tasks.nothing_to_come")} source={scheduled}>
+      {(scheduled.value?.rows ?? []).map((job) => (
         <Item
           key={job.id}
           title={job.task}

@@ -1,7 +1,7 @@
 /* The queues: how full they are, and whether their jobs are begun. */
 import { useLive } from "@tims/client";
 import { useText } from "@/i18n";
-import { Act } from "./parts";
+import { Act, NoRows } from "./parts";
 import type { Queue } from "./types";
 
 const COUNTED_MAX = 10_000;
@@ -60,7 +60,7 @@ export function Queues() {
         {t("tasks.queues")}
       </h2>
       {queues.rows.length === 0 ? (
-        <p className="surface text-soft p-6 text-sm">{t("tasks.no_queues")}</p>
+        <NoRows source={queues} empty={t("tasks.no_queues")} className="surface p-6" />
       ) : (
         <ul className="grid gap-4 sm:grid-cols-2 lg:grid-cols-3">
           {queues.rows.map((queue) => (

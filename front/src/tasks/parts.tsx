@@ -1,6 +1,8 @@
 /* What the sections of the staff page are made of. */
+import type { LiveStatus, Problem } from "@tims/client";
 import { type ReactNode, useId } from "react";
-import { useProblemText } from "@/i18n";
+import { useProblemText, useText } from "@/i18n";
+import { isAway } from "@/layout/Unkept";
 import { useCall } from "@/ui/callApi";
 
 interface SectionProps {
@@ -9,15 +11,32 @@ interface SectionProps {
   aside?: ReactNode;
   /** What is said when there are no rows. */
   empty: string;
-  loading: boolean;
+  source: Source;
   children: ReactNode[];
 }
 
+/** Where rows come from, as far as it says why there are none. */
+export interface Source {
+  state: LiveStatus;
+  problem: Problem | null;
+}
+
+/** In place of rows: that there are none, or that it is not known. */
+export function NoRows({ source, empty, className }: { source: Source; empty: string; className: string }) {
+  const { t } = useText();
+  const text = isAway(source.problem) ? t("unkept.title") : source.state === "loading" ? "…" : empty;
+  return <p className={`text-soft text-sm ${className}`}>{text}</p>;
+}
+
 /** A headed list; its children are its items. */
-export function Section({ title, aside, empty, loading, children }: SectionProps) {
+export function Section({ title, aside, empty, source, children }: SectionProps) {
   const id = useId();
   return (
-    <section className="surface flex min-w-0 flex-col p-4 md:p-6" aria-labelledby={id} aria-busy={loading}>
+    <section
+      className="surface flex min-w-0 flex-col p-4 md:p-6"
+      aria-labelledby={id}
+      aria-busy={source.state === "loading"}
+    >
       <header className="flex min-h-8 items-center justify-between gap-3">
         <h2 id={id} className="text-lg font-semibold">
           {title}
@@ -27,7 +46,7 @@ export function Section({ title, aside, empty, loading, children }: SectionProps
       {children.length > 0 ? (
         <ul className="divide-base-content/8 mt-2 flex flex-col divide-y">{children}</ul>
       ) : (
-        <p className="text-soft mt-2 py-3 text-sm">{loading ? "…" : empty}</p>
+        <NoRows source={source} empty={empty} className="mt-2 py-3" />
       )}
     </section>
   );

@@ -50,6 +50,25 @@ export interface ApiContext {
   platform: Transport;
   csrf: () => string;
   fetch?: typeof fetch;
+  /** Another number for each person who is here after another, or nobody. */
+  session?: () => number;
+}
+
+const SESSION_CHANGED = "session_changed";
+
+/** The answer was somebody else's: who asked has signed out, or in, meanwhile. */
+export function isOfFormerSession(error: unknown): boolean {
+  return error instanceof ApiError && error.code === SESSION_CHANGED;
+}
+
+/** Asks once more where somebody else is here by then: as they see it. */
+export async function asNow<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!isOfFormerSession(error)) throw error;
+    return asNow(ask);
+  }
 }
 
 /** The token of whoever is signed in now, in whichever tab that was: the backend keeps it in a cookie for us. */
@@ -117,7 +136,8 @@ function deadlineOf(options: ApiOptions): { signal: AbortSignal; timedOut: () =>
   return { signal: controller.signal, timedOut: () => late, done };
 }
 
-/** Throws ApiError for every answer that is not 2xx, and with status 0 when there was none. */
+/** Throws ApiError for every answer that is not 2xx, and with status 0 when there was none. What one person has asked is
+ * neither answered to the next nor sent in their name: then it throws, too. */
 export async function callApi<T>(
   context: ApiContext,
   method: string,
@@ -125,15 +145,23 @@ export async function callApi<T>(
   options: ApiOptions = {},
 ): Promise<ApiAnswer<T>> {
   const deadline = deadlineOf(options);
-  if (context.platform.ready) await context.platform.ready;
-  const token = context.platform.token.get();
+  const session = context.session?.();
+  const sameSession = () => {
+    if (context.session?.() === session) return;
+    throw new ApiError(problemOf(0, SESSION_CHANGED, "Somebody has signed in or out meanwhile."));
+  };
   try {
+    if (context.platform.ready) await context.platform.ready;
+    sameSession();
+    const token = context.platform.token.get();
     const target = url.startsWith("/") ? context.platform.apiBase + url : url;
     const send = options.fetch ?? context.fetch ?? fetch;
     const response = await send(target, { ...requestOf(context, method, options), signal: deadline.signal });
+    sameSession();
     if (response.status === 401 && token && ![null, token].includes(context.platform.token.get()))
       return await callApi<T>(context, method, url, options); // renewed while it was on its way
     const text = await response.text();
+    sameSession();
     const isJson = /[/+]json/.test(response.headers.get("Content-Type") ?? "");
     const data: unknown = isJson && text !== "" ? JSON.parse(text) : text === "" ? null : text;
     if (!response.ok) throw new ApiError(readProblem(response, data));

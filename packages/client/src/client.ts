@@ -5,8 +5,10 @@ import {
   type ApiContext,
   ApiError,
   type ApiOptions,
+  asNow,
   callApi,
   csrfCookie,
+  isOfFormerSession,
   problemFrom,
 } from "./api";
 import type { ConnectionEvents, LiveConnection, SocketLike } from "./connection";
@@ -16,6 +18,7 @@ import { Joins } from "./joins";
 import type { Offline, OfflineHost } from "./offline/index";
 import type { ConnectionTruth } from "./offline/truth";
 import type { ClientOptions, Session } from "./options";
+import { listenToPage } from "./platform/pageEvents";
 import { detectTransport, liveSocketUrl, type Transport } from "./platform/transport";
 import { formatPosition } from "./position";
 import { type JoinOptions, SAID_MS } from "./rooms";
@@ -73,6 +76,8 @@ export class Client {
   private isClosed = false;
   /** A page, a cache or a sign-in has told who is here; before that nobody is known not to be. */
   private isKnown: boolean;
+  /** Counts the people who were here, and the times that nobody was. */
+  private session = 0;
   readonly options: ClientOptions;
   private readonly context: ApiContext;
   private readonly users = new Map<string, number>();
@@ -89,7 +94,12 @@ export class Client {
     this.store = createStore(options.pageData);
     this.initialState = this.store.getState();
     this.views = new Views(this.store);
-    this.context = { platform: this.platform, csrf: () => this.csrf, fetch: options.fetch };
+    this.context = {
+      platform: this.platform,
+      csrf: () => this.csrf,
+      fetch: options.fetch,
+      session: () => this.session,
+    };
     this.isKnown = Boolean(options.pageData);
     this.isRestored = !this.hasPast() && !this.platform.ready;
     this.writes = new Writes(
@@ -359,7 +369,7 @@ export class Client {
   async read(rawUrl: string): Promise<void> {
     const url = canonicalUrl(rawUrl);
     try {
-      const answer = await this.api<LiveDocument>("GET", url);
+      const answer = await asNow(() => this.api<LiveDocument>("GET", url));
       const { data: document, position } = answer;
       this.store.dispatch(actions.documentLoaded({ url, document, position, at_ms: Date.now() }));
     } catch (error) {
@@ -399,7 +409,9 @@ export class Client {
    * Throws ApiError. */
   async loadPage(path: string): Promise<PageState | null> {
     try {
-      const answer = await this.api<PageData>("GET", `/page-data?path=${encodeURIComponent(path)}`);
+      const answer = await asNow(() =>
+        this.api<PageData>("GET", `/page-data?path=${encodeURIComponent(path)}`),
+      );
       this.takePage(answer.data);
     } catch (error) {
       const isAway = error instanceof ApiError && isNotNow(error.problem, false);
@@ -422,6 +434,7 @@ export class Client {
   setSession(user: User | null, csrf?: string): void {
     const { expired } = this.state;
     const changed = this.state.user?.id !== user?.id || (expired !== null && user === null);
+    if (changed) this.session++;
     this.store.dispatch(actions.sessionChanged({ user, csrf }));
     if (!changed) this.becomesKnown();
     this.isKnown = true;
@@ -444,6 +457,7 @@ export class Client {
       return;
     }
     this.isKnown = true;
+    this.session++;
     void this.offline.setAside(csrf);
     this.beginAnew();
   }
@@ -459,6 +473,7 @@ export class Client {
     try {
       who = await this.whoAmI();
     } catch (error) {
+      if (isOfFormerSession(error)) return; // who is here now has been told
       known = error instanceof ApiError && error.status === 401;
     }
     if (known && who.user === null) this.platform.token.set(null);
@@ -525,13 +540,7 @@ export class Client {
   private listen(): void {
     if (this.listening) return;
     this.listening = true;
-    globalThis.addEventListener?.("online", () => this.probe(true));
-    globalThis.addEventListener?.("offline", () => this.probe());
-    globalThis.addEventListener?.("pagehide", () => void this.save());
-    globalThis.document?.addEventListener?.("visibilitychange", () => {
-      if (globalThis.document.visibilityState === "visible") this.probe();
-      else void this.save(); // on phones the last that is heard of a page
-    });
+    listenToPage({ probe: (anew) => this.probe(anew), save: () => void this.save() });
   }
 
   private events(): ConnectionEvents {

@@ -53,6 +53,41 @@ describe("the truth about the connection", () => {
     expect(states()).toEqual(["live"]);
   });
 
+  test("a fresh page waits for its first connection as long as it takes, and tells when that has failed", async () => {
+    const slow = async () => {
+      const heard: string[] = [];
+      const other = createClient({
+        pageData: page({ [URL]: listOf([row("a", 1)]) }),
+        fetch: network.fetch,
+        socket: network.socket,
+        random: () => 0.5,
+        cache: null,
+        tabs: null,
+        offline: async () => offline,
+      });
+      other.follow(URL);
+      other.watchTruth(({ state }) => heard.push(state));
+      await wait(3_000);
+      expect(heard).toEqual(["live"]);
+      return { other, heard };
+    };
+    const one = await slow();
+    network.last.welcome();
+    await wait(3_000);
+    follow();
+    await wait(3_000);
+    expect(one.heard).toEqual(["live"]);
+    network.last.cut();
+    await wait(1_000);
+    expect(one.heard).toEqual(["live", "reconnecting"]);
+    one.other.close();
+    const two = await slow();
+    network.last.cut();
+    await wait(1_000);
+    expect(two.heard).toEqual(["live", "reconnecting"]);
+    two.other.close();
+  });
+
   test("a blip is not told", async () => {
     network.last.cut();
     await wait(900);

@@ -197,10 +197,22 @@ static void end_of_answer(postgres__connection *connection)
     postgres__entry_pop(connection);
 }
 
+/* When libpq finds its socket closed it forgets what it has sent, but reads on in what it has received: it
+ * takes a row's description for the whole of an answer then, and a read would find nothing where there is
+ * something. So the first sign that the connection is gone is the end of what is believed. */
+static bool may_be_believed(postgres__connection *connection)
+{
+    if (TIMS_LIKELY(PQstatus(connection->handle) != CONNECTION_BAD))
+        return true;
+    postgres__connection_lose(connection);
+    return false;
+}
+
 void postgres__deliver(postgres__connection *connection)
 {
     int empty = 0;
-    while (postgres__is_ready(connection) && connection->entry_count > 0 && !PQisBusy(connection->handle)) {
+    while (postgres__is_ready(connection) && connection->entry_count > 0 && may_be_believed(connection) &&
+           !PQisBusy(connection->handle)) {
         PGresult *result = PQgetResult(connection->handle);
         postgres__entry *entry = postgres__entry_at(connection, 0);
         if (TIMS_LIKELY(result != NULL)) {

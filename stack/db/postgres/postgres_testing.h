@@ -93,9 +93,13 @@ TIMS_UNUSED static tims_status read_number(tims_db_session *session, const char 
     tims_status status = tims_db_query(session, tims_str_from(sql), values, count, &rows, err);
     if (status != TIMS_OK)
         return status;
-    assert_true(tims_db_next(rows));
+    bool has_row = tims_db_next(rows);
+    int columns = has_row ? 1 : tims_db_column_count(rows);
     *ret_number = tims_db_get_int(rows, 0);
-    return tims_db_rows_end(&rows, err);
+    status = tims_db_rows_end(&rows, err);
+    if (status == TIMS_OK && !has_row)
+        fail_msg("%s: no row of %d columns", sql, columns);
+    return status;
 }
 
 TIMS_UNUSED static int64_t number(tims_db_session *session, const char *sql)

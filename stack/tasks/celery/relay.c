@@ -338,8 +338,7 @@ static tims_status keep_order(celery__relay *relay, int64_t *ret_wait_ms, tims_e
 {
     tims_tasks *tasks = relay->celery->store.tasks;
     tims_time next = { INT64_MAX };
-    bool lost = false;
-    tims_status status = tasks->sql->api->beat(tasks->sql, hear_none, NULL, &lost, err);
+    tims_status status = tasks->sql->api->beat(tasks->sql, hear_none, NULL, NULL, err);
     if (status == TIMS_OK)
         status = tasks->sql->api->tidy(tasks->sql, &next, err);
     int64_t until_ms = next.us == INT64_MAX ? POLL_MS : (next.us - tasks__now(tasks).us) / MS_US + 1;

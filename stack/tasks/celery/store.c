@@ -170,22 +170,22 @@ static tims_status touch(celery__store *celery, int64_t now_us, tims_error *err)
     return status;
 }
 
-static tims_status beat(tasks__store *store, void (*cancelled)(void *argument, tims_id job), void *argument,
-                        bool *ret_lost, tims_error *err)
+static tims_status beat(tasks__store *store, void (*cancelled)(void *argument, tims_id job),
+                        void (*lost)(void *argument), void *argument, tims_error *err)
 {
     celery__store *celery = celery__of(store);
     tasks__store *sql = store->tasks->sql;
     beating b = { .celery = celery, .cancelled = cancelled, .argument = argument };
-    bool sql_lost = false, was_registered = celery->is_registered;
+    bool was_registered = celery->is_registered;
     int64_t now_us = tims_monotonic_us();
-    *ret_lost = false;
-    tims_status status = sql->api->beat(sql, cancelled, argument, &sql_lost, err);
+    tims_status status = sql->api->beat(sql, cancelled, NULL, argument, err);
     if (status == TIMS_OK && !was_registered)
         status = celery__register(celery, err);
     if (status == TIMS_OK)
         status = sign(&b, err);
     if (status == TIMS_OK && !b.held) {
-        *ret_lost = was_registered;
+        if (was_registered && lost != NULL)
+            lost(argument);
         celery->is_registered = false;
         return celery__register(celery, err);
     }

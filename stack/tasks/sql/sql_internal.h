@@ -46,7 +46,7 @@ tims_status tasks__sql_finish(tasks__store *store, tasks__outcome *list, tims_er
 tims_status tasks__sql_finish_in(tasks__store *store, tims_db_session *session, const tasks__outcome *outcome,
                                  tims_error *err);
 tims_status tasks__sql_beat(tasks__store *store, void (*cancelled)(void *argument, tims_id job),
-                            void *argument, bool *ret_lost, tims_error *err);
+                            void (*lost)(void *argument), void *argument, tims_error *err);
 tims_status tasks__sql_tidy(tasks__store *store, tims_time *ret_next, tims_error *err);
 /* cancel.c: of jobs whose worker is dead, ends those that nobody wants any more. In a transaction. */
 tims_status tasks__cancel_lost(tasks__work *work, tims_error *err);

@@ -65,13 +65,38 @@ static void refuse_cancelled(void *argument, tims_id job)
     fail_msg("nothing was cancelled");
 }
 
+typedef struct losing {
+    tasks__store *store;
+    tims_id former;
+    bool was_lost;
+} losing;
+
+/* Whoever runs its jobs hears of it first: none of them is anybody else's yet. */
+static void note_lost(void *argument)
+{
+    losing *l = argument;
+    tims_db_rows *rows;
+    tims_error err = { 0 };
+    const tims_db_value worker = tims_db_id(l->former);
+    tims_arena *arena = tims_arena_new(1 << 20, NULL, NULL);
+    tims_db_session *session = tims_db_session_new(l->store->tasks->db, l->store->loop, arena);
+    l->was_lost = true;
+    assert_true(tims_same_id(l->store->worker, l->former));
+    stage_check(tims_db_query(session, TIMS_STR("SELECT 1 FROM tims_job WHERE state = 2 AND worker = ?1"),
+                              &worker, 1, &rows, &err),
+                &err);
+    assert_true(tims_db_next(rows));
+    stage_check(tims_db_rows_end(&rows, &err), &err);
+    tims_arena_free(&arena);
+}
+
 static bool beat(tasks__store *store)
 {
     tims_error err = { 0 };
-    bool lost = false;
+    losing l = { .store = store, .former = store->worker };
     ((tasks__sql *)store)->beat_at_us = 0;
-    stage_check(store->api->beat(store, refuse_cancelled, NULL, &lost, &err), &err);
-    return lost;
+    stage_check(store->api->beat(store, refuse_cancelled, note_lost, &l, &err), &err);
+    return l.was_lost;
 }
 
 /* --- claiming --------------------------------------------------------------------------------------------- */

@@ -50,7 +50,7 @@ static tims_status look_for_cancelled(tasks__work *work, tims_error *err)
 }
 
 tims_status tasks__sql_beat(tasks__store *store, void (*cancelled)(void *argument, tims_id job),
-                            void *argument, bool *ret_lost, tims_error *err)
+                            void (*lost)(void *argument), void *argument, tims_error *err)
 {
     tasks__sql *sql = (tasks__sql *)store;
     beating b = { .cancelled = cancelled, .argument = argument };
@@ -60,16 +60,20 @@ tims_status tasks__sql_beat(tasks__store *store, void (*cancelled)(void *argumen
         status = tasks__sql_read(store, tasks__sql_read_clock, NULL, err);
         if (status == TIMS_OK)
             status = tasks__sql_transact(store, sign, &b, err);
-        if (status == TIMS_OK)
+        if (status == TIMS_OK && !b.lost)
             sql->beat_at_us = now_us;
     }
     if (status == TIMS_OK && !b.lost)
         status = tasks__sql_read(store, look_for_cancelled, &b, err);
+    if (b.lost && lost != NULL)
+        lost(argument);
     if (status == TIMS_OK && b.lost)
         status = tasks__sql_register(store, err);
-    if (status == TIMS_OK && b.lost) /* what kept it from signing may have kept others: they come first */
+    if (status == TIMS_OK && b.lost) {
+        sql->beat_at_us = now_us; /* not before the new one is there: until then each beat tries again */
+        /* What kept it from signing may have kept others: they come first. */
         sql->tidied_at_us = now_us + store->lease_ms * MS_US;
-    *ret_lost = b.lost;
+    }
     return status;
 }
 

@@ -102,18 +102,22 @@ static bool look_at_queues(tasks__worker *worker, bool is_busy, size_t *ret_take
         back_off(worker, &worker->taker, "look", &err);
         return false;
     }
-    for (size_t i = 0; i < worker->queue_count && !worker->stopping; i++) {
+    for (size_t i = 0; i < worker->queue_count && !worker->stopping && !worker->has_lost; i++) {
         size_t at = (worker->first_queue + i) % worker->queue_count, count = 0, room = room_for(worker, at);
         if (room == 0 || !worker->has[at] || worker->queues[at].paused)
             continue;
+        worker->claiming = true;
         tims_status status = worker->store->api->claim(worker->store, worker->queues[at].name, room,
                                                        worker->claimed, &count, &err);
+        for (size_t j = 0; status == TIMS_OK && j < count; j++)
+            tasks__item_begin(worker, worker->claimed[j]);
+        worker->claiming = false;
+        if (worker->has_lost)
+            tasks__nudge(&worker->keeper);
         if (status != TIMS_OK) {
             back_off(worker, &worker->taker, "claim", &err);
             return false;
         }
-        for (size_t j = 0; j < count; j++)
-            tasks__item_begin(worker, worker->claimed[j]);
         worker->is_busy = worker->is_busy || count >= room / 3;
         *ret_taken += count;
     }
@@ -142,7 +146,7 @@ static void wait_for_room(tasks__worker *worker)
 /* Who has not signed life for a while may have lost its lease: what it took now would be somebody else's. */
 static bool holds_lease(const tasks__worker *worker)
 {
-    return tims_monotonic_us() - worker->beaten_us < worker->store->lease_ms * MS_US / 2;
+    return !worker->has_lost && tims_monotonic_us() - worker->beaten_us < worker->store->lease_ms * MS_US / 2;
 }
 
 static void take_jobs(void *argument)
@@ -264,10 +268,17 @@ static void hear_cancelled(void *argument, tims_id job)
         }
 }
 
-static void lose_all(tasks__worker *worker)
+/* What is claimed from here on is the new one's, and is not lost: so a claim that is under way comes to its
+ * end first, and no other begins until the store knows the new one. */
+static void lose_all(void *argument)
 {
-    tims_log(TIMS_LOG_ERROR, "tasks",
-             "event=lease_lost message=its jobs are others' meanwhile; it goes on as a new one");
+    tasks__worker *worker = argument;
+    if (!worker->has_lost)
+        tims_log(TIMS_LOG_ERROR, "tasks",
+                 "event=lease_lost message=its jobs are others' meanwhile; it goes on as a new one");
+    worker->has_lost = true;
+    while (worker->claiming)
+        tasks__wait_ms(&worker->keeper, POLL_MS);
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running) {
         at->control.lost = true;
         tasks__item_end(at); /* somebody else may have begun it already */
@@ -280,14 +291,13 @@ static void keep_order(void *argument)
     while (!worker->stopping || worker->running != NULL || worker->ended != NULL) {
         tims_error err = { 0 };
         tims_time next = { INT64_MAX }, next_schedule = { INT64_MAX };
-        bool lost = false;
-        tims_status status = worker->store->api->beat(worker->store, hear_cancelled, worker, &lost, &err);
-        if (status == TIMS_OK && lost)
-            lose_all(worker);
+        tims_status status = worker->store->api->beat(worker->store, hear_cancelled, lose_all, worker, &err);
         if (status == TIMS_OK && !holds_lease(worker))
             tasks__nudge(&worker->taker);
-        if (status == TIMS_OK)
+        if (status == TIMS_OK) {
+            worker->has_lost = false;
             worker->beaten_us = tims_monotonic_us();
+        }
         if (status == TIMS_OK)
             status = worker->store->api->tidy(worker->store, &next, &err);
         if (status == TIMS_OK && !worker->options.no_schedules && !worker->stopping)

@@ -468,23 +468,36 @@ static void who_stops_lets_runs_end_or_hands_them_back(void **state)
     stage_play(state, stop_while_running);
 }
 
+static bool has_tried_or_begun(void *argument)
+{
+    const stage *s = argument;
+    return s->tasks->worker->pause_ms >= 400 || shared.has_begun;
+}
+
+/* What it takes on the way back would be lost with all else, and nobody would ever write its end. */
 static void lose_lease(stage *s)
 {
     start_worker(s);
+    s->tasks->worker->poll_ms = 1;
     stage_enqueue(s, &sleeping_task, 0, "x", NULL);
     wait_until_begun();
     shared.has_begun = false;
     ((tasks__sql *)s->tasks->sql)->tidied_at_us = INT64_MAX / 2; /* not by itself: it has to notice */
-    stage_run(s, "DELETE FROM tims_worker");                     /* as who thinks that it is dead */
-    wait_until_begun();
+    stage_run(s, "ALTER TABLE tims_worker RENAME COLUMN host TO elsewhere"); /* it cannot sign on */
+    stage_run(s, "DELETE FROM tims_worker"); /* as who thinks that it is dead */
     stage_wait("the lost run's end", is_set, &shared.has_ended);
+    stage_wait_for(s, "SELECT count(*) FROM tims_job WHERE state = 0 AND worker IS NULL", 1);
+    stage_wait("a few tries to sign on", has_tried_or_begun, s);
+    assert_false(shared.has_begun);
+    stage_run(s, "ALTER TABLE tims_worker RENAME COLUMN elsewhere TO host");
+    wait_until_begun();
     assert_int_equal(stage_int(s, "SELECT count(*) FROM tims_job WHERE attempt = 2 AND crashes = 0"), 1);
     shared.may_go_on = true;
     stage_wait_for(s, "SELECT count(*) FROM tims_job_status WHERE state = 'done' AND attempt = 2", 1);
     assert_int_equal(stage_int(s, "SELECT count(*) FROM tims_worker"), 1);
 }
 
-static void who_has_lost_its_lease_ends_what_it_runs_and_goes_on(void **state)
+static void who_has_lost_its_lease_ends_what_it_runs_and_takes_nothing_until_it_is_back(void **state)
 {
     stage_play(state, lose_lease);
 }
@@ -567,7 +580,7 @@ int main(void)
         cmocka_unit_test(what_was_cancelled_and_fails_is_not_tried_again),
         cmocka_unit_test(what_was_cancelled_and_lost_its_worker_is_not_run_again),
         cmocka_unit_test(who_stops_lets_runs_end_or_hands_them_back),
-        cmocka_unit_test(who_has_lost_its_lease_ends_what_it_runs_and_goes_on),
+        cmocka_unit_test(who_has_lost_its_lease_ends_what_it_runs_and_takes_nothing_until_it_is_back),
         cmocka_unit_test(an_end_that_comes_too_late_is_not_heard),
         cmocka_unit_test(progress_is_told_while_it_runs),
     };

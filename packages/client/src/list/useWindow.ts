@@ -58,6 +58,8 @@ class Windowing {
   private readonly initial: { initialMeasurementsCache: VirtualItem[]; initialOffset: number };
   /** React is about to render anyway. */
   isCommitting = false;
+  /** The row that a jump is on its way to, and where it is among the rows. */
+  private goal: { key: string; index: number } | null = null;
 
   constructor(
     private readonly engine: Engine,
@@ -117,6 +119,20 @@ class Windowing {
 
   update(options: WindowOptions): void {
     this.virtualizer.setOptions(this.optionsFor(options));
+  }
+
+  goTo(key: string, index: number): void {
+    this.goal = { key, index };
+    this.virtualizer.scrollToIndex(index, { align: "center" });
+  }
+
+  /** The engine finds its goal by number over several frames: rows that come before it meanwhile change that. */
+  keepGoal(keys: readonly string[]): void {
+    if (this.goal === null || keys[this.goal.index] === this.goal.key) return;
+    // biome-ignore lint/complexity/useLiteralKeys: it is private, and nothing public tells whether a jump has ended
+    if (this.virtualizer["scrollState"]?.index !== this.goal.index) return;
+    const index = keys.indexOf(this.goal.key);
+    if (index >= 0) this.goTo(this.goal.key, index);
   }
 
   measure = (row: HTMLElement | null): void => {
@@ -189,6 +205,7 @@ export function useWindow(options: WindowOptions): Window {
       render();
     }
     windowing.virtualizer._willUpdate();
+    windowing.keepGoal(latest.current.keys);
   });
   useLayoutEffect(
     () => (windowing && anchor === "end" && box.current ? keepBottom(box.current) : undefined),
@@ -204,7 +221,8 @@ export function useWindow(options: WindowOptions): Window {
       else box.current?.scrollTo({ top: anchor === "end" ? 0 : box.current.scrollHeight, behavior });
     },
     scrollToIndex: (index) => {
-      if (windowing) windowing.virtualizer.scrollToIndex(index, { align: "center" });
+      const key = options.keys[index];
+      if (windowing && key !== undefined) windowing.goTo(key, index);
       else list.current?.children[index]?.scrollIntoView({ block: "center" });
     },
   };

@@ -1,7 +1,8 @@
 /* The truth about the connection, for people: one of five states, since when, and how much waits to be sent.
  *
  * The browser's word (navigator.onLine), the socket's state, what is behind it, and the session count together. Bad
- * news is told once it has lasted a second, so that a blip shows nothing; good news is told at once. */
+ * news is told once it has lasted a second, so that a blip shows nothing; good news is told at once. A page that has just
+ * come from the backend waits for its first connection as long as that takes: nothing has failed, and nothing is old. */
 
 import type { LiveState } from "../store";
 
@@ -51,6 +52,8 @@ export function truthNow(state: LiveState, isBehind: boolean, online: boolean): 
 export class Truth {
   private told = ALL_IS_WELL;
   private awaySince: number | null = null;
+  /** What is shown came with the page, and its first connection is on its way. */
+  private isStarting = true;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly listeners = new Set<(truth: ConnectionTruth) => void>();
   private stop: (() => void) | null = null;
@@ -85,9 +88,18 @@ export class Truth {
     };
   }
 
-  private step(): void {
+  private now(): TruthState {
     const { state, isBehind } = this.host;
     const now = truthNow(state, isBehind, isOnline());
+    const { status, attempts } = state.connection;
+    const isFresh = state.page !== null && state.page.asOf === null;
+    const isOnItsWay = now === "reconnecting" || now === "updating";
+    if (status !== "idle") this.isStarting &&= isFresh && isOnItsWay && attempts === 0;
+    return this.isStarting && isOnItsWay ? "live" : now;
+  }
+
+  private step(): void {
+    const now = this.now();
     const isAway = now === "reconnecting" || now === "offline";
     this.awaySince = isAway ? (this.awaySince ?? Date.now()) : null;
     if (now === this.told.state || now === "live" || now === "signInAgain") {
@@ -98,7 +110,7 @@ export class Truth {
       this.tell(this.told.state); // what waits may have changed
       this.timer ??= setTimeout(() => {
         this.timer = undefined;
-        this.tell(truthNow(this.host.state, this.host.isBehind, isOnline()));
+        this.tell(this.now());
       }, SETTLE_MS);
     }
   }

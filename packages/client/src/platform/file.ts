@@ -2,10 +2,13 @@
 
 import { useEffect, useState } from "react";
 import type { Client } from "../client";
+import { safePath } from "./links";
 
-/** The file's bytes; asked for with the token, where it takes one. Throws what fetch throws, and for refusals. */
+/** The file's bytes; asked for with the token, where it takes one. Throws what fetch throws, for refusals, and for what is
+ * no path: behind the backend's address it might name somebody else, who would get the token. */
 export async function fetchFile(client: Client, path: string): Promise<Blob> {
   const { apiBase, credentials, ready, token } = client.platform;
+  if (!safePath(path)) throw new Error(`${path}: no path of the backend`);
   await ready;
   const held = token.get();
   const headers: HeadersInit = held ? { Authorization: `Bearer ${held}` } : {};
