@@ -259,7 +259,8 @@ bool http__body_arrived(http__exchange *exchange, tims_str bytes); /* false: pau
 void http__body_ended(http__exchange *exchange);
 void http__body_failed(http__exchange *exchange, int http_status);
 void http__body_free(http__exchange *exchange);
-/* As tims_body_next, but without waiting: BUSY when nothing is there yet. INVALID: http__body_raise says why. */
+/* As tims_body_next, but without waiting: BUSY when nothing is there yet. INVALID: http__body_raise says why.
+ */
 tims_status http__body_take(http__exchange *exchange, tims_str *ret_bytes);
 TIMS_NORETURN void http__body_raise(http__exchange *exchange);
 

@@ -64,7 +64,7 @@ struct tasks__worker {
     int64_t alarm_us; /* of the store's clock; 0: not set */
     bool stopping, takes, is_busy, woken, progress_changed;
     bool claiming, has_lost; /* under way: a claim; the way back after the lease was lost */
-    int64_t counted_at_us; /* queue_counts.c */
+    int64_t counted_at_us;   /* queue_counts.c */
     tims_timer drain_timer;
     tims_loop_fn on_stopped;
     void *on_stopped_argument;
