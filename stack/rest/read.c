@@ -63,10 +63,13 @@ TIMS_NORETURN static void raise_bad_url(tims_request *rq, tims_error *err)
     tims_raise_error(rq, err);
 }
 
-/* A total comes with the rows; only behind the last one it takes a statement of its own. */
-static bool is_one_statement(const tims_live_url *url)
+/* A total comes with the rows; only behind the last one it takes a statement of its own. So may a recorder,
+ * which asks what a rule leaves. */
+static bool is_one_statement(tims_request *rq, const tims_live_url *url)
 {
     bool from_start = url->query.after == NULL && url->query.offset == 0;
+    if (tims_reads_of(rq) != NULL)
+        return false;
     return url->is_detail || (url->include_count == 0 && (!url->with_total || from_start));
 }
 
@@ -80,7 +83,7 @@ static tims_status write_document(tims_request *rq, const tims_live_url *url, in
     if (status != TIMS_OK)
         return status;
     status = rest__secrets(url->rest, db, rq->arena, &epoch, &key, err);
-    if (status == TIMS_OK && is_one_statement(url))
+    if (status == TIMS_OK && is_one_statement(rq, url))
         tims_db_hint_last(db);
     if (status == TIMS_OK)
         status = tims_rest_write(db, rq->arena, url, epoch, 0, writer, err);
