@@ -233,7 +233,13 @@ export class Actor {
     const unsent = Object.values(this.client.state.mutations).filter(
       ({ status }) => status === "sending" || status === "waiting",
     );
-    if (unsent.length > 0) return `${unsent.length} writes that have not reached the server`;
+    if (unsent.length > 0) {
+      const told = unsent.map(
+        ({ method, url, status, tries, problem }) =>
+          `${method} ${url} ${status} after ${tries} tries (${problem?.status} ${problem?.code} ${problem?.detail})`,
+      );
+      return `${unsent.length} writes that have not reached the server: ${told.join(", ")}`;
+    }
     for (const [url, { asked }] of this.followed) {
       const document = this.document(url);
       if (document?.status === "error" && isNever(this.world, asked.model, asked.model.read, this.account))
@@ -245,10 +251,13 @@ export class Actor {
     return null;
   }
 
-  // A person who sees that a write has not gone out sends it again: the client keeps it under its key.
+  // A person who sees that a write has not gone out sends it again: the client keeps it under its key. One that was
+  // refused in a later attempt is given up; what names its row has waited for that.
   hurry(): void {
-    for (const { key, status } of Object.values(this.client.state.mutations))
+    for (const { key, status } of Object.values(this.client.state.mutations)) {
       if (status === "waiting") void this.client.retry(key);
+      if (status === "failed") void this.client.discard(key);
+    }
     this.client.connection?.probe();
     // A step without operations for a socket is not sent; a pong says how far it has come.
     if (this.client.state.connection.status === "live") this.socket?.send('{"t":"ping"}');
