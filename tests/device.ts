@@ -214,7 +214,10 @@ export class Device {
     if (link) this.retained.set("App appUrlOpen", { url: link });
     this.page = await this.context.newPage();
     this.page.on("console", (message) => {
-      if (["error", "warning"].includes(message.type())) this.complaints.push(message.text());
+      if (!["error", "warning"].includes(message.type())) return;
+      // A page that is left while its socket opens: nobody has done anything wrong.
+      if (/closed before the connection is established/.test(message.text())) return;
+      this.complaints.push(message.text());
     });
     this.page.on("pageerror", (error) => this.complaints.push(String(error)));
     this.page.on("request", (request) =>

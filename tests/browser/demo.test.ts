@@ -169,6 +169,7 @@ test("with reduced motion nothing is animated", async () => {
   const { page, context } = await visitAs(browser, server, "demo", `/chat/${chat}`, {
     reducedMotion: "reduce",
   });
+  await comeToRest(page); // a list that comes to life begins at its end
   await page.getByLabel("Messages").focus();
   for (let i = 0; i < 3; i++) await page.keyboard.press("PageUp");
   const button = page.getByRole("button", { name: "To the newest message" });

@@ -58,7 +58,7 @@ class Windowing {
   private readonly initial: { initialMeasurementsCache: VirtualItem[]; initialOffset: number };
   /** React is about to render anyway. */
   isCommitting = false;
-  /** The row that a jump is on its way to, and where it is among the rows. */
+  /** The row that a jump leads to, and where it is among the rows; until somebody scrolls, or goes elsewhere. */
   private goal: { key: string; index: number } | null = null;
 
   constructor(
@@ -126,11 +126,13 @@ class Windowing {
     this.virtualizer.scrollToIndex(index, { align: "center" });
   }
 
-  /** The engine finds its goal by number over several frames: rows that come before it meanwhile change that. */
+  leaveGoal = (): void => {
+    this.goal = null;
+  };
+
+  /** The engine finds its goal by number, over several frames; rows that come before it change that. */
   keepGoal(keys: readonly string[]): void {
     if (this.goal === null || keys[this.goal.index] === this.goal.key) return;
-    // biome-ignore lint/complexity/useLiteralKeys: it is private, and nothing public tells whether a jump has ended
-    if (this.virtualizer["scrollState"]?.index !== this.goal.index) return;
     const index = keys.indexOf(this.goal.key);
     if (index >= 0) this.goTo(this.goal.key, index);
   }
@@ -150,6 +152,15 @@ class Windowing {
     });
     return { shown, height: this.virtualizer.getTotalSize() };
   }
+}
+
+/** Whatever a reader scrolls with. */
+function whenScrolledByHand(box: HTMLElement, then: () => void): () => void {
+  const events = ["wheel", "touchstart", "pointerdown", "keydown"] as const;
+  for (const event of events) box.addEventListener(event, then, { passive: true });
+  return () => {
+    for (const event of events) box.removeEventListener(event, then);
+  };
 }
 
 /** The box becomes lower (a phone's keyboard, a form that grows) or higher: what stands at its bottom stays there. */
@@ -211,12 +222,17 @@ export function useWindow(options: WindowOptions): Window {
     () => (windowing && anchor === "end" && box.current ? keepBottom(box.current) : undefined),
     [windowing, anchor, box],
   );
+  useLayoutEffect(
+    () => (windowing && box.current ? whenScrolledByHand(box.current, windowing.leaveGoal) : undefined),
+    [windowing, box],
+  );
   const { shown, height } = windowing?.shown ?? { shown: null, height: 0 };
   return {
     shown,
     height,
     measure: windowing?.measure ?? ignore,
     scrollToEnd: (behavior) => {
+      windowing?.leaveGoal();
       if (windowing) windowing.virtualizer.scrollToEnd({ behavior });
       else box.current?.scrollTo({ top: anchor === "end" ? 0 : box.current.scrollHeight, behavior });
     },
