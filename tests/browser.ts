@@ -72,7 +72,15 @@ export function rendering(server: Server): Promise<boolean> {
   );
 }
 
-// Somebody at a page, in a browser of their own: signed in by the API, which saves two pages.
+// Until React has taken the page over: what is clicked, typed or chosen before is lost.
+export function alive(page: Page): Promise<unknown> {
+  return page.waitForFunction(() => {
+    const some = document.querySelector("main textarea, main input, main button, main a, nav a");
+    return some !== null && Object.keys(some).some((key) => key.startsWith("__reactProps"));
+  });
+}
+
+// Somebody at a page that is alive, in a browser of their own: signed in by the API, which saves two pages.
 export async function visitAs(
   browser: Browser,
   server: Server,
@@ -84,6 +92,7 @@ export async function visitAs(
   const { cookies } = await signedIn(server, username);
   await made.context.addCookies([...cookies].map(([name, value]) => ({ name, value, url: server.url })));
   await made.page.goto(server.url + path);
+  if (options.javaScriptEnabled !== false) await alive(made.page);
   return made;
 }
 

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import {
+  alive,
   excessWidth,
   findings,
   launch,
@@ -37,13 +38,6 @@ after(async () => {
   await server?.stop();
   server?.remove();
 });
-
-// Until React has taken the page over and its list is alive.
-const alive = (page: Page) =>
-  page.waitForFunction(() => {
-    const field = document.querySelector("main textarea, main input, main button, nav a");
-    return field !== null && Object.keys(field).some((key) => key.startsWith("__reactProps"));
-  });
 
 test("the scripts of the chat page do not grow", async () => {
   const { context, page } = await visitAs(browser, server, "demo", `/chat/${chat}`, {
