@@ -17,6 +17,8 @@ export const reasons = {
     "a ping every 15 s and its pong are two system calls and a turn of the loop, 15 µs or 1 µs a second; looking after 10,000 sessions each second is most of the rest",
   "page.next":
     "a cached page is the next issue's; the render itself is Next's, and its CPU differs by half from round to round on two shared cores",
+  "paint.lcp":
+    "this round's machine ran at half its usual speed (the C program's hot list took 230 µs in the same hour, else 110); the paint waits for all of the page's HTML, so that nothing moves afterwards",
   "paint.script":
     "React DOM alone is 64 KB, React and its scheduler 5, Next's router, loader and polyfills 43: 112 KB before a line of ours. Redux Toolkit and react-redux are 17, the client, the frame and the chat 33. Webpack instead of Turbopack saves 6 KB, Turbopack's experimental flags nothing; less takes another renderer",
   "db.row.limit":
