@@ -1,11 +1,12 @@
 # The verbs. Each installs what it lacks; the work is in tools/.
-.PHONY: help start dev native test bench lint fuzz oracle docs clean
+.PHONY: help start dev native test test_deploy bench lint fuzz oracle docs clean
 
 help:
 	@echo "make start   everything installed, built and served: http://localhost:8000"
 	@echo "make dev     the same with hot reload"
 	@echo "make native  the Android and iOS projects, front/android and front/ios   [DEVELOPMENT=true]"
 	@echo "make test    every test                         [FILTER=unit/json]"
+	@echo "make test_deploy   those of the containers, the chart and the one-server release alone"
 	@echo "make bench   every measurement                  [NAME=json]"
 	@echo "make lint    silent when all is well"
 	@echo "make fuzz    every parser, fuzzed               [SECONDS=60] [TARGET=url_fuzz]"
@@ -25,6 +26,9 @@ native:
 
 test:
 	@tools/run-tests $(FILTER)
+
+test_deploy:
+	@tools/run-tests deploy
 
 bench:
 	@bench/run $(NAME)
