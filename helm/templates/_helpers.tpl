@@ -190,15 +190,15 @@ envFrom:
 {{- if include "stack.development" . }}{{ .Values.development.uid }}{{ else }}1000{{ end -}}
 {{- end -}}
 
-{{/* API versions that older clusters lack. */}}
+{{/* By the cluster's version, which `helm template --kube-version` can name too, unlike the kinds that its groups have. */}}
 {{- define "stack.batchApi" -}}
-{{- if .Capabilities.APIVersions.Has "batch/v1/CronJob" }}batch/v1{{ else }}batch/v1beta1{{ end -}}
+{{- if semverCompare ">=1.21-0" .Capabilities.KubeVersion.Version }}batch/v1{{ else }}batch/v1beta1{{ end -}}
 {{- end -}}
 
 {{- define "stack.policyApi" -}}
-{{- if .Capabilities.APIVersions.Has "policy/v1" }}policy/v1{{ else }}policy/v1beta1{{ end -}}
+{{- if semverCompare ">=1.21-0" .Capabilities.KubeVersion.Version }}policy/v1{{ else }}policy/v1beta1{{ end -}}
 {{- end -}}
 
 {{- define "stack.autoscalingApi" -}}
-{{- if .Capabilities.APIVersions.Has "autoscaling/v2" }}autoscaling/v2{{ else }}autoscaling/v2beta2{{ end -}}
+{{- if semverCompare ">=1.23-0" .Capabilities.KubeVersion.Version }}autoscaling/v2{{ else }}autoscaling/v2beta2{{ end -}}
 {{- end -}}
