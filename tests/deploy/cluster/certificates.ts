@@ -13,7 +13,18 @@ function sign(folder: string, name: string, subject: string, extensions: string)
   const request = ["-newkey", "rsa:2048", "-nodes", "-keyout", `${name}.key`, "-subj", subject];
   openssl(folder, "req", "-new", ...request, "-out", `${name}.csr`);
   const by = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"];
-  openssl(folder, "x509", "-req", "-in", `${name}.csr`, ...by, "-extfile", `${name}.ext`, "-out", `${name}.crt`);
+  openssl(
+    folder,
+    "x509",
+    "-req",
+    "-in",
+    `${name}.csr`,
+    ...by,
+    "-extfile",
+    `${name}.ext`,
+    "-out",
+    `${name}.crt`,
+  );
 }
 
 export function makeCertificates(folder: string, addresses: string[]): void {
@@ -32,7 +43,9 @@ export function kubeconfig(folder: string, server: string): string {
     apiVersion: "v1",
     kind: "Config",
     clusters: [{ name: "test", cluster: { server, "certificate-authority": at("ca.crt") } }],
-    users: [{ name: "admin", user: { "client-certificate": at("admin.crt"), "client-key": at("admin.key") } }],
+    users: [
+      { name: "admin", user: { "client-certificate": at("admin.crt"), "client-key": at("admin.key") } },
+    ],
     contexts: [{ name: "test", context: { cluster: "test", user: "admin" } }],
     "current-context": "test",
   });

@@ -76,7 +76,10 @@ export class Cluster {
   logs(lines = 15): string {
     const files = readdirSync(this.folder).filter((file) => file.endsWith(".log"));
     return files
-      .map((file) => `── ${file}\n${readFileSync(join(this.folder, file), "utf8").split("\n").slice(-lines).join("\n")}`)
+      .map(
+        (file) =>
+          `── ${file}\n${readFileSync(join(this.folder, file), "utf8").split("\n").slice(-lines).join("\n")}`,
+      )
       .join("\n");
   }
 
@@ -130,11 +133,22 @@ export class Cluster {
     await this.ready("the engine", () => this.docker("version") !== "");
     this.importPause();
     this.makeVolumes();
-    this.stopNames = await startNames(this.kubeconfig, this.folder, (words) => this.run("dnsmasq", words), this.node);
+    this.stopNames = await startNames(
+      this.kubeconfig,
+      this.folder,
+      (words) => this.run("dnsmasq", words),
+      this.node,
+    );
     this.startNode();
     const conditions = "jsonpath={.status.conditions[?(@.type=='Ready')].status}";
-    await this.ready("the node to be ready", () => this.kubectl("get", "node", "node", "-o", conditions) === "True");
-    await this.ready("its account", () => this.kubectl("get", "serviceaccount", "default", "-o", "name") !== "");
+    await this.ready(
+      "the node to be ready",
+      () => this.kubectl("get", "node", "node", "-o", conditions) === "True",
+    );
+    await this.ready(
+      "its account",
+      () => this.kubectl("get", "serviceaccount", "default", "-o", "name") !== "",
+    );
   }
 
   // The way in and out.
@@ -147,12 +161,15 @@ export class Cluster {
     insideIp("address", "add", `${this.node}/30`, "dev", "eth0");
     insideIp("link", "set", "eth0", "up");
     insideIp("route", "add", "default", "via", `198.18.${this.net}.1`);
-    for (const range of [`198.18.${this.net}.128/25`, `198.19.${this.net}.0/24`]) ip("route", "add", range, "via", this.node);
+    for (const range of [`198.18.${this.net}.128/25`, `198.19.${this.net}.0/24`])
+      ip("route", "add", range, "via", this.node);
   }
 
   private groupFolders(): string[] {
     return readdirSync(CGROUPS)
-      .filter((controller) => existsSync(join(CGROUPS, controller, "cgroup.procs")) && controller !== "unified")
+      .filter(
+        (controller) => existsSync(join(CGROUPS, controller, "cgroup.procs")) && controller !== "unified",
+      )
       .map((controller) => join(CGROUPS, controller, this.name));
   }
 
@@ -161,7 +178,8 @@ export class Cluster {
     for (const folder of this.groupFolders()) {
       mkdirSync(folder);
       for (const file of ["cpuset.cpus", "cpuset.mems"]) {
-        if (existsSync(join(folder, file))) writeFileSync(join(folder, file), readFileSync(join(folder, "..", file)));
+        if (existsSync(join(folder, file)))
+          writeFileSync(join(folder, file), readFileSync(join(folder, "..", file)));
       }
     }
   }
@@ -181,8 +199,18 @@ export class Cluster {
     const service = (name: string, words: string[]) => this.run(join(programs, name), words);
     this.run("/usr/bin/etcd", [
       ...["--data-dir", at("etcd"), "--unsafe-no-fsync"],
-      ...["--listen-client-urls", "http://127.0.0.1:2379", "--advertise-client-urls", "http://127.0.0.1:2379"],
-      ...["--listen-peer-urls", "http://127.0.0.1:2380", "--initial-advertise-peer-urls", "http://127.0.0.1:2380"],
+      ...[
+        "--listen-client-urls",
+        "http://127.0.0.1:2379",
+        "--advertise-client-urls",
+        "http://127.0.0.1:2379",
+      ],
+      ...[
+        "--listen-peer-urls",
+        "http://127.0.0.1:2380",
+        "--initial-advertise-peer-urls",
+        "http://127.0.0.1:2380",
+      ],
       ...["--initial-cluster", "default=http://127.0.0.1:2380"],
     ]);
     service("kube-apiserver", [
@@ -312,7 +340,9 @@ export class Cluster {
     this.stopNames();
     const children = [this.init, ...this.children.map(({ process }) => process)];
     const gone = children.map((child) =>
-      child.exitCode === null && child.signalCode === null ? new Promise((done) => child.once("exit", done)) : null,
+      child.exitCode === null && child.signalCode === null
+        ? new Promise((done) => child.once("exit", done))
+        : null,
     );
     if (this.initPid) process.kill(this.initPid, "SIGKILL");
     else this.init.kill("SIGKILL");

@@ -28,7 +28,9 @@ export async function startNames(
   address: string,
 ): Promise<() => void> {
   const { clusters } = JSON.parse(readFileSync(kubeconfig, "utf8"));
-  const [ca, cert, key] = ["ca.crt", "admin.crt", "admin.key"].map((name) => readFileSync(join(folder, name)));
+  const [ca, cert, key] = ["ca.crt", "admin.crt", "admin.key"].map((name) =>
+    readFileSync(join(folder, name)),
+  );
   const list = <T>(kind: string): Promise<T[]> =>
     new Promise((resolve, reject) => {
       const asking = request(`${clusters[0].cluster.server}/api/v1/${kind}`, { ca, cert, key }, (answer) => {
@@ -47,8 +49,20 @@ export async function startNames(
   let known = "";
   writeFileSync(hosts, known);
   const server = run([
-    ...["--keep-in-foreground", "--no-hosts", "--no-resolv", "--conf-file=/dev/null", "--user=root", "--group=root"],
-    ...[`--addn-hosts=${hosts}`, `--listen-address=${address}`, "--bind-interfaces", "--local=/cluster.local/"],
+    ...[
+      "--keep-in-foreground",
+      "--no-hosts",
+      "--no-resolv",
+      "--conf-file=/dev/null",
+      "--user=root",
+      "--group=root",
+    ],
+    ...[
+      `--addn-hosts=${hosts}`,
+      `--listen-address=${address}`,
+      "--bind-interfaces",
+      "--local=/cluster.local/",
+    ],
     ...["--local-ttl=1", "--log-facility=-", `--pid-file=${pid}`],
   ]);
 
@@ -56,13 +70,18 @@ export async function startNames(
   let stopped = false;
   const look = async () => {
     try {
-      const [services, endpoints] = await Promise.all([list<Service>("services"), list<Endpoints>("endpoints")]);
+      const [services, endpoints] = await Promise.all([
+        list<Service>("services"),
+        list<Endpoints>("endpoints"),
+      ]);
       const text = hostsOf(services, endpoints);
       if (text !== known) {
         writeFileSync(`${hosts}.new`, text);
         renameSync(`${hosts}.new`, hosts);
         // nsenter waits for its child, which is dnsmasq: the signal is for that.
-        const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, "utf8").trim().split(" ");
+        const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, "utf8")
+          .trim()
+          .split(" ");
         process.kill(Number(children[0]), "SIGHUP");
         known = text;
       }
