@@ -126,7 +126,7 @@ export class Cluster {
     this.makeGroups();
     for (const folder of ["etcd", "docker", "docker-exec", "volumes"]) mkdirSync(join(this.folder, folder));
     makeCertificates(this.folder, [this.node, `198.19.${this.net}.1`, "127.0.0.1"]);
-    writeFileSync(this.kubeconfig, kubeconfig(this.folder, `https://${this.node}:6443`));
+    writeFileSync(this.kubeconfig, kubeconfig(this.folder, `https://${this.node}:6443`), { mode: 0o600 });
     this.startEngine();
     this.startControl();
     await this.ready("the API server", () => this.kubectl("get", "--raw", "/readyz") === "ok");

@@ -1,0 +1,162 @@
+// load.ts: people at work while a cluster changes under them: they write and read, over connections that stay and over ones
+// for each request, and somebody looks on. Every request that fails is kept, and every change that was acknowledged.
+import { Agent, request } from "node:http";
+import type { Client } from "../../client.ts";
+import { LiveSocket } from "../../live.ts";
+import { until } from "../../server.ts";
+
+const PAUSE_MS = 40; // of a person between two requests
+
+interface Answer {
+  status: number;
+  text: string;
+}
+
+function ask(client: Client, agent: Agent, method: string, path: string, body?: unknown): Promise<Answer> {
+  const text = body === undefined ? "" : JSON.stringify(body);
+  const headers: Record<string, string> = { cookie: client.cookieHeader(), accept: "application/json" };
+  if (text) Object.assign(headers, { "content-type": "application/json", "x-csrf-token": client.csrf });
+  return new Promise((resolve, reject) => {
+    const asking = request(
+      client.server.url + path,
+      { method, agent, headers, timeout: 15_000 },
+      (answer) => {
+        let got = "";
+        answer.on("data", (bytes) => {
+          got += bytes;
+        });
+        answer.on("end", () => resolve({ status: answer.statusCode ?? 0, text: got }));
+        answer.on("error", reject);
+      },
+    );
+    asking.on("timeout", () => asking.destroy(new Error("no answer within 15 s")));
+    asking.on("error", (error) =>
+      reject(new Error(`${error.message}${asking.reusedSocket ? " (reused)" : ""}`)),
+    );
+    asking.end(text);
+  });
+}
+
+export class Load {
+  readonly failures: string[] = [];
+  readonly written: string[] = []; // ids of messages, each acknowledged
+  requests = 0;
+  slowestMs = 0;
+  private readonly client: Client;
+  private readonly chat: string;
+  private readonly agents: Agent[] = [];
+  private readonly loops: Promise<void>[];
+  private over = false;
+
+  constructor(client: Client, chat: string) {
+    this.client = client;
+    this.chat = chat;
+    this.loops = [true, false].flatMap((stays) => [
+      this.loop(stays, (agent) => this.write(agent)),
+      this.loop(stays, (agent) => this.read(agent)),
+    ]);
+  }
+
+  private async loop(stays: boolean, act: (agent: Agent) => Promise<void>): Promise<void> {
+    const agent = new Agent({ keepAlive: stays, maxSockets: 1 });
+    this.agents.push(agent);
+    while (!this.over) {
+      const began = performance.now();
+      this.requests++;
+      await act(agent).catch((error) => this.failures.push(`${new Date().toISOString()} ${error.message}`));
+      this.slowestMs = Math.max(this.slowestMs, performance.now() - began);
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
+
+  private async write(agent: Agent): Promise<void> {
+    const body = { chat: this.chat, text: `message ${this.requests}` };
+    const answer = await ask(this.client, agent, "POST", "/api/messages/", body);
+    if (answer.status !== 201) throw new Error(`POST: ${answer.status} ${answer.text}`);
+    this.written.push(JSON.parse(answer.text).id);
+  }
+
+  private async read(agent: Agent): Promise<void> {
+    const answer = await ask(this.client, agent, "GET", `/api/messages/?chat=${this.chat}&limit=5`);
+    if (answer.status !== 200) throw new Error(`GET: ${answer.status} ${answer.text}`);
+  }
+
+  async stop(): Promise<void> {
+    this.over = true;
+    await Promise.all(this.loops);
+    for (const agent of this.agents) agent.destroy();
+  }
+}
+
+// A screen that shows a list, and does what the protocol asks of a client when its socket ends: come back when told, and go
+// on from the position of what it holds.
+export class Screen {
+  readonly seen = new Set<string>();
+  sockets = 0;
+  resumed = 0;
+  snapshots = 0;
+  longestAwayMs = 0;
+  private readonly client: Client;
+  private readonly url: string;
+  private socket: LiveSocket | null = null;
+  private position: unknown = null;
+  private read = 0; // frames of this socket
+  private over = false;
+  private readonly running: Promise<void>;
+
+  constructor(client: Client, url: string) {
+    this.client = client;
+    this.url = url;
+    this.running = this.run();
+  }
+
+  private async run(): Promise<void> {
+    let leftAt = 0;
+    while (!this.over) {
+      const socket = new LiveSocket(this.client);
+      this.socket = socket;
+      this.read = 0;
+      try {
+        await socket.welcomed();
+        this.sockets++;
+        await socket.sub(this.url, this.position ? { from: this.position, limit: 50 } : {});
+        if (leftAt) this.longestAwayMs = Math.max(this.longestAwayMs, performance.now() - leftAt);
+        await until(
+          "the end of the socket",
+          () => {
+            this.take(socket);
+            return socket.closed !== null || this.over;
+          },
+          900_000,
+        );
+      } catch {
+        // comes back
+      }
+      this.take(socket);
+      leftAt = performance.now();
+      const bye = socket.frames.find(({ json }) => json.t === "bye")?.json;
+      socket.close();
+      if (!this.over) await new Promise((resolve) => setTimeout(resolve, bye?.retry_ms ?? 100));
+    }
+  }
+
+  private take(socket: LiveSocket): void {
+    for (; this.read < socket.frames.length; this.read++) {
+      const { json } = socket.frames[this.read] as { json: Record<string, unknown> };
+      if (json.t === "snap") this.snapshots++;
+      if (json.t === "resumed") this.resumed++;
+      if (["snap", "resumed", "tx"].includes(String(json.t))) this.position = json.position;
+      const document = json.document as { results?: { id: string }[] } | undefined;
+      for (const row of document?.results ?? []) this.seen.add(row.id);
+      for (const op of (json.ops as { op: string; id: string }[] | undefined) ?? []) {
+        if (op.op === "put") this.seen.add(op.id);
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.over = true;
+    this.socket?.close();
+    await this.running;
+  }
+}
