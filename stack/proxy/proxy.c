@@ -172,6 +172,29 @@ static void note_success(const proxy__row *row)
                  row->address);
 }
 
+/* --- how many at once -------------------------------------------------------------------------- */
+
+static void leave(void *argument)
+{
+    atomic_fetch_sub(&((proxy__state *)argument)->under_way, 1);
+}
+
+/* Raises: 503 when so many are under way already that the upstream would only get slower. */
+static void enter(tims_request *rq, const proxy__row *row)
+{
+    uint32_t most = OR(row->table->requests_max, TIMS_PROXY_REQUESTS_MAX);
+    if (atomic_fetch_add(&row->state->under_way, 1) < most) {
+        tims_defer(rq, leave, row->state);
+        return;
+    }
+    leave(row->state);
+    atomic_fetch_add(&row->state->refused, 1);
+    tims_set_header(rq, TIMS_STR("Retry-After"), TIMS_STR("1"));
+    tims_raise(rq, 503, "upstream_busy", "This part of the site has too much to do; try again shortly.");
+}
+
+/* --- the breaker, asked ------------------------------------------------------------------------ */
+
 TIMS_NORETURN static void raise_open(tims_request *rq, int retry_s)
 {
     tims_set_header(rq, TIMS_STR("Retry-After"), tims_print(rq->arena, "%d", retry_s > 0 ? retry_s : 1));
@@ -254,6 +277,7 @@ tims_answer proxy__serve(tims_request *rq)
         tims_raise(rq, 400, err.code, "%s", err.message);
     if (proxy__count_hops(rq->headers, rq->header_count) >= HOPS_MAX)
         tims_raise(rq, 502, "proxy_loop", "This request goes round in circles.");
+    enter(rq, row);
     pass_breaker(rq, row);
     atomic_fetch_add_explicit(&row->state->requests, 1, memory_order_relaxed);
     options.headers = build_headers(rq, row, &options.header_count);

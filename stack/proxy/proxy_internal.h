@@ -61,7 +61,8 @@ bool proxy__breaker_is_open(const proxy__breaker *breaker);
 
 typedef struct proxy__state {
     proxy__breaker breaker;
-    _Atomic int64_t requests, failures;
+    _Atomic int64_t requests, failures, refused;
+    _Atomic uint32_t under_way;
 } proxy__state;
 
 /* A row of the table with what the environment says. */

@@ -169,20 +169,33 @@ uint64_t tims_proxies_body_bytes_max(const tims_proxies *proxies)
 
 /* --- metrics ----------------------------------------------------------------------------------- */
 
+static int64_t read_metric(const proxy__state *state, size_t which)
+{
+    switch (which) {
+    case 0:
+        return atomic_load(&state->requests);
+    case 1:
+        return atomic_load(&state->failures);
+    case 2:
+        return atomic_load(&state->refused);
+    case 3:
+        return atomic_load(&state->under_way);
+    default:
+        return proxy__breaker_is_open(&state->breaker);
+    }
+}
+
 void tims_proxies_metrics(const tims_proxies *proxies, tims_buf *out)
 {
-    if (proxies->count == 0)
-        return;
-    tims_buf_append_str(out, TIMS_STR("# TYPE tims_proxy_requests_total counter\n"));
-    for (size_t i = 0; i < proxies->count; i++)
-        tims_buf_print(out, "tims_proxy_requests_total{prefix=\"%S\"} %lld\n", proxies->rows[i].prefix,
-                       (long long)atomic_load(&proxies->rows[i].state->requests));
-    tims_buf_append_str(out, TIMS_STR("# TYPE tims_proxy_failures_total counter\n"));
-    for (size_t i = 0; i < proxies->count; i++)
-        tims_buf_print(out, "tims_proxy_failures_total{prefix=\"%S\"} %lld\n", proxies->rows[i].prefix,
-                       (long long)atomic_load(&proxies->rows[i].state->failures));
-    tims_buf_append_str(out, TIMS_STR("# TYPE tims_proxy_open gauge\n"));
-    for (size_t i = 0; i < proxies->count; i++)
-        tims_buf_print(out, "tims_proxy_open{prefix=\"%S\"} %d\n", proxies->rows[i].prefix,
-                       (int)proxy__breaker_is_open(&proxies->rows[i].state->breaker));
+    static const char *const names[][2] = { { "requests_total", "counter" },
+                                            { "failures_total", "counter" },
+                                            { "refused_total", "counter" },
+                                            { "under_way", "gauge" },
+                                            { "open", "gauge" } };
+    for (size_t n = 0; proxies->count > 0 && n < sizeof names / sizeof *names; n++) {
+        tims_buf_print(out, "# TYPE tims_proxy_%s %s\n", names[n][0], names[n][1]);
+        for (size_t i = 0; i < proxies->count; i++)
+            tims_buf_print(out, "tims_proxy_%s{prefix=\"%S\"} %lld\n", names[n][0], proxies->rows[i].prefix,
+                           (long long)read_metric(proxies->rows[i].state, n));
+    }
 }

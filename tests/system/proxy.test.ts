@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import WebSocket from "ws";
-import { Client, sendRaw, signedIn, statusOf } from "../client.ts";
+import { Client, openRaw, sendRaw, signedIn, statusOf } from "../client.ts";
 import { type Proxied, type Seen, secret, startProxied, startUpstream } from "../proxy.ts";
 import { makeFolder, removeFolder, root, run, startInVain, until } from "../server.ts";
 
@@ -307,6 +307,20 @@ test("what is mirrored while it is sent comes back whole", async () => {
   assert.equal(got, total);
 });
 
+test("a client that does not read its answer can still send, and reads all of it later", async () => {
+  const total = 32 * 1024 * 1024;
+  const socket = await openRaw(p.server);
+  socket.pause();
+  socket.write(
+    `POST /open/both?bytes=${total} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${total}\r\n\r\n`,
+  );
+  socket.write(Buffer.alloc(total, "u"));
+  await until("all of it to be the upstream's", () => p.upstream.taken() === total);
+  let bytes = 0;
+  for await (const piece of socket) bytes += (piece as Buffer).length;
+  assert.ok(bytes > total, `${bytes} bytes`);
+});
+
 test("an answer before the end of the request's body arrives", async () => {
   const status = await new Promise<number>((resolve, reject) => {
     const request = ask(`${p.server.url}/open/refuse`, { method: "POST" }, (response) => {
@@ -466,6 +480,27 @@ test("with an address for it, health is asked there and not by somebody's reques
   );
   isWell = true;
   await until("it to be asked again", async () => (await nobody().post("/watched/x", {})).status === 200);
+});
+
+test("more requests at once than the row allows are 503 at once, and the next ones pass", async () => {
+  const stops = [new AbortController(), new AbortController()];
+  for (const stop of stops) {
+    const response = await fetch(`${p.server.url}/few/events`, { signal: stop.signal });
+    assert.equal(response.status, 200);
+  }
+  const asked = p.upstream.asked();
+  const refused = await nobody().get("/few/echo");
+  assert.equal(refused.status, 503);
+  assert.equal(refused.json.code, "upstream_busy");
+  assert.equal(refused.headers.get("retry-after"), "1");
+  assert.equal(p.upstream.asked(), asked, "the upstream is not asked");
+  assert.equal((await nobody().get("/open/echo")).status, 200, "other rows have places of their own");
+  assert.match((await nobody().get("/metrics")).body, /tims_proxy_refused_total\{prefix="\/few\/"\} 1/);
+  for (const stop of stops) stop.abort();
+  await until("their places to be free", async () => (await nobody().get("/few/echo")).status === 200);
+  await until("nothing to be under way", async () =>
+    /tims_proxy_under_way\{prefix="\/few\/"\} 0/.test((await nobody().get("/metrics")).body),
+  );
 });
 
 test("what is counted can be read", async () => {

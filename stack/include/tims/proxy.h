@@ -29,10 +29,14 @@ typedef struct tims_proxy {
     uint32_t websocket_idle_ms; /* 10 min, without a byte either way */
     uint32_t failures_max;      /* 5, in a row; then 503 until a probe succeeds */
     uint32_t pause_ms;          /* 10 s, before a probe */
+    uint32_t requests_max;      /* 1000, at once, streams and websockets too; 503 beyond */
     uint64_t body_bytes_max;    /* of a request: 1 GiB; UINT64_MAX: any */
 } tims_proxy;
 
-enum { TIMS_PROXY_IDENTITY_S = 60 }; /* how long the identity header holds */
+enum {
+    TIMS_PROXY_IDENTITY_S = 60, /* how long the identity header holds */
+    TIMS_PROXY_REQUESTS_MAX = 1000
+};
 
 typedef struct tims_proxies tims_proxies;
 /* What the environment says of one row, in the table's order; data == NULL: nothing. */
@@ -50,7 +54,7 @@ const char *tims_proxy_setting_name(tims_arena *arena, const tims_proxy *row, co
 const tims_route *tims_proxies_routes(const tims_proxies *proxies, size_t *ret_count);
 /* The longest request body of any row; 0 without rows. The server's own limit must not be below it. */
 uint64_t tims_proxies_body_bytes_max(const tims_proxies *proxies);
-/* Prometheus: tims_proxy_requests_total, tims_proxy_failures_total, tims_proxy_open, by prefix. */
+/* Prometheus: tims_proxy_requests_total, _failures_total, _refused_total, _under_way, _open, by prefix. */
 void tims_proxies_metrics(const tims_proxies *proxies, tims_buf *out);
 
 #endif
