@@ -5,6 +5,7 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, createServer as createNetServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { WebSocketServer } from "ws";
@@ -145,9 +146,12 @@ function follow(server: HttpServer, count: Count = { taken: 0 }): Upstream {
   };
 }
 
-export async function startUpstream(port = 0): Promise<Upstream> {
+// With `tls` it is asked as https.
+export async function startUpstream(port = 0, tls?: { key: Buffer; cert: Buffer }): Promise<Upstream> {
   const count = { taken: 0 };
-  const server = createServer((request, response) => void answer(request, response, count).catch(() => {}));
+  const react = (request: IncomingMessage, response: ServerResponse) =>
+    void answer(request, response, count).catch(() => {});
+  const server = tls ? createTlsServer(tls, react) : createServer(react);
   const sockets = new WebSocketServer({ noServer: true });
   server.on("upgrade", (request, socket, head) =>
     sockets.handleUpgrade(request, socket, head, (ws) => {
@@ -158,7 +162,8 @@ export async function startUpstream(port = 0): Promise<Upstream> {
   );
   server.requestTimeout = 0;
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
-  return follow(server, count);
+  server.on("tlsClientError", () => {}); // who does not trust it hangs up
+  return follow(server as HttpServer, count);
 }
 
 // One that is told nothing of HTTP: `react` gets a socket whenever a request's head is in, with that head.

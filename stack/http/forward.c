@@ -78,7 +78,7 @@ static tims_status send_head(forward *f, const tims_url *url)
     tims_buf_reserve(&head, 1024);
     http__request_write(&head, &options, url, body_length(f));
     tims_str bytes = tims_buf_str(&head);
-    return head.overflow ? TIMS_TOO_LARGE : tims_stream_write(f->fetch->peer->stream, &bytes, 1);
+    return head.overflow ? TIMS_TOO_LARGE : http__upstream_write(f->fetch->peer, &bytes, 1);
 }
 
 static bool is_idempotent(tims_method method)
@@ -93,9 +93,12 @@ static tims_status open_upstream(forward *f, bool fresh, tims_error *err)
     tims_fetch_options options = { .method = f->rq->method, .timeout_ms = -1, .body_bytes_max = SIZE_MAX };
     f->fetch = http__fetch_new(f->rq->arena, &options);
     f->fetch->is_streaming = true;
-    tims_status status =
-        http__upstream_get(f->rq->loop, &url, fresh || f->asks_upgrade, is_idempotent(f->rq->method),
-                           or_default(f->options->connect_ms, CONNECT_MS), &peer, err);
+    const http__upstream_options wanted = { .url = &url,
+                                            .trust = f->options->trust,
+                                            .fresh = fresh || f->asks_upgrade,
+                                            .is_safe = is_idempotent(f->rq->method),
+                                            .timeout_ms = or_default(f->options->connect_ms, CONNECT_MS) };
+    tims_status status = http__upstream_get(f->rq->loop, &wanted, &peer, err);
     if (status != TIMS_OK)
         return status;
     http__upstream_attach(peer, f->fetch);
@@ -125,9 +128,9 @@ static tims_status send_piece(forward *f, tims_str bytes)
     char size[24];
     tims_str slices[3] = { { size, 0 }, bytes, TIMS_STR_INIT("\r\n") };
     if (!f->is_chunked)
-        return bytes.length > 0 ? tims_stream_write(f->fetch->peer->stream, &bytes, 1) : TIMS_OK;
+        return bytes.length > 0 ? http__upstream_write(f->fetch->peer, &bytes, 1) : TIMS_OK;
     slices[0].length = (size_t)snprintf(size, sizeof size, "%zx\r\n", bytes.length);
-    return tims_stream_write(f->fetch->peer->stream, slices, 3); /* the last chunk: "0", an empty line */
+    return http__upstream_write(f->fetch->peer, slices, 3); /* the last chunk: "0", an empty line */
 }
 
 /* Moves a piece, if there is one and the upstream takes it. */

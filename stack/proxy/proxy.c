@@ -213,6 +213,7 @@ static bool is_healthy(tims_request *rq, const proxy__row *row)
     const tims_fetch_options options = {
         .method = TIMS_METHOD_GET,
         .url = tims_print(rq->arena, "%S%s", row->address, row->table->health),
+        .trust = row->trust,
         .headers = &header,
         .header_count = 1,
         .timeout_ms = OR(row->table->connect_ms, 5000),
@@ -262,6 +263,7 @@ tims_answer proxy__serve(tims_request *rq)
     tims_answer answer;
     tims_error err = { 0 };
     tims_forward_options options = { .upstream = &row->url,
+                                     .trust = row->trust,
                                      .may_upgrade = !table->no_websockets,
                                      .check_origin = true,
                                      .connect_ms = OR(table->connect_ms, 5000),

@@ -73,6 +73,7 @@ typedef struct proxy__row {
     tims_str address;      /* what a path is put behind to be fetched */
     tims_str secret;
     tims_url url;
+    const tims_trust *trust; /* NULL: no https */
     proxy__state *state;
 } proxy__row;
 

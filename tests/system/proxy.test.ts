@@ -513,9 +513,10 @@ test("what is counted can be read", async () => {
 test("a table that cannot work is said at the start", async () => {
   const program = process.env.TIMS_PROXY_PROGRAM ?? join(root, "build/release/proxy_app");
   const rows: [Record<string, string>, RegExp][] = [
-    [{ PROXY_OPEN: "https://docs" }, /\/open\/.*no upstream/],
+    [{ PROXY_OPEN: "ftp://docs/" }, /\/open\/.*no upstream/],
     [{ PROXY_OPEN: "http://docs/no-slash" }, /\/open\/.*no upstream/],
     [{ PROXY_OPEN: "http://docs/a/../b/" }, /\/open\/.*no upstream/],
+    [{ PROXY_OPEN: "https://docs/", PROXY_OPEN_CA: "/nowhere" }, /\/open\/.*PROXY_OPEN_CA.*\/nowhere/],
     [{ PROXY_OPEN_SECRET: "short" }, /PROXY_OPEN_SECRET.*32/],
     [{ PROXY_MEMBERS_SECRET: "" }, /PROXY_MEMBERS_SECRET/],
   ];

@@ -10,10 +10,11 @@
 
 /* A row of a project's table, which ends with one without a prefix. Times in milliseconds, 0: the default. */
 typedef struct tims_proxy {
-    const char *prefix;   /* "/docs/": begins and ends with a slash; letters, digits, "-._~" between */
-    const char *upstream; /* http://host:port/path/ or unix:/socket:/path/. What follows the prefix is added
-                           * to its path (none: "/"). The setting PROXY_<PREFIX> replaces it: PROXY_DOCS */
-    const void *access;   /* NULL: everybody; tims_access_signed_in; tims_access_staff */
+    const char *prefix; /* "/docs/": begins and ends with a slash; letters, digits, "-._~" between */
+    const char
+        *upstream;      /* http(s)://host:port/path/ or unix:/socket:/path/. What follows the prefix is added
+                         * to its path (none: "/"). The setting PROXY_<PREFIX> replaces it: PROXY_DOCS */
+    const void *access; /* NULL: everybody; tims_access_signed_in; tims_access_staff */
     const char *doc;
     uint32_t methods;        /* TIMS_METHOD_… bits; 0: all */
     bool send_cookies;       /* our own as well: those of the session, the visitor, CSRF */
@@ -41,7 +42,7 @@ enum {
 typedef struct tims_proxies tims_proxies;
 /* What the environment says of one row, in the table's order; data == NULL: nothing. */
 typedef struct tims_proxy_settings {
-    tims_str upstream, secret;
+    tims_str upstream, secret, ca; /* ca: a file of certificates to trust, for https; none: the system's */
 } tims_proxy_settings;
 /* `table` must outlive it; the rest is copied. Errors: INVALID naming the row and what is wrong with it. */
 tims_status tims_proxies_new(tims_arena *arena, const tims_proxy *table, const tims_proxy_settings *settings,
