@@ -10,6 +10,7 @@ import { type AddressInfo, createServer as createNetServer, type Socket } from "
 import { join } from "node:path";
 import { WebSocketServer } from "ws";
 import { root, type Server, startServer } from "./server.ts";
+import { stream } from "./stream.ts";
 
 export const secret = "a secret that both of them know, long enough";
 const names = ["OPEN", "MEMBERS", "STAFF", "ASKED", "OPEN_INNER", "READ_ONLY", "SMALL", "AGAIN", "FEW"];
@@ -31,22 +32,8 @@ export interface Upstream {
   close: () => Promise<void>;
 }
 
-const block = Buffer.alloc(64 * 1024, "x");
 interface Count {
   taken: number;
-}
-
-function stream(response: ServerResponse, bytes: number): void {
-  let left = bytes;
-  const more = () => {
-    while (left > 0) {
-      const piece = left < block.length ? block.subarray(0, left) : block;
-      left -= piece.length;
-      if (!response.write(piece)) return void response.once("drain", more);
-    }
-    response.end();
-  };
-  more();
 }
 
 async function textOf(request: IncomingMessage): Promise<string> {

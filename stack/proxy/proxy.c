@@ -46,12 +46,13 @@ static bool is_turned_away(tims_request *rq, const tims_proxy *row, tims_answer 
 }
 
 /* The upstream's pages know nothing of our CSRF token, so a change with a session's cookie has to come from a
- * page of this site, which browsers say. Bearer tokens are sent by nobody unasked. */
+ * page of this site, which browsers say. Bearer tokens are sent by nobody unasked (Basic is, by browsers). */
 static void check_origin(tims_request *rq)
 {
     tims_str origin = tims_header_of(rq, TIMS_STR("Origin")), host = tims_header_of(rq, TIMS_STR("Host"));
+    tims_str authorization = tims_header_of(rq, TIMS_STR("Authorization")), bearer = TIMS_STR("Bearer ");
     if (is_safe(rq->method) || !tims_caller_of(rq).signed_in ||
-        tims_header_of(rq, TIMS_STR("Authorization")).data != NULL)
+        tims_str_equal_ignoring_case(tims_str_slice(authorization, 0, bearer.length), bearer))
         return;
     size_t at = tims_str_find(origin, TIMS_STR("://"));
     bool is_same =
@@ -272,11 +273,12 @@ tims_answer proxy__serve(tims_request *rq)
                                      .tunnel_idle_ms = OR(table->websocket_idle_ms, 600000),
                                      .keep_header = keep_header,
                                      .ctx = (void *)row };
+    /* First: where to go behind the sign-in is an address of this site only when it is written plainly. */
+    if (proxy__map_target(rq->arena, rq->target, row->prefix, row->base, &options.target, &err) != TIMS_OK)
+        tims_raise(rq, 400, err.code, "%s", err.message);
     if (is_turned_away(rq, table, &answer))
         return answer;
     check_origin(rq);
-    if (proxy__map_target(rq->arena, rq->target, row->prefix, row->base, &options.target, &err) != TIMS_OK)
-        tims_raise(rq, 400, err.code, "%s", err.message);
     if (proxy__count_hops(rq->headers, rq->header_count) >= HOPS_MAX)
         tims_raise(rq, 502, "proxy_loop", "This request goes round in circles.");
     enter(rq, row);

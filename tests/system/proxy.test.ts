@@ -44,6 +44,15 @@ test("the upstream is told who asks by us and by nobody else", async () => {
     "x-forwarded-user": "root",
     forwarded: "for=6.6.6.6",
     "x-real-ip": "6.6.6.6",
+    "x-forwarded": "for=6.6.6.6",
+    "client-ip": "6.6.6.6",
+    "x-client-ip": "6.6.6.6",
+    "true-client-ip": "6.6.6.6",
+    "x-cluster-client-ip": "6.6.6.6",
+    "remote-user": "root",
+    "x-remote-user": "root",
+    "x-http-method": "DELETE",
+    "x-method-override": "DELETE",
     "x-tims-identity": "forged",
     x_tims_identity: "forged",
     x_forwarded_for: "6.6.6.6",
@@ -64,6 +73,15 @@ test("the upstream is told who asks by us and by nobody else", async () => {
     "x-forwarded-user",
     "forwarded",
     "x-real-ip",
+    "x-forwarded",
+    "client-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "x-cluster-client-ip",
+    "remote-user",
+    "x-remote-user",
+    "x-http-method",
+    "x-method-override",
     "x-tims-identity",
     "x-csrf-token",
     "proxy",
@@ -191,6 +209,8 @@ test("a change with a session's cookie must come from a page of this site", asyn
   assert.equal((await bob.post("/members/echo", {}, { origin: "null" })).status, 403);
   assert.equal((await bob.post("/members/echo", {}, { "sec-fetch-site": "same-site" })).status, 403);
   assert.equal((await bob.post("/open/echo", {}, { origin: "http://evil.example" })).status, 403);
+  const basic = { origin: "http://evil.example", authorization: "Basic eDp5" };
+  assert.equal((await bob.post("/asked/echo", {}, basic)).status, 403, "browsers send Basic by themselves");
   assert.equal((await nobody().post("/open/echo", {}, { origin: "http://evil.example" })).status, 200);
 });
 

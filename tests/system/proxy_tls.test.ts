@@ -2,7 +2,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer as createNetServer, type Server as NetServer, type Socket } from "node:net";
+import {
+  type AddressInfo,
+  createServer as createNetServer,
+  type Server as NetServer,
+  type Socket,
+} from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
@@ -22,12 +27,35 @@ function makeCertificate(name: string, hosts: string, days: string, isSelfSigned
   const cert = file(`${name}.pem`);
   const subject = ["-subj", `/CN=${name}`];
   if (isSelfSigned) {
-    openssl("req", "-x509", ...ec, "-keyout", key, "-out", cert, ...subject, "-addext", `subjectAltName=${hosts}`);
+    openssl(
+      "req",
+      "-x509",
+      ...ec,
+      "-keyout",
+      key,
+      "-out",
+      cert,
+      ...subject,
+      "-addext",
+      `subjectAltName=${hosts}`,
+    );
   } else {
     openssl("req", ...ec, "-keyout", key, "-out", file("request"), ...subject);
     writeFileSync(file("names"), `subjectAltName=${hosts}`);
     const authority = ["-CA", file("ca.pem"), "-CAkey", file("ca.key"), "-CAcreateserial"];
-    openssl("x509", "-req", "-in", file("request"), ...authority, "-days", days, "-extfile", file("names"), "-out", cert);
+    openssl(
+      "x509",
+      "-req",
+      "-in",
+      file("request"),
+      ...authority,
+      "-days",
+      days,
+      "-extfile",
+      file("names"),
+      "-out",
+      cert,
+    );
   }
   return { key: readFileSync(key), cert: readFileSync(cert) };
 }
@@ -59,7 +87,9 @@ before(async () => {
   // Its answer ends with the connection, which ends without a word of TLS.
   const cut = createTlsServer(right, (socket) => {
     socket.on("error", () => {});
-    socket.once("data", () => socket.write("HTTP/1.1 200 OK\r\n\r\nhalf", () => setImmediate(() => socket.destroy())));
+    socket.once("data", () =>
+      socket.write("HTTP/1.1 200 OK\r\n\r\nhalf", () => setImmediate(() => socket.destroy())),
+    );
   });
   const cutPort = await listen(cut);
   const ca = file("ca.pem");
