@@ -130,6 +130,7 @@ export class Cluster {
     this.startEngine();
     this.startControl();
     await this.ready("the API server", () => this.kubectl("get", "--raw", "/readyz") === "ok");
+    this.startControllers();
     await this.ready("the engine", () => this.docker("version") !== "");
     this.importPause();
     this.makeVolumes();
@@ -229,6 +230,12 @@ export class Cluster {
       `--service-account-signing-key-file=${at("accounts.key")}`,
       `--service-account-key-file=${at("accounts.key")}`,
     ]);
+  }
+
+  // They give up when they do not find the API server soon.
+  private startControllers(): void {
+    const at = (name: string) => join(this.folder, name);
+    const service = (name: string, words: string[]) => this.run(join(programs, name), words);
     service("kube-controller-manager", [
       `--kubeconfig=${this.kubeconfig}`,
       "--leader-elect=false",
