@@ -1,7 +1,7 @@
 // The render server. The backend owns the address, the session, the status and the headers; it posts a page's data to
 // the page's path over a private socket and gets the page's HTML. It is stateless: run as many as there are cores.
 //
-//   TIMS_RENDER_SOCKET=/run/x/render.sock node render.mjs     (or PORT=3101; NODE_ENV=development for hot reload)
+//   TIMS_RENDER_SOCKET=/run/x/render.sock node render.mjs   (or PORT=3101, HOST=127.0.0.1; NODE_ENV=development for hot reload)
 import { readFileSync } from "node:fs";
 import http from "node:http";
 import { join } from "node:path";
@@ -42,6 +42,7 @@ async function becomeGet(request) {
 const server = http.createServer({ keepAliveTimeout: 60_000 }, async (request, response) => {
   try {
     if (build) response.setHeader("X-Build", build);
+    if (request.url === "/healthz") return response.end("ok\n");
     if (request.method === "POST" && !request.url.startsWith("/_")) await becomeGet(request);
     await handle(request, response);
   } catch (error) {
@@ -59,7 +60,7 @@ if (development) server.on("upgrade", app.getUpgradeHandler()); // hot reload
 const socket = process.env.TIMS_RENDER_SOCKET;
 if (socket) server.listen(socket);
 else
-  server.listen(Number(process.env.PORT ?? 3101), "127.0.0.1", () =>
+  server.listen(Number(process.env.PORT ?? 3101), process.env.HOST ?? "127.0.0.1", () =>
     console.log(`http://localhost:${server.address().port}`),
   );
 
