@@ -34,7 +34,7 @@ labels: {{- include "stack.labels" . | nindent 2 }}
 {{- define "stack.image" -}}
 {{- $i := .root.Values.images -}}
 {{- $dev := and (include "stack.development" .root) (has .image (list "backend" "frontend")) -}}
-{{- printf "%s/%s/tims-stack-%s%s:%s" $i.registry $i.owner .image (ternary "-dev" "" (not (empty $dev))) $i.tag -}}
+{{- get $i .image | default (printf "%s/%s/tims-stack-%s%s:%s" $i.registry $i.owner .image (ternary "-dev" "" (not (empty $dev))) $i.tag) -}}
 {{- end -}}
 
 {{- define "stack.secret" -}}

@@ -76,6 +76,8 @@ const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count)
 const tims_route *app__own_routes(const app__stack *stack);
 /* Swagger UI and Redoc, at /api/docs/ and /api/redoc/; the table ends with an empty row. */
 extern const tims_route app__api_pages[];
+/* /healthz and /readyz; the same. */
+extern const tims_route app__probes[];
 /* The API's document, in the stack's arena; needs the models alone. */
 tims_status app__write_openapi(const app__stack *stack, tims_str *ret_json, tims_error *err);
 void app__close(app__stack *stack);

@@ -397,6 +397,7 @@ const tims_route *const *app__routes(const app__stack *stack, size_t *ret_count)
     route_list list = { .arena = stack->arena };
     size_t count;
     add_table(&list, app__own_routes(stack));
+    add_table(&list, app__probes);
     add_table(&list, app__api_pages);
     add_table(&list, tims_auth_routes);
     add_table(&list, tims_tasks_routes);
