@@ -124,8 +124,8 @@ export default function ProfilePage() {
                 operation="changePassword"
                 only={["old", "new"]}
                 inputs={{
-                  old: { type: "password", autoComplete: "current-password" },
-                  new: { type: "password", autoComplete: "new-password" },
+                  old: { autoComplete: "current-password" },
+                  new: { autoComplete: "new-password" },
                 }}
                 submit={t("profile.password_change")}
                 saved={t("profile.password_saved")}

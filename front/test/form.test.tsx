@@ -24,6 +24,7 @@ const DESK: Form = {
     { name: "since", kind: "time", nullable: true },
     { name: "owner", kind: "reference", to: "/api/users/", label: "username", required: true },
     { name: "email", kind: "text", format: "email", nullable: true },
+    { name: "key", kind: "text", format: "password" },
   ],
 };
 
@@ -148,6 +149,7 @@ test("each field has the input that it needs, a label, and what it holds at firs
     "since input datetime-local",
     "owner select select-one",
     "email input email",
+    "key input password",
   ]);
   expect(input("display_name").value).toBe("Oak");
   expect(input("open").checked).toBe(true);

@@ -5,8 +5,9 @@
 #define USERNAME                                                           \
     TIMS_FIELD(auth__input, username, .required = true, .max_length = 200, \
                .doc = "The name to sign in with.", .example = "demo")
-#define PASSWORD \
-    TIMS_FIELD(auth__input, password, .required = true, .max_length = 1000, .doc = "The password.")
+#define PASSWORD                                                                                  \
+    TIMS_FIELD(auth__input, password, .required = true, .max_length = 1000, .format = "password", \
+               .doc = "The password.")
 #define NEXT TIMS_FIELD(auth__input, next, .max_length = 1000, .doc = "Of a form: the page it leads to.")
 #define CSRF \
     TIMS_FIELD(auth__input, csrf_token, .max_length = 200, .doc = "Of a form: instead of the header.")

@@ -55,9 +55,10 @@ const tims_shape auth__password_shape = {
     .doc = "The present password and the one in its place.",
     .size = sizeof(auth__input),
     .fields = TIMS_FIELDS(
-        TIMS_FIELD(auth__input, old, .required = true, .max_length = 1000, .doc = "The present one."),
+        TIMS_FIELD(auth__input, old, .required = true, .max_length = 1000, .format = "password",
+                   .doc = "The present one."),
         TIMS_VALUE(new, STR, .offset = offsetof(auth__input, fresh), .required = true, .max_length = 1000,
-                   .doc = "The one in its place."),
+                   .format = "password", .doc = "The one in its place."),
         TIMS_FIELD(auth__input, next, .max_length = 1000, .doc = "Of a form: the page it leads to."),
         TIMS_FIELD(auth__input, csrf_token, .max_length = 200, .doc = "Of a form: instead of the header.")),
 };

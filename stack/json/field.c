@@ -26,6 +26,30 @@ bool tims_kind_is_optional(tims_kind kind)
     return kind >= TIMS_KIND_OPT_BOOL && kind <= TIMS_KIND_OPT_BYTES;
 }
 
+tims_kind tims_kind_base(tims_kind kind)
+{
+    switch (kind) {
+    case TIMS_KIND_OPT_BOOL:
+        return TIMS_KIND_BOOL;
+    case TIMS_KIND_OPT_INT:
+        return TIMS_KIND_INT;
+    case TIMS_KIND_OPT_DOUBLE:
+        return TIMS_KIND_DOUBLE;
+    case TIMS_KIND_OPT_STR:
+        return TIMS_KIND_STR;
+    case TIMS_KIND_OPT_ID:
+        return TIMS_KIND_ID;
+    case TIMS_KIND_OPT_TIME:
+        return TIMS_KIND_TIME;
+    case TIMS_KIND_OPT_DECIMAL:
+        return TIMS_KIND_DECIMAL;
+    case TIMS_KIND_OPT_BYTES:
+        return TIMS_KIND_BYTES;
+    default:
+        return kind;
+    }
+}
+
 void json__append_pointer(tims_buf *out, tims_str name)
 {
     enum { SHOWN_MAX = JSON__POINTER_PART_MAX / 2 };

@@ -253,6 +253,7 @@ static void formats_take_what_can_be_and_refuse_what_cannot(void **state)
         { "color", "#abcd", false },
         { "color", "abc", false },
         { "color", "#ggg", false },
+        { "password", " any\tthing\xf0\x9d\x84\x9e ", true },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (tims_format_matches(rows[i].format, tims_str_from(rows[i].text)) != rows[i].ok)

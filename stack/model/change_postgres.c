@@ -10,7 +10,7 @@
 static void add_old_key(tims_buf *out, const tims_field *field, const char *comma)
 {
     tims_buf_print(out, "%s'%s', ", comma, field->name);
-    switch (model__base_kind(field->kind)) {
+    switch (tims_kind_base(field->kind)) {
     case TIMS_KIND_TIME:
         tims_buf_print(out, "(extract(epoch FROM o.\"%s\") * 1000000)::bigint", field->name);
         break;

@@ -13,7 +13,7 @@ static void add_old_keys(tims_buf *out, const tims_model *model)
     size_t i = 0;
     tims_buf_print(out, "json_object(");
     for (const tims_field *field; (field = model__next_key(model, &i)) != NULL; comma = ", ")
-        if (model__base_kind(field->kind) == TIMS_KIND_BYTES) /* JSON takes none; hex() of null is a text */
+        if (tims_kind_base(field->kind) == TIMS_KIND_BYTES) /* JSON takes none; hex() of null is a text */
             tims_buf_print(out, "%s'%s', iif(old.\"%s\" IS NULL, NULL, hex(old.\"%s\"))", comma, field->name,
                            field->name, field->name);
         else

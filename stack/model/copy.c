@@ -93,7 +93,7 @@ static tims_status fail_at(copy *c, const tims_model *model, const tims_field *f
 static bool is_exact(const tims_field *field, const tims_db_rows *rows, int column,
                      const tims_db_value *value)
 {
-    if (model__base_kind(field->kind) != TIMS_KIND_ID || value->type == TIMS_DB_NULL)
+    if (tims_kind_base(field->kind) != TIMS_KIND_ID || value->type == TIMS_DB_NULL)
         return true;
     return tims_str_equal(tims_db_get_text(rows, column), (tims_str){ value->id_text, TIMS_ID_TEXT_LENGTH });
 }

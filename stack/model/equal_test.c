@@ -302,7 +302,7 @@ static tims_str value_text(both *b, const tims_field *field)
     tims_arena *arena = b->sqlite.arena;
     const thing *row = &b->rows[chance(ROWS)];
     char time[TIMS_TIME_TEXT_LENGTH];
-    switch (model__base_kind(field->kind)) {
+    switch (tims_kind_base(field->kind)) {
     case TIMS_KIND_BOOL:
         return chance(2) == 0 ? TIMS_STR("true") : TIMS_STR("false");
     case TIMS_KIND_INT:

@@ -8,7 +8,7 @@
  * the descriptor. */
 typedef struct model__column {
     tims_str name;
-    tims_kind kind; /* the base kind: see model__base_kind */
+    tims_kind kind; /* the base kind: see tims_kind_base */
     uint8_t scale;  /* of a decimal */
     bool not_null, primary;
     bool has_default;

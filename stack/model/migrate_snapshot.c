@@ -85,7 +85,7 @@ static model__column column_of(const tims_field *field)
 {
     model__column column = {
         .name = tims_str_from(field->name),
-        .kind = model__base_kind(field->kind),
+        .kind = tims_kind_base(field->kind),
         .scale = field->scale,
         .not_null = !tims_kind_is_optional(field->kind),
         .primary = field->primary,

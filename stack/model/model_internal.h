@@ -144,8 +144,6 @@ static inline void *model__member_of(const tims_field *field, void *row)
 {
     return (char *)row + field->offset;
 }
-/* The kind without "optional". */
-tims_kind model__base_kind(tims_kind kind);
 /* The value of a column as it would be bound again; text is copied. */
 tims_db_value model__column_value(tims_arena *arena, const tims_field *field, const tims_db_rows *rows,
                                   int column);

@@ -104,7 +104,7 @@ static const char *kind_problem(const check *c, const tims_field *field)
         return "is a list, which cannot be a column; make a model of its own for the items.";
     if (field->offset + model__kind_size(field->kind) > c->model->size)
         return "lies outside the struct; `.size` must be sizeof the struct the fields name.";
-    tims_kind kind = model__base_kind(field->kind);
+    tims_kind kind = tims_kind_base(field->kind);
     if ((field->auto_now || field->auto_now_add) && kind != TIMS_KIND_TIME)
         return "is set to the time by itself, so it must be a tims_time or tims_opt_time.";
     if (field->choices.count > 0 && kind != TIMS_KIND_STR)
@@ -193,7 +193,7 @@ static tims_status check_search(const check *c)
     for (size_t i = 0; i < c->model->search.count; i++) {
         const char *name = c->model->search.items[i];
         const tims_field *field = tims_field_find(c->model->fields, tims_str_from(name));
-        if (field == NULL || model__base_kind(field->kind) != TIMS_KIND_STR || field->hidden ||
+        if (field == NULL || tims_kind_base(field->kind) != TIMS_KIND_STR || field->hidden ||
             field->write_only)
             return tims_fail(c->err, TIMS_INVALID, "model",
                              "model \"%s\": .search names \"%s\", which is no string that is shown.",

@@ -92,7 +92,7 @@ static tims_status parse_value(tims_arena *arena, const tims_field *field, tims_
         return refuse(err, tims_str_from(field->name), "The value is too long.");
     any_value value = { 0 };
     tims_field plain = { .name = field->name,
-                         .kind = model__base_kind(field->kind),
+                         .kind = tims_kind_base(field->kind),
                          .max_length = TIMS_TEXT_BYTES_MAX,
                          .scale = field->scale };
     tims_error why = { 0 };
@@ -107,7 +107,7 @@ static tims_status parse_value(tims_arena *arena, const tims_field *field, tims_
 
 static bool can_compare(const tims_field *field, tims_operator operator)
 {
-    tims_kind kind = model__base_kind(field->kind);
+    tims_kind kind = tims_kind_base(field->kind);
     switch (operator) {
     case TIMS_IS_NULL:
         return true;

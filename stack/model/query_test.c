@@ -236,7 +236,7 @@ static const tims_rule *random_rule(tims_arena *arena, const tims_model *model, 
 
 static tims_str value_text(tims_arena *arena, const tables *t, const tims_field *field)
 {
-    switch (model__base_kind(field->kind)) {
+    switch (tims_kind_base(field->kind)) {
     case TIMS_KIND_BOOL:
         return chance(2) == 0 ? TIMS_STR("true") : TIMS_STR("0");
     case TIMS_KIND_INT:

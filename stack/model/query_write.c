@@ -72,7 +72,7 @@ static void make_plan(plan *p, tims_arena *arena, const tims_query *query, const
         const tims_field *field = &query->model->fields.items[i];
         p->columns[p->column_count] =
             (plan_column){ .key = make_key(arena, field->name, p->column_count == 0),
-                           .kind = model__base_kind(field->kind),
+                           .kind = tims_kind_base(field->kind),
                            .optional = tims_kind_is_optional(field->kind),
                            .scale = field->scale };
         p->column_count++;

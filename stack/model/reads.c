@@ -135,7 +135,7 @@ static int worth(const tims_model *model, const tims_condition *condition)
 {
     const tims_field *field = condition->field;
     bool is_key = field->primary || tims_change_is_key(model, field);
-    if (!is_key || model__base_kind(field->kind) == TIMS_KIND_DOUBLE)
+    if (!is_key || tims_kind_base(field->kind) == TIMS_KIND_DOUBLE)
         return 0;
     if (condition->operator== TIMS_IN)
         return 1;

@@ -7,30 +7,6 @@
 
 #include "model/model_internal.h"
 
-tims_kind model__base_kind(tims_kind kind)
-{
-    switch (kind) {
-    case TIMS_KIND_OPT_BOOL:
-        return TIMS_KIND_BOOL;
-    case TIMS_KIND_OPT_INT:
-        return TIMS_KIND_INT;
-    case TIMS_KIND_OPT_DOUBLE:
-        return TIMS_KIND_DOUBLE;
-    case TIMS_KIND_OPT_STR:
-        return TIMS_KIND_STR;
-    case TIMS_KIND_OPT_ID:
-        return TIMS_KIND_ID;
-    case TIMS_KIND_OPT_TIME:
-        return TIMS_KIND_TIME;
-    case TIMS_KIND_OPT_DECIMAL:
-        return TIMS_KIND_DECIMAL;
-    case TIMS_KIND_OPT_BYTES:
-        return TIMS_KIND_BYTES;
-    default:
-        return kind;
-    }
-}
-
 size_t model__kind_size(tims_kind kind)
 {
     static const size_t sizes[] = {
@@ -158,7 +134,7 @@ tims_str tims_key_text(tims_arena *arena, const tims_db_value *value)
 static void read_member(const tims_field *field, const tims_db_rows *rows, int column, tims_arena *arena,
                         void *member)
 {
-    switch (model__base_kind(field->kind)) {
+    switch (tims_kind_base(field->kind)) {
     case TIMS_KIND_BOOL:
         *(bool *)member = tims_db_get_int(rows, column) != 0;
         break;
@@ -252,7 +228,7 @@ tims_db_value model__column_value(tims_arena *arena, const tims_field *field, co
 {
     if (tims_db_is_null(rows, column))
         return tims_db_null();
-    switch (model__base_kind(field->kind)) {
+    switch (tims_kind_base(field->kind)) {
     case TIMS_KIND_DOUBLE:
         return tims_db_double(tims_db_get_double(rows, column));
     case TIMS_KIND_ID:

@@ -76,7 +76,7 @@ static void check_value(tims_arena *arena, const tims_field *field, const void *
     if (value.type == TIMS_DB_TEXT && !value.is_id && !is_text(value.bytes)) {
         pointer = tims_print(arena, "/%s", field->name);
         tims_error_field(arena, err, pointer, "encoding", "Must be UTF-8 text without NUL.");
-    } else if (model__base_kind(field->kind) == TIMS_KIND_DECIMAL && !tims_decimal_fits(value.integer)) {
+    } else if (tims_kind_base(field->kind) == TIMS_KIND_DECIMAL && !tims_decimal_fits(value.integer)) {
         pointer = tims_print(arena, "/%s", field->name);
         tims_error_field(arena, err, pointer, "range", "Must have at most %d digits.", TIMS_DECIMAL_DIGITS);
     }

@@ -47,8 +47,9 @@ const tims_model thing_model = {
                     TIMS_FIELD(thing, text, .required = true, .min_length = 2, .max_length = 40),
                     TIMS_FIELD(thing, color, .choices = { colors, 2 }, .default_value = "red"),
                     TIMS_FIELD(thing, mail, .format = "email"), TIMS_FIELD(thing, secret, .hidden = true),
-                    TIMS_FIELD(thing, key, .write_only = true), TIMS_FIELD(thing, at, .auto_now_add = true),
-                    TIMS_FIELD(thing, extra), TIMS_FIELD(thing, price, .scale = 2, .min = 0, .max = 100),
+                    TIMS_FIELD(thing, key, .write_only = true, .format = "password"),
+                    TIMS_FIELD(thing, at, .auto_now_add = true), TIMS_FIELD(thing, extra),
+                    TIMS_FIELD(thing, price, .scale = 2, .min = 0, .max = 100),
                     TIMS_FIELD(thing, data, .max_length = 10), TIMS_FIELD(thing, maybe_flag),
                     TIMS_FIELD(thing, maybe_number), TIMS_FIELD(thing, maybe_text, .read_only = true),
                     TIMS_FIELD(thing, maybe_id), TIMS_FIELD(thing, maybe_at), TIMS_FIELD(thing, maybe_price)),
@@ -229,7 +230,8 @@ static void a_body_has_rules_and_defaults_and_what_may_be_set(void **state)
                 "{\"type\":\"string\",\"maxLength\":10000,\"format\":\"email\"}");
     assert_says("components schemas ThingCreate properties price type", "[\"string\",\"number\"]");
     assert_says("components schemas ThingCreate properties price maximum", "100");
-    assert_non_null(at("components schemas ThingCreate properties key"));
+    assert_says("components schemas ThingCreate properties key",
+                "{\"type\":\"string\",\"maxLength\":10000,\"format\":\"password\"}");
     assert_non_null(at("components schemas ThingCreate properties id"));
     assert_null(at("components schemas ThingCreate properties at"));
     assert_null(at("components schemas ThingCreate properties maybe_text"));

@@ -16,34 +16,10 @@ bool openapi__is_shown(const tims_field *field, openapi__use use)
 
 /* --- values as they stand in descriptors -------------------------------------------------------- */
 
-static tims_kind base_kind(tims_kind kind)
-{
-    switch (kind) {
-    case TIMS_KIND_OPT_BOOL:
-        return TIMS_KIND_BOOL;
-    case TIMS_KIND_OPT_INT:
-        return TIMS_KIND_INT;
-    case TIMS_KIND_OPT_DOUBLE:
-        return TIMS_KIND_DOUBLE;
-    case TIMS_KIND_OPT_STR:
-        return TIMS_KIND_STR;
-    case TIMS_KIND_OPT_ID:
-        return TIMS_KIND_ID;
-    case TIMS_KIND_OPT_TIME:
-        return TIMS_KIND_TIME;
-    case TIMS_KIND_OPT_DECIMAL:
-        return TIMS_KIND_DECIMAL;
-    case TIMS_KIND_OPT_BYTES:
-        return TIMS_KIND_BYTES;
-    default:
-        return kind;
-    }
-}
-
 /* Written in a descriptor without quotes. */
 static void write_value(openapi__document *d, const tims_field *field, const char *text)
 {
-    switch (base_kind(field->kind)) {
+    switch (tims_kind_base(field->kind)) {
     case TIMS_KIND_BOOL:
         tims_json_bool(d->w, strcmp(text, "true") == 0 || strcmp(text, "1") == 0);
         break;
@@ -128,14 +104,16 @@ static void write_format(openapi__document *d, const char *format, bool maybe_em
         const char *name, *key, *value, *or_empty;
     } formats[] = {
         { "email", "format", "email", "^$|@" },
+        { "password", "format", "password", NULL },
         { "url", "format", "uri", "^$|^https?://" },
         { "slug", "pattern", "^[a-z0-9][a-z0-9_-]*$", "^([a-z0-9][a-z0-9_-]*)?$" },
         { "color", "pattern", "^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$", "^(#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}))?$" },
     };
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (strcmp(formats[i].name, format) == 0) {
-            openapi__text(d, maybe_empty ? "pattern" : formats[i].key,
-                          maybe_empty ? formats[i].or_empty : formats[i].value);
+            bool is_other = maybe_empty && formats[i].or_empty != NULL;
+            openapi__text(d, is_other ? "pattern" : formats[i].key,
+                          is_other ? formats[i].or_empty : formats[i].value);
             return;
         }
 }
@@ -231,7 +209,7 @@ static void write_formatted(openapi__document *d, const char *type, const char *
 static void write_kind(openapi__document *d, const tims_field *field, openapi__use use)
 {
     bool nullable = tims_kind_is_optional(field->kind) && use != OPENAPI__QUERY;
-    switch (base_kind(field->kind)) {
+    switch (tims_kind_base(field->kind)) {
     case TIMS_KIND_BOOL:
         write_type(d, "boolean", nullable);
         break;

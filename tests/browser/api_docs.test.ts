@@ -85,6 +85,32 @@ test("Redoc shows every operation, and loads nothing from elsewhere", async () =
   await context.close();
 });
 
+// What shows that a page is there.
+const READY = { docs: "#operations-tag-chat", redoc: "[id='tag/chat']" };
+
+for (const name of ["docs", "redoc"] as const)
+  for (const colorScheme of ["light", "dark"] as const)
+    for (const viewport of [
+      { width: 1280, height: 800 },
+      { width: 390, height: 844 },
+    ])
+      test(`/api/${name}/, ${colorScheme}, ${viewport.width} wide, fits and complains of nothing`, async () => {
+        const { context, page, complaints } = await visit(browser, { colorScheme, viewport });
+        await page.goto(`${server.url}/api/${name}/`);
+        await page.locator(READY[name]).first().waitFor();
+        await page.waitForLoadState("networkidle");
+        assert.deepEqual(complaints, []);
+        const [wider, background] = await page.evaluate(() => [
+          document.documentElement.scrollWidth - innerWidth,
+          getComputedStyle(document.documentElement).backgroundColor,
+        ]);
+        assert.ok((wider as number) <= 0, `${wider} px wider than the screen`);
+        const [red = 255] = /\d+/.exec(String(background)) ?? [];
+        const isDark = background !== "rgba(0, 0, 0, 0)" && Number(red) < 100;
+        assert.equal(isDark, colorScheme === "dark", String(background));
+        await context.close();
+      });
+
 test("the pages run under a strict policy", async () => {
   for (const page of ["docs", "redoc"]) {
     const answer = await fetch(`${server.url}/api/${page}/`);

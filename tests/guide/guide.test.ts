@@ -139,6 +139,11 @@ test("how to: each page does what it says, in the tutorial's app, which moves to
   assert.equal(todo.status, 201);
   const page = await (await fetch(`${reader.url}/page-data?path=/todo/${todo.json.id}`)).json();
   assert.equal(page.live[`/api/todos/${todo.json.id}/`].text, "Wash up");
+  await until(
+    "the page of one todo, rendered",
+    async () => /<h1>Wash up<\/h1>/.test(await (await fetch(`${reader.url}/todo/${todo.json.id}`)).text()),
+    60_000,
+  );
   assert.equal((await send("POST", "/api/todos-tidy/", { really: false })).status, 409);
   assert.deepEqual((await send("POST", "/api/todos-tidy/", { really: true })).json, { removed: 1 });
 });

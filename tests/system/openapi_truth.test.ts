@@ -254,9 +254,10 @@ async function tryQuery(call: Call, path: string, token: string) {
   for (const parameter of call.operation.parameters.filter((one) => one.in === "query")) {
     const { name, schema } = parameter;
     const at = (value: string) => `${path}?${name}=${encodeURIComponent(value)}`;
-    for (const value of name === "cursor" ? [] : goodValues(api, schema)) {
+    const each = name === "fields" ? (schema.items?.enum ?? []).map((field) => [field]) : [];
+    for (const value of name === "cursor" ? [] : [...goodValues(api, schema), ...each]) {
       const told = await ask("GET", at(urlText(value) as string), token);
-      judge.check(call, told, `?${name}=${value}`, name === "fields");
+      judge.check(call, told, `?${name}=${value}`, name === "fields" ? (value as string[]) : undefined);
       assert.equal(told.status, 200, `${call.operation.operationId} ?${name}=${value}: ${told.text}`);
     }
     for (const [why, value] of strict ? badValues(api, schema) : []) {
@@ -400,6 +401,15 @@ test("the judge refuses what is not documented", () => {
   assert.throws(say(200, { ...row, title: undefined }), /must have required property 'title'/);
   assert.throws(say(200, { ...row, more: 1 }), /must NOT have additional properties/);
   assert.throws(say(200, { ...row, created_by: "somebody" }), /must match format "uuid"/);
+  const some = (body: object) => () =>
+    judge.check(call, { status: 200, type: "application/json", text: JSON.stringify(body) }, "this", [
+      "title",
+    ]);
+  some({ id: known.chat, title: "A" })();
+  assert.throws(some({ id: known.chat }), /must have required property 'title'/);
+  assert.throws(some({ title: 1 }), /must be string/);
+  assert.throws(some({ title: "A", more: 1 }), /must NOT have additional properties/);
+  assert.throws(some(row), /must NOT have more than/);
   assert.throws(
     say(404, { code: "not_found" }, "application/problem+json"),
     /must have required property 'type'/,

@@ -5,6 +5,11 @@ function csrfToken() {
   return found === null ? null : found[1];
 }
 
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const dress = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", dress);
+dress();
+
 window.SwaggerUIBundle({
   url: "/api/schema.json",
   dom_id: "#api",

@@ -85,6 +85,11 @@ test.each<[string, Record<string, unknown>, Partial<FormField>]>([
     { kind: "number", integer: true, min: 1, max: 9 },
   ],
   ["a number", { type: ["number", "null"] }, { kind: "number", nullable: true }],
+  [
+    "a password",
+    { type: "string", format: "password", maxLength: 1000 },
+    { kind: "text", format: "password", maxLength: 1000 },
+  ],
   ["a decimal", { type: ["string", "number"], format: "decimal" }, { kind: "text", format: "decimal" }],
   ["yes or no", { type: "boolean", default: true }, { kind: "boolean", default: true }],
   [

@@ -54,9 +54,9 @@ typedef struct tims_field {
     int64_t min, max; /* numbers; both 0: no bounds */
     /* strings in code points, lists in items, bytes in bytes; max 0: 10,000 */
     uint32_t min_length, max_length;
-    uint8_t scale;             /* decimals: digits behind the point */
-    tims_names choices;        /* strings: one of these */
-    const char *format;        /* "email", "url", "slug", "color": checked; shown in the API documents */
+    uint8_t scale;      /* decimals: digits behind the point */
+    tims_names choices; /* strings: one of these */
+    const char *format; /* "email", "url", "slug", "color": checked; "password": any; in the API documents */
     const char *default_value; /* as it would be written in JSON without quotes; NULL: the zero value */
     /* who may set or see it over the API */
     bool read_only, write_only, hidden;
@@ -107,6 +107,9 @@ const tims_field *tims_field_find(tims_fields fields, tims_str name); /* NULL: n
 size_t tims_field_index(tims_fields fields, const tims_field *field);
 /* Whether members of this kind are tims_opt_…, so that null is a value. */
 bool tims_kind_is_optional(tims_kind kind);
+/* What such a member holds where it is there: of TIMS_KIND_OPT_INT TIMS_KIND_INT, and so on; itself of what
+ * is no tims_opt_…. */
+tims_kind tims_kind_base(tims_kind kind);
 
 /* --- writer ----------------------------------------------------------------------------------- */
 
@@ -230,8 +233,8 @@ tims_status tims_bind_text(tims_arena *arena, const tims_field *field, tims_str 
 void tims_error_field(tims_arena *arena, tims_error *err, tims_str pointer, const char *code,
                       const char *format, ...);
 
-/* Whether a string has the named format ("email", "url", "slug", "color"); asserts that the format is
- * known. */
+/* Whether a string has the named format ("email", "url", "slug", "color", "password"); asserts that the
+ * format is known. */
 bool tims_format_matches(const char *format, tims_str text);
 /* Whether tims_format_matches knows this format. */
 bool tims_format_is_known(const char *format);

@@ -1072,11 +1072,17 @@ export interface components {
         ChangePassword: {
             /** @description Of a form: instead of the header. */
             csrf_token?: string;
-            /** @description The one in its place. */
+            /**
+             * Format: password
+             * @description The one in its place.
+             */
             new: string;
             /** @description Of a form: the page it leads to. */
             next?: string;
-            /** @description The present one. */
+            /**
+             * Format: password
+             * @description The present one.
+             */
             old: string;
         };
         /** @description A conversation. */
@@ -1134,7 +1140,10 @@ export interface components {
         CreateToken: {
             /** @description What it calls itself. */
             label?: string;
-            /** @description The password. */
+            /**
+             * Format: password
+             * @description The password.
+             */
             password: string;
             /**
              * @description The name to sign in with.
@@ -1426,7 +1435,10 @@ export interface components {
             csrf_token?: string;
             /** @description Of a form: the page it leads to. */
             next?: string;
-            /** @description The password. */
+            /**
+             * Format: password
+             * @description The password.
+             */
             password: string;
             /**
              * @description The name to sign in with.
@@ -1803,7 +1815,10 @@ export interface components {
             email?: string;
             /** @description Of a form: the page it leads to. */
             next?: string;
-            /** @description The password. */
+            /**
+             * Format: password
+             * @description The password.
+             */
             password: string;
             /**
              * @description The name to sign in with.

@@ -2,6 +2,6 @@
 import type { Form } from "../form";
 
 export const forms = {
-  changePassword: {"method":"POST","path":"/api/auth/password/","fields":[{"name":"old","kind":"long","minLength":1,"maxLength":1000,"required":true},{"name":"new","kind":"long","minLength":1,"maxLength":1000,"required":true}]},
+  changePassword: {"method":"POST","path":"/api/auth/password/","fields":[{"name":"old","kind":"text","format":"password","minLength":1,"maxLength":1000,"required":true},{"name":"new","kind":"text","format":"password","minLength":1,"maxLength":1000,"required":true}]},
   updateMe: {"method":"PATCH","path":"/api/auth/me/","fields":[{"name":"display_name","kind":"text","minLength":1,"maxLength":60,"required":true},{"name":"email","kind":"text","format":"email","maxLength":254,"nullable":true}]},
 } as const satisfies Record<string, Form>;
