@@ -6,7 +6,7 @@ FROM ${NODE} AS build
 RUN apt-get update && apt-get install -y --no-install-recommends doxygen
 WORKDIR /src
 COPY . .
-RUN tools/docs/build
+RUN mkdir -p node_modules/.bin && ln -s "$(command -v node)" node_modules/.bin/node && tools/docs/build
 
 FROM ${NODE}
 COPY --from=build /src/tools/docs/serve.mjs /app/tools/docs/

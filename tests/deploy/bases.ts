@@ -1,8 +1,9 @@
 // bases.ts: stand-ins for the public images that ours are built on and stand beside, where nothing can be pulled: made from
 // this machine's own sources of Debian packages and npm packages, under the public names, in the tests' engine alone. They
 // trust whom this machine trusts, so they are never pushed.
-import { createHash } from "node:crypto";
+
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   chmodSync,
   cpSync,
@@ -95,7 +96,10 @@ function debianArchive(): string {
         : [];
       run("mmdebstrap", [
         ...["--variant=minbase", "--include=ca-certificates", "--format=tar"],
-        ...settings.split("\n").filter(Boolean).map((line) => `--aptopt=${line}`),
+        ...settings
+          .split("\n")
+          .filter(Boolean)
+          .map((line) => `--aptopt=${line}`),
         ...["doc", "man", "locale", "info"].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`),
         ...certificates,
         ...[SUITE, path, join(folder, "sources.list")],
@@ -114,7 +118,14 @@ function nodeFolder(): string {
   return kept("node", JSON.stringify([2, version, registry]), (path) => {
     mkdirSync(join(path, "usr/local/bin"), { recursive: true });
     cpSync(binary, join(path, "usr/local/bin/node"), { dereference: true });
-    run("npm", ["install", "--no-save", "--ignore-scripts", "--prefix", join(path, "usr/local/lib"), "npm@11"]);
+    run("npm", [
+      "install",
+      "--no-save",
+      "--ignore-scripts",
+      "--prefix",
+      join(path, "usr/local/lib"),
+      "npm@11",
+    ]);
     mkdirSync(join(path, "usr/local/etc"), { recursive: true });
     writeFileSync(join(path, "usr/local/etc/npmrc"), `registry=${registry}\n`);
     writeFileSync(
@@ -198,7 +209,8 @@ export function makeBases(engine: Engine): void {
     const folder = mkdtempSync(join(tmpdir(), "tims-base-"));
     try {
       writeFileSync(join(folder, "Dockerfile"), dockerfile);
-      if (name.startsWith("node")) cpSync(nodeFolder(), join(folder, "node"), { recursive: true, verbatimSymlinks: true });
+      if (name.startsWith("node"))
+        cpSync(nodeFolder(), join(folder, "node"), { recursive: true, verbatimSymlinks: true });
       writeFileSync(join(folder, "postgres.sh"), POSTGRES, { mode: 0o755 });
       engine.docker("build", "-t", name, folder);
     } finally {
@@ -206,4 +218,3 @@ export function makeBases(engine: Engine): void {
     }
   }
 }
-

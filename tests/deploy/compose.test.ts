@@ -24,7 +24,8 @@ function tests(engine: Engine): void {
     };
     const compose = (...words: string[]) => engine.compose(settings, ...words);
     const backends = () => compose("ps", "-q", "backend").split("\n");
-    const urls = () => [1, 2].map((index) => `http://${compose("port", "--index", `${index}`, "backend", "8000")}`);
+    const urls = () =>
+      [1, 2].map((index) => `http://${compose("port", "--index", `${index}`, "backend", "8000")}`);
 
     before(async () => {
       engine.build("backend", "frontend", "docs");
@@ -54,7 +55,7 @@ function tests(engine: Engine): void {
       await signIn(demo.page, first, "demo");
       await signIn(other.page, second, "testUser0");
       const { json } = await (await signedIn(first, "demo")).get("/api/chats/");
-      chat = json.items.find(({ title }: { title: string }) => title === "Welcome").id;
+      chat = json.rows.find(({ title }: { title: string }) => title === "Welcome").id;
       await demo.page.goto(`${first.url}/chat/${chat}`);
       await other.page.goto(`${second.url}/chat/${chat}`);
       await Promise.all([alive(demo.page), alive(other.page)]);
@@ -69,7 +70,10 @@ function tests(engine: Engine): void {
     });
 
     it("the documentation is there for staff alone", async () => {
-      const page = await fetch(`${first.url}/docs/`, { redirect: "manual", headers: { accept: "text/html" } });
+      const page = await fetch(`${first.url}/docs/`, {
+        redirect: "manual",
+        headers: { accept: "text/html" },
+      });
       assert.match(page.headers.get("location") ?? "", /^\/login\?next=/);
       assert.equal((await (await signedIn(first, "testUser0")).get("/docs/")).status, 403);
       const handbook = await (await signedIn(first, "demo")).get("/docs/");

@@ -176,4 +176,3 @@ export function firstLine(error: unknown): string {
   const { stderr, message } = error as { stderr?: Buffer | string; message: string };
   return (String(stderr ?? "").trim() || message).split("\n")[0] as string;
 }
-

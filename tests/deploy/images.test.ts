@@ -74,7 +74,9 @@ function tests(engine: Engine): void {
           execFileSync("tar", ["-xf", archive, "-C", folder]);
           rmSync(archive);
           const base = new Set(
-            ["debian:bookworm-slim", "node:24-bookworm-slim"].flatMap((name) => engine.inspect(name).RootFS.Layers),
+            ["debian:bookworm-slim", "node:24-bookworm-slim"].flatMap(
+              (name) => engine.inspect(name).RootFS.Layers,
+            ),
           );
           const [manifest] = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8"));
           const config = readFileSync(join(folder, manifest.Config), "utf8");
@@ -83,10 +85,15 @@ function tests(engine: Engine): void {
           const own = (manifest.Layers as string[]).filter((_, index) => !base.has(digests[index] as string));
           assert.ok(own.length > 0);
           for (const layer of own) {
-            const names = execFileSync("tar", ["-tf", join(folder, layer)], { encoding: "utf8", maxBuffer: 1 << 27 });
+            const names = execFileSync("tar", ["-tf", join(folder, layer)], {
+              encoding: "utf8",
+              maxBuffer: 1 << 27,
+            });
             const keys = names
               .split("\n")
-              .filter((name) => /(^|\/)(\.env[^/]*|\.npmrc|id_rsa|[^/]*\.(p8|p12|pfx|sqlite3))$|(^|\/)\.git\//.test(name))
+              .filter((name) =>
+                /(^|\/)(\.env[^/]*|\.npmrc|id_rsa|[^/]*\.(p8|p12|pfx|sqlite3))$|(^|\/)\.git\//.test(name),
+              )
               .filter((name) => !/^app\/(\.npmrc|node_modules\/)/.test(name)); // settings of npm without a token
             assert.deepEqual(keys, [], `${image}: ${layer}`);
             assert.equal(grepCount(join(folder, layer)), 0, `${image}: ${layer} holds a secret`);
@@ -105,7 +112,11 @@ function tests(engine: Engine): void {
       const alive = await fetch(`http://${IPAddress}:8000/healthz`);
       assert.equal(alive.status, 200);
       assert.match(await (await fetch(`http://${IPAddress}:8000/login`)).text(), /<html/);
-      assert.equal((await fetch(`http://${IPAddress}:8000/docs/`)).status, 404, "no PROXY_DOCS, no such path");
+      assert.equal(
+        (await fetch(`http://${IPAddress}:8000/docs/`)).status,
+        404,
+        "no PROXY_DOCS, no such path",
+      );
       assert.equal(engine.docker("exec", id, "/app/chat", "health"), "HTTP/1.1 200 OK");
       engine.docker("stop", id);
       assert.equal(engine.inspect(id).State.ExitCode, 0);
@@ -169,7 +180,10 @@ function tests(engine: Engine): void {
 }
 
 function logs(engine: Engine, id: string): string {
-  const { stdout, stderr } = spawnSync("/usr/bin/docker", ["logs", id], { env: engine.environment, encoding: "utf8" });
+  const { stdout, stderr } = spawnSync("/usr/bin/docker", ["logs", id], {
+    env: engine.environment,
+    encoding: "utf8",
+  });
   return stdout + stderr;
 }
 

@@ -24,7 +24,10 @@ function fetchPlugins(path: string, source: string, settings: string): void {
     for (const name of ["var/lib/apt/lists/partial", "var/lib/dpkg", "var/cache/apt/archives/partial"])
       mkdirSync(join(folder, name), { recursive: true });
     writeFileSync(join(folder, "var/lib/dpkg/status"), "");
-    writeFileSync(join(folder, "etc/apt/sources.list"), `deb [signed-by=${KEYRING}] ${source} ${SUITE} main\n`);
+    writeFileSync(
+      join(folder, "etc/apt/sources.list"),
+      `deb [signed-by=${KEYRING}] ${source} ${SUITE} main\n`,
+    );
     writeFileSync(
       join(folder, "apt.conf"),
       `Dir "${folder}";\nDir::State::status "${folder}/var/lib/dpkg/status";\nAcquire::Languages "none";\n` +
@@ -42,7 +45,9 @@ function fetchPlugins(path: string, source: string, settings: string): void {
 
 // Puts them where Docker's client looks for plugins.
 export function installPlugins(folder: string): void {
-  const source = /^deb (\S+)/.exec(debianSources("bookworm").find((line) => / bookworm main$/.test(line)) ?? "")?.[1];
+  const source = /^deb (\S+)/.exec(
+    debianSources("bookworm").find((line) => / bookworm main$/.test(line)) ?? "",
+  )?.[1];
   if (source === undefined) throw new Error("This machine has no apt source for Debian.");
   const settings = aptSettings();
   const unpacked = kept("plugins", JSON.stringify([1, source, settings]), (path) =>

@@ -47,7 +47,9 @@ export async function launchQuietly(ports: number[]): Promise<QuietBrowser> {
     await new Promise<void>((resolve) => door.listen(path, resolve));
     doors.push(door);
     const words = ["netns", "exec", name, process.execPath, "-e", INSIDE, path, String(port)];
-    const relay = spawn("setpriv", ["--pdeathsig", "KILL", "ip", ...words], { stdio: ["ignore", "pipe", "inherit"] });
+    const relay = spawn("setpriv", ["--pdeathsig", "KILL", "ip", ...words], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     await new Promise((resolve, reject) => {
       relay.stdout?.once("data", resolve);
       relay.once("exit", () => reject(new Error("the relay has ended")));
@@ -55,7 +57,9 @@ export async function launchQuietly(ports: number[]): Promise<QuietBrowser> {
     relays.push(relay);
   }
   const program = join(folder, "chromium");
-  writeFileSync(program, `#!/bin/sh\nexec ip netns exec ${name} ${CHROMIUM.executablePath} "$@"\n`, { mode: 0o755 });
+  writeFileSync(program, `#!/bin/sh\nexec ip netns exec ${name} ${CHROMIUM.executablePath} "$@"\n`, {
+    mode: 0o755,
+  });
   const browser = await chromium.launch({ ...CHROMIUM, executablePath: program });
   return {
     browser,
