@@ -37,10 +37,14 @@ for (const name of dockerfiles)
   });
 
 test("all YAML is well written", () => {
-  const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.yaml", "*.yml"], {
-    cwd: root,
-    encoding: "utf8",
-  })
+  const files = execFileSync(
+    "git",
+    ["ls-files", "--cached", "--others", "--exclude-standard", "*.yaml", "*.yml"],
+    {
+      cwd: root,
+      encoding: "utf8",
+    },
+  )
     .split("\n")
     .filter((name) => name !== "" && !name.startsWith("helm/templates/")); // templates of YAML
   assert.ok(files.includes("compose.yaml") && files.includes("helm/values.yaml"), files.join());
