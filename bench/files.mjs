@@ -3,31 +3,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startOurs } from "./contenders.mjs";
 import { goal, ratio, save, summarise } from "./goals.mjs";
-import { freePort, runLoad, startProcess } from "./process.mjs";
-
-// `probe`: a file below `root`.
-export async function startNginx(folder, root, probe) {
-  const port = await freePort();
-  const file = join(folder, "nginx.conf");
-  writeFileSync(
-    file,
-    `daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log ${folder}/nginx.log;
-events { worker_connections 1024; }
-http {
-  include /etc/nginx/mime.types; sendfile on; tcp_nopush on; keepalive_requests 10000000; open_file_cache max=1000;
-  access_log ${folder}/access.log combined buffer=64k;
-  client_body_temp_path ${folder}/b; proxy_temp_path ${folder}/p; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u;
-  scgi_temp_path ${folder}/s;
-  server { listen 127.0.0.1:${port}; root ${root}; }
-}`,
-  );
-  const server = await startProcess({
-    command: "/usr/sbin/nginx",
-    args: ["-c", file, "-p", folder, "-g", "user root;"],
-    readyUrl: `http://127.0.0.1:${port}/${probe}`,
-  });
-  return { ...server, url: `http://127.0.0.1:${port}` };
-}
+import { startNginxFiles } from "./nginx.mjs";
+import { runLoad } from "./process.mjs";
 
 export async function files({ folder, data, rounds, seconds }) {
   const front = join(folder, "front");
@@ -48,7 +25,7 @@ export async function files({ folder, data, rounds, seconds }) {
   for (let round = 0; round < rounds; round++) {
     const row = {};
     for (const [name, start] of Object.entries({
-      nginx: () => startNginx(folder, join(folder, "www"), "_next/static/1k.js"),
+      nginx: () => startNginxFiles(folder, join(folder, "www"), "_next/static/1k.js"),
       ours: () => startOurs({ folder, database: data.file, env: { FRONT_DIRECTORY: front } }),
     })) {
       const server = await start();

@@ -4,8 +4,8 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { programs, signInAll, startOurs, startRender } from "./contenders.mjs";
-import { startNginx } from "./files.mjs";
 import { goal, ratio, save, summarise } from "./goals.mjs";
+import { startNginxFiles } from "./nginx.mjs";
 import { runLoad } from "./process.mjs";
 import { withWrites, writeScript } from "./rounds.mjs";
 
@@ -133,7 +133,7 @@ async function measureCached(folder, town, seconds) {
   const root = join(folder, "kept");
   mkdirSync(root, { recursive: true });
   writeFileSync(join(root, "page.html"), html);
-  const nginx = await startNginx(folder, root, "page.html");
+  const nginx = await startNginxFiles(folder, root, "page.html");
   try {
     const load = { url: `${nginx.url}/page.html`, server: nginx, connections: CONNECTIONS };
     await runLoad({ ...load, seconds: 1 });

@@ -1,10 +1,10 @@
 // proxy.mjs: ours and nginx as a reverse proxy before the same upstream: small answers, and one long stream.
 // PROXY_BYTES is the stream's length.
 import { spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startLimit, startOurs } from "./contenders.mjs";
 import { goal, median, ratio, save, summarise } from "./goals.mjs";
+import { startNginx } from "./nginx.mjs";
 import {
   cpuMicroseconds,
   freePort,
@@ -19,18 +19,10 @@ const node = join(import.meta.dirname, "../node_modules/.bin/node");
 const peers = join(import.meta.dirname, "peers");
 
 // With what ours does, too: kept connections, an access log, the headers that tell who asks, answers not kept on disk.
-async function startNginxProxy(folder, upstream, probe) {
-  const port = await freePort();
-  const file = join(folder, "nginx-proxy.conf");
-  writeFileSync(
-    file,
-    `daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log ${folder}/nginx.log;
-events { worker_connections 1024; }
-http {
-  keepalive_requests 10000000; access_log ${folder}/access.log combined buffer=64k;
-  client_body_temp_path ${folder}/b; proxy_temp_path ${folder}/p; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u;
-  scgi_temp_path ${folder}/s;
-  upstream behind { server ${new URL(upstream).host}; keepalive 64; keepalive_requests 10000000; }
+function startNginxProxy(folder, upstream, probe) {
+  const http = (
+    port,
+  ) => `upstream behind { server ${new URL(upstream).host}; keepalive 64; keepalive_requests 10000000; }
   server {
     listen 127.0.0.1:${port};
     location /behind/ {
@@ -39,15 +31,8 @@ http {
       proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $http_host;
       proxy_set_header X-Request-Id $request_id;
     }
-  }
-}`,
-  );
-  const server = await startProcess({
-    command: "/usr/sbin/nginx",
-    args: ["-c", file, "-p", folder, "-g", "user root;"],
-    readyUrl: `http://127.0.0.1:${port}/behind/${probe}`,
-  });
-  return { ...server, url: `http://127.0.0.1:${port}` };
+  }`;
+  return startNginx(folder, http, `behind/${probe}`);
 }
 
 const contenders = (folder, data, upstream, probe) => ({

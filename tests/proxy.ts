@@ -5,13 +5,15 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, createServer as createNetServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { WebSocketServer } from "ws";
 import { root, type Server, startServer } from "./server.ts";
+import { stream } from "./stream.ts";
 
 export const secret = "a secret that both of them know, long enough";
-const names = ["OPEN", "MEMBERS", "STAFF", "ASKED", "OPEN_INNER", "READ_ONLY", "SMALL", "AGAIN"];
+const names = ["OPEN", "MEMBERS", "STAFF", "ASKED", "OPEN_INNER", "READ_ONLY", "SMALL", "AGAIN", "FEW"];
 
 export interface Seen {
   method: string;
@@ -26,22 +28,12 @@ export interface Upstream {
   url: string;
   asked: () => number;
   connections: () => number;
+  taken: () => number; // bytes of bodies, at its path "both"
   close: () => Promise<void>;
 }
 
-const block = Buffer.alloc(64 * 1024, "x");
-
-function stream(response: ServerResponse, bytes: number): void {
-  let left = bytes;
-  const more = () => {
-    while (left > 0) {
-      const piece = left < block.length ? block.subarray(0, left) : block;
-      left -= piece.length;
-      if (!response.write(piece)) return void response.once("drain", more);
-    }
-    response.end();
-  };
-  more();
+interface Count {
+  taken: number;
 }
 
 async function textOf(request: IncomingMessage): Promise<string> {
@@ -50,7 +42,7 @@ async function textOf(request: IncomingMessage): Promise<string> {
   return text;
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(request: IncomingMessage, response: ServerResponse, count: Count): Promise<void> {
   const url = new URL(`http://x${request.url}`);
   const name = url.pathname.split("/").pop();
   if (name === "stream") return stream(response, Number(url.searchParams.get("bytes")));
@@ -59,6 +51,11 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     let bytes = 0;
     for await (const piece of request) bytes += (piece as Buffer).length;
     return void response.end(String(bytes));
+  }
+  if (name === "both") {
+    stream(response, Number(url.searchParams.get("bytes")));
+    for await (const piece of request) count.taken += (piece as Buffer).length;
+    return;
   }
   if (name === "refuse") {
     response.writeHead(413, { Connection: "close" }).end("too much");
@@ -111,7 +108,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   response.end(JSON.stringify(seen));
 }
 
-function follow(server: HttpServer): Upstream {
+function follow(server: HttpServer, count: Count = { taken: 0 }): Upstream {
   const open = new Set<Socket>();
   let asked = 0;
   let connections = 0;
@@ -128,6 +125,7 @@ function follow(server: HttpServer): Upstream {
     url: `http://127.0.0.1:${port}/`,
     asked: () => asked,
     connections: () => connections,
+    taken: () => count.taken,
     close: () => {
       for (const socket of open) socket.destroy();
       return new Promise((resolve) => server.close(() => resolve()));
@@ -135,8 +133,12 @@ function follow(server: HttpServer): Upstream {
   };
 }
 
-export async function startUpstream(port = 0): Promise<Upstream> {
-  const server = createServer((request, response) => void answer(request, response).catch(() => {}));
+// With `tls` it is asked as https.
+export async function startUpstream(port = 0, tls?: { key: Buffer; cert: Buffer }): Promise<Upstream> {
+  const count = { taken: 0 };
+  const react = (request: IncomingMessage, response: ServerResponse) =>
+    void answer(request, response, count).catch(() => {});
+  const server = tls ? createTlsServer(tls, react) : createServer(react);
   const sockets = new WebSocketServer({ noServer: true });
   server.on("upgrade", (request, socket, head) =>
     sockets.handleUpgrade(request, socket, head, (ws) => {
@@ -147,7 +149,8 @@ export async function startUpstream(port = 0): Promise<Upstream> {
   );
   server.requestTimeout = 0;
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
-  return follow(server);
+  server.on("tlsClientError", () => {}); // who does not trust it hangs up
+  return follow(server as HttpServer, count);
 }
 
 // One that is told nothing of HTTP: `react` gets a socket whenever a request's head is in, with that head.

@@ -200,6 +200,7 @@ test("what is right is sent as the API takes it, its answer given on, and said t
     open: true,
     shape: "square",
     since: null,
+    key: "",
     owner: "u1",
     email: null,
   };

@@ -1,11 +1,11 @@
 #!/bin/sh
-# restore.sh DIRECTORY [NAME] --overwrite: puts a backup of backup.sh (the newest, or the one named) in the place of all that
-# is in the database that PGHOST, PGDATABASE, PGUSER, PGPASSWORD name. In one transaction: if it fails, what was there stays.
+# restore.sh DIRECTORY NAME|latest --overwrite: puts a backup of backup.sh in the place of all that is in the database, which is
+# named as for backup.sh. It is looked through first, and if the restore fails, what was there stays.
 # Nothing else may use the database meanwhile: stop the backend and the worker first.
 set -eu
 
 usage() {
-    echo "usage: restore.sh DIRECTORY [NAME] --overwrite" >&2
+    echo "usage: restore.sh DIRECTORY NAME|latest --overwrite" >&2
     exit 2
 }
 directory=
@@ -18,31 +18,38 @@ for argument; do
     *) if [ -z "$directory" ]; then directory=$argument; elif [ -z "$name" ]; then name=$argument; else usage; fi ;;
     esac
 done
-[ -n "$directory" ] || usage
+[ -n "$name" ] || usage
+case ${DATABASE_URL:-} in
+sqlite:*) suffix=sqlite3 ;;
+*) suffix=dump ;;
+esac
 if [ ! -d "$directory" ]; then
     echo "restore.sh: there is no folder $directory." >&2
     exit 2
 fi
-if [ -z "$name" ]; then
-    for file in "$directory"/*.dump; do # sorted: the newest is last
+if [ "$name" = latest ]; then
+    for file in "$directory"/*."$suffix"; do # sorted: the newest is last
         if [ -e "$file" ]; then name=${file##*/}; fi
     done
-fi
-if [ -z "$name" ]; then
-    echo "restore.sh: there is no backup in $directory." >&2
-    exit 2
+    if [ "$name" = latest ]; then
+        echo "restore.sh: there is no backup in $directory." >&2
+        exit 2
+    fi
 fi
 file=$directory/$name
 if [ ! -f "$file" ]; then
     echo "restore.sh: there is no backup $name in $directory." >&2
     exit 2
 fi
-if ! pg_restore --file=/dev/null "$file" 2>/dev/null; then
-    echo "restore.sh: $file is damaged, or no backup: the database was left alone." >&2
+if [ "$overwrite" = false ]; then
+    echo "restore.sh: this puts $name in the place of all that is in the database; say --overwrite." >&2
     exit 1
 fi
-if [ "$overwrite" = false ]; then
-    echo "restore.sh: this puts $name in the place of all that is in the database $PGDATABASE; say --overwrite." >&2
+if [ $suffix = sqlite3 ]; then
+    exec "${PROGRAM:-/app/chat}" restore "$file" # it refuses what is damaged, and while somebody serves
+fi
+if ! pg_restore --file=/dev/null "$file" 2>/dev/null; then
+    echo "restore.sh: $file is damaged, or no backup: the database was left alone." >&2
     exit 1
 fi
 others=$(psql -XAtqc "SELECT count(*) FROM pg_stat_activity
@@ -57,7 +64,8 @@ fi
 sql() {
     echo "BEGIN; DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
     if pg_restore --file=- --no-owner --no-privileges "$file"; then
-        echo "UPDATE public.tims_meta SET value = 'restored' WHERE key = 'server'; COMMIT;"
+        echo "INSERT INTO public.tims_meta (key, value) VALUES ('server', 'restored')
+            ON CONFLICT (key) DO UPDATE SET value = 'restored'; COMMIT;"
         printf '%s\n' '\echo restored'
     else
         printf '%s\n' '\warn the backup could not be read to its end'

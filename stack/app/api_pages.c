@@ -5,12 +5,25 @@
  * in the browser and its search in a worker, and needs to be let. */
 #include "app/app_internal.h"
 
-static tims_answer answer_page_file(tims_request *rq, const char *folder, tims_str path)
+static const struct page {
+    const char *folder, *policy; /* what it may besides */
+} docs = { "docs", "style-src 'self'" },
+  redoc = { "redoc", "style-src 'self' 'unsafe-inline'; worker-src 'self' blob:" };
+
+/* The page is one of the files, so all of them have its policy. */
+static tims_answer answer_file(tims_request *rq, const struct page *page, tims_str path)
 {
     const app__stack *stack = rq->server_data;
-    const char *root = tims_copy_c(
-        rq->arena, tims_print(rq->arena, "%S/dist/api-docs/%s", stack->settings.front_directory, folder));
+    const char *root = tims_copy_c(rq->arena, tims_print(rq->arena, "%S/dist/api-docs/%s",
+                                                         stack->settings.front_directory, page->folder));
     tims_answer answer;
+    tims_set_header(
+        rq, TIMS_STR("Content-Security-Policy"),
+        tims_print(rq->arena,
+                   "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+                   "font-src 'self' data:; base-uri 'none'; form-action 'self'; "
+                   "frame-ancestors 'none'; %s",
+                   page->policy));
     if (tims_try_answer_file(rq, root, path, false, &answer))
         return answer;
     if (tims_str_equal(path, TIMS_STR("index.html")))
@@ -21,39 +34,26 @@ static tims_answer answer_page_file(tims_request *rq, const char *folder, tims_s
     tims_raise(rq, 404, "not_found", "There is no such file.");
 }
 
-static void set_policy(tims_request *rq, tims_str more)
-{
-    tims_set_header(
-        rq, TIMS_STR("Content-Security-Policy"),
-        tims_print(rq->arena,
-                   "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
-                   "font-src 'self' data:; base-uri 'none'; form-action 'self'; "
-                   "frame-ancestors 'none'; %S",
-                   more));
-}
-
 /* A page that asks with the session needs the token in its cookie, as any page does. */
 static tims_answer answer_docs(tims_request *rq)
 {
     tims_csrf_cookie(rq);
-    set_policy(rq, TIMS_STR("style-src 'self'"));
-    return answer_page_file(rq, "docs", TIMS_STR("index.html"));
+    return answer_file(rq, &docs, TIMS_STR("index.html"));
 }
 
 static tims_answer answer_redoc(tims_request *rq)
 {
-    set_policy(rq, TIMS_STR("style-src 'self' 'unsafe-inline'; worker-src 'self' blob:"));
-    return answer_page_file(rq, "redoc", TIMS_STR("index.html"));
+    return answer_file(rq, &redoc, TIMS_STR("index.html"));
 }
 
 static tims_answer answer_docs_file(tims_request *rq)
 {
-    return answer_page_file(rq, "docs", tims_path_str(rq, "path"));
+    return answer_file(rq, &docs, tims_path_str(rq, "path"));
 }
 
 static tims_answer answer_redoc_file(tims_request *rq)
 {
-    return answer_page_file(rq, "redoc", tims_path_str(rq, "path"));
+    return answer_file(rq, &redoc, tims_path_str(rq, "path"));
 }
 
 const tims_route app__api_pages[] = {

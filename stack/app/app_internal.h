@@ -110,6 +110,8 @@ int app__enqueue(app__stack *stack, int argc, char **argv);
 int app__migrate(app__stack *stack, int argc, char **argv);
 int app__makemigrations(app__stack *stack, int argc, char **argv);
 int app__copy_database(app__stack *stack, int argc, char **argv);
+int app__backup(app__stack *stack, int argc, char **argv);
+int app__restore(app__stack *stack, int argc, char **argv);
 int app__createadmin(app__stack *stack, int argc, char **argv);
 int app__demo(app__stack *stack, int argc, char **argv);
 int app__routes_command(app__stack *stack, int argc, char **argv);

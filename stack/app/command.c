@@ -45,6 +45,21 @@ static const app__command commands[] = {
       "  --overwrite   replace the rows of a target that is not\n"
       "On failure the target's rows are what they were. Exit status 1; 2 if it was called wrongly.\n",
       app__copy_database },
+    { "backup", "FILE [--overwrite]", "write the database to a file (SQLite)",
+      "Writes the database as it is at one moment, also while it is served, beside FILE; it is checked, "
+      "forced to\n"
+      "the disk and renamed to FILE. PostgreSQL: pg_dump does that.\n"
+      "  --overwrite   replace a FILE that is there\n"
+      "Exit status 1 if there is no backup now.\n",
+      app__backup },
+    { "restore", "FILE", "put a backup in the database's place (SQLite)",
+      "Checks the backup (whole, of this app, not newer than the program) and puts it where DATABASE_URL "
+      "says; what\n"
+      "was there is kept beside it. Stop servers and workers first; while one runs it is refused. Clients "
+      "load\n"
+      "what they show again. PostgreSQL: pg_restore does that.\n"
+      "Exit status 1 if the database is as it was.\n",
+      app__restore },
     { "createadmin", "USERNAME", "make a staff user",
       "Makes a user who is staff. The password is read from the terminal, or from standard input.\n",
       app__createadmin },

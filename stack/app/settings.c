@@ -141,28 +141,36 @@ static void setup_log(const app__settings *settings)
     tims_log_setup(level, json ? TIMS_LOG_JSON : TIMS_LOG_HUMAN, 2);
 }
 
-/* Two for each row of the project's table of upstreams: its address and, where it is told who asks, the
- * secret for that. */
+/* Three for each row of the project's table of upstreams: its address, the secret for telling it who asks,
+ * and whom to trust there. */
+enum { PROXY_SETTINGS = 3 };
 static tims_setting *list_proxy_settings(const app__stack *stack, size_t *ret_count)
 {
     size_t rows = tims_proxies_count(stack->project->proxies);
-    tims_setting *settings = TIMS_NEW_ARRAY(stack->arena, tims_setting, 2 * rows + 1);
+    tims_setting *settings = TIMS_NEW_ARRAY(stack->arena, tims_setting, PROXY_SETTINGS * rows + 1);
     for (size_t i = 0; i < rows; i++) {
         const tims_proxy *row = &stack->project->proxies[i];
         size_t at = i * sizeof(tims_proxy_settings);
-        settings[2 * i] = (tims_setting){ .name = tims_proxy_setting_name(stack->arena, row, ""),
-                                          .kind = TIMS_SETTING_STR,
-                                          .offset = at + offsetof(tims_proxy_settings, upstream),
-                                          .default_value = row->upstream != NULL ? row->upstream : "",
-                                          .doc = "The program behind this part of the site." };
-        settings[2 * i + 1] = (tims_setting){ .name = tims_proxy_setting_name(stack->arena, row, "_SECRET"),
-                                              .kind = TIMS_SETTING_STR,
-                                              .offset = at + offsetof(tims_proxy_settings, secret),
-                                              .default_value = "",
-                                              .secret = true,
-                                              .doc = "Signs who asks, for that program." };
+        tims_setting *three = &settings[PROXY_SETTINGS * i];
+        three[0] = (tims_setting){ .name = tims_proxy_setting_name(stack->arena, row, ""),
+                                   .kind = TIMS_SETTING_STR,
+                                   .offset = at + offsetof(tims_proxy_settings, upstream),
+                                   .default_value = row->upstream != NULL ? row->upstream : "",
+                                   .doc = "The program behind this part of the site." };
+        three[2] =
+            (tims_setting){ .name = tims_proxy_setting_name(stack->arena, row, "_CA"),
+                            .kind = TIMS_SETTING_STR,
+                            .offset = at + offsetof(tims_proxy_settings, ca),
+                            .default_value = "",
+                            .doc = "Certificates (PEM) to trust there, for https; none: the system's." };
+        three[1] = (tims_setting){ .name = tims_proxy_setting_name(stack->arena, row, "_SECRET"),
+                                   .kind = TIMS_SETTING_STR,
+                                   .offset = at + offsetof(tims_proxy_settings, secret),
+                                   .default_value = "",
+                                   .secret = true,
+                                   .doc = "Signs who asks, for that program." };
     }
-    *ret_count = 2 * rows;
+    *ret_count = PROXY_SETTINGS * rows;
     return settings;
 }
 
@@ -170,7 +178,7 @@ static tims_status load_proxy_settings(app__stack *stack, tims_buf *problems)
 {
     size_t count;
     const tims_setting *settings = list_proxy_settings(stack, &count);
-    stack->settings.proxies = TIMS_NEW_ARRAY(stack->arena, tims_proxy_settings, count / 2 + 1);
+    stack->settings.proxies = TIMS_NEW_ARRAY(stack->arena, tims_proxy_settings, count / PROXY_SETTINGS + 1);
     return tims_settings_load(stack->arena, settings, count, ".env", stack->settings.proxies, problems);
 }
 

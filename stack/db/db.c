@@ -11,16 +11,23 @@
 
 /* --- database ---------------------------------------------------------------------------------------- */
 
+bool db__sqlite_location(tims_str url, tims_str *ret_path)
+{
+    if (!tims_str_starts_with(url, TIMS_STR("sqlite:")))
+        return false;
+    tims_str path = tims_str_slice(url, 7, url.length);
+    if (tims_str_starts_with(path, TIMS_STR("//")))
+        path = tims_str_slice(path, 2, path.length); /* sqlite:///a/b is /a/b */
+    *ret_path = path;
+    return true;
+}
+
 tims_status tims_db_open(const tims_db_options *options, tims_db **ret_db, tims_error *err)
 {
     TIMS_ASSERT(options != NULL && ret_db != NULL);
-    tims_str url = options->url;
-    if (tims_str_starts_with(url, TIMS_STR("sqlite:"))) {
-        tims_str path = tims_str_slice(url, 7, url.length);
-        if (tims_str_starts_with(path, TIMS_STR("//")))
-            path = tims_str_slice(path, 2, path.length); /* sqlite:///a/b is /a/b */
+    tims_str url = options->url, path;
+    if (db__sqlite_location(url, &path))
         return db__sqlite_driver.open(options, path, ret_db, err);
-    }
     if (tims_str_starts_with(url, TIMS_STR("postgres://")) ||
         tims_str_starts_with(url, TIMS_STR("postgresql://")))
         return db__postgres_driver.open(options, url, ret_db, err);

@@ -109,6 +109,9 @@ struct tims_db_listener {
 };
 enum { DB_LISTENER_MAGIC = 0x74646c31 };
 
+/* The file that sqlite:<path> names; false: the URL is another database's. */
+bool db__sqlite_location(tims_str url, tims_str *ret_path);
+
 extern const db__driver db__sqlite_driver;
 extern const db__driver db__postgres_driver;
 

@@ -191,7 +191,7 @@ static void append_chunk(http__exchange *exchange, tims_str bytes)
         http__out_append(connection, TIMS_STR("\r\n"));
 }
 
-void tims_stream_out(tims_request *rq, tims_str bytes)
+void http__stream_put(tims_request *rq, tims_str bytes)
 {
     http__exchange *exchange = rq->exchange;
     TIMS_ASSERT(exchange != NULL && exchange->head_sent);
@@ -201,9 +201,21 @@ void tims_stream_out(tims_request *rq, tims_str bytes)
     append_chunk(exchange, bytes);
     exchange->sent_bytes += bytes.length;
     http__out_flush_at_tick_end(exchange->connection);
-    if (http__out_queued(exchange->connection) <= STREAM_QUEUE_BYTES)
+    if (http__out_queued(exchange->connection) > STREAM_QUEUE_BYTES)
+        http__out_flush(exchange->connection);
+}
+
+bool http__stream_is_full(http__exchange *exchange)
+{
+    return http__out_queued(exchange->connection) > STREAM_QUEUE_BYTES;
+}
+
+void tims_stream_out(tims_request *rq, tims_str bytes)
+{
+    http__exchange *exchange = rq->exchange;
+    http__stream_put(rq, bytes);
+    if (!http__stream_is_full(exchange))
         return;
-    http__out_flush(exchange->connection);
     tims_status status = TIMS_CLOSED;
     if (!exchange->connection->closing)
         status = tims_stream_wait_below(exchange->connection->stream, STREAM_QUEUE_BYTES);

@@ -112,9 +112,9 @@ static tims_status send_request(tims_fetch_stream *fetch, const tims_fetch_optio
     bool has_length = options->body.length > 0 || (options->method & with_body) != 0;
     http__request_write(&head, options, url, has_length ? (int64_t)options->body.length : HTTP__BODY_NONE);
     tims_str slices[2] = { tims_buf_str(&head), options->body };
-    tims_status status =
-        head.overflow ? TIMS_TOO_LARGE
-                      : tims_stream_write(fetch->peer->stream, slices, options->body.length > 0 ? 2 : 1);
+    tims_status status = head.overflow
+                             ? TIMS_TOO_LARGE
+                             : http__upstream_write(fetch->peer, slices, options->body.length > 0 ? 2 : 1);
     tims_buf_free(&head);
     fetch->request_done = status == TIMS_OK;
     return status;
@@ -126,8 +126,12 @@ static tims_status try_once(tims_fetch_stream *fetch, const tims_fetch_options *
                             bool fresh, bool *ret_stale, tims_error *err)
 {
     http__upstream *peer = NULL;
-    tims_status status = http__upstream_get(tims_loop_self(), url, fresh, is_safe(options->method),
-                                            time_left_ms(fetch), &peer, err);
+    const http__upstream_options wanted = { .url = url,
+                                            .trust = options->trust,
+                                            .fresh = fresh,
+                                            .is_safe = is_safe(options->method),
+                                            .timeout_ms = time_left_ms(fetch) };
+    tims_status status = http__upstream_get(tims_loop_self(), &wanted, &peer, err);
     if (status != TIMS_OK)
         return status;
     http__upstream_attach(peer, fetch);
@@ -152,8 +156,9 @@ static tims_status open_fetch(tims_fetch_stream *fetch, tims_arena *arena, const
     if (status != TIMS_OK)
         return status;
     if (!tims_str_equal(url.scheme, TIMS_STR("http")) && !tims_str_equal(url.scheme, TIMS_STR("ws")) &&
-        !tims_str_equal(url.scheme, TIMS_STR("unix")))
-        return tims_fail(err, TIMS_MALFORMED, "bad_url", "Only http: and unix: addresses can be asked.");
+        !tims_str_equal(url.scheme, TIMS_STR("unix")) && !tims_str_equal(url.scheme, TIMS_STR("https")))
+        return tims_fail(err, TIMS_MALFORMED, "bad_url",
+                         "Only http:, https: and unix: addresses can be asked.");
     status = http__request_check(options, err);
     if (status != TIMS_OK)
         return status;

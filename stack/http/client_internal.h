@@ -1,7 +1,7 @@
 /* client_internal.h: what the files of the client share.
  *
  *   http__pool ── one per loop, made at first use: idle connections by address
- *     └─ http__upstream ── one connection to an upstream: stream, parser
+ *     └─ http__upstream ── one connection to an upstream: stream, (TLS,) parser
  *          └─ tims_fetch_stream ── one exchange, while it lasts: what came and was not yet taken, who waits
  *
  * The stream's callbacks run on the loop, between the steps of the fiber that asked; both only touch the
@@ -28,6 +28,7 @@ enum {
 };
 
 typedef struct http__upstream http__upstream;
+typedef struct http__client_tls http__client_tls;
 
 typedef struct http__pool {
     uint32_t magic;
@@ -42,12 +43,15 @@ struct http__upstream {
     http__pool *pool;
     http__upstream *next, *previous; /* while idle */
     tims_stream *stream;
+    http__client_tls *tls; /* NULL: none */
     tims_http1 *parser;
     tims_fetch_stream *fetch; /* NULL while idle */
+    tims_fiber *shaking;      /* who waits for the handshake, and closes the connection when it fails */
+    tims_status shaken;       /* how that went */
     char *address;            /* the URL's scheme, host and port */
     tims_timer idle_timer;
     int64_t idle_since_us;
-    bool is_idle, is_reused, input_ended, closing;
+    bool is_idle, is_reused, is_started, input_ended, closing;
 };
 
 struct tims_fetch_stream {
@@ -67,11 +71,30 @@ struct tims_fetch_stream {
 };
 
 /* client_pool.c */
-/* A connection to `url`: an idle one of the pool (`fresh` asks for none) or a new one. Suspends. */
-tims_status http__upstream_get(tims_loop *loop, const tims_url *url, bool fresh, bool is_safe,
-                               int64_t timeout_ms, http__upstream **ret_peer, tims_error *err);
+typedef struct http__upstream_options {
+    const tims_url *url;
+    const tims_trust *trust; /* for https; NULL: that is refused */
+    bool fresh;              /* none of the pool's */
+    bool is_safe;            /* may be sent again */
+    int64_t timeout_ms;      /* to connect, and once more for TLS */
+} http__upstream_options;
+/* A connection: an idle one of the pool or a new one. Suspends. */
+tims_status http__upstream_get(tims_loop *loop, const http__upstream_options *options,
+                               http__upstream **ret_peer, tims_error *err);
 void http__upstream_attach(http__upstream *peer, tims_fetch_stream *fetch);
 void http__upstream_detach(http__upstream *peer, bool keep); /* back to the pool, or closed */
+
+/* client_tls.c */
+tims_status http__client_tls_begin(http__upstream *peer, const tims_trust *trust, tims_str host);
+bool http__client_tls_is_open(const http__upstream *peer);
+/* Decrypts, piece by piece to `take`, until there is no more or the connection closes. Errors: CLOSED: the
+ * upstream said that it was all; IO. */
+tims_status http__client_tls_feed(http__upstream *peer, tims_str bytes,
+                                  void (*take)(http__upstream *peer, tims_str plain));
+/* Every byte to an upstream goes through here, with TLS or without. Copies what cannot be sent at once. */
+tims_status http__upstream_write(http__upstream *peer, const tims_str *slices, size_t count);
+tims_status http__client_tls_report(const http__upstream *peer, tims_error *err); /* why it failed */
+void http__client_tls_free(http__upstream *peer);
 
 /* client_request.c */
 tims_status http__request_check(const tims_fetch_options *options, tims_error *err);

@@ -192,13 +192,9 @@ static size_t feed_parser(http__upstream *peer, tims_str bytes)
     return used;
 }
 
-static void receive(void *ctx, tims_str bytes)
+static void take_plain(http__upstream *peer, tims_str bytes)
 {
-    http__upstream *peer = ctx;
-    TIMS_CHECK_MAGIC(peer, HTTP__UPSTREAM_MAGIC);
     tims_fetch_stream *fetch = peer->fetch;
-    if (peer->closing)
-        return;
     if (fetch == NULL) { /* nobody asked */
         close_peer(peer);
         return;
@@ -211,10 +207,15 @@ static void receive(void *ctx, tims_str bytes)
     settle(peer, rest.length == 0);
 }
 
-static void end_input(void *ctx, tims_status why)
+static void end_shaking(http__upstream *peer, tims_status status)
 {
-    http__upstream *peer = ctx;
-    TIMS_CHECK_MAGIC(peer, HTTP__UPSTREAM_MAGIC);
+    peer->shaken = status;
+    if (status != TIMS_OK || http__client_tls_is_open(peer))
+        tims_fiber_wake(peer->shaking);
+}
+
+static void end_plain(http__upstream *peer, tims_status why)
+{
     tims_fetch_stream *fetch = peer->fetch;
     peer->input_ended = true;
     if (peer->closing)
@@ -232,6 +233,34 @@ static void end_input(void *ctx, tims_status why)
     settle(peer, false);
 }
 
+static void receive(void *ctx, tims_str bytes)
+{
+    http__upstream *peer = ctx;
+    TIMS_CHECK_MAGIC(peer, HTTP__UPSTREAM_MAGIC);
+    if (peer->closing)
+        return;
+    if (peer->tls == NULL) {
+        take_plain(peer, bytes);
+        return;
+    }
+    tims_status status = http__client_tls_feed(peer, bytes, take_plain);
+    if (peer->shaking != NULL)
+        end_shaking(peer, status);
+    else if (status != TIMS_OK)
+        end_plain(peer, status);
+}
+
+/* Under TLS an end that was not announced may be somebody else's doing: nothing counts as whole by it. */
+static void end_input(void *ctx, tims_status why)
+{
+    http__upstream *peer = ctx;
+    TIMS_CHECK_MAGIC(peer, HTTP__UPSTREAM_MAGIC);
+    if (peer->shaking != NULL)
+        end_shaking(peer, TIMS_IO);
+    else
+        end_plain(peer, peer->tls != NULL ? TIMS_IO : why);
+}
+
 static void drained(void *ctx)
 {
     http__upstream *peer = ctx;
@@ -246,6 +275,7 @@ static void closed(void *ctx)
     TIMS_ASSERT(peer->fetch == NULL && !peer->is_idle);
     http__pool *pool = peer->pool;
     tims_http1_free(&peer->parser);
+    http__client_tls_free(peer);
     free(peer->address);
     peer->magic = 0;
     free(peer);
@@ -284,16 +314,56 @@ static http__upstream *new_peer(http__pool *pool, tims_stream *stream, const cha
     return peer;
 }
 
-tims_status http__upstream_get(tims_loop *loop, const tims_url *url, bool fresh, bool is_safe,
-                               int64_t timeout_ms, http__upstream **ret_peer, tims_error *err)
+/* Until the certificate was found good; closes the connection otherwise. Suspends. */
+static tims_status shake_hands(http__upstream *peer, const http__upstream_options *options, tims_error *err)
+{
+    int64_t former = tims_fiber_set_deadline(0);
+    int64_t own = options->timeout_ms > 0 ? tims_monotonic_us() + options->timeout_ms * 1000 : 0;
+    (void)tims_fiber_set_deadline(former == 0 || (own != 0 && own < former) ? own : former);
+    peer->shaking = tims_fiber_self();
+    peer->shaken = http__client_tls_begin(peer, options->trust, options->url->host);
+    tims_stream_start(peer->stream, &stream_events, peer);
+    peer->is_started = true;
+    tims_status status = TIMS_OK;
+    while (status == TIMS_OK && peer->shaken == TIMS_OK && !http__client_tls_is_open(peer))
+        status = tims_fiber_suspend();
+    peer->shaking = NULL;
+    (void)tims_fiber_set_deadline(former);
+    if (status == TIMS_OK && peer->shaken == TIMS_OK)
+        return TIMS_OK;
+    status = status != TIMS_OK ? http__fetch_report(status, err) : http__client_tls_report(peer, err);
+    close_peer(peer);
+    return status;
+}
+
+/* One name for each place that a connection can lead to, and for each set of those trusted there. */
+static tims_status name_address(const http__upstream_options *options, char *ret_text, size_t size,
+                                tims_error *err)
+{
+    const tims_url *url = options->url;
+    bool is_unix = tims_str_equal(url->scheme, TIMS_STR("unix"));
+    bool is_tls = tims_str_equal(url->scheme, TIMS_STR("https"));
+    if (is_tls && options->trust == NULL)
+        return tims_fail(err, TIMS_MALFORMED, "bad_url", "An https: address needs to be told whom to trust.");
+    int length = is_tls ? snprintf(ret_text, size, "tls:%p:%.*s:%u", (const void *)options->trust,
+                                   TIMS_PRINT(url->host), url->port)
+                        : snprintf(ret_text, size, "%s:%.*s:%u", is_unix ? "unix" : "tcp",
+                                   TIMS_PRINT(url->host), url->port);
+    if (length < 0 || (size_t)length >= size)
+        return tims_fail(err, TIMS_MALFORMED, "bad_url", "The address is too long.");
+    return TIMS_OK;
+}
+
+tims_status http__upstream_get(tims_loop *loop, const http__upstream_options *options,
+                               http__upstream **ret_peer, tims_error *err)
 {
     char address[512];
-    bool is_unix = tims_str_equal(url->scheme, TIMS_STR("unix"));
-    int length = snprintf(address, sizeof address, "%s:%.*s:%u", is_unix ? "unix" : "tcp",
-                          TIMS_PRINT(url->host), url->port);
-    if (length < 0 || (size_t)length >= sizeof address)
-        return tims_fail(err, TIMS_MALFORMED, "bad_url", "The address is too long.");
-    http__upstream *peer = fresh ? NULL : find_idle(pool_of(loop), tims_str_from(address), is_safe);
+    const tims_url *url = options->url;
+    tims_status status = name_address(options, address, sizeof address, err);
+    if (status != TIMS_OK)
+        return status;
+    http__upstream *peer =
+        options->fresh ? NULL : find_idle(pool_of(loop), tims_str_from(address), options->is_safe);
     if (peer != NULL) {
         leave_idle(peer);
         peer->is_reused = true;
@@ -301,10 +371,16 @@ tims_status http__upstream_get(tims_loop *loop, const tims_url *url, bool fresh,
         return TIMS_OK;
     }
     tims_stream *stream;
-    tims_status status = is_unix ? tims_connect_unix(loop, url->host, timeout_ms, &stream, err)
-                                 : tims_connect_tcp(loop, url->host, url->port, timeout_ms, &stream, err);
+    status = tims_str_equal(url->scheme, TIMS_STR("unix"))
+                 ? tims_connect_unix(loop, url->host, options->timeout_ms, &stream, err)
+                 : tims_connect_tcp(loop, url->host, url->port, options->timeout_ms, &stream, err);
+    if (status != TIMS_OK)
+        return status;
+    peer = new_peer(pool_of(loop), stream, address);
+    if (tims_str_equal(url->scheme, TIMS_STR("https")))
+        status = shake_hands(peer, options, err);
     if (status == TIMS_OK)
-        *ret_peer = new_peer(pool_of(loop), stream, address);
+        *ret_peer = peer;
     return status;
 }
 
@@ -316,8 +392,9 @@ void http__upstream_attach(http__upstream *peer, tims_fetch_stream *fetch)
     tims_http1_reset(peer->parser);
     if (fetch->is_head_request)
         tims_http1_expect_no_body(peer->parser);
-    if (!peer->is_reused)
+    if (!peer->is_started)
         tims_stream_start(peer->stream, &stream_events, peer);
+    peer->is_started = true;
 }
 
 void http__upstream_detach(http__upstream *peer, bool keep)

@@ -58,7 +58,7 @@ static void write_host(tims_buf *out, const tims_url *url)
     tims_buf_append_str(out, is_v6 ? TIMS_STR("[") : (tims_str){ 0 });
     tims_buf_append_str(out, url->host);
     tims_buf_append_str(out, is_v6 ? TIMS_STR("]") : (tims_str){ 0 });
-    if (url->port != 80) {
+    if (url->port != (tims_str_equal(url->scheme, TIMS_STR("https")) ? 443 : 80)) {
         tims_buf_append_char(out, ':');
         tims_buf_append_int(out, url->port);
     }

@@ -138,8 +138,10 @@ static bool is_waiting_for_handler(const http__connection *connection)
 
 static bool may_parse(http__connection *connection)
 {
+    bool in_body = connection->exchange && connection->message_open; /* has a bound of its own */
     return connection->mode == HTTP__MODE_HTTP && !connection->closing &&
-           !is_waiting_for_handler(connection) && http__out_queued(connection) < HTTP__QUEUE_HIGH_BYTES;
+           !is_waiting_for_handler(connection) &&
+           (in_body || http__out_queued(connection) < HTTP__QUEUE_HIGH_BYTES);
 }
 
 static void refuse_unparsable(http__connection *connection, int http_status, const tims_error *err)
@@ -487,8 +489,11 @@ static void on_drain(void *ctx)
         http__connection_close(connection);
     else if (connection->mode == HTTP__MODE_SOCKET)
         http__socket_drained(connection->socket);
-    else
+    else {
+        if (connection->exchange && connection->exchange->waiting_for_room)
+            tims_fiber_wake(connection->exchange->fiber);
         http__connection_pump(connection);
+    }
 }
 
 static const tims_stream_events stream_events = {

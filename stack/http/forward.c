@@ -3,10 +3,11 @@
  *   client ── body, parsed ──► incoming of http's exchange ──► framed anew ──► upstream's stream
  *   client ◄── output buffer ◄── framed anew ◄── incoming of the fetch ◄── answer, parsed
  *
- * One fiber moves both ways, whichever has something: the body's arrival and the upstream's wake the same
- * fiber. Each way has a bounded queue, past which its sender has to wait, so memory does not grow with what
- * passes. Neither side's framing reaches the other: what is sent was parsed and is framed by us, so the two
- * ends cannot come to see different messages in the same bytes.
+ * One fiber moves both ways, whichever has something: the body's arrival, the upstream's and room at either
+ * end wake the same fiber, which waits for none of them alone: a client that does not read its answer can
+ * still send. Each way has a bounded queue, past which its sender has to wait, so memory does not grow with
+ * what passes. Neither side's framing reaches the other: what is sent was parsed and is framed by us, so the
+ * two ends cannot come to see different messages in the same bytes.
  *
  * Whom to ask, with which headers, and what of the answer's is kept is the caller's affair (room proxy). */
 #include "http/client_internal.h"
@@ -77,7 +78,7 @@ static tims_status send_head(forward *f, const tims_url *url)
     tims_buf_reserve(&head, 1024);
     http__request_write(&head, &options, url, body_length(f));
     tims_str bytes = tims_buf_str(&head);
-    return head.overflow ? TIMS_TOO_LARGE : tims_stream_write(f->fetch->peer->stream, &bytes, 1);
+    return head.overflow ? TIMS_TOO_LARGE : http__upstream_write(f->fetch->peer, &bytes, 1);
 }
 
 static bool is_idempotent(tims_method method)
@@ -92,9 +93,12 @@ static tims_status open_upstream(forward *f, bool fresh, tims_error *err)
     tims_fetch_options options = { .method = f->rq->method, .timeout_ms = -1, .body_bytes_max = SIZE_MAX };
     f->fetch = http__fetch_new(f->rq->arena, &options);
     f->fetch->is_streaming = true;
-    tims_status status =
-        http__upstream_get(f->rq->loop, &url, fresh || f->asks_upgrade, is_idempotent(f->rq->method),
-                           or_default(f->options->connect_ms, CONNECT_MS), &peer, err);
+    const http__upstream_options wanted = { .url = &url,
+                                            .trust = f->options->trust,
+                                            .fresh = fresh || f->asks_upgrade,
+                                            .is_safe = is_idempotent(f->rq->method),
+                                            .timeout_ms = or_default(f->options->connect_ms, CONNECT_MS) };
+    tims_status status = http__upstream_get(f->rq->loop, &wanted, &peer, err);
     if (status != TIMS_OK)
         return status;
     http__upstream_attach(peer, f->fetch);
@@ -124,9 +128,9 @@ static tims_status send_piece(forward *f, tims_str bytes)
     char size[24];
     tims_str slices[3] = { { size, 0 }, bytes, TIMS_STR_INIT("\r\n") };
     if (!f->is_chunked)
-        return bytes.length > 0 ? tims_stream_write(f->fetch->peer->stream, &bytes, 1) : TIMS_OK;
+        return bytes.length > 0 ? http__upstream_write(f->fetch->peer, &bytes, 1) : TIMS_OK;
     slices[0].length = (size_t)snprintf(size, sizeof size, "%zx\r\n", bytes.length);
-    return tims_stream_write(f->fetch->peer->stream, slices, 3); /* the last chunk: "0", an empty line */
+    return http__upstream_write(f->fetch->peer, slices, 3); /* the last chunk: "0", an empty line */
 }
 
 /* Moves a piece, if there is one and the upstream takes it. */
@@ -221,7 +225,12 @@ static tims_status begin_answer(forward *f)
     return TIMS_OK;
 }
 
-/* Moves what has come; waits for the client to take it. Raises when it has gone. */
+static bool may_pass_down(const forward *f)
+{
+    return f->fetch->incoming.length > 0 && !http__stream_is_full(f->exchange);
+}
+
+/* Moves what has come, while the client takes it. Raises when it has gone. */
 static tims_status move_down(forward *f, bool *ret_moved)
 {
     tims_status status = TIMS_OK;
@@ -233,30 +242,36 @@ static tims_status move_down(forward *f, bool *ret_moved)
         *ret_moved = true;
         status = begin_answer(f);
     }
-    if (status == TIMS_OK && f->fetch->incoming.length > 0) {
+    if (status == TIMS_OK && may_pass_down(f)) {
         *ret_moved = true;
-        tims_stream_out(f->rq, http__fetch_take(f->fetch));
+        http__stream_put(f->rq, http__fetch_take(f->fetch));
     }
     return status;
 }
 
 /* --- both ways --------------------------------------------------------------------------------- */
 
-/* A client that is slow with its body has a timeout of its own, the connection's. */
+/* A client that is slow with its body, or with the answer, has timeouts of its own, the connection's. */
 static int64_t patience_ms(const forward *f)
 {
+    if (f->exchange->waiting_for_room)
+        return 0;
     if (f->fetch->has_head)
         return or_default(f->options->idle_ms, IDLE_MS);
     return may_send(f) ? 0 : or_default(f->options->head_ms, HEAD_MS);
 }
 
-static tims_status wait(forward *f, int64_t since_us)
+static tims_status wait(forward *f, int64_t *since_us)
 {
+    bool is_held_up = f->fetch->incoming.length > 0; /* by the client alone */
+    f->exchange->waiting_for_room = is_held_up;
     int64_t ms = patience_ms(f);
-    f->fetch->deadline_us = ms > 0 ? since_us + ms * 1000 : 0;
+    f->fetch->deadline_us = ms > 0 ? *since_us + ms * 1000 : 0;
     f->exchange->waiting_for_body = wants_body(f);
     tims_status status = http__fetch_wait(f->fetch);
-    f->exchange->waiting_for_body = false;
+    f->exchange->waiting_for_body = f->exchange->waiting_for_room = false;
+    if (is_held_up)
+        *since_us = tims_monotonic_us();
     return status;
 }
 
@@ -279,7 +294,7 @@ static tims_status pump(forward *f)
             return f->fetch->failed;
         if (moved)
             moved_us = tims_monotonic_us();
-        else if ((status = wait(f, moved_us)) != TIMS_OK)
+        else if ((status = wait(f, &moved_us)) != TIMS_OK)
             return status;
     }
     return TIMS_OK;

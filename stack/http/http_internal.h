@@ -198,6 +198,7 @@ struct tims_exchange {
     int64_t content_length;
     int64_t body_started_us;
     bool body_expected, input_ended, want_whole, waiting_for_body, reading_body;
+    bool waiting_for_room; /* for more of the answer: woken when the client has taken what is queued */
     bool expect_continue;
     int body_failure; /* HTTP status: 408 or 413, 400 */
     char *body_text;
@@ -278,6 +279,10 @@ void http__answer_refusal(http__connection *connection, int http_status,
                           const tims_error *err); /* no request */
 /* As tims_stream_head; `content_length` -1: it is not known. */
 void http__stream_begin(tims_request *rq, int status, tims_str content_type, int64_t content_length);
+/* As tims_stream_out, but never waits: the caller does while http__stream_is_full, with waiting_for_room set
+ * to be woken. */
+void http__stream_put(tims_request *rq, tims_str bytes);
+bool http__stream_is_full(http__exchange *exchange);
 
 /* problem.c */
 void http__problem_write(tims_buf *out, int http_status, const char *code, tims_str detail,

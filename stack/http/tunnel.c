@@ -22,7 +22,7 @@ static void relay_to_upstream(void *ctx, tims_str bytes)
     tunnel *t = ctx;
     http__upstream *upstream = t->fetch->peer;
     t->last_us = tims_monotonic_us();
-    if (upstream == NULL || tims_stream_write(upstream->stream, &bytes, 1) != TIMS_OK)
+    if (upstream == NULL || http__upstream_write(upstream, &bytes, 1) != TIMS_OK)
         return; /* the fiber sees the end */
     if (t->fetch->peer != NULL && tims_stream_queued(upstream->stream) > QUEUE_BYTES_MAX) {
         t->client_paused = true;

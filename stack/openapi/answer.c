@@ -26,12 +26,13 @@ static const struct {
 };
 enum { PROBLEM_COUNT = sizeof problems / sizeof *problems };
 
+/* 0: no problem has this status. */
 static uint32_t bit_of(int status)
 {
     for (int i = 0; i < PROBLEM_COUNT; i++)
         if (problems[i].status == status)
             return UINT32_C(1) << i;
-    TIMS_UNREACHABLE("a status that has no problem");
+    return 0;
 }
 
 static bool takes_body(const openapi__operation *o)
@@ -53,7 +54,21 @@ static uint32_t problems_of_resource(const openapi__operation *o)
     return bits;
 }
 
-static uint32_t problems_of(const openapi__operation *o)
+static uint32_t problems_of_api(openapi__document *d, const openapi__operation *o, const tims_route_api *api)
+{
+    uint32_t bits = 0;
+    for (size_t i = 0; i < sizeof api->problems / sizeof *api->problems && api->problems[i] != 0; i++) {
+        uint32_t bit = bit_of(api->problems[i]);
+        if (bit == 0)
+            openapi__fail(d, "%.*s %.*s cannot say that it answers %d: no problem has that status.",
+                          TIMS_PRINT(tims_str_from(tims_method_name(o->method))), TIMS_PRINT(o->path),
+                          api->problems[i]);
+        bits |= bit;
+    }
+    return bits;
+}
+
+static uint32_t problems_of(openapi__document *d, const openapi__operation *o)
 {
     const tims_route_api *api = openapi__api_of(o);
     uint32_t bits = 0;
@@ -72,10 +87,7 @@ static uint32_t problems_of(const openapi__operation *o)
         bits |= bit_of(400);
     if (o->verb == OPENAPI__WEBSOCKET)
         bits |= bit_of(400) | bit_of(403) | bit_of(404) | bit_of(426);
-    if (api != NULL)
-        for (size_t i = 0; i < sizeof api->problems / sizeof *api->problems && api->problems[i] != 0; i++)
-            bits |= bit_of(api->problems[i]);
-    return bits;
+    return api != NULL ? bits | problems_of_api(d, o, api) : bits;
 }
 
 static void write_problem_content(openapi__document *d)
@@ -304,7 +316,7 @@ void openapi__write_responses(openapi__document *d, const openapi__operation *o)
     } else {
         write_route_success(d, o);
     }
-    write_problems(d, problems_of(o));
+    write_problems(d, problems_of(d, o));
     openapi__close(d);
 }
 
@@ -329,6 +341,9 @@ static void write_multipart(openapi__document *d, const tims_route_api *api)
     openapi__text(d, "type", "object");
     openapi__open_list(d, "required");
     tims_json_str(d->w, tims_str_from(api->file));
+    for (size_t i = 0; api->body != NULL && i < api->body->fields.count; i++)
+        if (api->body->fields.items[i].required)
+            tims_json_str(d->w, tims_str_from(api->body->fields.items[i].name));
     tims_json_end_array(d->w);
     openapi__open(d, "properties");
     openapi__open(d, api->file);

@@ -377,6 +377,49 @@ static void two_of_one_name_are_refused(void **state)
     assert_null(text.data);
 }
 
+static const tims_shape caption = {
+    .name = "caption", .fields = TIMS_FIELDS(TIMS_VALUE(text, STR, .required = true), TIMS_VALUE(note, STR))
+};
+
+static void what_a_row_of_a_route_says_is_said(void **state)
+{
+    (void)state;
+    static const tims_route some[] = {
+        { TIMS_METHOD_POST, "/up/", answer_nothing, .api = { .file = "file", .body = &caption } },
+        { TIMS_METHOD_POST, "/hook/", answer_nothing, .access = tims_access_signed_in, .no_csrf = true },
+        { 0 }
+    };
+    static const tims_computed none[] = {
+        { .path = "/secret/", .write = write_nothing, .api.is_hidden = true }, { 0 }
+    };
+    const tims_openapi_part part = { .name = "a", .routes = some, .computed = none };
+    tims_str text = { 0 };
+    assert_int_equal(write_parts(&part, 1, &text, NULL), TIMS_OK);
+    const char *json = tims_copy_c(arena, text);
+    assert_non_null(strstr(json, "\"required\":[\"file\",\"text\"]"));
+    assert_non_null(strstr(json, "\"security\":[{\"session\":[]},{\"bearer\":[]}]"));
+    assert_null(strstr(json, "secret"));
+}
+
+static void what_no_document_can_say_is_refused(void **state)
+{
+    (void)state;
+    static const tims_route twice[] = {
+        { TIMS_METHOD_GET, "/a/{b:int}/", answer_nothing, .api.operation = "one" },
+        { TIMS_METHOD_GET, "/a/{b}/", answer_nothing, .api.operation = "two" },
+        { 0 }
+    };
+    static const tims_route odd[] = { { TIMS_METHOD_GET, "/a/", answer_nothing, .api.problems = { 418 } },
+                                      { 0 } };
+    const tims_openapi_part parts[] = { { .name = "a", .routes = twice }, { .name = "b", .routes = odd } };
+    tims_str text = { 0 };
+    tims_error err = { 0 };
+    assert_int_equal(write_parts(&parts[0], 1, &text, &err), TIMS_INVALID);
+    assert_non_null(strstr(err.message, "Two operations answer GET /a/{b}/"));
+    assert_int_equal(write_parts(&parts[1], 1, &text, &err), TIMS_INVALID);
+    assert_non_null(strstr(err.message, "GET /a/ cannot say that it answers 418"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +431,8 @@ int main(void)
         cmocka_unit_test(operations_have_names_and_paths),
         cmocka_unit_test(who_may_ask_is_said),
         cmocka_unit_test(two_of_one_name_are_refused),
+        cmocka_unit_test(what_a_row_of_a_route_says_is_said),
+        cmocka_unit_test(what_no_document_can_say_is_refused),
     };
     return cmocka_run_group_tests_name("openapi", tests, write_document, free_document);
 }

@@ -18,11 +18,18 @@ static void add(openapi__document *d, openapi__operation o)
 {
     TIMS_ASSERT(d->operation_count < OPENAPI__OPERATIONS_MAX);
     o.path = openapi__path(d->arena, o.pattern);
-    for (size_t i = 0; i < d->operation_count; i++)
-        if (tims_str_equal(d->operations[i].id, o.id))
+    for (size_t i = 0; i < d->operation_count; i++) {
+        const openapi__operation *other = &d->operations[i];
+        if (tims_str_equal(other->id, o.id))
             openapi__fail(d,
                           "Two operations are called %.*s: %.*s and %.*s; give one of them .api.operation.",
-                          TIMS_PRINT(o.id), TIMS_PRINT(d->operations[i].path), TIMS_PRINT(o.path));
+                          TIMS_PRINT(o.id), TIMS_PRINT(other->path), TIMS_PRINT(o.path));
+        if (other->method == o.method && tims_str_equal(other->path, o.path))
+            openapi__fail(d,
+                          "Two operations answer %s %.*s, which a document has once; hide one with "
+                          ".api.is_hidden.",
+                          tims_method_name(o.method), TIMS_PRINT(o.path));
+    }
     d->operations[d->operation_count++] = o;
 }
 
@@ -82,6 +89,8 @@ static void add_route(openapi__document *d, const tims_openapi_part *part, const
 static void add_computed(openapi__document *d, const tims_openapi_part *part, const tims_computed *computed)
 {
     tims_str pattern = tims_str_from(computed->path);
+    if (computed->api.is_hidden)
+        return;
     add(d, (openapi__operation){ .verb = OPENAPI__COMPUTED,
                                  .method = TIMS_METHOD_GET,
                                  .pattern = pattern,
@@ -146,9 +155,10 @@ static bool needs_sign_in(const openapi__operation *o)
 
 static void write_security(openapi__document *d, const openapi__operation *o)
 {
-    bool needs = needs_sign_in(o), needs_csrf = !openapi__is_safe(o);
+    bool needs = needs_sign_in(o), is_plain = o->route == NULL || !o->route->no_csrf;
+    bool needs_csrf = is_plain && !openapi__is_safe(o);
     openapi__open_list(d, "security");
-    if (o->route == NULL || (!o->route->anonymous && !o->route->no_csrf)) {
+    if ((needs || is_plain) && (o->route == NULL || !o->route->anonymous)) {
         if (!needs) {
             tims_json_begin_object(d->w);
             openapi__close(d);

@@ -30,7 +30,16 @@ bool proxy__request_header_passes(tims_str name, bool send_authorization)
                                      TIMS_STR_INIT("proxy"),
                                      TIMS_STR_INIT("x-original-url"),
                                      TIMS_STR_INIT("x-rewrite-url"),
-                                     TIMS_STR_INIT("x-http-method-override") };
+                                     TIMS_STR_INIT("x-http-method-override"),
+                                     TIMS_STR_INIT("x-http-method"),
+                                     TIMS_STR_INIT("x-method-override"),
+                                     TIMS_STR_INIT("x-forwarded"),
+                                     TIMS_STR_INIT("client-ip"),
+                                     TIMS_STR_INIT("x-client-ip"),
+                                     TIMS_STR_INIT("true-client-ip"),
+                                     TIMS_STR_INIT("x-cluster-client-ip"),
+                                     TIMS_STR_INIT("remote-user"),
+                                     TIMS_STR_INIT("x-remote-user") };
     if (memchr(name.data, '_', name.length) != NULL || is_in(name, ours, sizeof ours / sizeof *ours))
         return false;
     if (begins(name, TIMS_STR("x-forwarded-")) || begins(name, TIMS_STR("x-tims-")))

@@ -46,12 +46,13 @@ static bool is_turned_away(tims_request *rq, const tims_proxy *row, tims_answer 
 }
 
 /* The upstream's pages know nothing of our CSRF token, so a change with a session's cookie has to come from a
- * page of this site, which browsers say. Bearer tokens are sent by nobody unasked. */
+ * page of this site, which browsers say. Bearer tokens are sent by nobody unasked (Basic is, by browsers). */
 static void check_origin(tims_request *rq)
 {
     tims_str origin = tims_header_of(rq, TIMS_STR("Origin")), host = tims_header_of(rq, TIMS_STR("Host"));
+    tims_str authorization = tims_header_of(rq, TIMS_STR("Authorization")), bearer = TIMS_STR("Bearer ");
     if (is_safe(rq->method) || !tims_caller_of(rq).signed_in ||
-        tims_header_of(rq, TIMS_STR("Authorization")).data != NULL)
+        tims_str_equal_ignoring_case(tims_str_slice(authorization, 0, bearer.length), bearer))
         return;
     size_t at = tims_str_find(origin, TIMS_STR("://"));
     bool is_same =
@@ -172,6 +173,29 @@ static void note_success(const proxy__row *row)
                  row->address);
 }
 
+/* --- how many at once -------------------------------------------------------------------------- */
+
+static void leave(void *argument)
+{
+    atomic_fetch_sub(&((proxy__state *)argument)->under_way, 1);
+}
+
+/* Raises: 503 when so many are under way already that the upstream would only get slower. */
+static void enter(tims_request *rq, const proxy__row *row)
+{
+    uint32_t most = OR(row->table->requests_max, TIMS_PROXY_REQUESTS_MAX);
+    if (atomic_fetch_add(&row->state->under_way, 1) < most) {
+        tims_defer(rq, leave, row->state);
+        return;
+    }
+    leave(row->state);
+    atomic_fetch_add(&row->state->refused, 1);
+    tims_set_header(rq, TIMS_STR("Retry-After"), TIMS_STR("1"));
+    tims_raise(rq, 503, "upstream_busy", "This part of the site has too much to do; try again shortly.");
+}
+
+/* --- the breaker, asked ------------------------------------------------------------------------ */
+
 TIMS_NORETURN static void raise_open(tims_request *rq, int retry_s)
 {
     tims_set_header(rq, TIMS_STR("Retry-After"), tims_print(rq->arena, "%d", retry_s > 0 ? retry_s : 1));
@@ -190,6 +214,7 @@ static bool is_healthy(tims_request *rq, const proxy__row *row)
     const tims_fetch_options options = {
         .method = TIMS_METHOD_GET,
         .url = tims_print(rq->arena, "%S%s", row->address, row->table->health),
+        .trust = row->trust,
         .headers = &header,
         .header_count = 1,
         .timeout_ms = OR(row->table->connect_ms, 5000),
@@ -239,6 +264,7 @@ tims_answer proxy__serve(tims_request *rq)
     tims_answer answer;
     tims_error err = { 0 };
     tims_forward_options options = { .upstream = &row->url,
+                                     .trust = row->trust,
                                      .may_upgrade = !table->no_websockets,
                                      .check_origin = true,
                                      .connect_ms = OR(table->connect_ms, 5000),
@@ -247,13 +273,15 @@ tims_answer proxy__serve(tims_request *rq)
                                      .tunnel_idle_ms = OR(table->websocket_idle_ms, 600000),
                                      .keep_header = keep_header,
                                      .ctx = (void *)row };
+    /* First: where to go behind the sign-in is an address of this site only when it is written plainly. */
+    if (proxy__map_target(rq->arena, rq->target, row->prefix, row->base, &options.target, &err) != TIMS_OK)
+        tims_raise(rq, 400, err.code, "%s", err.message);
     if (is_turned_away(rq, table, &answer))
         return answer;
     check_origin(rq);
-    if (proxy__map_target(rq->arena, rq->target, row->prefix, row->base, &options.target, &err) != TIMS_OK)
-        tims_raise(rq, 400, err.code, "%s", err.message);
     if (proxy__count_hops(rq->headers, rq->header_count) >= HOPS_MAX)
         tims_raise(rq, 502, "proxy_loop", "This request goes round in circles.");
+    enter(rq, row);
     pass_breaker(rq, row);
     atomic_fetch_add_explicit(&row->state->requests, 1, memory_order_relaxed);
     options.headers = build_headers(rq, row, &options.header_count);

@@ -61,7 +61,8 @@ bool proxy__breaker_is_open(const proxy__breaker *breaker);
 
 typedef struct proxy__state {
     proxy__breaker breaker;
-    _Atomic int64_t requests, failures;
+    _Atomic int64_t requests, failures, refused;
+    _Atomic uint32_t under_way;
 } proxy__state;
 
 /* A row of the table with what the environment says. */
@@ -72,6 +73,7 @@ typedef struct proxy__row {
     tims_str address;      /* what a path is put behind to be fetched */
     tims_str secret;
     tims_url url;
+    const tims_trust *trust; /* NULL: no https */
     proxy__state *state;
 } proxy__row;
 

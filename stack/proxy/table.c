@@ -82,11 +82,13 @@ static tims_status set_upstream(tims_arena *arena, proxy__row *row, tims_str tex
 {
     tims_status status = tims_url_parse(arena, text, &row->url, err);
     bool is_unix = status == TIMS_OK && tims_str_equal(row->url.scheme, TIMS_STR("unix"));
-    bool is_fine = status == TIMS_OK && (is_unix || tims_str_equal(row->url.scheme, TIMS_STR("http")));
+    bool is_tls = status == TIMS_OK && tims_str_equal(row->url.scheme, TIMS_STR("https"));
+    bool is_fine =
+        status == TIMS_OK && (is_unix || is_tls || tims_str_equal(row->url.scheme, TIMS_STR("http")));
     row->base = is_fine && row->url.path.length > 0 ? row->url.path : TIMS_STR("/");
     if (!is_fine || row->url.query.length > 0 || !is_base(arena, row->base))
         return tims_fail(err, TIMS_INVALID, "proxy",
-                         "Proxy %s: \"%.*s\" is no upstream; one is http://host:port/path/ or "
+                         "Proxy %s: \"%.*s\" is no upstream; one is http(s)://host:port/path/ or "
                          "unix:/socket:/path/, with a slash at its end.",
                          row->table->prefix, TIMS_PRINT(text));
     bool is_v6 = tims_str_find(row->url.host, TIMS_STR(":")) != SIZE_MAX;
@@ -94,10 +96,22 @@ static tims_status set_upstream(tims_arena *arena, proxy__row *row, tims_str tex
     if (is_unix)
         row->host = TIMS_STR("localhost");
     else
-        row->host = row->url.port == 80 ? host : tims_print(arena, "%S:%d", host, (int)row->url.port);
+        row->host = row->url.port == (is_tls ? 443 : 80)
+                        ? host
+                        : tims_print(arena, "%S:%d", host, (int)row->url.port);
     row->address = is_unix ? tims_print(arena, "unix:%S:", row->url.host)
-                           : tims_print(arena, "http://%S:%d", host, (int)row->url.port);
+                           : tims_print(arena, "%S://%S:%d", row->url.scheme, host, (int)row->url.port);
     return TIMS_OK;
+}
+
+static tims_status set_trust(tims_arena *arena, proxy__row *row, tims_str ca, tims_error *err)
+{
+    tims_error why = { 0 };
+    if (!tims_str_equal(row->url.scheme, TIMS_STR("https")) ||
+        tims_trust_new(arena, ca, &row->trust, &why) == TIMS_OK)
+        return TIMS_OK;
+    return tims_fail(err, TIMS_INVALID, "proxy", "Proxy %s: %s: %s", row->table->prefix,
+                     tims_proxy_setting_name(arena, row->table, "_CA"), why.message);
 }
 
 static tims_status make_row(tims_arena *arena, const tims_proxy *table, const tims_proxy_settings *settings,
@@ -111,6 +125,8 @@ static tims_status make_row(tims_arena *arena, const tims_proxy *table, const ti
     row->state = TIMS_NEW(arena, proxy__state);
     bool is_set = settings != NULL && settings->upstream.length > 0;
     status = set_upstream(arena, row, is_set ? settings->upstream : tims_str_from(table->upstream), err);
+    if (status == TIMS_OK)
+        status = set_trust(arena, row, settings != NULL ? settings->ca : (tims_str){ 0 }, err);
     if (status != TIMS_OK || !table->identity)
         return status;
     if (settings == NULL || settings->secret.length < SECRET_BYTES_MIN)
@@ -173,20 +189,33 @@ uint64_t tims_proxies_body_bytes_max(const tims_proxies *proxies)
 
 /* --- metrics ----------------------------------------------------------------------------------- */
 
+static int64_t read_metric(const proxy__state *state, size_t which)
+{
+    switch (which) {
+    case 0:
+        return atomic_load(&state->requests);
+    case 1:
+        return atomic_load(&state->failures);
+    case 2:
+        return atomic_load(&state->refused);
+    case 3:
+        return atomic_load(&state->under_way);
+    default:
+        return proxy__breaker_is_open(&state->breaker);
+    }
+}
+
 void tims_proxies_metrics(const tims_proxies *proxies, tims_buf *out)
 {
-    if (proxies->count == 0)
-        return;
-    tims_buf_append_str(out, TIMS_STR("# TYPE tims_proxy_requests_total counter\n"));
-    for (size_t i = 0; i < proxies->count; i++)
-        tims_buf_print(out, "tims_proxy_requests_total{prefix=\"%S\"} %lld\n", proxies->rows[i].prefix,
-                       (long long)atomic_load(&proxies->rows[i].state->requests));
-    tims_buf_append_str(out, TIMS_STR("# TYPE tims_proxy_failures_total counter\n"));
-    for (size_t i = 0; i < proxies->count; i++)
-        tims_buf_print(out, "tims_proxy_failures_total{prefix=\"%S\"} %lld\n", proxies->rows[i].prefix,
-                       (long long)atomic_load(&proxies->rows[i].state->failures));
-    tims_buf_append_str(out, TIMS_STR("# TYPE tims_proxy_open gauge\n"));
-    for (size_t i = 0; i < proxies->count; i++)
-        tims_buf_print(out, "tims_proxy_open{prefix=\"%S\"} %d\n", proxies->rows[i].prefix,
-                       (int)proxy__breaker_is_open(&proxies->rows[i].state->breaker));
+    static const char *const names[][2] = { { "requests_total", "counter" },
+                                            { "failures_total", "counter" },
+                                            { "refused_total", "counter" },
+                                            { "under_way", "gauge" },
+                                            { "open", "gauge" } };
+    for (size_t n = 0; proxies->count > 0 && n < sizeof names / sizeof *names; n++) {
+        tims_buf_print(out, "# TYPE tims_proxy_%s %s\n", names[n][0], names[n][1]);
+        for (size_t i = 0; i < proxies->count; i++)
+            tims_buf_print(out, "tims_proxy_%s{prefix=\"%S\"} %lld\n", names[n][0], proxies->rows[i].prefix,
+                           (long long)read_metric(proxies->rows[i].state, n));
+    }
 }

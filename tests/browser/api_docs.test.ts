@@ -118,6 +118,8 @@ test("the pages run under a strict policy", async () => {
     const policy = answer.headers.get("content-security-policy") ?? "";
     assert.match(policy, /default-src 'none'; script-src 'self';/);
     assert.doesNotMatch(await answer.text(), /<script(?![^>]*src=)|https?:\/\//);
+    const file = await fetch(`${server.url}/api/${page}/index.html`); // the same page by its file's name
+    assert.equal(file.headers.get("content-security-policy"), policy);
     assert.equal((await fetch(`${server.url}/api/${page}/no-such-file.js`)).status, 404);
     assert.ok((await fetch(`${server.url}/api/${page}/..%2f..%2fserver/x`)).status >= 400);
   }

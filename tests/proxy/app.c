@@ -17,6 +17,7 @@ static const tims_proxy proxies[] = {
     { "/fragile/", NOWHERE, .connect_ms = 300, .head_ms = 300, .failures_max = 3, .pause_ms = 500 },
     { "/watched/", NOWHERE, .head_ms = 300, .failures_max = 2, .pause_ms = 200, .health = "/health" },
     { "/again/", NOWHERE },
+    { "/few/", NOWHERE, .requests_max = 2 },
     { 0 },
 };
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import WebSocket from "ws";
-import { Client, sendRaw, signedIn, statusOf } from "../client.ts";
+import { Client, openRaw, sendRaw, signedIn, statusOf } from "../client.ts";
 import { type Proxied, type Seen, secret, startProxied, startUpstream } from "../proxy.ts";
 import { makeFolder, removeFolder, root, run, startInVain, until } from "../server.ts";
 
@@ -44,6 +44,15 @@ test("the upstream is told who asks by us and by nobody else", async () => {
     "x-forwarded-user": "root",
     forwarded: "for=6.6.6.6",
     "x-real-ip": "6.6.6.6",
+    "x-forwarded": "for=6.6.6.6",
+    "client-ip": "6.6.6.6",
+    "x-client-ip": "6.6.6.6",
+    "true-client-ip": "6.6.6.6",
+    "x-cluster-client-ip": "6.6.6.6",
+    "remote-user": "root",
+    "x-remote-user": "root",
+    "x-http-method": "DELETE",
+    "x-method-override": "DELETE",
     "x-tims-identity": "forged",
     x_tims_identity: "forged",
     x_forwarded_for: "6.6.6.6",
@@ -64,6 +73,15 @@ test("the upstream is told who asks by us and by nobody else", async () => {
     "x-forwarded-user",
     "forwarded",
     "x-real-ip",
+    "x-forwarded",
+    "client-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "x-cluster-client-ip",
+    "remote-user",
+    "x-remote-user",
+    "x-http-method",
+    "x-method-override",
     "x-tims-identity",
     "x-csrf-token",
     "proxy",
@@ -191,6 +209,8 @@ test("a change with a session's cookie must come from a page of this site", asyn
   assert.equal((await bob.post("/members/echo", {}, { origin: "null" })).status, 403);
   assert.equal((await bob.post("/members/echo", {}, { "sec-fetch-site": "same-site" })).status, 403);
   assert.equal((await bob.post("/open/echo", {}, { origin: "http://evil.example" })).status, 403);
+  const basic = { origin: "http://evil.example", authorization: "Basic eDp5" };
+  assert.equal((await bob.post("/asked/echo", {}, basic)).status, 403, "browsers send Basic by themselves");
   assert.equal((await nobody().post("/open/echo", {}, { origin: "http://evil.example" })).status, 200);
 });
 
@@ -305,6 +325,20 @@ test("what is mirrored while it is sent comes back whole", async () => {
     more();
   });
   assert.equal(got, total);
+});
+
+test("a client that does not read its answer can still send, and reads all of it later", async () => {
+  const total = 32 * 1024 * 1024;
+  const socket = await openRaw(p.server);
+  socket.pause();
+  socket.write(
+    `POST /open/both?bytes=${total} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${total}\r\n\r\n`,
+  );
+  socket.write(Buffer.alloc(total, "u"));
+  await until("all of it to be the upstream's", () => p.upstream.taken() === total);
+  let bytes = 0;
+  for await (const piece of socket) bytes += (piece as Buffer).length;
+  assert.ok(bytes > total, `${bytes} bytes`);
 });
 
 test("an answer before the end of the request's body arrives", async () => {
@@ -468,6 +502,27 @@ test("with an address for it, health is asked there and not by somebody's reques
   await until("it to be asked again", async () => (await nobody().post("/watched/x", {})).status === 200);
 });
 
+test("more requests at once than the row allows are 503 at once, and the next ones pass", async () => {
+  const stops = [new AbortController(), new AbortController()];
+  for (const stop of stops) {
+    const response = await fetch(`${p.server.url}/few/events`, { signal: stop.signal });
+    assert.equal(response.status, 200);
+  }
+  const asked = p.upstream.asked();
+  const refused = await nobody().get("/few/echo");
+  assert.equal(refused.status, 503);
+  assert.equal(refused.json.code, "upstream_busy");
+  assert.equal(refused.headers.get("retry-after"), "1");
+  assert.equal(p.upstream.asked(), asked, "the upstream is not asked");
+  assert.equal((await nobody().get("/open/echo")).status, 200, "other rows have places of their own");
+  assert.match((await nobody().get("/metrics")).body, /tims_proxy_refused_total\{prefix="\/few\/"\} 1/);
+  for (const stop of stops) stop.abort();
+  await until("their places to be free", async () => (await nobody().get("/few/echo")).status === 200);
+  await until("nothing to be under way", async () =>
+    /tims_proxy_under_way\{prefix="\/few\/"\} 0/.test((await nobody().get("/metrics")).body),
+  );
+});
+
 test("what is counted can be read", async () => {
   const { body } = await nobody().get("/metrics");
   assert.match(body, /tims_proxy_requests_total\{prefix="\/open\/"\} \d{2,}/);
@@ -478,9 +533,10 @@ test("what is counted can be read", async () => {
 test("a table that cannot work is said at the start", async () => {
   const program = process.env.TIMS_PROXY_PROGRAM ?? join(root, "build/release/proxy_app");
   const rows: [Record<string, string>, RegExp][] = [
-    [{ PROXY_OPEN: "https://docs" }, /\/open\/.*no upstream/],
+    [{ PROXY_OPEN: "ftp://docs/" }, /\/open\/.*no upstream/],
     [{ PROXY_OPEN: "http://docs/no-slash" }, /\/open\/.*no upstream/],
     [{ PROXY_OPEN: "http://docs/a/../b/" }, /\/open\/.*no upstream/],
+    [{ PROXY_OPEN: "https://docs/", PROXY_OPEN_CA: "/nowhere" }, /\/open\/.*PROXY_OPEN_CA.*\/nowhere/],
     [{ PROXY_OPEN_SECRET: "short" }, /PROXY_OPEN_SECRET.*32/],
     [{ PROXY_MEMBERS_SECRET: "" }, /PROXY_MEMBERS_SECRET/],
   ];

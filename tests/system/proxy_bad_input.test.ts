@@ -90,6 +90,76 @@ for (const [name, target, status, heard] of paths)
     if (heard) assert.ok(p.raw.heads[0]?.startsWith(`GET ${heard} HTTP/1.1\r\n`), p.raw.heads[0]);
   });
 
+for (const target of [
+  "//evil.example/../members/page",
+  "http://evil.example/members/page",
+  "/members/../members/page",
+  "/members/%2e%2e/members/",
+])
+  test(`${target} does not become the address behind the sign-in`, async () => {
+    const { text } = await sendRaw(
+      p.server,
+      `GET ${target} HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\nConnection: close\r\n\r\n`,
+    );
+    assert.equal(statusOf(text), 400, text.slice(0, 300));
+    assert.ok(!/^Location:/im.test(text), text);
+  });
+
+for (const line of [
+  "CONNECT /bad/a",
+  "CONNECT evil.example:443",
+  "TRACE /bad/a",
+  "OPTIONS *",
+  "PRI *",
+  "get /bad/a",
+])
+  test(`${line} is refused, and the upstream hears nothing`, async () => {
+    p.raw.heads.length = 0;
+    p.raw.react = answerOk;
+    const { text } = await sendRaw(p.server, `${line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    assert.ok(statusOf(text) >= 400, text.slice(0, 300));
+    assert.equal(p.raw.heads.length, 0);
+  });
+
+test("a websocket's first bytes that come before its upstream has agreed are no request to it", async () => {
+  p.raw.heads.length = 0;
+  p.raw.react = (socket) => void socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  const upgrade =
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n";
+  const { text } = await sendRaw(
+    p.server,
+    `GET /bad/a HTTP/1.1\r\nHost: x\r\n${upgrade}\r\nGET /members/smuggled HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+  );
+  assert.equal(statusOf(text), 200);
+  assert.equal(p.raw.heads.length, 1);
+  assert.ok(!p.raw.heads.some((head) => head.includes("smuggled")), "it was read here, with its access");
+  await lives();
+});
+
+test("interim answers do not pass, and what they carry does not either", async () => {
+  p.raw.react = (socket) =>
+    void socket.write(`HTTP/1.1 103 Early Hints\r\nSet-Cookie: evil=1\r\nLink: </x>\r\n\r\n${OK}`);
+  const { text } = await sendRaw(p.server, "GET /bad/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  assert.equal(statusOf(text), 200);
+  assert.ok(!/evil|Early|103|<\/x>/.test(text), text);
+});
+
+test("an upstream that dribbles its head is 504, however busy it looks", async () => {
+  const timers: NodeJS.Timeout[] = [];
+  p.raw.react = (socket) => {
+    socket.write("HTTP/1.1 200 OK\r\nX-A: ");
+    timers.push(setInterval(() => socket.writable && socket.write("a"), 50));
+  };
+  const { text } = await sendRaw(
+    p.server,
+    "GET /bad/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    3000,
+  );
+  for (const timer of timers) clearInterval(timer);
+  assert.equal(statusOf(text), 504);
+  await lives();
+});
+
 // --- smuggling: refused before a byte of it reaches the upstream
 
 const H = "Host: x\r\n";

@@ -1,7 +1,16 @@
 // The front end's types are the backend's: what is generated is what it says, and a change there is an error when compiling.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -125,4 +134,19 @@ test("a form of an operation that is not there is refused by name, with the file
     assert.equal(status, 1);
     assert.match(stderr, new RegExp(`^types: .*Page\\.tsx: ${why}`));
   }
+});
+
+test("only the file that says something else is written, so that nobody who watches is woken for nothing", () => {
+  const generated = join(folder, "watched");
+  cpSync(GENERATED, generated, { recursive: true });
+  writeFileSync(join(generated, "forms.ts"), "old");
+  for (const name of ["api.ts", "forms.ts"]) utimesSync(join(generated, name), 1, 1);
+  const env = { ...process.env, TIMS_PROGRAM: PROGRAM, TIMS_GENERATED: generated };
+  const ran = spawnSync("tools/types", [], { cwd: ROOT, env, encoding: "utf8" });
+  assert.equal(ran.status, 0, ran.stderr);
+  assert.equal(statSync(join(generated, "api.ts")).mtimeMs, 1000);
+  assert.equal(
+    readFileSync(join(generated, "forms.ts"), "utf8"),
+    readFileSync(join(GENERATED, "forms.ts"), "utf8"),
+  );
 });

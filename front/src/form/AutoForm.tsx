@@ -67,10 +67,14 @@ function useWords(form: string) {
 }
 
 /** What the inputs of a form hold, by the names of the fields. */
-function read(form: HTMLFormElement, fields: readonly FormField[]): Record<string, FormValue> {
+function read(
+  form: HTMLFormElement,
+  fields: readonly FormField[],
+  values: Readonly<Record<string, unknown>> = {},
+): Record<string, FormValue> {
   const found = fields.map((field) => {
     const input = form.elements.namedItem(field.name);
-    return [field.name, input ? readInput(field, input as HTMLInputElement) : undefined];
+    return [field.name, input ? readInput(field, input as HTMLInputElement, values[field.name]) : undefined];
   });
   return Object.fromEntries(found);
 }
@@ -124,7 +128,7 @@ export function FormOf<Name extends string, Answer>({
     event.preventDefault();
     if (sending) return;
     const sent = event.currentTarget;
-    const found = read(sent, fields);
+    const found = read(sent, fields, values);
     const wrong = checkFields(fields, found);
     setMended(new Set());
     if (wrong.length > 0) return refuse(refusal(wrong));

@@ -101,7 +101,7 @@ export function FormInput({ field, label, hint, error, value, choice, input }: F
       </Labelled>
     );
   const shown = kind === "file" || kind === "time" ? undefined : showValue(field, initial);
-  if (kind === "long" && !input?.type)
+  if (kind === "long")
     return (
       <Labelled {...around}>
         {(tied) => (

@@ -87,8 +87,11 @@ function fieldOf(document, at, name, given, isRequired) {
   const kind = kindOf(schema, at.isMultipart, referenceOf(document, at.path, name));
   if (!kind) return null;
   const { default: initial } = schema;
-  // In a PATCH everything may be left out, but what is sent may not be empty.
-  const isNeeded = isRequired || (at.method === "patch" && schema.minLength > 0);
+  // In a PATCH everything may be left out, but what is sent may not be empty; and what is left out stays as it was, which
+  // nobody means who empties an input.
+  const canBeEmpty =
+    kind.kind === "file" || (["text", "long"].includes(kind.kind) && !(schema.minLength > 0));
+  const isNeeded = isRequired || (at.method === "patch" && !canBeEmpty && !nullable);
   const field = {
     name,
     ...kind,

@@ -52,8 +52,9 @@ interface Input {
   validity?: { badInput: boolean };
 }
 
-/** What an input holds, as it is sent; undefined: nothing is. NaN: what cannot be read. */
-export function readInput(field: FormField, input: Input): FormValue {
+/** What an input holds, as it is sent; undefined: nothing is. NaN: what cannot be read. given: what it held at first; a moment
+ * that still looks like it is that one, whose seconds are not shown. */
+export function readInput(field: FormField, input: Input, given?: unknown): FormValue {
   if (field.kind === "boolean") return input.checked ?? false;
   if (field.kind === "file") return input.files?.[0];
   const text = input.type === "password" ? input.value : input.value.trim();
@@ -61,6 +62,7 @@ export function readInput(field: FormField, input: Input): FormValue {
   if (text === "") return field.nullable ? null : mayBeEmpty(field) ? "" : undefined;
   if (field.kind === "number") return Number(text);
   if (field.kind === "time") {
+    if (typeof given === "string" && text === showValue(field, given)) return given;
     const time = new Date(text);
     return Number.isNaN(time.getTime()) ? Number.NaN : time.toISOString();
   }
@@ -91,7 +93,7 @@ function wrongWith(field: FormField, value: FormValue): [code: string, limit?: n
   if (value === undefined || value === null || value === "")
     return field.required && !(value === null && field.nullable) ? ["required"] : null;
   if (typeof value === "number") {
-    if (field.integer && !Number.isInteger(value)) return ["type"];
+    if (field.integer && !Number.isSafeInteger(value)) return ["type"];
     if (min !== undefined && value < min) return ["min", min];
     if (max !== undefined && value > max) return ["max", max];
   }

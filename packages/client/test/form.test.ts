@@ -115,7 +115,7 @@ test.each<[string, Record<string, unknown>, Partial<FormField>]>([
 test("a reference is a choice among the rows that a page can include, by what they are called", () => {
   const reference = { name: "room", kind: "reference", to: "/api/rooms/", label: "title" };
   expect(fieldsOf({ room: id }, ["room"])).toEqual([{ ...reference, required: true }]);
-  expect(fieldsOf({ room: id }, [], "updateDesk")).toEqual([reference]);
+  expect(fieldsOf({ room: id })).toEqual([reference]);
 });
 
 test("what must be there is needed: in a change only what may not be emptied", () => {
@@ -123,6 +123,26 @@ test("what must be there is needed: in a change only what may not be emptied", (
   expect(fieldsOf({ title }, ["title"])[0]?.required).toBe(true);
   expect(fieldsOf({ title })[0]?.required).toBeUndefined();
   expect(fieldsOf({ title }, [], "updateDesk")[0]?.required).toBe(true);
+});
+
+test("in a change, what cannot be empty is needed: left empty it would stay as it was without a word", () => {
+  const number = { type: "integer" };
+  const needed = (schema: object) => fieldsOf({ it: schema }, [], "updateDesk")[0]?.required;
+  for (const one of [number, { type: "string", format: "date-time" }, { type: "string", enum: ["a"] }])
+    expect(needed(one)).toBe(true);
+  expect(fieldsOf({ room: id }, [], "updateDesk")[0]?.required).toBe(true);
+  for (const one of [{ type: ["integer", "null"] }, { type: "boolean" }, { type: "string", maxLength: 9 }])
+    expect(needed(one)).toBeUndefined();
+  expect(fieldsOf({ number })[0]?.required).toBeUndefined();
+});
+
+test("a moment that nobody has touched is sent as it was, to the microsecond", () => {
+  const since: FormField = { name: "since", kind: "time" };
+  const given = "2026-03-01T12:00:37.123456Z";
+  const shown = { value: showValue(since, given) };
+  expect(readInput(since, shown, given)).toBe(given);
+  expect(readInput(since, { value: "2026-03-01T12:30" }, given)).not.toBe(given);
+  expect(readInput(since, { value: "" }, given)).toBeUndefined();
 });
 
 test("what the server sets, ids and lists are not asked for; where one is needed there is no form", () => {
@@ -203,6 +223,7 @@ test.each<[string, FormField, unknown, string | null, string?]>([
   ["no number", field("number"), Number.NaN, "type"],
   ["no moment", field("time"), Number.NaN, "time"],
   ["none of the choices", field("choice", { choices: ["a"] }), "b", "choice"],
+  ["more than a number holds", field("number", { integer: true }), 2 ** 53, "type"],
   ["no address", field("text", { format: "email" }), "ada", "format"],
   ["an address", field("text", { format: "email" }), "ada@example.org", null],
   ["no URL", field("text", { format: "uri" }), "example.org", "format"],

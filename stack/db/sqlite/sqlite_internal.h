@@ -230,6 +230,10 @@ typedef struct sqlite__rows {
 tims_status sqlite__open(const tims_db_options *options, tims_str location, tims_db **ret_db,
                          tims_error *err);
 void sqlite__close(tims_db *db);
+/* What holds for all of SQLite in this process; before the first call of it. */
+void sqlite__configure(void);
+/* Takes <path>.lock until `*ret_fd` is closed. Errors: BUSY "database_in_use", IO. */
+tims_status sqlite__lock(const char *path, int *ret_fd, tims_error *err);
 void sqlite__watch_commits(tims_db *db, void (*function)(void *), void *argument);
 void sqlite__session_start(tims_db_session *session);
 void sqlite__session_end(tims_db_session *session);

@@ -65,6 +65,12 @@ static void configure_library(void)
         (void)sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, UNDO_BYTES);
 }
 
+void sqlite__configure(void)
+{
+    static pthread_once_t configured = PTHREAD_ONCE_INIT;
+    pthread_once(&configured, configure_library);
+}
+
 static tims_status make_folder_of(char *path, tims_error *err)
 {
     for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
@@ -94,10 +100,10 @@ static tims_status make_file(const char *path, tims_error *err)
 }
 
 /* The kernel releases the lock when the process ends, however it ends. */
-static tims_status take_lock_file(sqlite__store *store, tims_error *err)
+tims_status sqlite__lock(const char *path, int *ret_fd, tims_error *err)
 {
     char lock_path[PATH_BYTES_MAX + 8];
-    (void)snprintf(lock_path, sizeof lock_path, "%s.lock", store->path);
+    (void)snprintf(lock_path, sizeof lock_path, "%s.lock", path);
     int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return tims_fail(err, TIMS_IO, NULL, "The lock file %.160s cannot be opened: %s.", lock_path,
@@ -108,12 +114,11 @@ static tims_status take_lock_file(sqlite__store *store, tims_error *err)
         if (why == EWOULDBLOCK)
             return tims_fail(
                 err, TIMS_BUSY, "database_in_use",
-                "Another process already serves %.150s. Stop it, or set DATABASE_URL to another file.",
-                store->path);
+                "Another process already serves %.150s. Stop it, or set DATABASE_URL to another file.", path);
         return tims_fail(err, TIMS_IO, NULL, "The lock file %.160s cannot be locked: %s.", lock_path,
                          strerror(why));
     }
-    store->lock_fd = fd;
+    *ret_fd = fd;
     return TIMS_OK;
 }
 
@@ -123,7 +128,7 @@ static tims_status open_files(sqlite__store *store, const tims_db_options *optio
     if (status == TIMS_OK)
         status = make_file(store->path, err);
     if (status == TIMS_OK && options->exclusive)
-        status = take_lock_file(store, err);
+        status = sqlite__lock(store->path, &store->lock_fd, err);
     return status;
 }
 
@@ -164,8 +169,7 @@ tims_status sqlite__open(const tims_db_options *options, tims_str location, tims
         return tims_fail(
             err, TIMS_UNAVAILABLE, "database_url",
             "DATABASE_URL must name a file: sqlite:<path> (a database in memory cannot be shared).");
-    static pthread_once_t configured = PTHREAD_ONCE_INIT;
-    pthread_once(&configured, configure_library);
+    sqlite__configure();
     sqlite__store *store = calloc(1, sizeof *store);
     char *path = malloc(location.length + 1);
     TIMS_ASSERT(store != NULL && path != NULL);

@@ -194,4 +194,32 @@ void tims_db_watch_commits(tims_db *db, void (*function)(void *argument), void *
  * cheap. */
 tims_status tims_db_foreign_version(tims_db_session *session, int64_t *ret_version, tims_error *err);
 
+/* --- a whole SQLite database as one file ------------------------------------------------------------- */
+
+/* Writes the database of `url`, as it is at one moment and while others use it, into the file `path`: checked
+ * as a whole, on the disk when this returns, readable by its owner only, with nothing beside it. On failure
+ * `path` is what it was. `replace`: a file that is there is replaced. Blocks.
+ * Errors: NOT_FOUND (no database), CONFLICT "exists", INVALID ("own_file", "no_file"; "damaged",
+ * "no_database": the database), BUSY (another backup writes it, or it is a database in use), UNAVAILABLE
+ * ("not_sqlite", with what does it there; "disk_full"), IO. */
+tims_status tims_db_backup(tims_str url, tims_str path, bool replace, tims_error *err);
+
+/* A restore: between its two halves the caller looks into the copy, as a database of its own, and says
+ * whether it is to be had. Meanwhile nobody can begin to serve the database of `url`. */
+typedef struct tims_db_restore tims_db_restore;
+/* Copies the file `path` to beside the database and checks the copy as a whole. Ended by
+ * tims_db_restore_finish or _cancel. Blocks. Errors: as of tims_db_backup, about `path`; BUSY
+ * "database_in_use": somebody serves the database. */
+tims_status tims_db_restore_begin(tims_str url, tims_str path, tims_db_restore **ret_restore,
+                                  tims_error *err);
+/* Where the copy is, for sqlite:<path>; whoever opens it closes it before the restore ends. Borrowed. */
+const char *tims_db_restore_file(const tims_db_restore *restore);
+/* Puts the copy in the database's place, which nobody may have open, and sets `*restore` to NULL either way.
+ * `ret_kept`: the file that what was there is kept in, in `arena`; empty: nothing was there. The next server
+ * begins a new epoch. On failure the database is what it was. Errors: BUSY "database_in_use", IO. */
+tims_status tims_db_restore_finish(tims_db_restore **restore, tims_str *ret_kept, tims_arena *arena,
+                                   tims_error *err);
+/* Removes the copy and sets `*restore` to NULL; NULL is fine. */
+void tims_db_restore_cancel(tims_db_restore **restore);
+
 #endif

@@ -355,9 +355,16 @@ tims_str tims_content_type_of(tims_str file_name);
 
 /* --- client ----------------------------------------------------------------------------------- */
 
+/* Whose certificates are good enough, for https: those of the file `ca_path` (PEM), or the system's when it
+ * is empty. Lives as long as `arena`; for any number of loops. Errors: INVALID: it cannot be read. */
+typedef struct tims_trust tims_trust;
+tims_status tims_trust_new(tims_arena *arena, tims_str ca_path, const tims_trust **ret_trust,
+                           tims_error *err);
+
 typedef struct tims_fetch_options {
     tims_method method;
-    tims_str url;               /* http://host:port/path or unix:/socket:/path */
+    tims_str url;               /* http(s)://host:port/path or unix:/socket:/path */
+    const tims_trust *trust;    /* for https; NULL: such addresses are MALFORMED */
     const tims_header *headers; /* Host may be given; framing and Connection are the client's own: INVALID */
     size_t header_count;
     tims_str body;         /* must live until the call returns */
@@ -391,7 +398,8 @@ void tims_fetch_shutdown(tims_loop *loop);
 /* A request passed on as it comes, and the answer back as it comes: bodies are streamed both ways, framed
  * anew, and each side waits for the other. What is here must live until the call returns. */
 typedef struct tims_forward_options {
-    const tims_url *upstream;   /* scheme http or unix; its path is not looked at */
+    const tims_url *upstream;   /* scheme http, https or unix; its path is not looked at */
+    const tims_trust *trust;    /* for https */
     tims_str target;            /* path and query as they are sent */
     const tims_header *headers; /* of the request to the upstream; only end-to-end ones: else INVALID */
     size_t header_count;

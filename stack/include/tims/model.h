@@ -518,6 +518,12 @@ tims_status tims_migrate_apply(tims_db *db, tims_arena *arena, const tims_migrat
 /* OK, or PRECONDITION with what is pending, edited or drifted and the command that helps. */
 tims_status tims_migrate_check(tims_db *db, tims_arena *arena, const tims_migration_set *sets, size_t count,
                                const tims_models *models, tims_error *err);
+/* Whether a database, perhaps an older copy, is one that this program can bring up to date: at least one
+ * migration of `sets` has been applied to it, and none that the program lacks or that was edited since.
+ * Nothing is written. `ret_pending`: how many are still to be applied. Errors: PRECONDITION ("other_app",
+ * "migration_missing", "migration_edited"), the database's. */
+tims_status tims_migrate_recognise(tims_db *db, tims_arena *arena, const tims_migration_set *sets,
+                                   size_t count, size_t *ret_pending, tims_error *err);
 
 /* --- copying ---------------------------------------------------------------------------------- */
 

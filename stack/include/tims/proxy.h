@@ -11,9 +11,9 @@
 /* A row of a project's table, which ends with one without a prefix. Times in milliseconds, 0: the default. */
 typedef struct tims_proxy {
     const char *prefix;   /* "/docs/": begins and ends with a slash; letters, digits, "-._~" between */
-    const char *upstream; /* http://host:port/path/ or unix:/socket:/path/. What follows the prefix is added
-                           * to its path (none: "/"). The setting PROXY_<PREFIX> replaces it: PROXY_DOCS.
-                           * NULL: without that setting there is no such path */
+    const char *upstream; /* http(s)://host:port/path/ or unix:/socket:/path/. What follows the prefix is
+                           * added to its path (none: "/"). The setting PROXY_<PREFIX> replaces it:
+                           * PROXY_DOCS. NULL: without that setting there is no such path */
     const void *access;   /* NULL: everybody; tims_access_signed_in; tims_access_staff */
     const char *doc;
     uint32_t methods;        /* TIMS_METHOD_… bits; 0: all */
@@ -30,15 +30,19 @@ typedef struct tims_proxy {
     uint32_t websocket_idle_ms; /* 10 min, without a byte either way */
     uint32_t failures_max;      /* 5, in a row; then 503 until a probe succeeds */
     uint32_t pause_ms;          /* 10 s, before a probe */
+    uint32_t requests_max;      /* 1000, at once, streams and websockets too; 503 beyond */
     uint64_t body_bytes_max;    /* of a request: 1 GiB; UINT64_MAX: any */
 } tims_proxy;
 
-enum { TIMS_PROXY_IDENTITY_S = 60 }; /* how long the identity header holds */
+enum {
+    TIMS_PROXY_IDENTITY_S = 60, /* how long the identity header holds */
+    TIMS_PROXY_REQUESTS_MAX = 1000
+};
 
 typedef struct tims_proxies tims_proxies;
 /* What the environment says of one row, in the table's order; data == NULL: nothing. */
 typedef struct tims_proxy_settings {
-    tims_str upstream, secret;
+    tims_str upstream, secret, ca; /* ca: a file of certificates to trust, for https; none: the system's */
 } tims_proxy_settings;
 /* `table` must outlive it; the rest is copied. Errors: INVALID naming the row and what is wrong with it. */
 tims_status tims_proxies_new(tims_arena *arena, const tims_proxy *table, const tims_proxy_settings *settings,
@@ -51,7 +55,7 @@ const char *tims_proxy_setting_name(tims_arena *arena, const tims_proxy *row, co
 const tims_route *tims_proxies_routes(const tims_proxies *proxies, size_t *ret_count);
 /* The longest request body of any row; 0 without rows. The server's own limit must not be below it. */
 uint64_t tims_proxies_body_bytes_max(const tims_proxies *proxies);
-/* Prometheus: tims_proxy_requests_total, tims_proxy_failures_total, tims_proxy_open, by prefix. */
+/* Prometheus: tims_proxy_requests_total, _failures_total, _refused_total, _under_way, _open, by prefix. */
 void tims_proxies_metrics(const tims_proxies *proxies, tims_buf *out);
 
 #endif

@@ -1,0 +1,168 @@
+/* backup_test.c: what a backup and a restore refuse and leave, below the commands: locks, names, and one that
+ * was given up. The commands' own rows are in tests/system/backup.test.ts. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "db/db_testing.h"
+#include "tims/db.h"
+
+typedef struct fixture {
+    char folder[64], path[96], url[112], backup[96];
+    tims_arena *arena;
+} fixture;
+
+static int set_up(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    (void)snprintf(f->folder, sizeof f->folder, "/tmp/tims-db-test-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    (void)snprintf(f->path, sizeof f->path, "%s/app", f->folder);
+    (void)snprintf(f->url, sizeof f->url, "sqlite:%s", f->path);
+    (void)snprintf(f->backup, sizeof f->backup, "%s/copy", f->folder);
+    f->arena = tims_arena_new(1 << 20, NULL, NULL);
+    assert_int_equal(
+        run_sqlite3(f->path, "PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)"), 0);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    tims_arena_free(&f->arena);
+    remove_folder(f->folder);
+    free(f);
+    return 0;
+}
+
+static tims_status backup(fixture *f, tims_error *err)
+{
+    return tims_db_backup(tims_str_from(f->url), tims_str_from(f->backup), false, err);
+}
+
+static tims_status begin(fixture *f, tims_db_restore **restore, tims_error *err)
+{
+    return tims_db_restore_begin(tims_str_from(f->url), tims_str_from(f->backup), restore, err);
+}
+
+static bool has(const fixture *f, const char *end)
+{
+    char path[160];
+    struct stat found;
+    (void)snprintf(path, sizeof path, "%s%s", f->path, end);
+    return stat(path, &found) == 0;
+}
+
+static void a_backup_to_the_same_file_that_is_under_way_is_waited_for_by_nobody(void **state)
+{
+    fixture *f = *state;
+    tims_error err = { 0 };
+    char partial[112];
+    (void)snprintf(partial, sizeof partial, "%s.partial", f->backup);
+    int fd = open(partial, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_int_equal(backup(f, &err), TIMS_BUSY);
+    assert_string_equal(err.code, "backup_running");
+    assert_int_equal(access(partial, F_OK), 0); /* it is the other one's */
+    close(fd);                                  /* it has died: what it left is used again */
+    assert_int_equal(backup(f, &err), TIMS_OK);
+    assert_int_not_equal(access(partial, F_OK), 0);
+}
+
+static void a_restore_that_is_given_up_leaves_nothing_and_lets_others_serve(void **state)
+{
+    fixture *f = *state;
+    tims_error err = { 0 };
+    tims_db_restore *restore = NULL;
+    tims_db *db = NULL;
+    tims_db_options serving = { .url = tims_str_from(f->url), .exclusive = true };
+    assert_int_equal(backup(f, &err), TIMS_OK);
+    assert_int_equal(begin(f, &restore, &err), TIMS_OK);
+    assert_true(has(f, "-restore"));
+    assert_int_equal(tims_db_open(&serving, &db, &err), TIMS_BUSY);
+    tims_db_restore_cancel(&restore);
+    assert_null(restore);
+    tims_db_restore_cancel(&restore);
+    assert_false(has(f, "-restore"));
+    assert_int_equal(tims_db_open(&serving, &db, &err), TIMS_OK);
+    assert_int_equal(begin(f, &restore, &err), TIMS_BUSY);
+    assert_null(restore);
+    tims_db_close(&db);
+}
+
+/* Who opened it after the restore had begun, as a worker does. */
+static void somebody_who_came_meanwhile_keeps_the_database(void **state)
+{
+    fixture *f = *state;
+    tims_error err = { 0 };
+    tims_db_restore *restore = NULL;
+    tims_db *db = NULL;
+    tims_str kept;
+    assert_int_equal(backup(f, &err), TIMS_OK);
+    assert_int_equal(begin(f, &restore, &err), TIMS_OK);
+    assert_int_equal(tims_db_open(&(tims_db_options){ .url = tims_str_from(f->url) }, &db, &err), TIMS_OK);
+    assert_int_equal(tims_db_restore_finish(&restore, &kept, f->arena, &err), TIMS_BUSY);
+    assert_null(restore);
+    assert_false(has(f, "-before-restore"));
+    tims_db_close(&db);
+}
+
+static void a_restore_takes_the_witness_and_the_wal_away(void **state)
+{
+    fixture *f = *state;
+    tims_error err = { 0 };
+    tims_db_restore *restore = NULL;
+    tims_str kept;
+    char witness[112];
+    (void)snprintf(witness, sizeof witness, "%s-witness", f->path);
+    assert_int_equal(backup(f, &err), TIMS_OK);
+    assert_int_equal(run_sqlite3(f->path, "INSERT INTO t VALUES (2)"), 0);
+    int fd = open(witness, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(begin(f, &restore, &err), TIMS_OK);
+    assert_int_equal(tims_db_restore_finish(&restore, &kept, f->arena, &err), TIMS_OK);
+    assert_true(tims_str_ends_with(kept, TIMS_STR("/app-before-restore")));
+    assert_false(has(f, "-witness") || has(f, "-wal") || has(f, "-shm") || has(f, "-restore"));
+    assert_int_equal(run_sqlite3(f->path, "SELECT 1 / (count(*) = 1) FROM t; CREATE TABLE one (x)"), 0);
+    assert_int_equal(run_sqlite3(tims_copy_c(f->arena, kept), "CREATE TABLE two (x)"), 0);
+}
+
+static void names_that_are_none_are_refused(void **state)
+{
+    fixture *f = *state;
+    tims_error err = { 0 };
+    tims_db_restore *restore = NULL;
+    assert_int_equal(tims_db_backup(tims_str_from(f->url), TIMS_STR(""), false, &err), TIMS_INVALID);
+    assert_int_equal(tims_db_backup(tims_str_from(f->url), (tims_str){ "a\0b", 3 }, false, &err),
+                     TIMS_INVALID);
+    assert_int_equal(
+        tims_db_restore_begin(TIMS_STR("postgres://u:secret@h/d"), TIMS_STR("x"), &restore, &err),
+        TIMS_UNAVAILABLE);
+    assert_string_equal(err.code, "not_sqlite");
+    assert_null(strstr(err.message, "secret"));
+    assert_null(restore);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_backup_to_the_same_file_that_is_under_way_is_waited_for_by_nobody,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_restore_that_is_given_up_leaves_nothing_and_lets_others_serve,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(somebody_who_came_meanwhile_keeps_the_database, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_restore_takes_the_witness_and_the_wal_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(names_that_are_none_are_refused, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
