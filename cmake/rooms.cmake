@@ -7,6 +7,7 @@ target_include_directories(tims_flags INTERFACE ${CMAKE_SOURCE_DIR}/stack/includ
 target_compile_options(tims_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla -Werror -Wno-missing-field-initializers
     -fno-omit-frame-pointer -fno-strict-aliasing
+    -ffile-prefix-map=${CMAKE_BINARY_DIR}=build -ffile-prefix-map=${CMAKE_SOURCE_DIR}=. # the same bytes from any folder
     # A fiber that waits stands in a list with a node on its own stack; gcc 12 takes that for a dangling pointer.
     $<$<C_COMPILER_ID:GNU>:-ftrack-macro-expansion=0;-Wno-dangling-pointer>
     $<$<C_COMPILER_ID:Clang>:-fmacro-backtrace-limit=1>

@@ -132,11 +132,10 @@ static void only_what_is_the_clients_to_say_passes(void **state)
     static const char *const dropped[] = {
         "Host",         "COOKIE",          "X-Forwarded-For", "x-forwarded-x", "Forwarded",
         "X-Real-IP",    "X-Tims-Identity", "x-tims-",         "X_Tims_Id",     "X_Forwarded_For",
-        "a_b",          "Proxy",           "X-Csrf-Token",    "Via",           "X-Request-Id",
-        "Authorization"
+        "a_b",          "X-Forwarded",     "Proxy",           "X-Csrf-Token",  "Via",
+        "X-Request-Id", "Authorization"
     };
-    static const char *const passed[] = { "Accept",       "X-Forwarded", "X-Timsy",
-                                          "Content-Type", "Range",       "Proxys" };
+    static const char *const passed[] = { "Accept", "X-Timsy", "Content-Type", "Range", "Proxys" };
     for (size_t i = 0; i < COUNT(dropped); i++)
         assert_false(proxy__request_header_passes(S(dropped[i]), false));
     for (size_t i = 0; i < COUNT(passed); i++)
