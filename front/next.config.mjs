@@ -27,6 +27,9 @@ const config = {
   },
   images: { unoptimized: true }, // in both, so that their scripts are the same
   ...(exporting ? { output: "export" } : {}),
+  // for images: a copy with the modules that are needed at run time alone
+  ...(!exporting && process.env.STANDALONE ? { output: "standalone" } : {}),
+  outputFileTracingRoot: dirname(import.meta.dirname),
 };
 
 export default config;

@@ -117,6 +117,7 @@ int app__demo(app__stack *stack, int argc, char **argv);
 int app__routes_command(app__stack *stack, int argc, char **argv);
 int app__openapi_command(app__stack *stack, int argc, char **argv);
 int app__check(app__stack *stack, int argc, char **argv);
+int app__health(app__stack *stack, int argc, char **argv);
 int app__shell(app__stack *stack, int argc, char **argv);
 
 #endif

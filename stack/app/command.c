@@ -75,6 +75,10 @@ static const app__command commands[] = {
       "Says what is wrong and what to do; exit status 1 if anything is.\n"
       "  --settings   also print every setting, its value and its meaning\n",
       app__check },
+    { "health", "", "ask the server whether it is ready",
+      "Asks for /readyz at HOST and PORT; exit status 1 unless the answer is 200. For containers' health "
+      "checks.\n",
+      app__health },
     { "shell", "[SQL]", "SQL on the app's database",
       "Opens the database's own shell (sqlite3 or psql), or runs one statement.\n", app__shell },
 };

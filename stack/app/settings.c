@@ -155,7 +155,7 @@ static tims_setting *list_proxy_settings(const app__stack *stack, size_t *ret_co
         three[0] = (tims_setting){ .name = tims_proxy_setting_name(stack->arena, row, ""),
                                    .kind = TIMS_SETTING_STR,
                                    .offset = at + offsetof(tims_proxy_settings, upstream),
-                                   .default_value = row->upstream,
+                                   .default_value = row->upstream != NULL ? row->upstream : "",
                                    .doc = "The program behind this part of the site." };
         three[2] =
             (tims_setting){ .name = tims_proxy_setting_name(stack->arena, row, "_CA"),

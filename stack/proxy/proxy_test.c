@@ -297,6 +297,23 @@ static void rows_become_routes(void **state)
     assert_string_equal(tims_proxy_setting_name(*state, &rows[0], ""), "PROXY_DOCS");
 }
 
+static void a_row_without_an_upstream_needs_its_setting(void **state)
+{
+    static const tims_proxy rows[] = { { "/docs/", NULL }, { "/a/", "http://up/" }, { 0 } };
+    const tims_proxy_settings settings[] = { { .upstream = S("http://there:8080") }, { .upstream = S("") } };
+    tims_proxies *proxies = NULL;
+    size_t count = 0;
+    assert_int_equal(tims_proxies_new(*state, rows, NULL, &proxies, NULL), TIMS_OK);
+    const tims_route *routes = tims_proxies_routes(proxies, &count);
+    assert_int_equal(count, 1);
+    assert_string_equal(routes[0].pattern, "/a/{path:path}");
+    assert_int_equal(tims_proxies_new(*state, rows, settings, &proxies, NULL), TIMS_OK);
+    routes = tims_proxies_routes(proxies, &count);
+    assert_int_equal(count, 2);
+    const proxy__row *row = routes[0].data;
+    assert_str(row->address, "http://there:8080");
+}
+
 static void no_table_is_an_empty_one(void **state)
 {
     tims_proxies *proxies = NULL;
@@ -323,6 +340,7 @@ int main(void)
         TEST(only_failures_in_a_row_open_a_breaker),
         TEST(a_wrong_row_is_refused),
         TEST(rows_become_routes),
+        TEST(a_row_without_an_upstream_needs_its_setting),
         TEST(no_table_is_an_empty_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

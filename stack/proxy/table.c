@@ -156,17 +156,21 @@ tims_status tims_proxies_new(tims_arena *arena, const tims_proxy *table, const t
                              tims_proxies **ret_proxies, tims_error *err)
 {
     tims_proxies *proxies = TIMS_NEW(arena, tims_proxies);
-    proxies->count = tims_proxies_count(table);
-    proxies->rows = TIMS_NEW_ARRAY(arena, proxy__row, proxies->count + 1);
-    proxies->routes = TIMS_NEW_ARRAY(arena, tims_route, proxies->count + 1);
-    for (size_t i = 0; i < proxies->count; i++) {
-        tims_status status =
-            make_row(arena, &table[i], settings != NULL ? &settings[i] : NULL, &proxies->rows[i], err);
+    size_t total = tims_proxies_count(table);
+    proxies->rows = TIMS_NEW_ARRAY(arena, proxy__row, total + 1);
+    proxies->routes = TIMS_NEW_ARRAY(arena, tims_route, total + 1);
+    for (size_t i = 0; i < total; i++) {
+        const tims_proxy_settings *set = settings != NULL ? &settings[i] : NULL;
+        if (table[i].upstream == NULL && (set == NULL || set->upstream.length == 0))
+            continue; /* nowhere, until the environment says where */
+        proxy__row *row = &proxies->rows[proxies->count];
+        tims_status status = make_row(arena, &table[i], set, row, err);
         if (status != TIMS_OK)
             return status;
-        proxies->routes[i] = make_route(arena, &proxies->rows[i]);
-        if (proxies->routes[i].body_bytes_max > proxies->body_bytes_max)
-            proxies->body_bytes_max = proxies->routes[i].body_bytes_max;
+        tims_route *route = &proxies->routes[proxies->count++];
+        *route = make_route(arena, row);
+        if (route->body_bytes_max > proxies->body_bytes_max)
+            proxies->body_bytes_max = route->body_bytes_max;
     }
     *ret_proxies = proxies;
     return TIMS_OK;

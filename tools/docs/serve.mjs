@@ -1,4 +1,4 @@
-// serve.mjs [PORT]: build/docs/html on this machine, until it is stopped. Says the URL, and opens it where there is a
+// serve.mjs [PORT]: build/docs/html on this machine (HOST=0.0.0.0: for others), until it is stopped. Says the URL, and opens it where there is a
 // desktop.
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
@@ -30,10 +30,11 @@ server.on("error", ({ code }) => {
   console.error(code === "EADDRINUSE" ? "The port is taken: make docs PORT=8081" : code);
   process.exit(1);
 });
-server.listen(Number(process.argv[2] || 8080), "127.0.0.1", () => {
+server.listen(Number(process.argv[2] || 8080), process.env.HOST ?? "127.0.0.1", () => {
   const url = `http://localhost:${server.address().port}/`;
   console.log(`The documentation: ${url}`);
   if (process.env.DISPLAY || process.env.WAYLAND_DISPLAY) {
     spawn("xdg-open", [url], { stdio: "ignore" }).on("error", () => undefined);
   }
 });
+for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => process.exit(0)); // as a container's first process, too

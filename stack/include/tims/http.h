@@ -355,9 +355,10 @@ tims_str tims_content_type_of(tims_str file_name);
 
 /* --- client ----------------------------------------------------------------------------------- */
 
-/* Whose certificates are good enough, for https: those of the file `ca_path` (PEM), or the system's when it
- * is empty. Lives as long as `arena`; for any number of loops. Errors: INVALID: it cannot be read. */
+/* Whose certificates are good enough, for https. */
 typedef struct tims_trust tims_trust;
+/* Those of the file `ca_path` (PEM), or the system's when it is empty. Lives as long as `arena`; for any
+ * number of loops. Errors: INVALID: it cannot be read. */
 tims_status tims_trust_new(tims_arena *arena, tims_str ca_path, const tims_trust **ret_trust,
                            tims_error *err);
 

@@ -10,11 +10,11 @@
 
 /* A row of a project's table, which ends with one without a prefix. Times in milliseconds, 0: the default. */
 typedef struct tims_proxy {
-    const char *prefix; /* "/docs/": begins and ends with a slash; letters, digits, "-._~" between */
-    const char
-        *upstream;      /* http(s)://host:port/path/ or unix:/socket:/path/. What follows the prefix is added
-                         * to its path (none: "/"). The setting PROXY_<PREFIX> replaces it: PROXY_DOCS */
-    const void *access; /* NULL: everybody; tims_access_signed_in; tims_access_staff */
+    const char *prefix;   /* "/docs/": begins and ends with a slash; letters, digits, "-._~" between */
+    const char *upstream; /* http(s)://host:port/path/ or unix:/socket:/path/. What follows the prefix is
+                           * added to its path (none: "/"). The setting PROXY_<PREFIX> replaces it:
+                           * PROXY_DOCS. NULL: without that setting there is no such path */
+    const void *access;   /* NULL: everybody; tims_access_signed_in; tims_access_staff */
     const char *doc;
     uint32_t methods;        /* TIMS_METHOD_… bits; 0: all */
     bool send_cookies;       /* our own as well: those of the session, the visitor, CSRF */
