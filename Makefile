@@ -92,6 +92,9 @@ helm_dry_install: ## prints what helm_install would install
 	$(deploy)
 
 #### In production
+release: ## an archive for one server: build/tims-stack-VERSION-ARCHITECTURE.tar.gz
+	@tools/release
+
 full_build_prod: ## builds all images for production; no secret is needed
 	$(deploy)
 authorize_github_push: ## signs in to GitHub's registry   gha_token=… GIT_USER=…

@@ -2,7 +2,8 @@
  * closing the door: the listening sockets survive the exec, and clients that come meanwhile wait in the
  * kernel's queue.
  *
- * The sockets' numbers travel in TIMS_LISTEN_FDS. */
+ * The sockets' numbers travel in TIMS_LISTEN_FDS. At the first start there may be sockets of systemd's, which
+ * says so by its own protocol: LISTEN_FDS of them from number 3 on, for the process LISTEN_PID. */
 #include "http_internal.h"
 
 #include <arpa/inet.h>
@@ -15,8 +16,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { FDS_MAX = 256, COMMAND_LINE_MAX = 256 * 1024, ARGUMENTS_MAX = 4096 };
+enum { ACTIVATED_FD = 3, FDS_MAX = 256, COMMAND_LINE_MAX = 256 * 1024, ARGUMENTS_MAX = 4096 };
 static const char variable[] = "TIMS_LISTEN_FDS";
+static const char activated[] = "TIMS_LISTEN_ACTIVATED"; /* set: systemd says where, also after a restart */
 
 static bool is_listening_on(int fd, uint16_t port)
 {
@@ -28,10 +30,46 @@ static bool is_listening_on(int fd, uint16_t port)
     size = sizeof(address);
     if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
         return false;
+    if (address.ss_family != AF_INET && address.ss_family != AF_INET6)
+        return false;
     /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): getsockname has filled it */
     uint16_t own = address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
                                                  : ((struct sockaddr_in *)&address)->sin_port;
     return port == 0 || ntohs(own) == port;
+}
+
+/* systemd's sockets. Its unit says where they listen, so HOST and PORT are not asked. Where there are more
+ * loops than sockets, loops share one. */
+static tims_status take_activated(const tims_server_options *options, int *fds, int *ret_count,
+                                  tims_error *err)
+{
+    const char *pid = getenv("LISTEN_PID"), *number = getenv("LISTEN_FDS");
+    int64_t count = 0, owner = 0;
+    if (pid == NULL || number == NULL || !tims_str_to_int(tims_str_from(pid), 1, INT32_MAX, &owner) ||
+        owner != getpid())
+        return TIMS_OK;
+    if (!tims_str_to_int(tims_str_from(number), 1, FDS_MAX, &count))
+        return tims_fail(err, TIMS_INVALID, "activated_fds", "LISTEN_FDS is not a number of sockets.");
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    setenv(activated, "yes", 1);
+    int total = 0;
+    for (; total < count; total++) {
+        int fd = ACTIVATED_FD + total;
+        if (!is_listening_on(fd, 0))
+            return tims_fail(err, TIMS_INVALID, "activated_fds",
+                             "Descriptor %d of LISTEN_FDS is no socket that listens.", fd);
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+        fds[total] = fd;
+    }
+    for (; total < options->loops && total < FDS_MAX; total++) {
+        fds[total] = fcntl(fds[total % count], F_DUPFD_CLOEXEC, ACTIVATED_FD);
+        if (fds[total] < 0)
+            return tims_fail(err, TIMS_IO, "dup", "A socket cannot be shared: %s.", strerror(errno));
+    }
+    *ret_count = total;
+    return TIMS_OK;
 }
 
 tims_status http__restart_inherited(const tims_server_options *options, int **ret_fds, int *ret_count,
@@ -39,20 +77,19 @@ tims_status http__restart_inherited(const tims_server_options *options, int **re
 {
     const char *text = getenv(variable);
     *ret_count = 0;
-    if (!text)
-        return TIMS_OK;
     int *fds = calloc(FDS_MAX, sizeof(*fds));
     TIMS_ASSERT(fds != NULL);
+    *ret_fds = fds;
+    if (!text)
+        return take_activated(options, fds, ret_count, err);
     int count = 0;
     tims_str rest = tims_str_from(text);
     do {
         int64_t fd = 0;
         tims_str item = tims_str_cut(&rest, ',');
-        if (count == FDS_MAX || !tims_str_to_int(item, 3, INT32_MAX, &fd)) {
-            free(fds);
+        if (count == FDS_MAX || !tims_str_to_int(item, ACTIVATED_FD, INT32_MAX, &fd))
             return tims_fail(err, TIMS_INVALID, "inherited_fds", "%s cannot be read.", variable);
-        }
-        if (is_listening_on((int)fd, options->port)) {
+        if (is_listening_on((int)fd, getenv(activated) != NULL ? 0 : options->port)) {
             fcntl((int)fd, F_SETFD, FD_CLOEXEC);
             fds[count++] = (int)fd;
         } else {
@@ -60,7 +97,6 @@ tims_status http__restart_inherited(const tims_server_options *options, int **re
         }
     } while (rest.data);
     unsetenv(variable);
-    *ret_fds = fds;
     *ret_count = count;
     return TIMS_OK;
 }
