@@ -1,7 +1,7 @@
 // engine.ts: a container engine of the tests' own: dockerd beside any other of this machine, with its images below build/ so
 // that the next file of tests has them, and a bridge of its own (two engines on one undo each other's rules).
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { root, until } from "../server.ts";
@@ -46,6 +46,7 @@ export class Engine {
     const folder = mkdtempSync(join(tmpdir(), "tims-engine-"));
     const bridge = `tims${process.pid}`;
     const net = process.pid % 250;
+    removeLeftBridges();
     try {
       ip("link", "add", bridge, "type", "bridge");
       ip("address", "add", `10.213.${net}.1/24`, "dev", bridge);
@@ -166,6 +167,14 @@ export interface Inspected {
   Config: { User: string; Labels: Record<string, string> | null; Env: string[]; Entrypoint: string[] };
   State: { Pid: number; Running: boolean; ExitCode: number };
   NetworkSettings: { IPAddress: string };
+}
+
+// Of tests that were ended by force.
+function removeLeftBridges(): void {
+  for (const name of readdirSync("/sys/class/net")) {
+    const pid = /^tims(\d+)$/.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) ip("link", "delete", name);
+  }
 }
 
 function ip(...words: string[]): void {

@@ -1,5 +1,5 @@
-/* app.c: a project that is nothing but upstreams, for the system tests of the proxy: a row for each thing that
- * can be asked for. The addresses come from the environment. */
+/* app.c: a project that is nothing but upstreams, for the system tests of the proxy: a row for each thing
+ * that can be asked for. The addresses come from the environment. */
 #include <tims.h>
 
 #define NOWHERE "http://127.0.0.1:9/"
