@@ -19,13 +19,13 @@ RUN NEXT_TELEMETRY_DISABLED=1 STANDALONE=true sh -c "npm run api-docs --silent -
 # Next's own list of what it needs at run time, and the server that stands before it.
 FROM front AS made
 RUN mkdir /made && cp -a front/dist/server/standalone /made/app \
-    && cp front/render.mjs front/next.config.mjs front/app.config.json /made/app/front/ \
+    && cp front/render.mjs /made/app/front/ \
     && rm -f /made/app/front/server.js
 
 FROM ${NODE}
 COPY --from=made /made /
 WORKDIR /app
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 NEXT_TELEMETRY_DISABLED=1
+ENV NODE_ENV=production STANDALONE=true HOST=0.0.0.0 PORT=3000 NEXT_TELEMETRY_DISABLED=1
 USER 1000:1000
 EXPOSE 3000
 ENTRYPOINT ["node", "--max-old-space-size=256", "--max-semi-space-size=16", "front/render.mjs"]

@@ -52,6 +52,12 @@ const server = http.createServer({ keepAliveTimeout: 60_000 }, async (request, r
   }
 });
 
+// In an image Next has what it runs with alone, without what reads next.config.mjs: the build has left what was read.
+if (process.env.STANDALONE)
+  process.env.__NEXT_PRIVATE_STANDALONE_CONFIG = JSON.stringify(
+    JSON.parse(readFileSync(join(import.meta.dirname, "dist/server/required-server-files.json"), "utf8"))
+      .config,
+  );
 const app = next({ dev: development, dir: import.meta.dirname, quiet: true, httpServer: server });
 await app.prepare();
 const handle = app.getRequestHandler();

@@ -150,7 +150,7 @@ fi
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     mkdir -p "$PGDATA"
     printf '%s' "\${POSTGRES_PASSWORD:?}" >/tmp/password
-    initdb -U "\${POSTGRES_USER:-postgres}" --pwfile=/tmp/password --auth-local=trust --auth-host=scram-sha-256 >/dev/null
+    initdb --encoding=UTF8 --locale=C.UTF-8 -U "\${POSTGRES_USER:-postgres}" --pwfile=/tmp/password --auth-local=trust --auth-host=scram-sha-256 >/dev/null
     rm /tmp/password
     echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
     pg_ctl -w -o "-c listen_addresses= -k /tmp" start >/dev/null
