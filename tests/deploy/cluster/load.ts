@@ -92,6 +92,7 @@ export class Load {
 // on from the position of what it holds.
 export class Screen {
   readonly seen = new Set<string>();
+  readonly refusals: string[] = [];
   sockets = 0;
   resumed = 0;
   snapshots = 0;
@@ -99,7 +100,9 @@ export class Screen {
   private readonly client: Client;
   private readonly url: string;
   private socket: LiveSocket | null = null;
-  private position: unknown = null;
+  private position: number | null = null;
+  private epoch = "";
+  private limit = 0; // rows of the window
   private read = 0; // frames of this socket
   private over = false;
   private readonly running: Promise<void>;
@@ -117,9 +120,11 @@ export class Screen {
       this.socket = socket;
       this.read = 0;
       try {
-        await socket.welcomed();
+        this.epoch = (await socket.welcomed()).json.epoch;
         this.sockets++;
-        await socket.sub(this.url, this.position ? { from: this.position, limit: 50 } : {});
+        const from =
+          this.position === null ? {} : { from: `${this.epoch}-${this.position}`, limit: this.limit };
+        await socket.sub(this.url, from);
         if (leftAt) this.longestAwayMs = Math.max(this.longestAwayMs, performance.now() - leftAt);
         await until(
           "the end of the socket",
@@ -145,7 +150,9 @@ export class Screen {
       const { json } = socket.frames[this.read] as { json: Record<string, unknown> };
       if (json.t === "snap") this.snapshots++;
       if (json.t === "resumed") this.resumed++;
-      if (["snap", "resumed", "tx"].includes(String(json.t))) this.position = json.position;
+      if (json.t === "error") this.refusals.push(JSON.stringify(json));
+      if (typeof json.limit === "number") this.limit = json.limit;
+      if (["snap", "resumed", "tx"].includes(String(json.t))) this.position = json.position as number;
       const document = json.document as { results?: { id: string }[] } | undefined;
       for (const row of document?.results ?? []) this.seen.add(row.id);
       for (const op of (json.ops as { op: string; id: string }[] | undefined) ?? []) {

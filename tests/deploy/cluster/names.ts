@@ -1,9 +1,10 @@
 // names.ts: the names of a cluster's services: dnsmasq, told what the API server knows. A service without an address of
 // its own has those of its pods.
 import type { ChildProcess } from "node:child_process";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
+import { until } from "../../server.ts";
 
 interface Meta {
   name: string;
@@ -66,6 +67,8 @@ export async function startNames(
     ...["--local-ttl=1", "--log-facility=-", `--pid-file=${pid}`],
   ]);
 
+  await until("DNS", () => existsSync(pid)); // before, a signal would end it
+
   let timer: NodeJS.Timeout;
   let stopped = false;
   const look = async () => {
@@ -82,6 +85,7 @@ export async function startNames(
         const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, "utf8")
           .trim()
           .split(" ");
+        if (!children[0]) throw new Error("dnsmasq has ended"); // 0 would be the test itself
         process.kill(Number(children[0]), "SIGHUP");
         known = text;
       }
