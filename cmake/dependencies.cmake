@@ -20,8 +20,8 @@ target_link_libraries(wslay INTERFACE ${WSLAY_LIBRARY})
 target_include_directories(wslay SYSTEM INTERFACE ${WSLAY_INCLUDE})
 
 # Debian's node-llhttp installs llhttp as C sources; they are compiled here, warnings off.
-find_path(LLHTTP_SOURCES llhttp.c PATHS /usr/share/llhttp REQUIRED NO_DEFAULT_PATH)
-find_path(LLHTTP_INCLUDE llhttp.h PATHS /usr/share/include/llhttp REQUIRED NO_DEFAULT_PATH)
+find_path(LLHTTP_SOURCES llhttp.c PATHS /usr/share/llhttp ${TIMS_SYSROOT}/usr/share/llhttp REQUIRED NO_DEFAULT_PATH)
+find_path(LLHTTP_INCLUDE llhttp.h PATHS /usr/share/include/llhttp ${TIMS_SYSROOT}/usr/share/include/llhttp REQUIRED NO_DEFAULT_PATH)
 add_library(llhttp OBJECT ${LLHTTP_SOURCES}/llhttp.c ${LLHTTP_SOURCES}/api.c ${LLHTTP_SOURCES}/http.c)
 target_include_directories(llhttp SYSTEM PUBLIC ${LLHTTP_INCLUDE})
 target_compile_options(llhttp PRIVATE -w -O2)

@@ -11,7 +11,9 @@ target_compile_options(tims_flags INTERFACE
     # A fiber that waits stands in a list with a node on its own stack; gcc 12 takes that for a dangling pointer.
     $<$<C_COMPILER_ID:GNU>:-ftrack-macro-expansion=0;-Wno-dangling-pointer>
     $<$<C_COMPILER_ID:Clang>:-fmacro-backtrace-limit=1>
-    $<$<CONFIG:Release>:-O2;-g1;-fstack-protector-strong;-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=3;-fcf-protection>)
+    $<$<CONFIG:Release>:-O2;-g1;-fstack-protector-strong;-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=3>
+    $<$<AND:$<CONFIG:Release>,$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>>:-fcf-protection>
+    $<$<AND:$<CONFIG:Release>,$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},aarch64>>:-mbranch-protection=standard>)
 target_compile_definitions(tims_flags INTERFACE _GNU_SOURCE)
 target_link_options(tims_flags INTERFACE $<$<CONFIG:Release>:-pie;-Wl,-z,relro,-z,now,--gc-sections>)
 if(TIMS_SANITIZE)

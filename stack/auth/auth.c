@@ -182,12 +182,15 @@ static void forget_posted(void *argument)
 {
     forgetting *f = argument;
     auth__loop *own = tims_loop_get_slot(f->loop, TIMS_LOOP_SLOT_AUTH);
-    if (own != NULL) /* else it has stopped meanwhile */
+    if (own != NULL) { /* else it has stopped meanwhile */
         forget_here(own, f->session, f->user);
+        atomic_fetch_sub(&own->forgets_coming, 1);
+    }
     free(f);
 }
 
-/* The mutex keeps a loop from stopping between being found and being posted to. */
+/* From its return on no loop takes the session for valid: who has not forgotten it yet asks the database. The
+ * mutex keeps a loop from stopping between being found and being posted to. */
 void auth__forget_everywhere(tims_auth *auth, tims_id session, tims_id user)
 {
     tims_loop *here = tims_loop_self();
@@ -200,6 +203,7 @@ void auth__forget_everywhere(tims_auth *auth, tims_id session, tims_id user)
         forgetting *f = malloc(sizeof *f);
         TIMS_ASSERT(f != NULL);
         *f = (forgetting){ own->loop, session, user };
+        atomic_fetch_add(&own->forgets_coming, 1);
         tims_loop_post(own->loop, forget_posted, f);
     }
     pthread_mutex_unlock(&auth->mutex);

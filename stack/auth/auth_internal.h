@@ -141,6 +141,7 @@ typedef struct auth__loop {
     tims_auth *auth;
     tims_loop *loop;
     auth__cache *cache;
+    atomic_int forgets_coming; /* posted to this loop and not done yet: until then its cache is not asked */
     struct auth__loop *next;
 } auth__loop;
 

@@ -165,7 +165,8 @@ tims_status auth__session_find(tims_request *rq, tims_auth *auth, tims_str token
         return fail_unknown(err);
     auth__loop *own = auth__loop_of(auth, rq->loop);
     tims_token_hash(token, hash);
-    auth__session *session = auth__cache_find(own->cache, hash);
+    auth__session *session =
+        TIMS_LIKELY(atomic_load(&own->forgets_coming) == 0) ? auth__cache_find(own->cache, hash) : NULL;
     bool is_new = session == NULL;
     if (is_new) {
         uint64_t generation = auth__cache_generation(own->cache);

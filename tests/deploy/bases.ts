@@ -25,10 +25,14 @@ export const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"
 const CERTIFICATES = "/usr/local/share/ca-certificates";
 const SUITE = "bookworm";
 
+// Tests run inside `npm run --workspace`, which an npm in there would take for its own setting.
+const { npm_config_workspace, npm_config_local_prefix, ...env } = process.env;
+
 function run(program: string, words: string[], cwd?: string): string {
   return execFileSync(program, words, {
     encoding: "utf8",
     cwd,
+    env,
     stdio: ["ignore", "pipe", "pipe"],
     maxBuffer: 1 << 26,
   });
@@ -114,7 +118,7 @@ function debianArchive(): string {
 function nodeFolder(): string {
   const binary = join(root, "node_modules/node/bin/node");
   const version = run(binary, ["--version"]).trim();
-  const registry = run("npm", ["config", "get", "registry"]).trim();
+  const registry = run("npm", ["config", "get", "registry"], root).trim();
   return kept("node", JSON.stringify([2, version, registry]), (path) => {
     mkdirSync(join(path, "usr/local/bin"), { recursive: true });
     cpSync(binary, join(path, "usr/local/bin/node"), { dereference: true });
