@@ -10,7 +10,7 @@ import { installPlugins } from "./plugins.ts";
 
 const CLIENT = "/usr/bin/docker";
 const DAEMON = "/usr/sbin/dockerd";
-const LONG_MS = 600_000;
+const LONG_MS = 1_200_000;
 const LOG_BYTES_MAX = 64 * 1024 * 1024;
 
 export const registry = "localhost:5000";
