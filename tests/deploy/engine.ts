@@ -108,6 +108,7 @@ export class Engine {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "pipe"],
       timeout: LONG_MS,
+      killSignal: "SIGKILL",
       maxBuffer: LOG_BYTES_MAX,
     }).trim();
   }
@@ -122,6 +123,7 @@ export class Engine {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "pipe"],
       timeout: LONG_MS,
+      killSignal: "SIGKILL",
       maxBuffer: LOG_BYTES_MAX,
     }).trim();
   }
