@@ -7,6 +7,7 @@ WORKDIR /app
 COPY tools/setup tools/
 RUN tools/setup build && mkdir /data && chown 10001:10001 /app /data
 USER 10001:10001
+ENV CCACHE_DISABLE=1
 COPY --chown=10001:10001 CMakeLists.txt CMakePresets.json ./
 COPY --chown=10001:10001 cmake cmake
 COPY --chown=10001:10001 stack stack
@@ -16,7 +17,7 @@ RUN cmake --preset release && cmake --build build/release --target chat
 RUN chmod -R a+rwX build && chmod 1777 /data
 COPY --chown=10001:10001 tools/build-back tools/watch tools/
 COPY --chown=10001:10001 docker/backend_dev.sh docker/
-ENV DEVELOPMENT=true NODE_ENV=development HOST=0.0.0.0 PORT=8000 DATABASE_URL=sqlite:/data/app.sqlite3 CCACHE_DISABLE=1
+ENV DEVELOPMENT=true NODE_ENV=development HOST=0.0.0.0 PORT=8000 DATABASE_URL=sqlite:/data/app.sqlite3
 VOLUME /data
 EXPOSE 8000
 ENTRYPOINT ["/app/docker/backend_dev.sh"]

@@ -6,6 +6,10 @@ cd "$(dirname "$0")/.."
 rm -rf build/release/back/CMakeFiles/chat.dir
 tools/build-back release chat
 case ${1:-serve} in
-serve | worker) exec tools/watch "${@:-serve}" ;;
+serve)
+    build/release/chat migrate
+    exec tools/watch "${@:-serve}"
+    ;;
+worker) exec tools/watch "$@" ;;
 *) exec build/release/chat "$@" ;;
 esac

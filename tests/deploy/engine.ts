@@ -1,7 +1,16 @@
 // engine.ts: a container engine of the tests' own: dockerd beside any other of this machine, with its images below build/ so
 // that the next file of tests has them, and a bridge of its own (two engines on one undo each other's rules).
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { root, until } from "../server.ts";
@@ -55,6 +64,7 @@ export class Engine {
       rmSync(folder, { recursive: true });
       return `No container engine: this machine lets nobody make a bridge (${firstLine(error)}).`;
     }
+    const log = openSync(join(folder, "log"), "w");
     const daemon = spawn(
       "setpriv",
       [
@@ -63,13 +73,10 @@ export class Engine {
         ...["-H", `unix://${join(folder, "socket")}`, "--bridge", bridge],
         ...["--default-address-pool", `base=10.214.0.0/16,size=24`],
       ],
-      { stdio: ["ignore", "pipe", "pipe"] },
+      // Into a file: nobody would empty a pipe while a client is waited for, and dockerd stands still once it is full.
+      { stdio: ["ignore", log, log] },
     );
-    let log = "";
-    for (const stream of [daemon.stdout, daemon.stderr])
-      stream?.on("data", (bytes) => {
-        log = (log + bytes).slice(-20_000);
-      });
+    closeSync(log);
     const engine = new Engine(folder, bridge, daemon);
     const ready = await until("dockerd to answer or to end", () => {
       if (daemon.exitCode !== null) return "ended";
@@ -80,9 +87,10 @@ export class Engine {
       }
     });
     if (ready === "ended") {
+      const said = readFileSync(join(folder, "log"), "utf8");
+      const why = said.split("\n").filter((line) => /level=(fatal|error)|failed/i.test(line));
       engine.remove();
-      const why = log.split("\n").filter((line) => /level=(fatal|error)|failed/i.test(line));
-      return `No container engine: dockerd has ended: ${why.at(-1) ?? log.slice(-300)}`;
+      return `No container engine: dockerd has ended: ${why.at(-1) ?? said.slice(-300)}`;
     }
     engine.removeContainers();
     return engine;
@@ -108,6 +116,7 @@ export class Engine {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "pipe"],
       timeout: LONG_MS,
+      killSignal: "SIGKILL",
       maxBuffer: LOG_BYTES_MAX,
     }).trim();
   }
@@ -122,6 +131,7 @@ export class Engine {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "pipe"],
       timeout: LONG_MS,
+      killSignal: "SIGKILL",
       maxBuffer: LOG_BYTES_MAX,
     }).trim();
   }
