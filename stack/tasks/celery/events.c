@@ -171,9 +171,13 @@ static void put_loads(tims_json_writer *w)
     tims_json_end_array(w);
 }
 
+static void flush(void *argument);
+
+/* What was gathered goes first: clocks arrive in their order. */
 static void tell_worker(celery__events *events, const char *type, const char *routing_key)
 {
     tims_buf body;
+    flush(events);
     tims_buf_init(&body, NULL, EVENT_BYTES_MAX);
     tims_json_writer w = tims_json_to(&body);
     begin_event(events, &w, type);
@@ -200,8 +204,6 @@ static void beat(void *argument)
                    events);
 }
 
-static void flush(void *argument);
-
 /* Online begins the heartbeats, which need no further call; offline ends them. */
 void celery__events_worker(celery__events *events, const char *type)
 {
@@ -211,7 +213,6 @@ void celery__events_worker(celery__events *events, const char *type)
         tell_worker(events, type, "worker.online");
         beat(events);
     } else if (strcmp(type, "worker-offline") == 0) {
-        flush(events);
         events->is_alive = false;
         tims_timer_clear(&events->beat);
         tell_worker(events, type, "worker.offline");
