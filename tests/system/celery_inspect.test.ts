@@ -378,9 +378,15 @@ return [dict(name=t.name, state=t.state, args=t.args, kwargs=t.kwargs, result=t.
     assert.equal(expired.state, "REVOKED");
   });
 
-  test("their clocks and times go forward", async () => {
+  // Those of tasks are sent many at once and later, those of the worker itself at once.
+  test("their clocks and times go forward, heartbeats between tasks' among them", async () => {
     const ok = await cluster.python.run(
       `
+sent = []
+for number in range(40):
+    sent.append(app.send_task("adding", (number, "between"), queue="default"))
+    app.control.broadcast("heartbeat")
+until(lambda: all(one.id in keep.state.tasks and keep.state.tasks[one.id].state == "SUCCESS" for one in sent))
 ours = [event for event in keep.heard if event["hostname"] == "${node}"]
 return [len(ours) > 5, all(one["clock"] < next["clock"] for one, next in zip(ours, ours[1:])),
     all(abs(event["timestamp"] - time.time()) < 600 for event in ours), {event["pid"] for event in ours} == {given}]`,

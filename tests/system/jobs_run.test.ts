@@ -229,11 +229,12 @@ test("SIGTERM of a server does the same", async () => {
 
 // What it ran is run by another meanwhile; what it says of that later is not heard.
 test("a worker that is frozen past its lease loses its jobs, finishes nothing twice, and goes on", async () => {
-  const jobs = open({ WORKER_LEASE: "1s" });
+  const jobs = open({ WORKER_LEASE: "2s" });
   const frozen = await worker(jobs);
-  const ids = [enqueue(jobs, "slow", 1500), enqueue(jobs, "rendering", 1500)];
+  const ids = [enqueue(jobs, "slow", 4000), enqueue(jobs, "rendering", 4000)];
   for (const id of ids) await hasBegun(jobs, id);
   frozen.process.kill("SIGSTOP");
+  assert.equal(jobs.jobs(), 2, "they were to be frozen in the middle");
   const other = await worker(jobs, { TMPDIR: "" });
   for (const id of ids) await isIn(jobs, id, "done");
   frozen.process.kill("SIGCONT");
