@@ -108,24 +108,8 @@ export class Engine {
     };
   }
 
-  // Runs the client; its output. Throws with what it said when it fails.
-  docker(...words: string[]): string {
+  private run(words: string[], env: Record<string, string> = {}): string {
     return execFileSync(CLIENT, words, {
-      cwd: root,
-      env: this.environment,
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: LONG_MS,
-      killSignal: "SIGKILL",
-      maxBuffer: LOG_BYTES_MAX,
-    }).trim();
-  }
-
-  // Compose v2 on compose.yaml of the repository.
-  compose(env: Record<string, string>, ...words: string[]): string {
-    mkdirSync(join(this.folder, "config/cli-plugins"), { recursive: true });
-    installPlugins(join(this.folder, "config/cli-plugins"));
-    return execFileSync(CLIENT, ["compose", ...words], {
       cwd: root,
       env: { ...this.environment, ...env },
       encoding: "utf8",
@@ -134,6 +118,18 @@ export class Engine {
       killSignal: "SIGKILL",
       maxBuffer: LOG_BYTES_MAX,
     }).trim();
+  }
+
+  // Runs the client; its output. Throws with what it said when it fails.
+  docker(...words: string[]): string {
+    return this.run(words);
+  }
+
+  // Compose v2 in the repository's folder.
+  compose(env: Record<string, string>, ...words: string[]): string {
+    mkdirSync(join(this.folder, "config/cli-plugins"), { recursive: true });
+    installPlugins(join(this.folder, "config/cli-plugins"));
+    return this.run(["compose", ...words], env);
   }
 
   // Builds these images (the engine keeps what has not changed), on stand-ins for the bases that they name.
