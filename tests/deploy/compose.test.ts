@@ -110,8 +110,15 @@ function tests(engine: Engine): void {
       );
     });
 
-    it("a worker takes jobs", () => {
-      assert.match(compose("ps", "--status", "running", "--services"), /^worker$/m);
+    it("the worker, which is a container of its own, runs what a backend was asked for", async () => {
+      const client = await signedIn(first, "demo");
+      const started = await client.post(`/api/chats/${chat}/export/`);
+      assert.equal(started.status, 202, started.body);
+      const job = await until("the export", async () => {
+        const { json } = await client.get(`/api/tasks/${started.json.id}/`);
+        return json.state === "done" && json;
+      });
+      assert.match(JSON.stringify(job), /Across two containers/);
     });
 
     it("down leaves nothing", () => {
