@@ -28,7 +28,7 @@ enum {
 };
 
 typedef struct http__upstream http__upstream;
-typedef struct http__client_tls http__client_tls;
+typedef struct http__tls http__tls;
 
 typedef struct http__pool {
     uint32_t magic;
@@ -43,7 +43,7 @@ struct http__upstream {
     http__pool *pool;
     http__upstream *next, *previous; /* while idle */
     tims_stream *stream;
-    http__client_tls *tls; /* NULL: none */
+    http__tls *tls; /* NULL: none */
     tims_http1 *parser;
     tims_fetch_stream *fetch; /* NULL while idle */
     tims_fiber *shaking;      /* who waits for the handshake, and closes the connection when it fails */
@@ -85,6 +85,7 @@ void http__upstream_attach(http__upstream *peer, tims_fetch_stream *fetch);
 void http__upstream_detach(http__upstream *peer, bool keep); /* back to the pool, or closed */
 
 /* client_tls.c */
+uint64_t http__trust_id(const tims_trust *trust); /* no two have the same */
 tims_status http__client_tls_begin(http__upstream *peer, const tims_trust *trust, tims_str host);
 bool http__client_tls_is_open(const http__upstream *peer);
 /* Decrypts, piece by piece to `take`, until there is no more or the connection closes. Errors: CLOSED: the
@@ -94,7 +95,9 @@ tims_status http__client_tls_feed(http__upstream *peer, tims_str bytes,
 /* Every byte to an upstream goes through here, with TLS or without. Copies what cannot be sent at once. */
 tims_status http__upstream_write(http__upstream *peer, const tims_str *slices, size_t count);
 tims_status http__client_tls_report(const http__upstream *peer, tims_error *err); /* why it failed */
-void http__client_tls_free(http__upstream *peer);
+
+/* tls_session.c */
+void http__tls_free(http__tls **tls); /* NULL inside is fine */
 
 /* client_request.c */
 tims_status http__request_check(const tims_fetch_options *options, tims_error *err);

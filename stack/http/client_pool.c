@@ -195,6 +195,10 @@ static size_t feed_parser(http__upstream *peer, tims_str bytes)
 static void take_plain(http__upstream *peer, tims_str bytes)
 {
     tims_fetch_stream *fetch = peer->fetch;
+    if (fetch == NULL && peer->shaking != NULL) { /* an answer before the question; who shakes hands closes */
+        peer->shaken = TIMS_IO;
+        return;
+    }
     if (fetch == NULL) { /* nobody asked */
         close_peer(peer);
         return;
@@ -209,8 +213,9 @@ static void take_plain(http__upstream *peer, tims_str bytes)
 
 static void end_shaking(http__upstream *peer, tims_status status)
 {
-    peer->shaken = status;
-    if (status != TIMS_OK || http__client_tls_is_open(peer))
+    if (peer->shaken == TIMS_OK)
+        peer->shaken = status;
+    if (peer->shaken != TIMS_OK || http__client_tls_is_open(peer))
         tims_fiber_wake(peer->shaking);
 }
 
@@ -275,7 +280,7 @@ static void closed(void *ctx)
     TIMS_ASSERT(peer->fetch == NULL && !peer->is_idle);
     http__pool *pool = peer->pool;
     tims_http1_free(&peer->parser);
-    http__client_tls_free(peer);
+    http__tls_free(&peer->tls);
     free(peer->address);
     peer->magic = 0;
     free(peer);
@@ -345,8 +350,9 @@ static tims_status name_address(const http__upstream_options *options, char *ret
     bool is_tls = tims_str_equal(url->scheme, TIMS_STR("https"));
     if (is_tls && options->trust == NULL)
         return tims_fail(err, TIMS_MALFORMED, "bad_url", "An https: address needs to be told whom to trust.");
-    int length = is_tls ? snprintf(ret_text, size, "tls:%p:%.*s:%u", (const void *)options->trust,
-                                   TIMS_PRINT(url->host), url->port)
+    int length = is_tls ? snprintf(ret_text, size, "tls:%016llx:%.*s:%u",
+                                   (unsigned long long)http__trust_id(options->trust), TIMS_PRINT(url->host),
+                                   url->port)
                         : snprintf(ret_text, size, "%s:%.*s:%u", is_unix ? "unix" : "tcp",
                                    TIMS_PRINT(url->host), url->port);
     if (length < 0 || (size_t)length >= size)

@@ -1,28 +1,22 @@
-/* client_tls.c: TLS towards an upstream, over memory BIOs, so that OpenSSL never touches a socket.
+/* client_tls.c: TLS towards an upstream. The session is tls_session.c's.
  *
- *   stream ─► http__client_tls_feed  ─► [BIO] SSL_read  ─► what the pool takes
- *   stream ◄─ drain ◄─ [BIO] SSL_write ◄─ http__upstream_write
+ *   stream ─► http__client_tls_feed ─► what the pool takes
+ *   stream ◄─ drain                 ◄─ http__upstream_write
  *
  * The certificate has to be of a trusted authority, in time and for the host that was asked for; there is no
  * way to leave that out. TLS 1.2 and newer; http/1.1 by ALPN. The server's side is in tls.c. */
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "http/client_internal.h"
+#include "http/tls_internal.h"
+#include "tims/crypto.h"
 
-enum { PLAIN_BYTES = 16 * 1024, PIECE_BYTES = 64 * 1024, HOST_BYTES_MAX = 256 };
+enum { HOST_BYTES_MAX = 256 };
 
 struct tims_trust {
     SSL_CTX *ctx;
-};
-
-struct http__client_tls {
-    SSL *ssl;
-    BIO *in, *out; /* belong to ssl */
-    bool is_open;  /* the handshake is done */
+    uint64_t id; /* by chance: another one may lie where this one lay while its connections are still kept */
 };
 
 /* --- whom to trust ------------------------------------------------------------------------------- */
@@ -37,12 +31,10 @@ tims_status tims_trust_new(tims_arena *arena, tims_str ca_path, const tims_trust
 {
     static const unsigned char protocol[] = "\x08http/1.1";
     tims_trust *trust = TIMS_NEW(arena, tims_trust);
-    trust->ctx = SSL_CTX_new(TLS_client_method());
+    tims_random(&trust->id, sizeof trust->id);
+    trust->ctx = http__tls_settings_new(TLS_client_method());
     TIMS_ASSERT(trust->ctx != NULL);
     tims_arena_defer(arena, free_trust, trust);
-    SSL_CTX_set_min_proto_version(trust->ctx, TLS1_2_VERSION);
-    SSL_CTX_set_options(trust->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    SSL_CTX_set_mode(trust->ctx, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(trust->ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_verify(trust->ctx, SSL_VERIFY_PEER, NULL);
     TIMS_ASSERT(SSL_CTX_set_alpn_protos(trust->ctx, protocol, sizeof protocol - 1) == 0);
@@ -56,6 +48,11 @@ tims_status tims_trust_new(tims_arena *arena, tims_str ca_path, const tims_trust
                          TIMS_PRINT(ca_path));
     *ret_trust = trust;
     return TIMS_OK;
+}
+
+uint64_t http__trust_id(const tims_trust *trust)
+{
+    return trust->id;
 }
 
 /* --- a connection -------------------------------------------------------------------------------- */
@@ -74,44 +71,25 @@ static bool expect_host(SSL *ssl, tims_str host)
     return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
-static tims_status drain(http__upstream *peer)
+static tims_status drain(void *ctx)
 {
-    char *bytes = NULL;
-    long length = BIO_get_mem_data(peer->tls->out, &bytes);
-    if (length <= 0)
-        return TIMS_OK;
-    tims_str slice = { bytes, (size_t)length };
-    tims_status status = tims_stream_write(peer->stream, &slice, 1);
-    (void)BIO_reset(peer->tls->out);
-    return status;
+    http__upstream *peer = ctx;
+    size_t length = 0;
+    return http__tls_drain(peer->tls, peer->stream, &length);
 }
 
 static tims_status shake_hands(http__upstream *peer)
 {
-    http__client_tls *tls = peer->tls;
-    ERR_clear_error();
-    int result = SSL_do_handshake(tls->ssl);
-    int why = result == 1 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, result);
-    ERR_clear_error();
-    tls->is_open = result == 1;
-    tims_status status = drain(peer); /* an alert as well */
-    return result == 1 || why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? status : TIMS_IO;
+    tims_status shaken = http__tls_shake(peer->tls);
+    tims_status drained = drain(peer); /* an alert as well */
+    return shaken != TIMS_OK ? shaken : drained;
 }
 
 tims_status http__client_tls_begin(http__upstream *peer, const tims_trust *trust, tims_str host)
 {
-    http__client_tls *tls = calloc(1, sizeof *tls);
-    TIMS_ASSERT(tls != NULL);
-    peer->tls = tls;
-    tls->ssl = SSL_new(trust->ctx);
-    tls->in = BIO_new(BIO_s_mem());
-    tls->out = BIO_new(BIO_s_mem());
-    TIMS_ASSERT(tls->ssl != NULL && tls->in != NULL && tls->out != NULL);
-    BIO_set_mem_eof_return(tls->in, -1);
-    BIO_set_mem_eof_return(tls->out, -1);
-    SSL_set_bio(tls->ssl, tls->in, tls->out);
-    SSL_set_connect_state(tls->ssl);
-    bool is_host = expect_host(tls->ssl, host);
+    peer->tls = http__tls_session_new(trust->ctx);
+    SSL_set_connect_state(peer->tls->ssl);
+    bool is_host = expect_host(peer->tls->ssl, host);
     ERR_clear_error();
     return is_host ? shake_hands(peer) : TIMS_IO;
 }
@@ -124,52 +102,31 @@ bool http__client_tls_is_open(const http__upstream *peer)
 tims_status http__client_tls_feed(http__upstream *peer, tims_str bytes,
                                   void (*take)(http__upstream *peer, tims_str plain))
 {
-    http__client_tls *tls = peer->tls;
-    TIMS_ASSERT(bytes.length <= INT32_MAX);
-    if (BIO_write(tls->in, bytes.data, (int)bytes.length) != (int)bytes.length)
-        return TIMS_IO;
-    tims_status status = tls->is_open ? TIMS_OK : shake_hands(peer);
-    if (status != TIMS_OK || !tls->is_open)
-        return status;
-    char plain[PLAIN_BYTES];
-    while (!peer->closing) {
-        ERR_clear_error();
-        int got = SSL_read(tls->ssl, plain, sizeof plain);
-        if (got > 0) {
-            take(peer, (tims_str){ plain, (size_t)got });
+    http__tls *tls = peer->tls;
+    tims_status status = http__tls_take(tls, bytes);
+    if (status == TIMS_OK && !tls->is_open)
+        status = shake_hands(peer);
+    char plain[HTTP__TLS_PLAIN_BYTES];
+    while (status == TIMS_OK && tls->is_open && !peer->closing) {
+        size_t length = 0;
+        status = http__tls_read(tls, plain, &length);
+        if (status == TIMS_OK && length > 0) {
+            take(peer, (tims_str){ plain, length });
             continue;
         }
-        int why = SSL_get_error(tls->ssl, got);
-        ERR_clear_error();
-        status = drain(peer); /* key updates, alerts */
-        if (why == SSL_ERROR_ZERO_RETURN)
-            return TIMS_CLOSED;
-        return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? status : TIMS_IO;
+        tims_status drained = drain(peer); /* key updates, alerts */
+        return status != TIMS_OK ? status : drained;
     }
-    return TIMS_OK;
+    return status;
 }
 
 tims_status http__upstream_write(http__upstream *peer, const tims_str *slices, size_t count)
 {
-    http__client_tls *tls = peer->tls;
-    if (tls == NULL)
+    if (peer->tls == NULL)
         return tims_stream_write(peer->stream, slices, count);
-    if (peer->closing || !tls->is_open)
+    if (peer->closing || !peer->tls->is_open)
         return TIMS_CLOSED;
-    for (size_t i = 0; i < count; i++) {
-        for (size_t at = 0; at < slices[i].length; at += PIECE_BYTES) {
-            size_t left = slices[i].length - at, length = left < PIECE_BYTES ? left : PIECE_BYTES;
-            ERR_clear_error();
-            bool is_written = SSL_write(tls->ssl, slices[i].data + at, (int)length) == (int)length;
-            ERR_clear_error();
-            if (!is_written)
-                return TIMS_IO;
-            tims_status status = BIO_pending(tls->out) >= PIECE_BYTES ? drain(peer) : TIMS_OK;
-            if (status != TIMS_OK)
-                return status;
-        }
-    }
-    return drain(peer);
+    return http__tls_write(peer->tls, slices, count, drain, peer);
 }
 
 tims_status http__client_tls_report(const http__upstream *peer, tims_error *err)
@@ -180,13 +137,4 @@ tims_status http__client_tls_report(const http__upstream *peer, tims_error *err)
                          "The upstream's certificate is not accepted: %s.",
                          X509_verify_cert_error_string(verified));
     return tims_fail(err, TIMS_UNAVAILABLE, "upstream_tls", "TLS with the upstream did not come about.");
-}
-
-void http__client_tls_free(http__upstream *peer)
-{
-    if (peer->tls == NULL)
-        return;
-    SSL_free(peer->tls->ssl);
-    free(peer->tls);
-    peer->tls = NULL;
 }

@@ -404,9 +404,9 @@ tims_status http__tls_context_new(const tims_server_options *options, http__tls_
                                   tims_error *err);
 void http__tls_context_free(http__tls_context **context);
 http__tls *http__tls_new(http__tls_context *context);
-void http__tls_free(http__tls **tls);
+void http__tls_free(http__tls **tls);                                 /* tls_session.c */
 void http__tls_receive(http__connection *connection, tims_str bytes); /* → http__connection_receive */
-tims_status http__tls_write(http__connection *connection, const tims_str *slices, size_t count);
+tims_status http__tls_send(http__connection *connection, const tims_str *slices, size_t count);
 void http__tls_end(http__connection *connection); /* close_notify */
 
 /* raw.c: a connection taken over by a tunnel, called on the request's fiber. */

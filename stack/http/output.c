@@ -44,7 +44,7 @@ tims_status http__transport_write(http__connection *connection, const tims_str *
     if (!can_write(connection))
         return TIMS_CLOSED;
     if (connection->tls)
-        return http__tls_write(connection, slices, count);
+        return http__tls_send(connection, slices, count);
     tims_status status = tims_stream_write(connection->stream, slices, count);
     if (status == TIMS_OK)
         http__transport_note(connection, total_length(slices, count));

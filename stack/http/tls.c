@@ -1,26 +1,17 @@
-/* tls.c: TLS between the stream and the connection, over memory BIOs, so that OpenSSL never touches a socket.
+/* tls.c: TLS between the stream and the connection, the server's side of it. The session is tls_session.c's.
  *
- *   stream ─► on_data ─► [BIO] SSL_read ─► http__connection_receive
- *   stream ◄─ write  ◄─ [BIO] SSL_write ◄─ http__transport_write
+ *   stream ─► on_data ─► http__tls_receive ─► http__connection_receive
+ *   stream ◄─ drain   ◄─ http__tls_send    ◄─ http__transport_write
  *
  * TLS 1.2 and newer; http/1.1 by ALPN. Buffers of idle connections are released by OpenSSL itself. */
 #include "http_internal.h"
 
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { PLAIN_BYTES = 16 * 1024, DRAIN_BYTES = 64 * 1024 };
+#include "http/tls_internal.h"
 
 struct http__tls_context {
     SSL_CTX *ctx;
-};
-
-struct http__tls {
-    SSL *ssl;
-    BIO *in, *out; /* belong to ssl */
-    bool is_open;  /* the handshake is done */
 };
 
 /* --- context ---------------------------------------------------------------------------------- */
@@ -65,13 +56,10 @@ static tims_status load_files(SSL_CTX *ctx, const tims_server_options *options, 
 tims_status http__tls_context_new(const tims_server_options *options, http__tls_context **ret_context,
                                   tims_error *err)
 {
-    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    SSL_CTX *ctx = http__tls_settings_new(TLS_server_method());
     if (!ctx)
         return tims_fail(err, TIMS_UNAVAILABLE, "tls", "TLS cannot be set up.");
-    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
-    SSL_CTX_set_options(ctx,
-                        SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
     tims_arena *arena = tims_arena_new(64 * 1024, NULL, NULL);
     tims_status status = load_files(ctx, options, arena, err);
@@ -99,48 +87,25 @@ void http__tls_context_free(http__tls_context **context)
 
 http__tls *http__tls_new(http__tls_context *context)
 {
-    http__tls *tls = calloc(1, sizeof(*tls));
-    TIMS_ASSERT(tls != NULL);
-    tls->ssl = SSL_new(context->ctx);
-    tls->in = BIO_new(BIO_s_mem());
-    tls->out = BIO_new(BIO_s_mem());
-    TIMS_ASSERT(tls->ssl && tls->in && tls->out);
-    BIO_set_mem_eof_return(tls->in, -1);
-    BIO_set_mem_eof_return(tls->out, -1);
-    SSL_set_bio(tls->ssl, tls->in, tls->out);
+    http__tls *tls = http__tls_session_new(context->ctx);
     SSL_set_accept_state(tls->ssl);
     return tls;
 }
 
-void http__tls_free(http__tls **tls)
+static tims_status drain_out(void *ctx)
 {
-    if (!*tls)
-        return;
-    SSL_free((*tls)->ssl);
-    free(*tls);
-    *tls = NULL;
-}
-
-/* Moves what OpenSSL has produced to the stream. */
-static tims_status drain_out(http__connection *connection)
-{
-    char *bytes = NULL;
-    long length = BIO_get_mem_data(connection->tls->out, &bytes);
-    if (length <= 0)
-        return TIMS_OK;
-    tims_str slice = { bytes, (size_t)length };
-    tims_status status = tims_stream_write(connection->stream, &slice, 1);
-    (void)BIO_reset(connection->tls->out);
-    if (status == TIMS_OK)
-        http__transport_note(connection, slice.length);
-    else
+    http__connection *connection = ctx;
+    size_t length = 0;
+    tims_status status = http__tls_drain(connection->tls, connection->stream, &length);
+    if (status != TIMS_OK)
         http__connection_close(connection);
+    else if (length > 0)
+        http__transport_note(connection, length);
     return status;
 }
 
 static void fail(http__connection *connection)
 {
-    ERR_clear_error();
     if (!connection->closing)
         (void)!drain_out(connection); /* the alert */
     connection->tls->is_open = false;
@@ -153,39 +118,33 @@ static bool shake_hands(http__connection *connection)
     http__tls *tls = connection->tls;
     if (tls->is_open)
         return true;
-    ERR_clear_error();
-    int result = SSL_do_handshake(tls->ssl);
-    int why = result == 1 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, result);
-    if (result != 1 && why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) {
+    if (http__tls_shake(tls) != TIMS_OK) {
         fail(connection);
         return false;
     }
-    tls->is_open = result == 1;
     return drain_out(connection) == TIMS_OK && tls->is_open;
 }
 
 void http__tls_receive(http__connection *connection, tims_str bytes)
 {
     http__tls *tls = connection->tls;
-    TIMS_ASSERT(bytes.length <= INT32_MAX);
-    if (BIO_write(tls->in, bytes.data, (int)bytes.length) != (int)bytes.length) {
+    if (http__tls_take(tls, bytes) != TIMS_OK) {
         http__connection_close(connection);
         return;
     }
     if (!shake_hands(connection))
         return;
-    char plain[PLAIN_BYTES];
+    char plain[HTTP__TLS_PLAIN_BYTES];
     while (!connection->closing) {
-        ERR_clear_error();
-        int got = SSL_read(tls->ssl, plain, sizeof(plain));
-        if (got > 0) {
-            http__connection_receive(connection, (tims_str){ plain, (size_t)got });
+        size_t length = 0;
+        tims_status status = http__tls_read(tls, plain, &length);
+        if (status == TIMS_OK && length > 0) {
+            http__connection_receive(connection, (tims_str){ plain, length });
             continue;
         }
-        int why = SSL_get_error(tls->ssl, got);
-        if (why == SSL_ERROR_ZERO_RETURN)
+        if (status == TIMS_CLOSED)
             http__connection_input_ended(connection, TIMS_CLOSED);
-        else if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)
+        else if (status != TIMS_OK)
             fail(connection);
         else
             (void)!drain_out(connection); /* key updates, tickets */
@@ -193,25 +152,14 @@ void http__tls_receive(http__connection *connection, tims_str bytes)
     }
 }
 
-tims_status http__tls_write(http__connection *connection, const tims_str *slices, size_t count)
+tims_status http__tls_send(http__connection *connection, const tims_str *slices, size_t count)
 {
-    http__tls *tls = connection->tls;
-    if (!tls->is_open)
+    if (!connection->tls->is_open)
         return TIMS_CLOSED;
-    for (size_t i = 0; i < count; i++) {
-        for (size_t at = 0; at < slices[i].length; at += DRAIN_BYTES) {
-            size_t length = slices[i].length - at < DRAIN_BYTES ? slices[i].length - at : DRAIN_BYTES;
-            ERR_clear_error();
-            if (SSL_write(tls->ssl, slices[i].data + at, (int)length) != (int)length) {
-                ERR_clear_error();
-                http__connection_close(connection);
-                return TIMS_IO;
-            }
-            if (BIO_pending(tls->out) >= DRAIN_BYTES && drain_out(connection) != TIMS_OK)
-                return TIMS_CLOSED;
-        }
-    }
-    return drain_out(connection);
+    tims_status status = http__tls_write(connection->tls, slices, count, drain_out, connection);
+    if (status != TIMS_OK)
+        http__connection_close(connection);
+    return status;
 }
 
 void http__tls_end(http__connection *connection)

@@ -1,12 +1,10 @@
 /* tls_test.c: the server behind TLS, with a certificate made for the test. */
-#include "http/testing.h"
+#include "http/tls_testing.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
 
-static char folder[64], certificate_path[128], key_path[128];
+static char folder[64];
+static test_identity own;
 
 static tims_answer say_hello(tims_request *rq)
 {
@@ -23,40 +21,16 @@ static const tims_route routes[] = {
     { .methods = TIMS_METHOD_POST, .pattern = "/echo", .handler = echo_body, .body_bytes_max = 4 << 20 },
 };
 
-static void make_certificate(void)
-{
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = X509_new();
-    assert_non_null(key);
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_set_pubkey(certificate, key);
-    X509_NAME *name = X509_get_subject_name(certificate);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1, 0);
-    X509_set_issuer_name(certificate, name);
-    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
-    FILE *file = fopen(certificate_path, "w");
-    assert_int_equal(PEM_write_X509(file, certificate), 1);
-    fclose(file);
-    file = fopen(key_path, "w");
-    assert_int_equal(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
-    fclose(file);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
-}
-
 static int set_up(void **state)
 {
     static test_server t;
     snprintf(folder, sizeof(folder), "/tmp/tims-tls-test-XXXXXX");
     assert_non_null(mkdtemp(folder));
-    snprintf(certificate_path, sizeof(certificate_path), "%s/certificate.pem", folder);
-    snprintf(key_path, sizeof(key_path), "%s/key.pem", folder);
-    make_certificate();
+    const test_identity_options options = { .name = "localhost", .ends_s = 3600 };
+    test_identity_make(folder, &options, &own);
     test_prepare(&t, routes, 2);
-    t.options.certificate_path = tims_str_from(certificate_path);
-    t.options.key_path = tims_str_from(key_path);
+    t.options.certificate_path = tims_str_from(own.certificate_path);
+    t.options.key_path = tims_str_from(own.key_path);
     t.options.header_timeout_ms = 1000;
     test_start(&t);
     *state = &t;
@@ -66,8 +40,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     test_stop(*state);
-    unlink(certificate_path);
-    unlink(key_path);
+    test_identity_end(&own);
     return rmdir(folder);
 }
 

@@ -1,0 +1,79 @@
+/* tls_testing.h: keys and certificates made for a test, in a folder of its own. */
+#ifndef TIMS_HTTP_TLS_TESTING_H
+#define TIMS_HTTP_TLS_TESTING_H
+
+#include "http/testing.h"
+
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+typedef struct test_identity {
+    EVP_PKEY *key;
+    X509 *certificate;
+    char certificate_path[128], key_path[128];
+} test_identity;
+
+typedef struct test_identity_options {
+    const char *name;            /* the subject's, and the files' */
+    const char *hosts;           /* as in "DNS:localhost,IP:127.0.0.1"; NULL: none */
+    const test_identity *issuer; /* NULL: itself */
+    long begins_s, ends_s;       /* from now */
+} test_identity_options;
+
+static inline void test_add_extension(X509 *certificate, int kind, const char *value)
+{
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, kind, value);
+    assert_non_null(extension);
+    assert_int_equal(X509_add_ext(certificate, extension, -1), 1);
+    X509_EXTENSION_free(extension);
+}
+
+static inline void test_write_identity(const test_identity *identity)
+{
+    FILE *file = fopen(identity->certificate_path, "w");
+    assert_non_null(file);
+    assert_int_equal(PEM_write_X509(file, identity->certificate), 1);
+    assert_int_equal(fclose(file), 0);
+    file = fopen(identity->key_path, "w");
+    assert_non_null(file);
+    assert_int_equal(PEM_write_PrivateKey(file, identity->key, NULL, NULL, 0, NULL, NULL), 1);
+    assert_int_equal(fclose(file), 0);
+}
+
+static inline void test_identity_make(const char *folder, const test_identity_options *options,
+                                      test_identity *ret)
+{
+    ret->key = EVP_EC_gen("P-256");
+    ret->certificate = X509_new();
+    assert_non_null(ret->key);
+    assert_non_null(ret->certificate);
+    X509 *certificate = ret->certificate;
+    X509_set_version(certificate, X509_VERSION_3);
+    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), options->begins_s);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), options->ends_s);
+    X509_set_pubkey(certificate, ret->key);
+    X509_NAME *name = X509_get_subject_name(certificate);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)options->name, -1, -1, 0);
+    const test_identity *issuer = options->issuer != NULL ? options->issuer : ret;
+    X509_set_issuer_name(certificate, X509_get_subject_name(issuer->certificate));
+    if (options->issuer == NULL)
+        test_add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE");
+    if (options->hosts != NULL)
+        test_add_extension(certificate, NID_subject_alt_name, options->hosts);
+    assert_true(X509_sign(certificate, issuer->key, EVP_sha256()) > 0);
+    (void)snprintf(ret->certificate_path, sizeof ret->certificate_path, "%s/%s.pem", folder, options->name);
+    (void)snprintf(ret->key_path, sizeof ret->key_path, "%s/%s.key", folder, options->name);
+    test_write_identity(ret);
+}
+
+static inline void test_identity_end(test_identity *identity)
+{
+    X509_free(identity->certificate);
+    EVP_PKEY_free(identity->key);
+    (void)unlink(identity->certificate_path);
+    (void)unlink(identity->key_path);
+}
+
+#endif
