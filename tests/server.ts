@@ -140,7 +140,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   );
   const ready = await until("the server to be ready", () => {
     if (child.exitCode !== null) throw new Error(`serve has exited with ${child.exitCode}:\n${output()}`);
-    return /is ready: (https?):\/\/[^:]+:(\d+)/.exec(output());
+    return /is ready: (https?):\/\/\S+:(\d+)/.exec(output());
   });
   const port = Number(ready[2]);
   return {

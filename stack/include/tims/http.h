@@ -425,4 +425,19 @@ tims_status tims_forward(tims_request *rq, const tims_forward_options *options, 
  * be reached with 502. Suspends. */
 tims_answer tims_answer_tunnel(tims_request *rq, tims_str upstream_url);
 
+/* --- probe ------------------------------------------------------------------------------------ */
+
+typedef struct tims_probe_options {
+    const char *host; /* a name or an address, of this machine */
+    uint16_t port;
+    const char *path;    /* below 150 bytes */
+    bool is_tls;         /* any certificate is good: a health check is no place for secrets */
+    int64_t patience_ms; /* for each step: connecting, sending, receiving */
+} tims_probe_options;
+/* What a server of this machine answers to a GET: the line with its status ("HTTP/1.1 200 OK"), in `arena`.
+ * For commands: needs no loop and blocks the thread. Errors: UNAVAILABLE: nobody listens, or what came is no
+ * answer. */
+tims_status tims_probe(tims_arena *arena, const tims_probe_options *options, tims_str *ret_line,
+                       tims_error *err);
+
 #endif
