@@ -38,12 +38,20 @@ bool proxy__request_header_passes(tims_str name, bool send_authorization)
                                      TIMS_STR_INIT("x-client-ip"),
                                      TIMS_STR_INIT("true-client-ip"),
                                      TIMS_STR_INIT("x-cluster-client-ip"),
-                                     TIMS_STR_INIT("remote-user"),
-                                     TIMS_STR_INIT("x-remote-user") };
+                                     TIMS_STR_INIT("cf-connecting-ip") };
+    static const tims_str families[] = {
+        TIMS_STR_INIT("x-forwarded-"), TIMS_STR_INIT("x-tims-"),
+        /* by which others' proxies say who asks */
+        TIMS_STR_INIT("x-webauth-"), TIMS_STR_INIT("x-remote-"), TIMS_STR_INIT("x-auth-request-"),
+        TIMS_STR_INIT("remote-"), TIMS_STR_INIT("x-authenticated-"), TIMS_STR_INIT("x-authentik-"),
+        TIMS_STR_INIT("x-ssl-client-"), TIMS_STR_INIT("ssl-client-"), TIMS_STR_INIT("x-goog-authenticated-"),
+        TIMS_STR_INIT("x-ms-client-principal"), TIMS_STR_INIT("cf-access-"), TIMS_STR_INIT("tailscale-")
+    };
     if (memchr(name.data, '_', name.length) != NULL || is_in(name, ours, sizeof ours / sizeof *ours))
         return false;
-    if (begins(name, TIMS_STR("x-forwarded-")) || begins(name, TIMS_STR("x-tims-")))
-        return false;
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (begins(name, families[i]))
+            return false;
     return send_authorization || !tims_str_equal_ignoring_case(name, TIMS_STR("authorization"));
 }
 
