@@ -80,22 +80,18 @@ bool json__complain(json__complaint *complaint, const char *code, const char *fo
 
 bool json__check_int(const tims_field *field, int64_t value, json__complaint *complaint)
 {
-    if (field->min == 0 && field->max == 0)
-        return true;
-    if (value < field->min)
+    if (tims_field_has_min(field) && value < field->min)
         return json__complain(complaint, "min", "Must be at least %lld.", (long long)field->min);
-    if (value > field->max)
+    if (tims_field_has_max(field) && value > field->max)
         return json__complain(complaint, "max", "Must be at most %lld.", (long long)field->max);
     return true;
 }
 
 bool json__check_double(const tims_field *field, double value, json__complaint *complaint)
 {
-    if (field->min == 0 && field->max == 0)
-        return true;
-    if (value < (double)field->min)
+    if (tims_field_has_min(field) && value < (double)field->min)
         return json__complain(complaint, "min", "Must be at least %lld.", (long long)field->min);
-    if (value > (double)field->max)
+    if (tims_field_has_max(field) && value > (double)field->max)
         return json__complain(complaint, "max", "Must be at most %lld.", (long long)field->max);
     return true;
 }
@@ -123,11 +119,9 @@ static int64_t bound_units(int64_t bound, uint8_t scale)
 
 bool json__check_decimal(const tims_field *field, tims_decimal value, json__complaint *complaint)
 {
-    if (field->min == 0 && field->max == 0)
-        return true;
-    if (value.units < bound_units(field->min, field->scale))
+    if (tims_field_has_min(field) && value.units < bound_units(field->min, field->scale))
         return json__complain(complaint, "min", "Must be at least %lld.", (long long)field->min);
-    if (value.units > bound_units(field->max, field->scale))
+    if (tims_field_has_max(field) && value.units > bound_units(field->max, field->scale))
         return json__complain(complaint, "max", "Must be at most %lld.", (long long)field->max);
     return true;
 }

@@ -313,6 +313,40 @@ static void a_strangers_long_name_is_cut_at_a_whole_character(void **state)
     assert_true(tims_str_is_utf8(f->err.fields->pointer));
 }
 
+static void a_bound_alone_bounds_one_side(void **state)
+{
+    fixture *f = *state;
+    typedef struct numbers {
+        int64_t whole;
+        double real;
+        tims_decimal exact;
+    } numbers;
+    static const tims_field kinds[] = { TIMS_FIELD(numbers, whole), TIMS_FIELD(numbers, real),
+                                        TIMS_FIELD(numbers, exact) };
+    static const struct {
+        int64_t min, max;
+        const char *text, *code; /* NULL: fine */
+    } rows[] = {
+        { 1, 0, "1", NULL },    { 1, 0, "1000000", NULL }, { 1, 0, "0", "min" },    { 0, -1, "-1", NULL },
+        { 0, -1, "-99", NULL }, { 0, -1, "0", "max" },     { 0, 9, "9", NULL },     { 0, 9, "10", "max" },
+        { 0, 9, "-1", "min" },  { -9, 0, "-9", NULL },     { -9, 0, "-10", "min" }, { -9, 0, "1", "max" },
+        { 0, 0, "-77", NULL },  { 0, 0, "77", NULL },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (size_t kind = 0; kind < 3; kind++) {
+            tims_field field = kinds[kind];
+            numbers bound;
+            tims_error err = { 0 };
+            field.min = rows[i].min;
+            field.max = rows[i].max;
+            tims_status status = tims_bind_text(f->arena, &field, tims_str_from(rows[i].text), &bound, &err);
+            assert_int_equal(status, rows[i].code == NULL ? TIMS_OK : TIMS_INVALID);
+            if (rows[i].code != NULL)
+                assert_string_equal(err.fields->code, rows[i].code);
+        }
+    }
+}
+
 static void text_is_bound_by_the_same_rules(void **state)
 {
     fixture *f = *state;
@@ -389,6 +423,7 @@ int main(void)
         TEST(a_list_of_ninety_thousand_items_is_refused_by_its_length),
         TEST(errors_stop_at_32),
         TEST(a_strangers_long_name_is_cut_at_a_whole_character),
+        TEST(a_bound_alone_bounds_one_side),
         TEST(text_is_bound_by_the_same_rules),
         TEST(fields_are_found_by_name),
     };

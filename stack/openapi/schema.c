@@ -50,18 +50,15 @@ static void write_type(openapi__document *d, const char *type, bool nullable)
     }
 }
 
-static bool has_bounds(const tims_field *field)
-{
-    return field->min != 0 || field->max != 0;
-}
-
 /* Of a URL's value no rule of the field is asked: it only compares. */
 static void write_bounds(openapi__document *d, const tims_field *field, openapi__use use)
 {
-    if (use == OPENAPI__QUERY || !has_bounds(field))
+    if (use == OPENAPI__QUERY)
         return;
-    openapi__number(d, "minimum", field->min);
-    openapi__number(d, "maximum", field->max);
+    if (tims_field_has_min(field))
+        openapi__number(d, "minimum", field->min);
+    if (tims_field_has_max(field))
+        openapi__number(d, "maximum", field->max);
 }
 
 /* Rows may be older than the rules, and C may write what a body may not: only what the database holds to. */

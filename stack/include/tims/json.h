@@ -50,8 +50,10 @@ typedef struct tims_field {
     size_t offset;
     const char *doc;
     /* what a value must be (checked when JSON is bound) */
-    bool required;    /* must be given on create; strings also not empty */
-    int64_t min, max; /* numbers; both 0: no bounds */
+    bool required; /* must be given on create; strings also not empty */
+    /* numbers; both 0: no bounds. One that is given alone is alone where 0 cannot be the other: `.min = 1`
+     * has no maximum, `.max = -1` no minimum; but `.max = 9` is from 0 on, and `.min = -9` up to 0. */
+    int64_t min, max;
     /* strings in code points, lists in items, bytes in bytes; max 0: 10,000 */
     uint32_t min_length, max_length;
     uint8_t scale;      /* decimals: digits behind the point */
@@ -102,6 +104,15 @@ typedef struct tims_shape {
     tims_fields fields;
 } tims_shape;
 
+/* Whether a number's bound counts. */
+static inline bool tims_field_has_min(const tims_field *field)
+{
+    return field->max > 0 || field->min != 0;
+}
+static inline bool tims_field_has_max(const tims_field *field)
+{
+    return field->min < 0 || field->max != 0;
+}
 const tims_field *tims_field_find(tims_fields fields, tims_str name); /* NULL: no such field */
 /* The place of the field in its table, from 0: its bit in a tims_field_set. */
 size_t tims_field_index(tims_fields fields, const tims_field *field);
