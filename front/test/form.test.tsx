@@ -164,6 +164,17 @@ test("each field has the input that it needs, a label, and what it holds at firs
   expect(input("story").required).toBe(false);
 });
 
+test("what browsers should know of an input is said to every kind of it", async () => {
+  const inputs = Object.fromEntries(
+    DESK.fields.map(({ name }) => [name, { autoComplete: "off", title: `of ${name}` }]),
+  );
+  await show({ inputs });
+  for (const { name } of DESK.fields) {
+    expect(input(name).getAttribute("autocomplete"), name).toBe("off");
+    expect(input(name).title).toBe(`of ${name}`);
+  }
+});
+
 test("what is wrong is said at its fields before anything is sent, and the first has the keyboard", async () => {
   await show();
   await type("display_name", "Mahogany");

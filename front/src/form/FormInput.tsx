@@ -1,10 +1,20 @@
 /* The input of one field of a form. Its value is the browser's: what was typed before the page came to life stays. */
 import { useLive } from "@tims/client";
 import { type FormField, showValue } from "@tims/client/form";
-import { type InputHTMLAttributes, type SelectHTMLAttributes, useEffect, useRef } from "react";
+import {
+  type HTMLAttributes,
+  type InputHTMLAttributes,
+  type SelectHTMLAttributes,
+  useEffect,
+  useRef,
+} from "react";
 import { Field, Labelled } from "@/ui/Field";
 
 export type InputAttributes = InputHTMLAttributes<HTMLInputElement>;
+
+/** The same of another element; what only inputs have, browsers leave aside there. */
+const attributesFor = <E extends HTMLElement>(input: InputAttributes | undefined) =>
+  input as HTMLAttributes<E>;
 
 interface FormInputProps {
   field: FormField;
@@ -111,12 +121,18 @@ export function FormInput({ field, label, hint, error, value, choice, input }: F
             {...tied}
             {...own}
             defaultValue={shown}
+            {...attributesFor<HTMLTextAreaElement>(input)}
           />
         )}
       </Labelled>
     );
   if (kind === "choice" || kind === "reference") {
-    const select = { ...own, defaultValue: shown, open: !required || shown === "" };
+    const select = {
+      ...own,
+      defaultValue: shown,
+      open: !required || shown === "",
+      ...attributesFor<HTMLSelectElement>(input),
+    };
     return (
       <Labelled {...around}>
         {(tied) =>
