@@ -5,10 +5,12 @@
  * renamed, so that a file of that name is always a complete backup. It needs no WAL beside it.
  *
  * A restore is a copy, too, made and checked beside the database before anything is touched. Nobody may have
- * the database open when it changes places: `serve` holds the lock file, and every other connection (a
- * worker, a shell) holds SQLite's shared lock, against which the switch of the journal mode below fails.
- * What was there is kept under another name. Its witness goes, so that clients begin a new epoch (see
- * live/witness.c). Whatever moment the machine dies at, the old database is in its place or the new one.
+ * the database open when it changes places: `serve` holds the lock file, all that open it as the stack does
+ * (a worker) are in its gate, where who comes meanwhile waits, and every other connection (a shell) holds
+ * SQLite's shared lock, against which the switch of the journal mode below fails. A shell that is opened in
+ * the very instant of the switch is not seen. What was there is kept under another name. Its witness goes, so
+ * that clients begin a new epoch (see live/witness.c). Whatever moment the machine dies at, the old database
+ * is in its place or the new one.
  *
  * Not for PostgreSQL, which has programs of its own for that. */
 #include "sqlite_internal.h"
@@ -395,7 +397,8 @@ static tims_status move_rest(const tims_db_restore *restore, tims_error *err)
             status = set_name(&to, tims_str_from(restore->kept.text), ends[i], err);
         if (status != TIMS_OK)
             return status;
-        (void)unlink(to.text);
+        if (restore->has_kept)
+            (void)unlink(to.text);
         if (rename(from.text, to.text) != 0 && errno != ENOENT)
             return fail_errno(err, from.text, "cannot be moved away");
     }
@@ -412,7 +415,8 @@ static tims_status put_in_place(tims_db_restore *restore, tims_error *err)
         status = sync_path(restore->fresh.text, O_RDWR, err);
     if (status != TIMS_OK)
         return status;
-    (void)unlink(restore->kept.text);
+    if (is_there(restore->database.text)) /* else the one of an earlier restore may be all there is */
+        (void)unlink(restore->kept.text);
     restore->has_kept = link(restore->database.text, restore->kept.text) == 0;
     if (!restore->has_kept && errno != ENOENT)
         return fail_errno(err, restore->kept.text, "cannot be made");
@@ -432,11 +436,18 @@ tims_status tims_db_restore_finish(tims_db_restore **restore_at, tims_str *ret_k
     tims_db_restore *restore = *restore_at;
     TIMS_CHECK_MAGIC(restore, RESTORE_MAGIC);
     sqlite3 *former = NULL;
-    tims_status status =
-        is_there(restore->database.text) ? take_alone(restore->database.text, &former, err) : TIMS_OK;
+    int gate_fd = -1;
+    tims_status status = TIMS_OK;
+    if (is_there(restore->database.text)) {
+        status = sqlite__gate(restore->database.text, SQLITE__GATE_CHANGE, &gate_fd, err);
+        if (status == TIMS_OK)
+            status = take_alone(restore->database.text, &former, err);
+    }
     if (status == TIMS_OK)
         status = put_in_place(restore, err);
     (void)sqlite3_close(former);
+    if (gate_fd >= 0)
+        (void)close(gate_fd); /* who came meanwhile waits for this, and opens the new one */
     if (status == TIMS_OK)
         *ret_kept =
             restore->has_kept ? tims_copy(arena, tims_str_from(restore->kept.text)) : (tims_str){ NULL, 0 };

@@ -1,8 +1,11 @@
 /* backup_test.c: what a backup and a restore refuse and leave, below the commands: locks, names, and one that
  * was given up. The commands' own rows are in tests/system/backup.test.ts. */
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +16,7 @@
 #include <cmocka.h>
 
 #include "db/db_testing.h"
-#include "tims/db.h"
+#include "db/sqlite/sqlite_internal.h"
 
 typedef struct fixture {
     char folder[64], path[96], url[112], backup[96];
@@ -137,6 +140,90 @@ static void a_restore_takes_the_witness_and_the_wal_away(void **state)
     assert_int_equal(run_sqlite3(tims_copy_c(f->arena, kept), "CREATE TABLE two (x)"), 0);
 }
 
+static void what_an_earlier_restore_kept_stays_when_there_is_nothing_to_keep(void **state)
+{
+    fixture *f = *state;
+    tims_error err = { 0 };
+    tims_db_restore *restore = NULL;
+    tims_str kept;
+    assert_int_equal(backup(f, &err), TIMS_OK);
+    assert_int_equal(begin(f, &restore, &err), TIMS_OK);
+    assert_int_equal(tims_db_restore_finish(&restore, &kept, f->arena, &err), TIMS_OK);
+    assert_true(has(f, "-before-restore"));
+    assert_int_equal(unlink(f->path), 0);
+    assert_int_equal(begin(f, &restore, &err), TIMS_OK);
+    assert_int_equal(tims_db_restore_finish(&restore, &kept, f->arena, &err), TIMS_OK);
+    assert_int_equal(kept.length, 0);
+    assert_true(has(f, "-before-restore"));
+}
+
+/* --- in the instant of the change ---------------------------------------------------------------- */
+
+typedef struct worker {
+    const fixture *fixture;
+    pthread_t thread;
+    atomic_bool is_open;
+    tims_db *db;
+    tims_status status;
+} worker;
+
+static void *open_as_worker(void *argument)
+{
+    worker *w = argument;
+    w->status = tims_db_open(&(tims_db_options){ .url = tims_str_from(w->fixture->url) }, &w->db, NULL);
+    atomic_store(&w->is_open, true);
+    return NULL;
+}
+
+/* Whether anybody waits for a lock of this file, as the kernel lists it. */
+static bool is_waited_for(ino_t inode)
+{
+    char line[256], end[32];
+    FILE *file = fopen("/proc/locks", "r");
+    bool found = false;
+    assert_non_null(file);
+    (void)snprintf(end, sizeof end, ":%lu ", (unsigned long)inode);
+    while (!found && fgets(line, sizeof line, file) != NULL)
+        found = strstr(line, "->") != NULL && strstr(line, end) != NULL;
+    (void)fclose(file);
+    return found;
+}
+
+/* The other half of a restore is made here by hand, so that it lasts until the worker has come. */
+static void who_opens_it_while_it_changes_gets_the_new_one(void **state)
+{
+    fixture *f = *state;
+    tims_error err = { 0 };
+    struct stat old;
+    int gate_fd = -1;
+    assert_int_equal(backup(f, &err), TIMS_OK);
+    assert_int_equal(run_sqlite3(f->path, "DELETE FROM t"), 0);
+    assert_int_equal(stat(f->path, &old), 0);
+    assert_int_equal(sqlite__gate(f->path, SQLITE__GATE_CHANGE, &gate_fd, &err), TIMS_OK);
+    worker w = { .fixture = f };
+    assert_int_equal(pthread_create(&w.thread, NULL, open_as_worker, &w), 0);
+    while (!atomic_load(&w.is_open) && !is_waited_for(old.st_ino))
+        (void)sched_yield();
+    assert_false(atomic_load(&w.is_open));
+    assert_int_equal(rename(f->backup, f->path), 0);
+    close(gate_fd);
+    assert_int_equal(pthread_join(w.thread, NULL), 0);
+    assert_int_equal(w.status, TIMS_OK);
+    tims_db_session *session = tims_db_session_new(w.db, NULL, f->arena);
+    tims_db_rows *rows;
+    assert_int_equal(tims_db_query(session, TIMS_STR("SELECT count(*) FROM t"), NULL, 0, &rows, &err),
+                     TIMS_OK);
+    assert_true(tims_db_next(rows));
+    assert_int_equal(tims_db_get_int(rows, 0), 1);
+    assert_int_equal(tims_db_rows_end(&rows, &err), TIMS_OK);
+    tims_arena_free(&f->arena); /* the session ends with it */
+    f->arena = tims_arena_new(1 << 20, NULL, NULL);
+    assert_int_equal(sqlite__gate(f->path, SQLITE__GATE_CHANGE, &gate_fd, &err), TIMS_BUSY);
+    tims_db_close(&w.db);
+    assert_int_equal(sqlite__gate(f->path, SQLITE__GATE_CHANGE, &gate_fd, &err), TIMS_OK);
+    close(gate_fd);
+}
+
 static void names_that_are_none_are_refused(void **state)
 {
     fixture *f = *state;
@@ -162,6 +249,9 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(somebody_who_came_meanwhile_keeps_the_database, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_restore_takes_the_witness_and_the_wal_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_an_earlier_restore_kept_stays_when_there_is_nothing_to_keep,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_opens_it_while_it_changes_gets_the_new_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(names_that_are_none_are_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -200,6 +200,7 @@ struct sqlite__store {
     tims_db base;
     char *path;
     int lock_fd;           /* -1: not exclusive */
+    int gate_fd;           /* see sqlite__gate */
     pthread_mutex_t mutex; /* the list of pools, the blocking pool */
     _Atomic(sqlite__pool *) pools;
     int64_t transaction_max_ms, begin_timeout_ms;
@@ -234,6 +235,11 @@ void sqlite__close(tims_db *db);
 void sqlite__configure(void);
 /* Takes <path>.lock until `*ret_fd` is closed. Errors: BUSY "database_in_use", IO. */
 tims_status sqlite__lock(const char *path, int *ret_fd, tims_error *err);
+/* Who has the database open is in its gate, until the descriptor is closed; who changes the file for another
+ * has to be alone there. OPEN waits while it is changed, and is then in the new one's. Errors: BUSY: CHANGE,
+ * and somebody is there; IO. */
+typedef enum sqlite__gate_kind { SQLITE__GATE_OPEN, SQLITE__GATE_CHANGE } sqlite__gate_kind;
+tims_status sqlite__gate(const char *path, sqlite__gate_kind kind, int *ret_fd, tims_error *err);
 void sqlite__watch_commits(tims_db *db, void (*function)(void *), void *argument);
 void sqlite__session_start(tims_db_session *session);
 void sqlite__session_end(tims_db_session *session);

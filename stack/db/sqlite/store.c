@@ -122,6 +122,44 @@ tims_status sqlite__lock(const char *path, int *ret_fd, tims_error *err)
     return TIMS_OK;
 }
 
+enum { GATE_AT = 0x40000000 + 512 }; /* behind SQLite's own locks; no byte is there */
+
+/* A lock of the open file, not of the process: SQLite's are those, and end when any descriptor of the file is
+ * closed. So this one is closed behind SQLite's. */
+tims_status sqlite__gate(const char *path, sqlite__gate_kind kind, int *ret_fd, tims_error *err)
+{
+    struct stat opened, named;
+    for (;;) {
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+        if (fd < 0)
+            return tims_fail(err, TIMS_IO, NULL, "The database file %.160s cannot be opened: %s.", path,
+                             strerror(errno));
+        struct flock lock = { .l_type = kind == SQLITE__GATE_OPEN ? F_RDLCK : F_WRLCK,
+                              .l_whence = SEEK_SET,
+                              .l_start = GATE_AT,
+                              .l_len = 1 };
+        int locked;
+        while ((locked = fcntl(fd, kind == SQLITE__GATE_OPEN ? F_OFD_SETLKW : F_OFD_SETLK, &lock)) != 0 &&
+               errno == EINTR)
+            continue;
+        int why = locked == 0 ? 0 : errno;
+        bool is_same = fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_dev == named.st_dev &&
+                       opened.st_ino == named.st_ino;
+        if (locked == 0 && is_same) {
+            *ret_fd = fd;
+            return TIMS_OK;
+        }
+        (void)close(fd);
+        if (why == EAGAIN || why == EACCES)
+            return tims_fail(err, TIMS_BUSY, "database_in_use",
+                             "%.150s is open in another program (a worker, a shell). Stop it first.", path);
+        if (why != 0)
+            return tims_fail(err, TIMS_IO, NULL, "The database file %.160s cannot be locked: %s.", path,
+                             strerror(why));
+        /* it was replaced while we waited */
+    }
+}
+
 static tims_status open_files(sqlite__store *store, const tims_db_options *options, tims_error *err)
 {
     tims_status status = make_folder_of(store->path, err);
@@ -129,11 +167,15 @@ static tims_status open_files(sqlite__store *store, const tims_db_options *optio
         status = make_file(store->path, err);
     if (status == TIMS_OK && options->exclusive)
         status = sqlite__lock(store->path, &store->lock_fd, err);
+    if (status == TIMS_OK)
+        status = sqlite__gate(store->path, SQLITE__GATE_OPEN, &store->gate_fd, err);
     return status;
 }
 
 static void free_store(sqlite__store *store)
 {
+    if (store->gate_fd >= 0)
+        close(store->gate_fd);
     if (store->lock_fd >= 0)
         close(store->lock_fd);
     pthread_mutex_destroy(&store->mutex);
@@ -177,7 +219,7 @@ tims_status sqlite__open(const tims_db_options *options, tims_str location, tims
     path[location.length] = 0;
     store->base = (tims_db){ DB_MAGIC, &db__sqlite_driver };
     store->path = path;
-    store->lock_fd = -1;
+    store->lock_fd = store->gate_fd = -1;
     store->transaction_max_ms = options->transaction_max_ms != 0 ? options->transaction_max_ms : 5000;
     store->begin_timeout_ms = options->begin_timeout_ms != 0 ? options->begin_timeout_ms : 10000;
     pthread_mutex_init(&store->mutex, NULL);
