@@ -229,7 +229,13 @@ static tims_status open_partial(const char *path, int *ret_fd, tims_error *err)
     struct stat opened, named;
     if (fd < 0)
         return fail_errno(err, path, "cannot be written");
-    bool ours = flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &opened) == 0 && stat(path, &named) == 0 &&
+    bool is_private = fstat(fd, &opened) == 0 && S_ISREG(opened.st_mode) && opened.st_uid == geteuid() &&
+                      opened.st_nlink <= 1 && fchmod(fd, 0600) == 0;
+    if (!is_private) {
+        (void)close(fd);
+        return tims_fail(err, TIMS_INVALID, "not_ours", "%.150s is there and is another's.", path);
+    }
+    bool ours = flock(fd, LOCK_EX | LOCK_NB) == 0 && stat(path, &named) == 0 &&
                 opened.st_ino == named.st_ino && ftruncate(fd, 0) == 0;
     if (!ours) { /* or it was finished and renamed just now */
         (void)close(fd);
@@ -282,7 +288,9 @@ static void give_to_owner(const tims_db_restore *restore, int fd)
     name folder;
     struct stat owner;
     (void)snprintf(folder.text, sizeof folder.text, "%s", restore->database.text);
-    if (geteuid() != 0)
+    struct stat own;
+    /* Not what another has made lead to this name. */
+    if (geteuid() != 0 || fstat(fd, &own) != 0 || own.st_uid != 0 || own.st_nlink != 1)
         return;
     if (stat(restore->database.text, &owner) == 0 || stat(dirname(folder.text), &owner) == 0)
         (void)!fchown(fd, owner.st_uid, owner.st_gid);
@@ -290,7 +298,8 @@ static void give_to_owner(const tims_db_restore *restore, int fd)
 
 static tims_status make_fresh(const tims_db_restore *restore, tims_error *err)
 {
-    int fd = open(restore->fresh.text, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    (void)unlink(restore->fresh.text); /* of a restore that died */
+    int fd = open(restore->fresh.text, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return fail_errno(err, restore->fresh.text, "cannot be written");
     give_to_owner(restore, fd);

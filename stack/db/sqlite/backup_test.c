@@ -140,6 +140,37 @@ static void a_restore_takes_the_witness_and_the_wal_away(void **state)
     assert_int_equal(run_sqlite3(tims_copy_c(f->arena, kept), "CREATE TABLE two (x)"), 0);
 }
 
+/* Where another can make names beside the database or the backup, root must not write, or give away, what
+ * they lead to. */
+static void a_name_that_leads_elsewhere_is_not_followed(void **state)
+{
+    fixture *f = *state;
+    tims_error err = { 0 };
+    tims_db_restore *restore = NULL;
+    char other[112], name[112];
+    (void)snprintf(other, sizeof other, "%s/other", f->folder);
+    FILE *file = fopen(other, "w");
+    assert_non_null(file);
+    assert_true(fputs("of another", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    (void)snprintf(name, sizeof name, "%s.partial", f->backup);
+    assert_int_equal(link(other, name), 0);
+    assert_int_equal(backup(f, &err), TIMS_INVALID);
+    assert_int_equal(unlink(name), 0);
+    assert_int_equal(backup(f, &err), TIMS_OK);
+    (void)snprintf(name, sizeof name, "%s.lock", f->path);
+    assert_int_equal(symlink(other, name), 0);
+    assert_int_equal(begin(f, &restore, &err), TIMS_IO);
+    assert_int_equal(unlink(name), 0);
+    (void)snprintf(name, sizeof name, "%s-restore", f->path);
+    assert_int_equal(link(other, name), 0);
+    assert_int_equal(begin(f, &restore, &err), TIMS_OK); /* a new file of that name */
+    tims_db_restore_cancel(&restore);
+    struct stat found;
+    assert_int_equal(stat(other, &found), 0);
+    assert_int_equal(found.st_size, strlen("of another"));
+}
+
 static void what_an_earlier_restore_kept_stays_when_there_is_nothing_to_keep(void **state)
 {
     fixture *f = *state;
@@ -249,6 +280,7 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(somebody_who_came_meanwhile_keeps_the_database, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_restore_takes_the_witness_and_the_wal_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_name_that_leads_elsewhere_is_not_followed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_an_earlier_restore_kept_stays_when_there_is_nothing_to_keep,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_opens_it_while_it_changes_gets_the_new_one, set_up, tear_down),

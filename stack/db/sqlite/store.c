@@ -104,7 +104,7 @@ tims_status sqlite__lock(const char *path, int *ret_fd, tims_error *err)
 {
     char lock_path[PATH_BYTES_MAX + 8];
     (void)snprintf(lock_path, sizeof lock_path, "%s.lock", path);
-    int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return tims_fail(err, TIMS_IO, NULL, "The lock file %.160s cannot be opened: %s.", lock_path,
                          strerror(errno));
