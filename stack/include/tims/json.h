@@ -104,11 +104,12 @@ typedef struct tims_shape {
     tims_fields fields;
 } tims_shape;
 
-/* Whether a number's bound counts. */
+/* Whether `min` bounds the field's numbers. */
 static inline bool tims_field_has_min(const tims_field *field)
 {
     return field->max > 0 || field->min != 0;
 }
+/* Whether `max` does. */
 static inline bool tims_field_has_max(const tims_field *field)
 {
     return field->min < 0 || field->max != 0;
