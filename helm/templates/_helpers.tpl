@@ -144,7 +144,9 @@ sqlite:/data/app.sqlite3
 {{- define "stack.env" -}}
 {{- include "stack.dataEnv" .root }}
 {{ include "stack.secretEnv" (dict "root" .root "name" "METRICS_TOKEN" "key" "metrics-token") }}
-{{- range $name, $value := merge (dict) .own .root.Values.settings }}
+{{- $mode := dict }}
+{{- if include "stack.development" .root }}{{ $_ := set $mode "DEVELOPMENT" true }}{{ end }}
+{{- range $name, $value := merge $mode .own .root.Values.settings }}
 - name: {{ $name }}
   value: {{ $value | toString | quote }}
 {{- end }}

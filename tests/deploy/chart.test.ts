@@ -348,6 +348,16 @@ test("an upgrade takes no pod away before another is ready, and gives each the t
   );
   assert.ok(waits > 0 && drain > 0);
   assert.ok((backend.spec.terminationGracePeriodSeconds ?? 0) > waits + drain);
+  // Who is asked by others is asked until they have heard that it goes.
+  everyWorkload((workload, _, choice) => {
+    const [asked] = workload.spec.containers;
+    if (workload.manifest.kind === "Deployment" && asked?.ports)
+      assert.deepEqual(
+        asked.lifecycle?.preStop?.exec?.command,
+        ["sleep", "5"],
+        `${choice}: ${workload.name}`,
+      );
+  });
   // The file of SQLite has one owner at a time.
   const single = find(of("one pod with SQLite"), "Deployment", "chat-backend");
   assert.deepEqual(single.spec.strategy, { type: "Recreate" });
@@ -495,6 +505,16 @@ test("passwords are generated when none is given, long and each another", () => 
     !of("databases elsewhere").some((each) => each.kind === "Secret"),
     "none is made beside existing ones",
   );
+});
+
+test("only development is told that it is one, whatever the chart's own values say", () => {
+  everyWorkload((workload, _, choice) => {
+    const isOurs = (name: string) => name === "backend" || name === "worker";
+    for (const { name, env } of workload.spec.containers.filter((each) => isOurs(each.name))) {
+      const told = env?.filter((each) => each.name === "DEVELOPMENT").map(({ value }) => value);
+      assert.deepEqual(told, choice.startsWith("development") ? ["true"] : [], `${choice}: ${name}`);
+    }
+  });
 });
 
 test("development mounts back/ and front/ of the node into the images of developers", () => {
