@@ -348,7 +348,7 @@ test("nor an upgrade that migrates the database under the old version", async (t
   assertRuns(MOVED);
   assert.ok(columns().includes(FIELD));
   const { json } = await client.get(`/api/messages/?chat=${chat}&limit=1`);
-  assert.ok(FIELD in json.results[0], JSON.stringify(json));
+  assert.ok(FIELD in json.rows[0], JSON.stringify(json));
 });
 
 test("a rollback over a migration is refused by the old program, and the new one serves on", async (t) => {

@@ -182,8 +182,8 @@ export class Screen {
       if (json.t === "error") this.refusals.push(JSON.stringify(json));
       if (typeof json.limit === "number") this.limit = json.limit;
       if (["snap", "resumed", "tx"].includes(String(json.t))) this.position = json.position as number;
-      const document = json.document as { results?: { id: string }[] } | undefined;
-      for (const row of document?.results ?? []) this.seen.add(row.id);
+      const document = json.document as { rows?: { id: string }[] } | undefined;
+      for (const row of document?.rows ?? []) this.seen.add(row.id);
       for (const op of (json.ops as { op: string; id: string }[] | undefined) ?? []) {
         if (op.op === "put") this.seen.add(op.id);
       }
