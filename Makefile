@@ -22,8 +22,7 @@ test_deploy: ## the tests of containers, chart and release alone
 	@tools/run-tests deploy
 
 test_cluster: ## the chart on a Kubernetes of one node, which is built from Debian's source the first time (15 min)
-	@tools/setup build front test deploy && tests/deploy/cluster/build && tools/build-back release chat && \
-		npm run cluster --silent --workspace tests
+	@tools/setup build front test deploy && tests/deploy/cluster/build && npm run cluster --silent --workspace tests
 
 bench: ## every measurement   [NAME=json]
 	@bench/run $(NAME)

@@ -52,7 +52,7 @@
 {{- fail "images.pullSecret.token needs images.pullSecret.registry and images.pullSecret.username beside it." -}}
 {{- end -}}
 {{- end -}}
-{{- $own := list "HOST" "PORT" "DATABASE_URL" "REDIS_URL" "METRICS_TOKEN" "WORKER" "RENDER_URL" "RENDER_COMMAND" "RENDER_PROCESSES" "TRUSTED_PROXIES" "SECURE_COOKIES" "DRAIN_TIMEOUT" "WORKER_DRAIN" "LOG_FORMAT" "PROXY_DOCS" -}}
+{{- $own := list "HOST" "PORT" "DATABASE_URL" "REDIS_URL" "METRICS_TOKEN" "WORKER" "RENDER_URL" "RENDER_COMMAND" "RENDER_PROCESSES" "TRUSTED_PROXIES" "SECURE_COOKIES" "DRAIN_TIMEOUT" "WORKER_DRAIN" "LOG_FORMAT" "PROXY_DOCS" "DEVELOPMENT" -}}
 {{- range $name, $_ := $v.settings -}}
 {{- if has $name $own -}}
 {{- fail (printf "settings.%s is set by the chart from other values; see production-values.example.yaml." $name) -}}

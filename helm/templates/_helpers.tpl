@@ -144,7 +144,9 @@ sqlite:/data/app.sqlite3
 {{- define "stack.env" -}}
 {{- include "stack.dataEnv" .root }}
 {{ include "stack.secretEnv" (dict "root" .root "name" "METRICS_TOKEN" "key" "metrics-token") }}
-{{- range $name, $value := merge (dict) .own .root.Values.settings }}
+{{- $mode := dict }}
+{{- if include "stack.development" .root }}{{ $_ := set $mode "DEVELOPMENT" true }}{{ end }}
+{{- range $name, $value := merge $mode .own .root.Values.settings }}
 - name: {{ $name }}
   value: {{ $value | toString | quote }}
 {{- end }}
@@ -180,6 +182,22 @@ envFrom:
 {{- if include "stack.development" . }}
 - { name: source, mountPath: /app/back }
 {{- end }}
+{{- end -}}
+
+{{/* The container that migrates; (dict "root" $ "resources" .Values.worker.resources). Many may run it at once, one does the
+     work. On an install the database starts along with it, which takes longer than the kubelet's patience with failures. */}}
+{{- define "stack.migrate" -}}
+- name: migrate
+  image: {{ include "stack.image" (dict "root" .root "image" "backend") }}
+  imagePullPolicy: {{ .root.Values.images.pullPolicy }}
+  args: [migrate, --wait, {{ .root.Values.migrations.timeoutSeconds | quote }}]
+  env: {{- include "stack.dataEnv" .root | nindent 4 }}
+  {{- with include "stack.envFrom" .root }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- include "stack.container" (dict "writes" (include "stack.development" .root)) | nindent 2 }}
+  resources: {{- toYaml .resources | nindent 4 }}
+  volumeMounts: {{- include "stack.backendMounts" .root | nindent 4 }}
 {{- end -}}
 
 {{- define "stack.backendUid" -}}

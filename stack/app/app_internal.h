@@ -98,6 +98,10 @@ typedef struct app__command {
 /* The value of `--name value` or `--name=value`; NULL when absent. */
 const char *app__option(int argc, char **argv, const char *name);
 bool app__flag(int argc, char **argv, const char *name);
+/* The number that an option has, which stays as it is when the option is absent; false: it is none, which was
+ * said. */
+bool app__number(const app__stack *stack, int argc, char **argv, const char *name, int64_t min, int64_t max,
+                 int64_t *value);
 /* The first word that is neither an option nor one's value; NULL when absent. */
 const char *app__word(int argc, char **argv);
 /* Prints "program: message" and, when there is one, the detail; returns exit status 1. */

@@ -24,10 +24,11 @@ static const app__command commands[] = {
       app__enqueue },
     { "task-process", "SOCKET", "run blocking tasks (started by a worker)",
       "What a worker starts for blocking tasks; of no use by itself.\n", app__task_process },
-    { "migrate", "[--check] [--allow-destructive]", "bring the database up to date",
+    { "migrate", "[--check] [--allow-destructive] [--wait SECONDS]", "bring the database up to date",
       "Applies the migrations that are pending, each step in a transaction. Many may run it at once.\n"
       "  --check                only say what is pending, edited or drifted; exit status 1 if anything is\n"
-      "  --allow-destructive    also those that lose data; a database that is new needs it not\n",
+      "  --allow-destructive    also those that lose data; a database that is new needs it not\n"
+      "  --wait SECONDS         so long at most for a database that cannot be used yet\n",
       app__migrate },
     { "makemigrations", "[--name NAME] [--allow-destructive] [--dry-run]",
       "write migrations for changed models",
@@ -101,6 +102,17 @@ bool app__flag(int argc, char **argv, const char *name)
     for (int i = 0; i < argc; i++)
         if (strcmp(argv[i], name) == 0)
             return true;
+    return false;
+}
+
+bool app__number(const app__stack *stack, int argc, char **argv, const char *name, int64_t min, int64_t max,
+                 int64_t *value)
+{
+    const char *text = app__option(argc, argv, name);
+    if (text == NULL || tims_str_to_int(tims_str_from(text), min, max, value))
+        return true;
+    (void)fprintf(stderr, "%s: %s must be a number from %lld to %lld\n", stack->project->name, name,
+                  (long long)min, (long long)max);
     return false;
 }
 

@@ -3,20 +3,43 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app/app_internal.h"
 
 enum { TEXT_BYTES_MAX = 4 * 1024 * 1024, SNAPSHOT_BYTES_MAX = 1024 * 1024 };
+enum { WAIT_SECONDS_MAX = 86400, WAIT_PAUSE_NS = 250000000 };
+
+/* Opens the database. One that cannot be used is tried again until the time is over; why it waits is said
+ * once. */
+static tims_status open_in_time(app__stack *stack, int64_t wait_s, tims_error *err)
+{
+    int64_t limit_us = tims_monotonic_us() + wait_s * 1000000;
+    bool told = false;
+    for (;;) {
+        tims_status status = app__open_database(stack, false, err);
+        if (status != TIMS_UNAVAILABLE || tims_monotonic_us() >= limit_us)
+            return status;
+        if (!told)
+            (void)fprintf(stderr, "%s: waiting for the database: %s\n", stack->project->name, err->message);
+        told = true;
+        (void)nanosleep(&(struct timespec){ .tv_nsec = WAIT_PAUSE_NS }, NULL);
+        *err = (tims_error){ 0 };
+    }
+}
 
 int app__migrate(app__stack *stack, int argc, char **argv)
 {
     tims_error err = { 0 };
+    int64_t wait_s = 0;
+    if (!app__number(stack, argc, argv, "--wait", 0, WAIT_SECONDS_MAX, &wait_s))
+        return 2;
     tims_buf applied;
     tims_buf_init(&applied, stack->arena, TEXT_BYTES_MAX);
     tims_status status = app__compose_models(stack, &err);
     if (status == TIMS_OK)
-        status = app__open_database(stack, false, &err);
+        status = open_in_time(stack, wait_s, &err);
     for (size_t i = 0; status == TIMS_OK && i < stack->migration_set_count; i++)
         stack->migration_sets[i].allow_destructive = app__flag(argc, argv, "--allow-destructive");
     if (status == TIMS_OK && app__flag(argc, argv, "--check"))

@@ -6,18 +6,6 @@
 
 #include "app/app_internal.h"
 
-/* A number of the command line; false: it is none, which was said. */
-static bool read_number(const app__stack *stack, int argc, char **argv, const char *name, int64_t min,
-                        int64_t max, int64_t *value)
-{
-    const char *text = app__option(argc, argv, name);
-    if (text == NULL || tims_str_to_int(tims_str_from(text), min, max, value))
-        return true;
-    (void)fprintf(stderr, "%s: %s must be a number from %lld to %lld\n", stack->project->name, name,
-                  (long long)min, (long long)max);
-    return false;
-}
-
 /* --- worker ----------------------------------------------------------------------------------- */
 
 typedef struct worker_run {
@@ -67,8 +55,8 @@ static bool read_worker_options(const app__stack *stack, int argc, char **argv, 
     if (name != NULL)
         options->name = tims_str_from(name);
     options->no_schedules = app__flag(argc, argv, "--no-schedules");
-    return read_number(stack, argc, argv, "--concurrency", 1, 10000, &options->concurrency) &&
-           read_number(stack, argc, argv, "--processes", 1, 256, &options->processes);
+    return app__number(stack, argc, argv, "--concurrency", 1, 10000, &options->concurrency) &&
+           app__number(stack, argc, argv, "--processes", 1, 256, &options->processes);
 }
 
 int app__worker(app__stack *stack, int argc, char **argv)
@@ -134,8 +122,8 @@ int app__enqueue(app__stack *stack, int argc, char **argv)
         (void)fprintf(stderr, "Usage: %s enqueue TASK [ARGUMENTS]\n", stack->project->name);
         return 2;
     }
-    if (!read_number(stack, argc, argv, "--delay", 0, 1000000000, &delay_s) ||
-        !read_number(stack, argc, argv, "--priority", 0, TIMS_PRIORITY_LAST, &priority))
+    if (!app__number(stack, argc, argv, "--delay", 0, 1000000000, &delay_s) ||
+        !app__number(stack, argc, argv, "--priority", 0, TIMS_PRIORITY_LAST, &priority))
         return 2;
     asked a = { .task = tims_str_from(argv[0]),
                 .arguments = tims_str_from(second_word(argc, argv)),

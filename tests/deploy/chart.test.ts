@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { parse, parseDocument } from "yaml";
 import { makeFolder, removeFolder, root, run, startServer } from "../server.ts";
+import { choices, everything, PRODUCTION } from "./choices.ts";
 import {
   asText,
   type Choice,
@@ -24,44 +25,6 @@ import {
 } from "./helm.ts";
 import { manifestErrors } from "./manifests.ts";
 
-const PRODUCTION = "production-values.example.yaml";
-const everything = {
-  backend: { autoscaling: { enabled: true, connections: 5000 }, nodeSelector: { disk: "fast" } },
-  redis: { persistent: true, storageClass: "fast" },
-  database: { storageClass: "fast" },
-  networkPolicies: { ingressNamespaces: ["ingress"], monitoringNamespaces: ["monitoring"] },
-  images: { pullSecret: { registry: "ghcr.io", username: "somebody", token: "a-token-that-is-secret" } },
-  monitoring: { serviceMonitor: true, labels: { release: "prometheus" } },
-  settings: { CACHE_BYTES: 1000000, ACCESS_LOG: false },
-  settingsSecret: "more-settings",
-  worker: { tolerations: [{ key: "jobs", operator: "Exists", effect: "NoSchedule" }] },
-};
-const elsewhere = {
-  database: { kind: "external", external: { host: "db.internal", parameters: "sslmode=require" } },
-  redis: { kind: "external", external: { host: "cache.internal", user: "chat", database: 3 } },
-  secrets: { existing: "my-secrets" },
-  images: { pullSecret: { existing: "my-registry" } },
-  ingress: { tls: { clusterIssuer: "", secret: "my-certificate" } },
-  backup: { existingClaim: "my-backups" },
-};
-const least = {
-  worker: { enabled: false },
-  frontend: { enabled: false },
-  docs: { enabled: false },
-  ingress: { enabled: false, tls: { enabled: false } },
-  networkPolicies: { enabled: false },
-  disruptionBudget: { enabled: false },
-  backup: { enabled: false },
-};
-const choices: Choice[] = [
-  { name: "development" },
-  { name: "development with backups", values: { backup: { enabled: true } } },
-  { name: "production", files: [PRODUCTION] },
-  { name: "one pod with SQLite", files: [PRODUCTION, "sqlite-values.example.yaml"] },
-  { name: "everything", files: [PRODUCTION], values: everything },
-  { name: "databases elsewhere", files: [PRODUCTION], values: elsewhere },
-  { name: "as little as can be", files: [PRODUCTION], values: least },
-];
 const versions = ["1.20.2", "1.30.0"];
 const rendered = new Map(choices.map((choice) => [choice.name, render(choice)]));
 const of = (name: string): Manifest[] => rendered.get(name) ?? assert.fail(`no choice ${name}`);
@@ -385,19 +348,40 @@ test("an upgrade takes no pod away before another is ready, and gives each the t
   );
   assert.ok(waits > 0 && drain > 0);
   assert.ok((backend.spec.terminationGracePeriodSeconds ?? 0) > waits + drain);
+  // Who is asked by others is asked until they have heard that it goes.
+  everyWorkload((workload, _, choice) => {
+    const [asked] = workload.spec.containers;
+    if (workload.manifest.kind === "Deployment" && asked?.ports)
+      assert.deepEqual(
+        asked.lifecycle?.preStop?.exec?.command,
+        ["sleep", "5"],
+        `${choice}: ${workload.name}`,
+      );
+  });
+  // A probe's own second is too short for a busy node, which would take the only pod of a kind away.
+  everyWorkload((workload, _, choice) => {
+    for (const each of workload.spec.containers)
+      for (const probe of [each.livenessProbe, each.readinessProbe])
+        if (probe?.httpGet) assert.ok((probe.timeoutSeconds ?? 1) >= 3, `${choice}: ${workload.name}`);
+  });
   // The file of SQLite has one owner at a time.
   const single = find(of("one pod with SQLite"), "Deployment", "chat-backend");
   assert.deepEqual(single.spec.strategy, { type: "Recreate" });
 });
 
 test("migrations run as a hook before an upgrade, and in the first container on an install", () => {
+  const waiting = ["migrate", "--wait", "600"]; // the database starts along with them
   const job = find(of("production"), "Job", "chat-migrate");
   assert.equal(job.metadata.annotations?.["helm.sh/hook"], "pre-upgrade");
-  assert.deepEqual(job.spec.template.spec.containers[0].args, ["migrate"]);
-  for (const [choice, manifests] of rendered) {
-    const backend = find(manifests, "Deployment", "chat-backend");
-    assert.deepEqual(backend.spec.template.spec.initContainers[0].args, ["migrate"], choice);
-  }
+  assert.deepEqual(job.spec.template.spec.containers[0].args, waiting);
+  for (const [choice, manifests] of rendered)
+    for (const { metadata, spec } of manifests.filter(({ kind }) => kind === "Deployment"))
+      if (/-(backend|worker)$/.test(metadata.name))
+        assert.deepEqual(
+          spec.template.spec.initContainers?.map(({ args }: Container) => args),
+          [waiting],
+          `${choice}: ${metadata.name}`,
+        );
   assert.ok(!of("one pod with SQLite").some((each) => each.kind === "Job"), "its volume is the pod's");
 });
 
@@ -527,6 +511,16 @@ test("passwords are generated when none is given, long and each another", () => 
     !of("databases elsewhere").some((each) => each.kind === "Secret"),
     "none is made beside existing ones",
   );
+});
+
+test("only development is told that it is one, whatever the chart's own values say", () => {
+  everyWorkload((workload, _, choice) => {
+    const isOurs = (name: string) => name === "backend" || name === "worker";
+    for (const { name, env } of workload.spec.containers.filter((each) => isOurs(each.name))) {
+      const told = env?.filter((each) => each.name === "DEVELOPMENT").map(({ value }) => value);
+      assert.deepEqual(told, choice.startsWith("development") ? ["true"] : [], `${choice}: ${name}`);
+    }
+  });
 });
 
 test("development mounts back/ and front/ of the node into the images of developers", () => {

@@ -42,6 +42,7 @@ export interface Probe {
   httpGet?: { path: string; port: string };
   tcpSocket?: { port: string };
   exec?: { command: string[] };
+  timeoutSeconds?: number;
 }
 
 export interface PodSpec {

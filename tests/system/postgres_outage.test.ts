@@ -1,8 +1,10 @@
 // PostgreSQL goes, comes back, comes back older, or breaks down and recovers: what clients are told stays true.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { after, afterEach, before, test } from "node:test";
 import { Demo, told } from "../demo.ts";
-import { until } from "../server.ts";
+import { Postgres } from "../postgres.ts";
+import { environment, program, until } from "../server.ts";
 
 let demo: Demo;
 before(async () => {
@@ -144,4 +146,43 @@ test("after a crash from which it recovers by itself no change is taken for one 
     ids.slice(-50).filter((id) => !heard.has(id)),
     [],
   );
+});
+
+// The program with these words, under way: what it has said, and how it ends.
+function start(words: string[], url: string) {
+  const child = spawn(program, words, {
+    cwd: demo.node.folder,
+    env: environment(demo.node.folder, { DATABASE_URL: url }),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const said = { stdout: "", stderr: "" };
+  for (const stream of ["stdout", "stderr"] as const)
+    child[stream].on("data", (bytes) => {
+      said[stream] += bytes;
+    });
+  const ended = new Promise<number | null>((resolve) => child.on("close", (code) => resolve(code)));
+  return { said, ended };
+}
+
+test("migrate waits for a database that is not there yet, as long as it is told to", async () => {
+  const postgres = await Postgres.open();
+  try {
+    const url = postgres.createDatabase("late");
+    await postgres.stop("fast");
+    const hasty = start(["migrate"], url);
+    assert.equal(await hasty.ended, 1);
+    assert.match(hasty.said.stderr, /cannot be used/);
+    const brief = start(["migrate", "--wait", "1"], url);
+    assert.equal(await brief.ended, 1);
+    assert.match(brief.said.stderr, /waiting.*cannot be used: .*refused/);
+    const patient = start(["migrate", "--wait=600"], url);
+    await until("it to wait", () => /waiting for the database/.test(patient.said.stderr));
+    await postgres.start();
+    assert.equal(await patient.ended, 0, patient.said.stderr);
+    assert.match(patient.said.stdout, /0001/);
+    assert.equal(patient.said.stderr.match(/waiting/g)?.length, 1, "said once");
+    assert.equal(await start(["migrate", "--wait", "soon"], url).ended, 2);
+  } finally {
+    await postgres.remove();
+  }
 });

@@ -37,4 +37,9 @@ server.listen(Number(process.argv[2] || 8080), process.env.HOST ?? "127.0.0.1", 
     spawn("xdg-open", [url], { stdio: "ignore" }).on("error", () => undefined);
   }
 });
-for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => process.exit(0)); // as a container's first process, too
+// As a container's first process, too: what is under way is answered.
+for (const signal of ["SIGTERM", "SIGINT"])
+  process.on(signal, () => {
+    server.close(() => process.exit(0));
+    setTimeout(() => process.exit(0), 2000).unref();
+  });

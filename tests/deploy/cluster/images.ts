@@ -1,108 +1,69 @@
-// images.ts: the images that the chart names, in the cluster's own engine. Nothing can be pulled here: all stand on one base
-// made of Debian's packages, from the sources of this machine, kept in the cache between runs. PostgreSQL and Redis are
-// Debian's, with the users and the entry point of the official images; the backend is the program that was built here,
-// where docker/backend.Dockerfile puts it.
-import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { program } from "../../server.ts";
-import { type Cluster, programs } from "./cluster.ts";
+// images.ts: the images that the chart names: those of docker/, built by an engine of the tests' own, which keeps their
+// layers between runs, and its stand-ins for the public ones. There are three versions: 2 differs from 1 in its name, 3 has one
+// migration more, which the project's own command writes.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "../../server.ts";
+import { Engine, nameOf } from "../engine.ts";
 
 export const REGISTRY = "registry.example";
 export const OWNER = "tests";
 export const POSTGRES = "postgres:15-bookworm";
 export const REDIS = "redis:7-bookworm";
+export const MOVED = "3"; // the version with another schema
+export const FIELD = "edited_at"; // what its messages have
 
-const PACKAGES = [
-  ...[
-    "postgresql-15",
-    "redis-server",
-    "ca-certificates",
-    "tzdata",
-    "libbrotli1",
-    "libcurl4",
-    "libhiredis0.14",
+const PARTS = ["backend", "frontend", "docs"] as const;
+type Part = (typeof PARTS)[number];
+const VERSIONS = ["1", "2", MOVED];
+const COMPILED = "backend-compiled"; // the stage of the backend's image where it is built
+
+export const imageOf = (part: Part, tag: string) => `${REGISTRY}/${OWNER}/tims-stack-${part}:${tag}`;
+
+// What a developer does for a field more: the struct, its descriptor, makemigrations, and built again.
+const EDITS: [file: string, after: string, added: string][] = [
+  ["chat.h", "    tims_opt_id picture;\n", `    tims_opt_time ${FIELD};\n`],
+  [
+    "models.c",
+    '                   .doc = "The picture in it."),\n',
+    `        TIMS_FIELD(message, ${FIELD}, .read_only = true, .doc = "When it was changed."),\n`,
   ],
-  ...["libjansson4", "libpq5", "libsodium23", "libsqlite3-0", "libssl3", "libuv1", "libwslay1", "zlib1g"],
 ];
-const USERS = 'chroot "$1" groupmod -g 999 postgres && chroot "$1" usermod -u 999 postgres';
-
-const ENTRY = `#!/bin/sh
-# As the official image's: makes the database at the first start, then is the server.
-set -eu
-export PATH="/usr/lib/postgresql/15/bin:$PATH"
-if [ ! -s "$PGDATA/PG_VERSION" ]; then
-    initdb -D "$PGDATA" --username="$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" --auth-host=scram-sha-256 \\
-        --auth-local=trust $POSTGRES_INITDB_ARGS
-    echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
-    pg_ctl -D "$PGDATA" -o "-c listen_addresses= -k /var/run/postgresql" -w start
-    createdb -h /var/run/postgresql -U "$POSTGRES_USER" "$POSTGRES_DB"
-    pg_ctl -D "$PGDATA" -m fast -w stop
-fi
-exec postgres -D "$PGDATA" -c 'listen_addresses=*' -k /var/run/postgresql
+const BUILD = "cmake --build build/release --target chat";
+const MOVED_FILE = `FROM ${COMPILED} AS moved
+COPY chat.h models.c back/chat/
+RUN ${BUILD} && build/release/chat makemigrations --name ${FIELD} && cmake --preset release && ${BUILD}
+FROM ${nameOf("backend")}
+COPY --from=moved /src/build/release/chat /app/chat
 `;
 
-const FILES: Record<string, string> = {
-  [POSTGRES]: `FROM base:1
-COPY entry /usr/local/bin/entry
-ENV PATH=/usr/lib/postgresql/15/bin:/usr/local/bin:/usr/bin:/bin
-USER 999:999
-ENTRYPOINT ["sh", "/usr/local/bin/entry"]
-`,
-  [REDIS]: 'FROM base:1\nUSER 999:999\nENTRYPOINT ["redis-server"]\n',
-};
-
-// The image of the backend in a version. The versions differ in nothing but a variable.
-export const backendImage = (tag: string) => `${REGISTRY}/${OWNER}/tims-stack-backend:${tag}`;
-const backendFile = (tag: string) => `FROM base:1
-COPY chat /app/chat
-WORKDIR /app
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=8000 DATABASE_URL=sqlite:/data/app.sqlite3
-LABEL version=${tag}
-USER 10001:10001
-ENTRYPOINT ["/app/chat"]
-CMD ["serve"]
-`;
-
-function aptSources(): string[] {
-  const folder = "/etc/apt/sources.list.d";
-  const parts = readdirSync(folder).filter((name) => /\.(list|sources)$/.test(name));
-  return ["/etc/apt/sources.list", ...parts.map((name) => join(folder, name))].filter((file) =>
-    existsSync(file),
-  );
-}
-
-function baseFile(): string {
-  const cache = join(dirname(dirname(programs)), "images");
-  const hash = createHash("sha256")
-    .update([...PACKAGES, USERS].join("\n"))
-    .digest("hex")
-    .slice(0, 12);
-  const file = join(cache, `base-${hash}.tar`);
-  if (!existsSync(file)) {
-    mkdirSync(cache, { recursive: true });
-    const hook = `--customize-hook=${USERS}`;
-    const words = ["--variant=minbase", "--quiet", `--include=${PACKAGES.join(",")}`, hook, "bookworm"];
-    execFileSync("mmdebstrap", [...words, `${file}.new.tar`, ...aptSources()], { stdio: "pipe" });
-    renameSync(`${file}.new.tar`, file);
-  }
-  return file;
-}
-
-// Everything that the chart needs, the backend in each of the versions.
-export function makeImages(cluster: Cluster, versions: string[]): void {
-  cluster.docker("import", baseFile(), "base:1");
-  const context = join(cluster.folder, "context");
+function buildMoved(engine: Engine, context: string): void {
   mkdirSync(context);
-  writeFileSync(join(context, "entry"), ENTRY);
-  copyFileSync(program, join(context, "chat"));
-  const files = {
-    ...FILES,
-    ...Object.fromEntries(versions.map((tag) => [backendImage(tag), backendFile(tag)])),
-  };
-  for (const [name, text] of Object.entries(files)) {
-    writeFileSync(join(context, "Dockerfile"), text);
-    cluster.docker("build", "--quiet", "--tag", name, context);
+  for (const [file, after, added] of EDITS) {
+    const text = readFileSync(join(root, "back/chat", file), "utf8");
+    if (text.split(after).length !== 2) throw new Error(`back/chat/${file} has not one place for the field`);
+    writeFileSync(join(context, file), text.replace(after, after + added));
+  }
+  writeFileSync(join(context, "Dockerfile"), MOVED_FILE);
+  const file = "docker/backend.Dockerfile";
+  engine.docker("build", "--target", "build", "-f", file, "-t", COMPILED, ".");
+  engine.docker("build", "-t", imageOf("backend", MOVED), context);
+}
+
+// All of them, into an archive in `folder`; its path.
+export async function makeImages(folder: string): Promise<string> {
+  const engine = await Engine.start();
+  if (typeof engine === "string") throw new Error(engine);
+  try {
+    engine.build(...PARTS);
+    buildMoved(engine, join(folder, "context"));
+    const names = PARTS.flatMap((part) => VERSIONS.map((tag) => [part, tag] as const));
+    for (const [part, tag] of names)
+      if (part !== "backend" || tag !== MOVED) engine.docker("tag", nameOf(part), imageOf(part, tag));
+    const archive = join(folder, "images.tar");
+    engine.docker("save", "-o", archive, POSTGRES, REDIS, ...names.map(([part, tag]) => imageOf(part, tag)));
+    return archive;
+  } finally {
+    await engine.stop();
   }
 }

@@ -1,11 +1,13 @@
-// load.ts: people at work while a cluster changes under them: they write and read, over connections that stay and over ones
-// for each request, and somebody looks on. Every request that fails is kept, and every change that was acknowledged.
+// load.ts: people at work while a cluster changes under them: they write, read, open pages and look into the documentation,
+// over connections that stay and over ones for each request, and somebody looks on. Every request that fails is kept, and
+// every change that was acknowledged.
 import { Agent, request } from "node:http";
 import type { Client } from "../../client.ts";
 import { LiveSocket } from "../../live.ts";
 import { until } from "../../server.ts";
 
 const PAUSE_MS = 40; // of a person between two requests
+const PAGE_PAUSE_MS = 250;
 
 interface Answer {
   status: number;
@@ -37,10 +39,15 @@ function ask(client: Client, agent: Agent, method: string, path: string, body?: 
   });
 }
 
+// Whether a page of the demo's first chat holds what it shows.
+export const isRendered = (html: string): boolean => />message \d+<|>hello, cluster</.test(html);
+
 export class Load {
   readonly failures: string[] = [];
   readonly written: string[] = []; // ids of messages, each acknowledged
   requests = 0;
+  pages = 0; // rendered
+  shells = 0; // and not
   slowestMs = 0;
   private readonly client: Client;
   private readonly chat: string;
@@ -54,10 +61,16 @@ export class Load {
     this.loops = [true, false].flatMap((stays) => [
       this.loop(stays, (agent) => this.write(agent)),
       this.loop(stays, (agent) => this.read(agent)),
+      this.loop(stays, (agent) => this.open(agent), PAGE_PAUSE_MS),
+      this.loop(stays, (agent) => this.lookUp(agent), PAGE_PAUSE_MS),
     ]);
   }
 
-  private async loop(stays: boolean, act: (agent: Agent) => Promise<void>): Promise<void> {
+  private async loop(
+    stays: boolean,
+    act: (agent: Agent) => Promise<void>,
+    pauseMs = PAUSE_MS,
+  ): Promise<void> {
     const agent = new Agent({ keepAlive: stays, maxSockets: 1 });
     this.agents.push(agent);
     while (!this.over) {
@@ -65,7 +78,7 @@ export class Load {
       this.requests++;
       await act(agent).catch((error) => this.failures.push(`${new Date().toISOString()} ${error.message}`));
       this.slowestMs = Math.max(this.slowestMs, performance.now() - began);
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
 
@@ -79,6 +92,19 @@ export class Load {
   private async read(agent: Agent): Promise<void> {
     const answer = await ask(this.client, agent, "GET", `/api/messages/?chat=${this.chat}&limit=5`);
     if (answer.status !== 200) throw new Error(`GET: ${answer.status} ${answer.text}`);
+  }
+
+  // A shell, which browsers fill, is an answer too; pages that were rendered are counted.
+  private async open(agent: Agent): Promise<void> {
+    const answer = await ask(this.client, agent, "GET", `/chat/${this.chat}`);
+    if (answer.status !== 200) throw new Error(`page: ${answer.status} ${answer.text}`);
+    if (isRendered(answer.text)) this.pages++;
+    else this.shells++;
+  }
+
+  private async lookUp(agent: Agent): Promise<void> {
+    const answer = await ask(this.client, agent, "GET", "/docs/");
+    if (answer.status !== 200) throw new Error(`documentation: ${answer.status} ${answer.text}`);
   }
 
   async stop(): Promise<void> {
@@ -96,12 +122,13 @@ export class Screen {
   sockets = 0;
   resumed = 0;
   snapshots = 0;
+  resets = 0;
   longestAwayMs = 0;
   private readonly client: Client;
   private readonly url: string;
   private socket: LiveSocket | null = null;
   private position: number | null = null;
-  private epoch = "";
+  private epoch = ""; // of the position
   private limit = 0; // rows of the window
   private read = 0; // frames of this socket
   private over = false;
@@ -120,10 +147,11 @@ export class Screen {
       this.socket = socket;
       this.read = 0;
       try {
-        this.epoch = (await socket.welcomed()).json.epoch;
+        const { epoch } = (await socket.welcomed()).json;
         this.sockets++;
         const from =
           this.position === null ? {} : { from: `${this.epoch}-${this.position}`, limit: this.limit };
+        this.epoch = epoch;
         await socket.sub(this.url, from);
         if (leftAt) this.longestAwayMs = Math.max(this.longestAwayMs, performance.now() - leftAt);
         await until(
@@ -150,11 +178,12 @@ export class Screen {
       const { json } = socket.frames[this.read] as { json: Record<string, unknown> };
       if (json.t === "snap") this.snapshots++;
       if (json.t === "resumed") this.resumed++;
+      if (json.t === "reset") this.resets++;
       if (json.t === "error") this.refusals.push(JSON.stringify(json));
       if (typeof json.limit === "number") this.limit = json.limit;
       if (["snap", "resumed", "tx"].includes(String(json.t))) this.position = json.position as number;
-      const document = json.document as { results?: { id: string }[] } | undefined;
-      for (const row of document?.results ?? []) this.seen.add(row.id);
+      const document = json.document as { rows?: { id: string }[] } | undefined;
+      for (const row of document?.rows ?? []) this.seen.add(row.id);
       for (const op of (json.ops as { op: string; id: string }[] | undefined) ?? []) {
         if (op.op === "put") this.seen.add(op.id);
       }
