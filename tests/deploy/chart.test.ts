@@ -405,7 +405,7 @@ const foreignVariables: Record<string, string[]> = {
   backend: ["PGPASSWORD", "REDIS_PASSWORD"],
   migrate: ["PGPASSWORD", "REDIS_PASSWORD"],
   worker: ["PGPASSWORD", "REDIS_PASSWORD"],
-  backup: ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD"],
+  backup: ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSSLMODE"],
   frontend: ["HOST", "PORT", "NODE_ENV"],
   postgres: ["POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD_FILE", "POSTGRES_INITDB_ARGS", "PGDATA"],
   redis: ["REDISCLI_AUTH"],
