@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { after } from "node:test";
 import {
   type Browser,
   type BrowserContext,
@@ -11,7 +12,16 @@ import {
   type Page,
 } from "playwright-core";
 import { signedIn } from "./client.ts";
-import { password, root, type Server, until } from "./server.ts";
+import {
+  type Environment,
+  password,
+  root,
+  type Server,
+  type ServerOptions,
+  sql,
+  startServer,
+  until,
+} from "./server.ts";
 
 export const artefacts = join(root, "tests/artefacts");
 mkdirSync(artefacts, { recursive: true });
@@ -31,6 +41,38 @@ export const CHROMIUM = {
 
 export function launch(): Promise<Browser> {
   return chromium.launch(CHROMIUM);
+}
+
+export interface Stage {
+  readonly server: Server;
+  readonly browser: Browser;
+  readonly chat: string; // the id of the one that was asked for
+  // Another server in the place of the first: in its folder, on its port, rendering as that did.
+  restart: (env?: Environment) => Promise<Server>;
+}
+
+// What all tests of a file work with, and what is closed after them: the demo, with its render server where `front` is set,
+// and a browser. `chat`: the title of a chat of the demo.
+export async function onStage(options: ServerOptions & { chat?: string } = {}): Promise<Stage> {
+  const server = await startServer(options);
+  const browser = await launch();
+  let running = server;
+  after(async () => {
+    await browser.close();
+    await running.stop();
+    running.remove();
+  });
+  const { front = false } = options;
+  if (front) await rendering(server);
+  const chat = options.chat ? sql(server, `select id from chat where title = '${options.chat}'`) : "";
+  const restart = async (env: Environment = {}) => {
+    await running.stop();
+    const { folder, port } = server;
+    running = await startServer({ front, folder, env: { ...env, PORT: String(port) } });
+    if (front) await rendering(running);
+    return running;
+  };
+  return { server, browser, chat, restart };
 }
 
 // How long a page may take for what is waited for, as in until().
@@ -78,6 +120,27 @@ export function alive(page: Page): Promise<unknown> {
     const some = document.querySelector("main textarea, main input, main button, main a, nav a");
     return some !== null && Object.keys(some).some((key) => key.startsWith("__reactProps"));
   });
+}
+
+// Opens a page that is alive, and whose socket has answered all that it was asked for.
+export async function openLive(page: Page, url: string): Promise<void> {
+  await page.goto("about:blank"); // the page before has a socket, too
+  const opened = page.waitForEvent("websocket", (socket) => new URL(socket.url()).pathname === "/live");
+  const asked = new Set<number>();
+  const answered = new Set<number>();
+  const follow = opened.then((socket) => {
+    socket.on("framesent", ({ payload }) => {
+      const { t, id } = JSON.parse(String(payload));
+      if (t === "sub") asked.add(id);
+    });
+    socket.on("framereceived", ({ payload }) => {
+      const { t, sub } = JSON.parse(String(payload));
+      if (t === "snap" || t === "resumed") answered.add(sub);
+    });
+  });
+  await page.goto(url);
+  await Promise.all([follow, alive(page)]);
+  await until("the socket's answers", () => asked.size > 0 && [...asked].every((id) => answered.has(id)));
 }
 
 // Somebody at a page that is alive, in a browser of their own: signed in by the API, which saves two pages.

@@ -6,6 +6,7 @@
 // Not to be had here: the origin capacitor://localhost of iOS (Chromium knows no such scheme), and a real WebView.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server as HttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -134,6 +135,56 @@ interface Message {
   };
 }
 
+// A browser whose https://localhost is the app of the device that was opened last.
+export class Emulator {
+  readonly browser: Browser;
+  private readonly server: HttpsServer;
+  private folder = "";
+
+  private constructor(browser: Browser, server: HttpsServer) {
+    this.browser = browser;
+    this.server = server;
+    server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+      const path = decodeURIComponent(new URL(request.url ?? "/", ORIGIN).pathname);
+      const file = fileOf(this.folder, path);
+      if (!file) {
+        response.writeHead(404).end();
+        return;
+      }
+      response.writeHead(200, { "Content-Type": TYPES[extname(file)] ?? "application/octet-stream" });
+      response.end(readFileSync(file));
+    });
+  }
+
+  static async open(): Promise<Emulator> {
+    const server = createServer(certificate());
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const browser = await chromium.launch({
+      executablePath: "/usr/bin/chromium",
+      args: ["--no-sandbox", "--disable-gpu", `--host-resolver-rules=MAP localhost:443 127.0.0.1:${port}`],
+    });
+    return new Emulator(browser, server);
+  }
+
+  // A context of its own, where the app is what `folder` holds.
+  install(folder: string): Promise<BrowserContext> {
+    this.folder = folder;
+    return this.browser.newContext({
+      ignoreHTTPSErrors: true,
+      viewport: { width: 390, height: 844 },
+      hasTouch: true,
+      isMobile: true,
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.browser.close();
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+}
+
 // One app on one phone: its keychain and its storage outlive its starts.
 export class Device {
   readonly calls: Call[] = [];
@@ -154,42 +205,17 @@ export class Device {
 
   readonly kind: Kind;
   readonly context: BrowserContext;
-  private readonly browser: Browser;
-  private readonly server: HttpsServer;
 
-  private constructor(kind: Kind, context: BrowserContext, browser: Browser, server: HttpsServer) {
+  private constructor(kind: Kind, context: BrowserContext) {
     this.kind = kind;
     this.context = context;
-    this.browser = browser;
-    this.server = server;
   }
 
   // `folder`: what `make native` puts into the projects.
-  static async open(folder: string, kind: Kind = "android"): Promise<Device> {
-    const server = createServer(certificate(), (request, response) => {
-      const path = decodeURIComponent(new URL(request.url ?? "/", ORIGIN).pathname);
-      const file = fileOf(folder, path);
-      if (!file) {
-        response.writeHead(404).end();
-        return;
-      }
-      response.writeHead(200, { "Content-Type": TYPES[extname(file)] ?? "application/octet-stream" });
-      response.end(readFileSync(file));
-    });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const { port } = server.address() as AddressInfo;
-    const browser = await chromium.launch({
-      executablePath: "/usr/bin/chromium",
-      args: ["--no-sandbox", "--disable-gpu", `--host-resolver-rules=MAP localhost:443 127.0.0.1:${port}`],
-    });
-    const context = await browser.newContext({
-      ignoreHTTPSErrors: true,
-      viewport: { width: 390, height: 844 },
-      hasTouch: true,
-      isMobile: true,
-    });
+  static async open(emulator: Emulator, folder: string, kind: Kind = "android"): Promise<Device> {
+    const context = await emulator.install(folder);
     context.setDefaultTimeout(PATIENCE_MS);
-    const device = new Device(kind, context, browser, server);
+    const device = new Device(kind, context);
     await context.exposeBinding("toNativeSide", (_source, text: string) => device.receive(JSON.parse(text)));
     await context.addInitScript({ content: device.bridge() });
     return device;
@@ -232,9 +258,7 @@ export class Device {
   }
 
   async close(): Promise<void> {
-    await this.browser.close();
-    this.server.closeAllConnections();
-    await new Promise((resolve) => this.server.close(resolve));
+    await this.context.close();
   }
 
   // --- the native side ----------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 # DATABASE_URL=sqlite:… by the program itself (PROGRAM, /app/chat), as <time>.sqlite3, while it is served. Else PostgreSQL by
 # pg_dump, as <time>.dump; PGHOST, PGDATABASE, PGUSER, PGPASSWORD say which. Its log of changes is left out: after a restore
 # clients fetch anew what they show, whatever it held.
-# A backup has its name only once it is whole, and none is removed before that.
+# A backup has its name only once it is whole, and none is removed before that. What a killed one left goes a day later.
 # With RESTORE=NAME or RESTORE=latest in the environment it restores instead: so the CronJob's pod serves for both.
 set -eu
 
@@ -29,7 +29,8 @@ fi
 
 name=$directory/$(date -u +%Y%m%dT%H%M%SZ)
 part=$name.part
-trap 'rm -f "$part"' EXIT
+trap 'rm -f "$part" "$part.partial"' EXIT # the latter is the program's own
+find "$directory" -maxdepth 1 -type f -name '*Z.part*' -mtime +0 -exec rm -f {} +
 case ${DATABASE_URL:-} in
 sqlite:*)
     suffix=sqlite3

@@ -106,35 +106,43 @@ tims_status proxy__map_target(tims_arena *arena, tims_str target, tims_str prefi
     return TIMS_OK;
 }
 
-/* Cuts "http://authority" or "https://authority" off, when it is this one. */
-static bool cut_authority(tims_str *location, tims_str authority)
+/* What follows "http://authority" or "https://authority", as a path; nothing when it is another authority. */
+static tims_str behind_authority(tims_arena *arena, tims_str location, tims_str authority)
 {
-    static const tims_str schemes[] = { TIMS_STR_INIT("http://"), TIMS_STR_INIT("https://") };
+    static const struct {
+        tims_str scheme, port;
+    } schemes[] = { { TIMS_STR_INIT("http://"), TIMS_STR_INIT(":80") },
+                    { TIMS_STR_INIT("https://"), TIMS_STR_INIT(":443") } };
     for (size_t i = 0; i < 2; i++) {
-        size_t length = schemes[i].length;
-        if (!tims_str_equal_ignoring_case(tims_str_slice(*location, 0, length), schemes[i]))
+        size_t length = schemes[i].scheme.length;
+        if (!tims_str_equal_ignoring_case(tims_str_slice(location, 0, length), schemes[i].scheme))
             continue;
-        tims_str rest = tims_str_slice(*location, length, location->length);
+        tims_str rest = tims_str_slice(location, length, location.length);
         if (!tims_str_equal_ignoring_case(tims_str_slice(rest, 0, authority.length), authority))
-            return false;
+            return (tims_str){ 0 };
         rest = tims_str_slice(rest, authority.length, rest.length);
-        if (rest.length == 0 || rest.data[0] != '/')
-            return false;
-        *location = rest;
-        return true;
+        if (tims_str_starts_with(rest, schemes[i].port))
+            rest = tims_str_slice(rest, schemes[i].port.length, rest.length);
+        if (rest.length == 0 || rest.data[0] == '?' || rest.data[0] == '#')
+            return tims_print(arena, "/%S", rest);
+        return rest.data[0] == '/' ? rest : (tims_str){ 0 };
     }
-    return false;
+    return (tims_str){ 0 };
 }
 
 tims_str proxy__map_location(tims_arena *arena, tims_str location, tims_str prefix, tims_str base,
-                             tims_str authority)
+                             tims_str authority, tims_str site)
 {
-    tims_str path = location;
-    bool is_absolute = authority.length > 0 && cut_authority(&path, authority);
+    tims_str own = { 0 }, sites = { 0 };
+    if (authority.length > 0)
+        own = behind_authority(arena, location, authority);
+    if (own.length == 0 && site.length > 0)
+        sites = behind_authority(arena, location, site);
+    tims_str path = own.length > 0 ? own : sites.length > 0 ? sites : location;
     bool is_path = path.length > 0 && path.data[0] == '/' && !tims_str_starts_with(path, TIMS_STR("//"));
     if (!is_path || !tims_str_starts_with(path, base))
         return location;
-    if (!is_absolute && tims_str_starts_with(path, prefix) && !tims_str_equal(prefix, base))
+    if (own.length == 0 && tims_str_starts_with(path, prefix) && !tims_str_equal(prefix, base))
         return location; /* an upstream that knows where it is, by X-Forwarded-Prefix */
     return tims_print(arena, "%S%S", prefix, tims_str_slice(path, base.length, path.length));
 }

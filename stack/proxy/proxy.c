@@ -146,7 +146,9 @@ static bool keep_header(void *ctx, tims_request *rq, tims_header *header)
         return !proxy__set_cookie_collides(header->value);
     if (tims_str_equal_ignoring_case(header->name, TIMS_STR("location")) ||
         tims_str_equal_ignoring_case(header->name, TIMS_STR("content-location")))
-        header->value = proxy__map_location(rq->arena, header->value, row->prefix, row->base, row->host);
+        header->value = proxy__map_location(rq->arena, header->value, row->prefix, row->base, row->host,
+                                            row->table->keep_host ? tims_header_of(rq, TIMS_STR("Host"))
+                                                                  : (tims_str){ 0 });
     return true;
 }
 

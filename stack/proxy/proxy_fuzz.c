@@ -28,7 +28,8 @@ static void check_target(tims_arena *arena, tims_str target)
 
 static void check_location(tims_arena *arena, tims_str location)
 {
-    tims_str mapped = proxy__map_location(arena, location, TIMS_STR("/p/"), TIMS_STR("/"), TIMS_STR("up:1"));
+    tims_str mapped = proxy__map_location(arena, location, TIMS_STR("/p/"), TIMS_STR("/"), TIMS_STR("up:1"),
+                                          TIMS_STR("site"));
     TIMS_ASSERT(mapped.data == location.data || tims_str_starts_with(mapped, TIMS_STR("/p/")));
 }
 

@@ -21,9 +21,10 @@
 tims_status proxy__map_target(tims_arena *arena, tims_str target, tims_str prefix, tims_str base,
                               tims_str *ret_target, tims_error *err);
 /* A Location of the upstream's as the client has to ask for it: what is below `base` is below `prefix` for
- * it. `authority`: of the upstream, "host:port". Others are returned as they are. */
+ * it. `authority`: of the upstream, "host:port", without a port that is its scheme's. `site`: the Host that
+ * it was told instead, or nothing. Others are returned as they are. */
 tims_str proxy__map_location(tims_arena *arena, tims_str location, tims_str prefix, tims_str base,
-                             tims_str authority);
+                             tims_str authority, tims_str site);
 
 /* --- header.c -------------------------------------------------------------------------------------- */
 

@@ -106,7 +106,19 @@ static void a_location_below_the_upstream_is_below_the_prefix(void **state)
         { "/", "/a", "/docs/a" },
         { "/", "http://up:1/a?b", "/docs/a?b" },
         { "/", "HTTP://UP:1/", "/docs/" },
-        { "/", "http://up:1", "http://up:1" },
+        { "/", "https://up:1/a#b", "/docs/a#b" },
+        { "/", "http://up:1", "/docs/" },
+        { "/", "https://up:1?a=b", "/docs/?a=b" },
+        { "/", "http://up:1#a", "/docs/#a" },
+        { "/", "http://up:1@evil/a", "http://up:1@evil/a" },
+        { "/", "http://site/a", "/docs/a" },
+        { "/", "https://SITE:443/a", "/docs/a" },
+        { "/", "http://site:80", "/docs/" },
+        { "/", "https://site:80/a", "https://site:80/a" },
+        { "/", "http://site/docs/a", "http://site/docs/a" },
+        { "/", "http://site.evil/a", "http://site.evil/a" },
+        { "/base/", "http://site/a", "http://site/a" },
+        { "/base/", "http://site/base/a", "/docs/a" },
         { "/", "http://up:12/a", "http://up:12/a" },
         { "/", "http://up:1.evil/a", "http://up:1.evil/a" },
         { "/", "//evil/a", "//evil/a" },
@@ -120,7 +132,8 @@ static void a_location_below_the_upstream_is_below_the_prefix(void **state)
         { "/docs/", "/docs/a", "/docs/a" },
     };
     for (size_t i = 0; i < COUNT(rows); i++)
-        assert_str(proxy__map_location(*state, S(rows[i].location), S("/docs/"), S(rows[i].base), S("up:1")),
+        assert_str(proxy__map_location(*state, S(rows[i].location), S("/docs/"), S(rows[i].base), S("up:1"),
+                                       S("site")),
                    rows[i].expected);
 }
 

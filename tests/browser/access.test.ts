@@ -1,29 +1,16 @@
 // What may no longer be read is on no screen and in no cache: at once, and also when it was taken away while nobody looked.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
-import { keptIn, launch, messageOn, rendering, visitAs } from "../browser.ts";
+import { test } from "node:test";
+import type { Page } from "playwright-core";
+import { keptIn, messageOn, onStage, visitAs } from "../browser.ts";
 import { signedIn } from "../client.ts";
-import { type Server, sql, startServer, until } from "../server.ts";
+import { sql, until } from "../server.ts";
 
 const SECRET = "the code is 0451";
 
-let server: Server;
-let browser: Browser;
-let chat: string;
-before(async () => {
-  server = await startServer({ front: true });
-  browser = await launch();
-  chat = sql(server, "select id from chat where title = 'Weekend plans'");
-  await rendering(server);
-  const demo = await signedIn(server, "demo");
-  assert.equal((await demo.post("/api/messages/", { chat, text: SECRET })).status, 201);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const { server, browser, chat } = await onStage({ front: true, chat: "Weekend plans" });
+const demo = await signedIn(server, "demo");
+assert.equal((await demo.post("/api/messages/", { chat, text: SECRET })).status, 201);
 
 const MEMBER = `"user" = (select id from "user" where username = 'testUser1')`;
 

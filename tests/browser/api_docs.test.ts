@@ -1,21 +1,11 @@
 // The pages about the API: Swagger UI, where a request is tried out with the browser's own session, and Redoc.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Browser, Page, Request } from "playwright-core";
-import { launch, visit } from "../browser.ts";
-import { password, type Server, sql, startServer, until } from "../server.ts";
+import { test } from "node:test";
+import type { Page, Request } from "playwright-core";
+import { onStage, visit } from "../browser.ts";
+import { password, sql, until } from "../server.ts";
 
-let server: Server;
-let browser: Browser;
-before(async () => {
-  server = await startServer();
-  browser = await launch();
-});
-after(async () => {
-  await browser.close();
-  await server.stop();
-  server.remove();
-});
+const { server, browser } = await onStage();
 
 // Opens the operation, fills in its body, and sends it.
 async function tryOut(page: Page, tag: string, id: string, body: object): Promise<Request> {

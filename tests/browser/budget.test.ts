@@ -1,14 +1,12 @@
 // What a page may cost and may not do: bytes of script, movement while it comes to life, complaints, barriers.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { gzipSync } from "node:zlib";
-import type { Browser } from "playwright-core";
 import {
-  alive,
   excessWidth,
   findings,
-  launch,
-  rendering,
+  onStage,
+  openLive,
   screenshot,
   shiftsOn,
   signIn,
@@ -16,7 +14,6 @@ import {
   visitAs,
   watchShifts,
 } from "../browser.ts";
-import { type Server, sql, startServer } from "../server.ts";
 
 // Of the chat page, gzip. The goal is 140 KB (bench/paint.mjs measures against it); this keeps it from growing. React DOM
 // is 64 KB of it and Next's part 43 KB.
@@ -24,20 +21,7 @@ const SCRIPT_BYTES_MAX = 170 * 1024;
 
 const SIZES = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
 
-let server: Server;
-let browser: Browser;
-let chat: string;
-before(async () => {
-  server = await startServer({ front: true });
-  browser = await launch();
-  chat = sql(server, "select id from chat where title = 'Welcome'");
-  await rendering(server);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const { server, browser, chat } = await onStage({ front: true, chat: "Welcome" });
 
 test("the scripts of the chat page do not grow", async () => {
   const { context, page } = await visitAs(browser, server, "demo", `/chat/${chat}`, {
@@ -68,9 +52,8 @@ test("nothing moves while a rendered page comes to life", async () => {
     await signIn(page, server, "demo");
     await watchShifts(page);
     for (const path of [`/chat/${chat}`, "/chats", "/", "/settings", "/profile"]) {
-      await page.goto(server.url + path);
-      await alive(page);
-      await page.waitForLoadState("networkidle");
+      await openLive(page, server.url + path);
+      await page.waitForFunction(() => [...document.images].every((image) => image.complete));
       assert.deepEqual(await shiftsOn(page), [], `${path} on a ${size}`);
     }
     assert.deepEqual(complaints, [], size);

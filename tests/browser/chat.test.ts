@@ -1,26 +1,12 @@
 // The chat in real browsers: rendered, hydrated, live, cut off and back.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Browser } from "playwright-core";
-import { launch, messageOn, rendering, screenshot, signIn, visit } from "../browser.ts";
+import { test } from "node:test";
+import { messageOn, onStage, screenshot, signIn, visit } from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { nowSql } from "../database.ts";
-import { type Server, sql, startServer } from "../server.ts";
+import { sql, until } from "../server.ts";
 
-let server: Server;
-let browser: Browser;
-let chat: string;
-before(async () => {
-  server = await startServer({ front: true });
-  browser = await launch();
-  chat = sql(server, "select id from chat where title = 'Welcome'");
-  await rendering(server);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const { server, browser, chat } = await onStage({ front: true, chat: "Welcome" });
 
 test("two people chat live on server-rendered pages", async () => {
   const [demo, other] = [await visit(browser), await visit(browser)];
@@ -62,7 +48,8 @@ test("hydration calls no API, and the socket goes on from the page's position", 
   await signIn(page, server, "demo");
   await page.goto(`${server.url}/chat/${chat}`); // reads what is unread
   await messageOn(page, "Hello back").waitFor();
-  await page.waitForLoadState("networkidle");
+  const unread = `select unread from member where chat = '${chat}' and "user" = (select id from "user" where username = 'demo')`;
+  await until("it to be read", () => sql(server, unread) === "0");
   apiCalls.length = 0;
   const frames: string[] = [];
   page.on("websocket", (socket) => {

@@ -1,36 +1,18 @@
 // A long chat: day lines, older messages on demand, and a place that is kept while others write.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
-import { findings, launch, rendering, signIn, visit, visitAs } from "../browser.ts";
+import { test } from "node:test";
+import type { Page } from "playwright-core";
+import { findings, onStage, signIn, visit, visitAs } from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { writeMessages } from "../messages.ts";
-import { type Server, sql, startServer, until } from "../server.ts";
+import { sql, until } from "../server.ts";
 
 const COUNT = 2000;
 const IN_DOCUMENT_MAX = 120;
 
-let server: Server;
-let browser: Browser;
-let chat: string;
-before(async () => {
-  server = await startServer({ front: true });
-  browser = await launch();
-  await rendering(server);
-  chat = sql(server, "select id from chat where title = 'Recipes'");
-  sql(server, `delete from message where chat = '${chat}'`);
-  writeMessages(
-    server,
-    chat,
-    COUNT,
-    (n) => `Number ${n}${n % 7 === 0 ? " and more words, ".repeat(20) : ""}`,
-  );
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const { server, browser, chat } = await onStage({ front: true, chat: "Recipes" });
+sql(server, `delete from message where chat = '${chat}'`);
+writeMessages(server, chat, COUNT, (n) => `Number ${n}${n % 7 === 0 ? " and more words, ".repeat(20) : ""}`);
 
 interface Seen {
   n: number;

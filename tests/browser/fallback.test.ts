@@ -1,21 +1,10 @@
 // When the render server is not there: the exported page is served and loads by API.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Browser } from "playwright-core";
-import { launch, screenshot, signIn, visit } from "../browser.ts";
-import { type Server, sql, startServer } from "../server.ts";
+import { test } from "node:test";
+import { onStage, screenshot, signIn, visit } from "../browser.ts";
+import { sql } from "../server.ts";
 
-let server: Server;
-let browser: Browser;
-before(async () => {
-  server = await startServer({ front: false });
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const { server, browser } = await onStage();
 
 test("the shell loads the chat by API and goes live", async () => {
   const chat = sql(server, "select id from chat where title = 'Welcome'");

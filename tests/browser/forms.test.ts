@@ -1,23 +1,12 @@
 // Forms from the API's schema: filled wrongly and rightly with the keyboard alone, in English and German, on both of the
 // pages that have one; what is wrong stands at its field, whoever found it.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
-import { excessWidth, findings, launch, rendering, screenshot, visitAs } from "../browser.ts";
-import { password, type Server, sql, startServer, until } from "../server.ts";
+import { test } from "node:test";
+import type { Page } from "playwright-core";
+import { excessWidth, findings, onStage, screenshot, visitAs } from "../browser.ts";
+import { password, sql, until } from "../server.ts";
 
-let server: Server;
-let browser: Browser;
-before(async () => {
-  server = await startServer({ front: true });
-  browser = await launch();
-  await rendering(server);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const { server, browser } = await onStage({ front: true });
 
 const WORDS = {
   en: {

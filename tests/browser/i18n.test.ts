@@ -1,22 +1,11 @@
 // Languages: the page comes in the reader's, only that one is loaded, it is changed without a reload; and from right to left.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
-import { excessWidth, findings, launch, rendering, screenshot, signIn, visit } from "../browser.ts";
-import { type Server, sql, startServer } from "../server.ts";
+import { test } from "node:test";
+import type { Page } from "playwright-core";
+import { alive, excessWidth, findings, onStage, screenshot, signIn, visit } from "../browser.ts";
+import { sql } from "../server.ts";
 
-let server: Server;
-let browser: Browser;
-before(async () => {
-  server = await startServer({ front: true });
-  browser = await launch();
-  await rendering(server);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const { server, browser } = await onStage({ front: true });
 
 const german = { locale: "de-DE", timezoneId: "Europe/Berlin" };
 const html = (page: Page) =>
@@ -55,7 +44,7 @@ test("it comes to life in that language, with its texts and no others", async ()
     }).observe(document, { childList: true, subtree: true, characterData: true });
   });
   await page.goto(`${server.url}/login`);
-  await page.waitForLoadState("networkidle");
+  await alive(page);
   assert.deepEqual(await html(page), ["de", "ltr"]);
   assert.deepEqual(await dictionaries(page), ["de"]);
   assert.deepEqual(flashes, []);

@@ -1,24 +1,13 @@
 // Every flow by keyboard alone: no click, no focus that was not reached by a key.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
-import { launch, messageOn, rendering, visit } from "../browser.ts";
-import { password, type Server, sql, startServer } from "../server.ts";
+import { test } from "node:test";
+import type { Page } from "playwright-core";
+import { messageOn, onStage, visit } from "../browser.ts";
+import { password, sql } from "../server.ts";
 
 const STEPS_MAX = 120;
 
-let server: Server;
-let browser: Browser;
-before(async () => {
-  server = await startServer({ front: true });
-  browser = await launch();
-  await rendering(server);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const { server, browser } = await onStage({ front: true });
 
 interface Focused {
   name: string;

@@ -6,7 +6,7 @@ import { after, afterEach, before, test } from "node:test";
 import type { Page } from "playwright-core";
 import { keptIn, messageOn } from "../browser.ts";
 import { type Client, signedIn } from "../client.ts";
-import { Device, type Kind, pluginHeaders } from "../device.ts";
+import { Device, Emulator, type Kind, pluginHeaders } from "../device.ts";
 import { makeFolder, password, removeFolder, root, type Server, sql, startServer, until } from "../server.ts";
 
 const HOST = "chat.example.org";
@@ -16,6 +16,7 @@ let server: Server;
 let other: Client; // somebody else, by a program
 let chat: string;
 let shells: string; // a folder
+let emulator: Emulator;
 let device: Device;
 
 before(async () => {
@@ -29,11 +30,13 @@ before(async () => {
   writeShell(from, join(shells, "release"), config);
   const developers = { ...config, development: true, apis: { "The other": "http://127.0.0.1:9" } };
   writeShell(from, join(shells, "development"), developers);
+  emulator = await Emulator.open();
 });
 afterEach(async () => {
   await device?.close();
 });
 after(async () => {
+  await emulator?.close();
   await server?.stop();
   server?.remove();
   rmSync(join(shells, "release"), { recursive: true, force: true });
@@ -41,7 +44,7 @@ after(async () => {
 });
 
 const openDevice = async (kind: Kind = "android", shell = "release"): Promise<Device> => {
-  device = await Device.open(join(shells, shell), kind);
+  device = await Device.open(emulator, join(shells, shell), kind);
   return device;
 };
 
@@ -371,7 +374,18 @@ test("a browser loads nothing of what only devices need", async () => {
   const loaded: string[] = [];
   browser.on("request", (request) => loaded.push(request.url()));
   await browser.addInitScript({ content: "delete window.Capacitor; delete window.androidBridge;" });
-  await browser.goto("https://localhost/", { waitUntil: "networkidle" });
+  // A platform that is attached listens to the keyboard: by then it has loaded what it needs.
+  await browser.addInitScript(() => {
+    const listen = visualViewport?.addEventListener as EventTarget["addEventListener"];
+    Object.assign(visualViewport as VisualViewport, {
+      addEventListener(...words: Parameters<typeof listen>) {
+        Object.assign(window, { isAttached: true });
+        return listen.apply(this, words);
+      },
+    });
+  });
+  await browser.goto("https://localhost/");
+  await browser.waitForFunction(() => "isAttached" in window);
   const knowsPlugins = (url: string) =>
     page.evaluate(async (address) => (await (await fetch(address)).text()).includes("SecureStorage"), url);
   const web = loaded.filter((url) => url.endsWith(".js"));

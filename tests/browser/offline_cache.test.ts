@@ -2,31 +2,22 @@
 import assert from "node:assert/strict";
 import { copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
-import type { Browser, BrowserContext, Page } from "playwright-core";
-import { launch, messageOn, signIn, visit, visitAs } from "../browser.ts";
+import { test } from "node:test";
+import type { BrowserContext, Page } from "playwright-core";
+import { messageOn, onStage, signIn, visit, visitAs } from "../browser.ts";
 import { onPostgres } from "../database.ts";
 import { banner, bubble, changeRecords, keeps, Roads, recordsIn, stored, waits, write } from "../offline.ts";
-import { type Server, sql, startServer, until } from "../server.ts";
+import { sql, until } from "../server.ts";
 
-let server: Server;
-let browser: Browser;
-let chat: string;
-before(async () => {
-  server = await startServer({ front: false }); // the exported shell, as an installed app has it
-  browser = await launch();
-  chat = sql(server, "select id from chat where title = 'Welcome'");
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+// The exported shell, as an installed app has it.
+const stage = await onStage({ chat: "Welcome" });
+const { browser, chat } = stage;
+let { server } = stage;
 
 const chatUrl = () => `${server.url}/chat/${chat}`;
 const messages = (page: Page) => page.locator("[data-message]");
 
-interface Stage {
+interface Looked {
   context: BrowserContext;
   page: Page;
   roads: Roads;
@@ -34,7 +25,7 @@ interface Stage {
 }
 
 // Somebody who has looked at the chat once, and whose browser has kept it.
-async function looked(work: (stage: Stage) => Promise<void>): Promise<void> {
+async function looked(work: (looked: Looked) => Promise<void>): Promise<void> {
   const { context, page, complaints } = await visitAs(browser, server, "demo", "/chats");
   try {
     const roads = await Roads.of(context);
@@ -240,7 +231,7 @@ test(
       await waits(page, "while it was down");
       for (const end of ["-wal", "-shm"]) rmSync(file + end, { force: true });
       copyFileSync(`${file}.backup`, file);
-      server = await startServer({ folder: server.folder, env: { PORT: String(server.port) } });
+      server = await stage.restart();
       await until("it to arrive", () => stored(server, "while it was down").length > 0);
       await messageOn(page, "after the backup").waitFor({ state: "detached" });
       await bubble(page, "while it was down").getByText("Waits").waitFor({ state: "detached" });

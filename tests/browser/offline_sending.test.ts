@@ -1,25 +1,12 @@
 // Airplane mode at every step of sending: what was written goes out exactly once, whatever tab is left to do it.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
-import { launch, messageOn, rendering, visitAs } from "../browser.ts";
+import { test } from "node:test";
+import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import { messageOn, onStage, visitAs } from "../browser.ts";
 import { banner, bubble, isSentOnce, keeps, Roads, recordsIn, stored, waits, write } from "../offline.ts";
-import { type Server, sql, startServer, until } from "../server.ts";
+import { until } from "../server.ts";
 
-let server: Server;
-let browser: Browser;
-let chat: string;
-before(async () => {
-  server = await startServer({ front: true });
-  browser = await launch();
-  chat = sql(server, "select id from chat where title = 'Welcome'");
-  await rendering(server);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const { server, browser, chat } = await onStage({ front: true, chat: "Welcome" });
 
 const POSTS = "**/api/messages/";
 const ONCE = { times: 1 };

@@ -1,26 +1,13 @@
 // Kept pages in a real browser, rendered by Next: they hydrate and live like fresh ones, cost the browser nothing when
 // they are the same, and are gone when their reader signs out.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
-import { launch, messageOn, rendering, shiftsOn, signIn, visit, watchShifts } from "../browser.ts";
+import { test } from "node:test";
+import type { Page } from "playwright-core";
+import { messageOn, onStage, shiftsOn, signIn, visit, watchShifts } from "../browser.ts";
 import { signedIn } from "../client.ts";
-import { type Server, sql, startServer, until } from "../server.ts";
+import { sql, until } from "../server.ts";
 
-let server: Server;
-let browser: Browser;
-let chat: string;
-before(async () => {
-  server = await startServer({ front: true });
-  browser = await launch();
-  chat = sql(server, "select id from chat where title = 'Welcome'");
-  await rendering(server);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const { server, browser, chat } = await onStage({ front: true, chat: "Welcome" });
 
 async function count(name: string): Promise<number> {
   const text = await (await fetch(`${server.url}/metrics`)).text();

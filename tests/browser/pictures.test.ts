@@ -1,34 +1,12 @@
 // Pictures in messages: chosen, pasted and dropped, described, sent, seen by others, large, by keyboard; and what is refused.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
-import {
-  findings,
-  launch,
-  messageOn,
-  rendering,
-  screenshot,
-  shiftsOn,
-  visitAs,
-  watchShifts,
-} from "../browser.ts";
+import { test } from "node:test";
+import type { Page } from "playwright-core";
+import { findings, messageOn, onStage, screenshot, shiftsOn, visitAs, watchShifts } from "../browser.ts";
 import { GIF, makePng } from "../pictures.ts";
-import { type Server, sql, startServer, until } from "../server.ts";
+import { sql, until } from "../server.ts";
 
-let server: Server;
-let browser: Browser;
-let chat: string;
-before(async () => {
-  server = await startServer({ front: true });
-  browser = await launch();
-  await rendering(server);
-  chat = sql(server, "select id from chat where title = 'Welcome'");
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const { server, browser, chat } = await onStage({ front: true, chat: "Welcome" });
 
 const file = (name: string, mimeType: string, buffer: Buffer) => ({ name, mimeType, buffer });
 const png = () => file("a.png", "image/png", makePng(400, 200));

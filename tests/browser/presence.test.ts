@@ -1,34 +1,12 @@
 // Who is there, who is writing, and what waits: on the pages of others, and gone again.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
-import {
-  launch,
-  messageOn,
-  rendering,
-  screenshot,
-  shiftsOn,
-  type Visit,
-  visitAs,
-  watchShifts,
-} from "../browser.ts";
+import { test } from "node:test";
+import type { Page } from "playwright-core";
+import { messageOn, onStage, screenshot, shiftsOn, type Visit, visitAs, watchShifts } from "../browser.ts";
 import { signedIn } from "../client.ts";
-import { type Server, sql, startServer } from "../server.ts";
+import { sql } from "../server.ts";
 
-let server: Server;
-let browser: Browser;
-let chat: string;
-before(async () => {
-  server = await startServer({ front: true });
-  browser = await launch();
-  chat = sql(server, "select id from chat where title = 'Welcome'");
-  await rendering(server);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const { server, browser, chat } = await onStage({ front: true, chat: "Welcome" });
 
 const box = (page: Page) => page.getByLabel("Message", { exact: true });
 const writing = (page: Page) => page.getByText("testUser0 is writing …");

@@ -3,35 +3,22 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
-import { CHROMIUM, keptIn, launch, rendering, screenshot, visit, visitAs } from "../browser.ts";
-import { type Server, sql, startServer, until } from "../server.ts";
+import { test } from "node:test";
+import { type BrowserContext, chromium, type Page } from "playwright-core";
+import { CHROMIUM, keptIn, onStage, screenshot, visit, visitAs } from "../browser.ts";
+import { sql, until } from "../server.ts";
 
-let server: Server;
-let browser: Browser;
-let chat: string;
-let other: string;
-before(async () => {
-  server = await startServer({ front: true });
-  browser = await launch();
-  chat = sql(server, "select id from chat where title = 'Welcome'");
-  other = sql(server, "select id from chat where title = 'Weekend plans'");
-  await rendering(server);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const stage = await onStage({ front: true, chat: "Welcome" });
+const { browser, chat } = stage;
+let { server } = stage;
+const other = sql(server, "select id from chat where title = 'Weekend plans'");
 
 // Until the worker has everything and answers for this page.
 const controlled = (page: Page) =>
   page.waitForFunction(() => navigator.serviceWorker.controller?.state === "activated");
 
 const restarted = async () => {
-  server = await startServer({ front: true, folder: server.folder, env: { PORT: String(server.port) } });
-  await rendering(server);
+  server = await stage.restart();
 };
 
 // --- what browsers and stores look at ---

@@ -1,23 +1,11 @@
 // A server that is killed and comes back: what was on the screens goes on, what was written meanwhile is there.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Browser } from "playwright-core";
-import { launch, messageOn, rendering, visitAs } from "../browser.ts";
+import { test } from "node:test";
+import { messageOn, onStage, visitAs } from "../browser.ts";
 import { nowSql } from "../database.ts";
-import { type Server, sql, startServer } from "../server.ts";
+import { sql } from "../server.ts";
 
-let server: Server;
-let browser: Browser;
-before(async () => {
-  server = await startServer({ front: true });
-  browser = await launch();
-  await rendering(server);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const { server, browser, restart } = await onStage({ front: true });
 
 test("nothing is missing after it, in either of two tabs", async () => {
   const chat = sql(server, "select id from chat where title = 'Welcome'");
@@ -42,7 +30,7 @@ test("nothing is missing after it, in either of two tabs", async () => {
   await first.keyboard.press("Enter");
   await messageOn(first, "said to nobody").waitFor();
 
-  server = await startServer({ front: true, folder: server.folder, env: { PORT: String(server.port) } });
+  await restart();
   for (const page of [first, second]) {
     for (let i = 0; i < 5; i++) await messageOn(page, `meanwhile ${i}`).waitFor();
     await messageOn(page, "before").waitFor({ state: "detached" });

@@ -1,26 +1,13 @@
 // Search in a chat and over all of them: results lead to the message, by keyboard too; without results it says so.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
-import { findings, launch, rendering, screenshot, visitAs } from "../browser.ts";
+import { test } from "node:test";
+import type { Page } from "playwright-core";
+import { findings, onStage, screenshot, visitAs } from "../browser.ts";
 import { writeMessages } from "../messages.ts";
-import { type Server, sql, startServer, until } from "../server.ts";
+import { sql, until } from "../server.ts";
 
-let server: Server;
-let browser: Browser;
-let chat: string;
-before(async () => {
-  server = await startServer({ front: true });
-  browser = await launch();
-  await rendering(server);
-  chat = sql(server, "select id from chat where title = 'Recipes'");
-  writeMessages(server, chat, 1500, (n) => (n === 40 ? "An old apple cake" : `Number ${n} of many`));
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const { server, browser, chat } = await onStage({ front: true, chat: "Recipes" });
+writeMessages(server, chat, 1500, (n) => (n === 40 ? "An old apple cake" : `Number ${n} of many`));
 
 const isSeen = async (page: Page, text: string) => {
   const box = await page.getByLabel("Messages", { exact: true }).boundingBox();

@@ -1,25 +1,11 @@
 // Two tabs of one person, and the server's end of them: one socket, handed on when its tab is closed.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Browser } from "playwright-core";
-import { launch, messageOn, rendering, visitAs } from "../browser.ts";
+import { test } from "node:test";
+import { messageOn, onStage, visitAs } from "../browser.ts";
 import { signedIn } from "../client.ts";
-import { type Server, sql, startServer, until } from "../server.ts";
+import { until } from "../server.ts";
 
-let server: Server;
-let browser: Browser;
-let chat: string;
-before(async () => {
-  server = await startServer({ front: true });
-  browser = await launch();
-  chat = sql(server, "select id from chat where title = 'Welcome'");
-  await rendering(server);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const { server, browser, chat } = await onStage({ front: true, chat: "Welcome" });
 
 async function openSockets(): Promise<number> {
   const metrics = await (await fetch(`${server.url}/metrics`)).text();

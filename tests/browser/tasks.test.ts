@@ -1,32 +1,18 @@
 // Jobs in real browsers: a progress bar that moves by itself, and the page where staff looks after queues.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { after, before, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
-import { excessWidth, findings, launch, rendering, screenshot, visitAs } from "../browser.ts";
-import { type Client, signedIn } from "../client.ts";
+import { test } from "node:test";
+import type { Page } from "playwright-core";
+import { excessWidth, findings, onStage, screenshot, visitAs } from "../browser.ts";
+import { signedIn } from "../client.ts";
 import { nowSql } from "../database.ts";
-import { type Server, sql, startServer, until } from "../server.ts";
+import { sql, until } from "../server.ts";
 
 const NO_CHAT = "01900000-0000-7000-8000-000000000000";
 const QUEUE = "default";
 
-let server: Server;
-let browser: Browser;
-let chat: string;
-let staff: Client;
-before(async () => {
-  server = await startServer({ front: true });
-  browser = await launch();
-  chat = sql(server, "select id from chat where title = 'Welcome'");
-  await rendering(server);
-  staff = await signedIn(server, "demo");
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-});
+const { server, browser, chat } = await onStage({ front: true, chat: "Welcome" });
+const staff = await signedIn(server, "demo");
 
 async function enqueue(more: Record<string, unknown>): Promise<string> {
   const answer = await staff.post("/api/tasks/", { task: "export_chat", ...more });

@@ -2,38 +2,27 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, beforeEach, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
-import { launch, messageOn, screenshot, visit, visitAs } from "../browser.ts";
+import { after, beforeEach, test } from "node:test";
+import type { Page } from "playwright-core";
+import { messageOn, onStage, screenshot, visit, visitAs } from "../browser.ts";
 import { Deployment } from "../deployed.ts";
-import { root, type Server, sql, startServer, until } from "../server.ts";
+import { root, until } from "../server.ts";
 
 const OLD = "builda0000000000";
 const NEW = "buildb0000000000";
 
 const front = new Deployment();
-let server: Server;
-let browser: Browser;
-let chat: string;
-before(async () => {
-  front.deploy(OLD);
-  server = await startServer({ env: { FRONT_DIRECTORY: front.folder } });
-  browser = await launch();
-  chat = sql(server, "select id from chat where title = 'Welcome'");
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  server?.remove();
-  front.remove();
-});
+front.deploy(OLD);
+const stage = await onStage({ env: { FRONT_DIRECTORY: front.folder }, chat: "Welcome" });
+const { browser, chat } = stage;
+let { server } = stage;
+after(() => front.remove());
 
 // As it is done: the files, then the server.
 async function deploy(build: string, worker?: string): Promise<void> {
   await server.stop();
   front.deploy(build, worker);
-  const env = { FRONT_DIRECTORY: front.folder, PORT: String(server.port) };
-  server = await startServer({ folder: server.folder, env });
+  server = await stage.restart({ FRONT_DIRECTORY: front.folder });
 }
 
 let deployed = OLD;

@@ -143,7 +143,7 @@ function nodeFolder(): string {
 const POSTGRES = `#!/bin/sh
 # What the public image understands of POSTGRES_…, and no more.
 set -eu
-export PGDATA="\${PGDATA:-/var/lib/postgresql/data}" PATH=/usr/lib/postgresql/15/bin:$PATH
+export PGDATA="\${PGDATA:-/var/lib/postgresql/data}" PATH="/usr/lib/postgresql/15/bin:$PATH"
 if [ -n "\${POSTGRES_PASSWORD_FILE:-}" ]; then POSTGRES_PASSWORD=$(cat "$POSTGRES_PASSWORD_FILE"); fi
 if [ "$(id -u)" = 0 ]; then
     mkdir -p "$PGDATA"
@@ -158,10 +158,13 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     rm /tmp/password
     echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
     pg_ctl -w -o "-c listen_addresses= -k /tmp" start >/dev/null
-    createdb -h /tmp -U "\${POSTGRES_USER:-postgres}" "\${POSTGRES_DB:-\${POSTGRES_USER:-postgres}}" || true
+    database="\${POSTGRES_DB:-\${POSTGRES_USER:-postgres}}"
+    if [ "$database" != postgres ]; then # which initdb has made
+        createdb -h /tmp -U "\${POSTGRES_USER:-postgres}" "$database"
+    fi
     pg_ctl -w stop >/dev/null
 fi
-[ "\${1:-postgres}" != postgres ] || shift || true
+if [ "\${1:-}" = postgres ]; then shift; fi
 exec postgres -c listen_addresses='*' -c unix_socket_directories=/tmp,/var/run/postgresql "$@"
 `;
 

@@ -1,4 +1,4 @@
-// lint.test.ts: Dockerfiles and YAML, by linters of others. Shell scripts are checked by tools/lint.
+// lint.test.ts: Dockerfiles and YAML, and the scripts that run in containers, by linters of others. tools/lint checks all scripts.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
@@ -52,5 +52,11 @@ test("all YAML is well written", () => {
     cwd: root,
     encoding: "utf8",
   });
+  assert.equal(status, 0, stdout);
+});
+
+test("shellcheck has nothing to say of the scripts that run in containers", () => {
+  const scripts = ["helm/files/backup.sh", "helm/files/restore.sh", "docker/backend_dev.sh"];
+  const { status, stdout } = spawnSync("shellcheck", scripts, { cwd: root, encoding: "utf8" });
   assert.equal(status, 0, stdout);
 });

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -13,9 +14,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { root } from "../server.ts";
+import { chart, helmProgram } from "./helm.ts";
 
 const targets =
   `full_build start_all stop_all backend_build backend_run frontend_build frontend_run start_redis
@@ -171,6 +173,35 @@ test("images are built and pushed under the name that mode, registry, user and t
   );
 });
 
+test("an account's capitals are none in the names of its images, and a sign-in keeps them", () => {
+  const { calls } = make(["push_prod", "GIT_USER=Ada", "TAG=1.2"], "docker");
+  assert.equal(calls[0], "docker push ghcr.io/ada/tims-stack-backend:1.2");
+  const signedIn = make(["authorize_github_push", "gha_token=t", "GIT_USER=Ada"], "docker").calls;
+  assert.equal(signedIn[0], "docker login ghcr.io --username Ada --password-stdin");
+});
+
+// The real Helm: a tag or a name of digits alone would be a number, which the schema refuses.
+test("a tag and an account of digits alone stay texts", () => {
+  cpSync(chart, join(folder, "helm"), { recursive: true });
+  copyFileSync(join(chart, "production-values.example.yaml"), join(folder, "helm/production-values.yaml"));
+  rmSync(programs, { recursive: true, force: true });
+  mkdirSync(programs);
+  writeFileSync(join(programs, "id"), "#!/bin/sh\necho 1000\n", { mode: 0o755 }); // its pods run as you, never as root
+  for (const target of ["helm_dry_install", "helm_install_prod_dry"]) {
+    const { status, stdout, stderr } = spawnSync(
+      "make",
+      ["--no-print-directory", target, "GIT_USER=42", "TAG=20261127"],
+      {
+        cwd: folder,
+        encoding: "utf8",
+        env: { PATH: `${programs}:${dirname(helmProgram)}:/usr/bin:/bin`, HOME: folder },
+      },
+    );
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /\/42\/tims-stack-backend(-dev)?:20261127"?$/m);
+  }
+});
+
 test("containers: which files, which services", () => {
   const dev = "docker compose --file compose.yaml --file compose.dev.yaml";
   const rows: [string[], string][] = [
@@ -198,7 +229,7 @@ test("clusters: microk8s's own helm and kubectl where it is, else those of the p
   };
   assert.match(
     one(["helm_install", "GIT_USER=ada"], "microk8s")[0] ?? "",
-    /^microk8s helm3 install tims-stack helm --wait --values helm\/values.yaml --set images.registry=localhost:32000,images.owner=ada,images.tag=dev /,
+    /^microk8s helm3 install tims-stack helm --wait --values helm\/values.yaml --set-string images.registry=localhost:32000,images.owner=ada,images.tag=dev /,
   );
   assert.match(one(["helm_update"], "helm")[0] ?? "", /^helm upgrade tims-stack helm --wait /);
   assert.deepEqual(one(["helm_uninstall"], "helm"), ["helm uninstall tims-stack"]);
@@ -212,6 +243,9 @@ test("clusters: microk8s's own helm and kubectl where it is, else those of the p
   writeFileSync(join(folder, "helm/production-values.yaml"), "");
   assert.deepEqual(one(["helm_install_prod"], "helm"), [
     "helm upgrade --install tims-stack helm --wait --values helm/production-values.yaml",
+  ]);
+  assert.deepEqual(one(["helm_install_prod", "GIT_USER=Ada", "TAG=1.2"], "helm"), [
+    "helm upgrade --install tims-stack helm --wait --values helm/production-values.yaml --set-string images.owner=ada --set-string images.tag=1.2",
   ]);
   const setup = one(["microk8s_setup"], "snap", "microk8s");
   assert.deepEqual(setup.slice(0, 2), ["microk8s status --wait-ready", "microk8s enable dns"]);

@@ -11,6 +11,8 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -51,8 +53,8 @@ interface Program {
 }
 
 // Starts a program that ends with its test.
-function start(command: string, args: string[], env: NodeJS.ProcessEnv): Program {
-  const child = spawn("setpriv", ["--pdeathsig", "KILL", command, ...args], { cwd: place, env });
+function start(command: string, args: string[], env: NodeJS.ProcessEnv, cwd = place): Program {
+  const child = spawn("setpriv", ["--pdeathsig", "KILL", command, ...args], { cwd, env });
   let text = "";
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (bytes) => {
@@ -252,6 +254,42 @@ test("systemd's socket is taken over, kept over a restart in place, and asked be
   await answers(server);
 });
 
+test("the README's line installs what renders, and a new version over the one that runs", async () => {
+  const line = /^mkdir -p \/opt\/tims-stack .*$/m.exec(unit("README.md"))?.[0] ?? assert.fail("no such line");
+  const opt = join(folder, "installed");
+  const install = () => {
+    const words = ["-euc", line.replaceAll("/opt/tims-stack", opt)];
+    const { status, stderr } = spawnSync("bash", words, { cwd: place, encoding: "utf8" });
+    assert.equal(status, 0, stderr);
+  };
+  install();
+  const port = await freePort();
+  const env = { PATH: "/usr/bin:/bin", HOME: folder, ...settings, HOST: "127.0.0.1", PORT: `${port}` };
+  const { child, output } = start(join(opt, "bin/chat"), ["serve"], env, opt);
+  const server = serverAt(port);
+  await answers(server);
+  const rendered = () =>
+    until("a rendered page", async () => {
+      await new Client(server).get("/login");
+      return (await rendersOf(server)) > 0;
+    });
+  await rendered();
+  install();
+  child.kill("SIGHUP"); // systemctl reload
+  await until("it to start anew", () => output().split("is ready").length > 2);
+  await rendered();
+});
+
+// A front end that was built before must not go out with a program of today.
+test("what is newer than the built front end is built anew", () => {
+  const source = join(root, "front/pages/index.tsx");
+  const stamp = join(root, "front/dist/.built");
+  const now = new Date();
+  utimesSync(source, now, now);
+  release();
+  assert.ok(statSync(stamp).mtimeMs >= now.getTime(), "the front end is the one of before");
+});
+
 test("what is no socket is refused with a sentence", () => {
   const env = environment(folder, { DATABASE_URL: settings.DATABASE_URL ?? "", LISTEN_FDS: "1" });
   const script = 'LISTEN_PID=$$ exec "$0" serve 3</dev/null';
@@ -270,7 +308,11 @@ test("what is no socket is refused with a sentence", () => {
 });
 
 test("a backup of the running server, as the README has it", async () => {
-  assert.match(unit("README.md"), /bin\/chat backup \/var\/lib\/tims-stack\/backup\.sqlite3/);
+  // systemd-run looks for a program from where it is called.
+  assert.match(
+    unit("README.md"),
+    / \/opt\/tims-stack\/bin\/chat backup \/var\/lib\/tims-stack\/backup\.sqlite3/,
+  );
   const port = await freePort();
   const env = { PATH: process.env.PATH, HOME: folder, ...settings, RENDER_COMMAND: "", PORT: `${port}` };
   start(join(place, "bin/chat"), ["serve"], env);

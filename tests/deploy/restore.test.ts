@@ -2,7 +2,15 @@
 // there comes back and serves, clients of the time in between load anew, and what goes wrong changes nothing.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -233,6 +241,26 @@ test("SQLite: a backup while it is served, and the restore after it", async () =
     assert.equal(runSql(url, NAME), "before");
     await serves(folder, env);
     assert.notEqual(runSql(url, EPOCH), epoch, "clients load anew what they show");
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+    rmSync(backups, { recursive: true, force: true });
+  }
+});
+
+test("what a killed backup has left is gone a day later, and one that runs is left alone", () => {
+  const folder = mkdtempSync(join(tmpdir(), "tims-data-"));
+  const backups = mkdtempSync(join(tmpdir(), "tims-backups-"));
+  const env: Environment = { DATABASE_URL: `sqlite:${join(folder, "app.sqlite3")}` };
+  try {
+    run(folder, ["migrate"], env);
+    const yesterday = Date.now() / 1000 - 25 * 3600;
+    const kept = ["20260101T031700Z.sqlite3", "20260301T031700Z.part", "notes.part"];
+    const left = ["20260102T031700Z.part", "20260103T031700Z.part.partial"];
+    for (const name of [...kept, ...left]) writeFileSync(join(backups, name), "");
+    for (const name of ["20260101T031700Z.sqlite3", "notes.part", ...left])
+      utimesSync(join(backups, name), yesterday, yesterday);
+    const made = backup(backups, env);
+    assert.deepEqual(readdirSync(backups).sort(), [...kept, made].sort());
   } finally {
     rmSync(folder, { recursive: true, force: true });
     rmSync(backups, { recursive: true, force: true });

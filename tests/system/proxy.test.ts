@@ -138,6 +138,13 @@ test("redirects of the upstream lead to where the client can follow", async () =
     ["/open/redirect", "next", "next"],
     ["/open/redirect", "https://elsewhere.example/", "https://elsewhere.example/"],
     ["/open/redirect", "/open/knows", "/open/knows"],
+    ["/open/redirect", `https://127.0.0.1:${p.upstream.port}/a`, "/open/a"],
+    ["/open/redirect", `http://127.0.0.1:${p.upstream.port}`, "/open/"],
+    ["/open/redirect", `http://127.0.0.1:${p.upstream.port}?a=b`, "/open/?a=b"],
+    ["/open/redirect", `${p.server.url}/login`, `${p.server.url}/login`],
+    ["/asked/redirect", `${p.server.url}/login`, "/asked/login"],
+    ["/asked/redirect", `${p.server.url}/asked/login`, `${p.server.url}/asked/login`],
+    ["/asked/redirect", "https://elsewhere.example/", "https://elsewhere.example/"],
     ["/deep/redirect", "/base/dir/x", "/deep/x"],
     ["/deep/redirect", "/other", "/other"],
   ];
@@ -145,6 +152,59 @@ test("redirects of the upstream lead to where the client can follow", async () =
     const answer = await nobody().get(`${path}?to=${encodeURIComponent(to as string)}`);
     assert.equal(answer.headers.get("location"), expected, `${path} ${to}`);
   }
+});
+
+// What the upstream is told of a Host, and which are refused before it is asked.
+test("an odd Host passes as it came, or not at all", async () => {
+  const long = `${"a".repeat(60)}.example`;
+  const passing = [
+    "example.org:8443",
+    "[::1]",
+    "[::1]:8000",
+    "EXAMPLE.Org",
+    "nobody-knows.example",
+    "example.org.",
+    long,
+  ];
+  const refused = [
+    "",
+    "[::1",
+    "::1",
+    "[]",
+    "[fe80::1%25eth0]",
+    "x:",
+    "x:port",
+    "x:99999",
+    "x/y",
+    "a@x",
+    "a,b",
+    "*",
+    "%41",
+  ];
+  const ask = async (prefix: string, host: string) => {
+    const { text } = await sendRaw(
+      p.server,
+      `GET ${prefix}echo HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+    );
+    return { status: statusOf(text), body: JSON.parse(text.slice(text.indexOf("\r\n\r\n"))) };
+  };
+  for (const host of passing) {
+    const { headers } = (await ask("/open/", host)).body as Seen;
+    assert.equal(headers["x-forwarded-host"], host);
+    assert.equal(headers.host, `127.0.0.1:${p.upstream.port}`, host);
+    assert.equal(((await ask("/asked/", host)).body as Seen).headers.host, host);
+  }
+  const before = p.upstream.asked();
+  for (const host of refused)
+    for (const prefix of ["/open/", "/asked/"]) assert.equal((await ask(prefix, host)).status, 400, host);
+  assert.equal(p.upstream.asked(), before, "the upstream was not asked");
+});
+
+test("HTTP/1.0 without a Host: the upstream is told its own", async () => {
+  const { text } = await sendRaw(p.server, "GET /asked/echo HTTP/1.0\r\n\r\n");
+  const { headers } = JSON.parse(text.slice(text.indexOf("\r\n\r\n"))) as Seen;
+  assert.equal(headers.host, `127.0.0.1:${p.upstream.port}`);
+  assert.equal(headers["x-forwarded-host"], undefined);
 });
 
 test("answers without a body keep their status and headers", async () => {

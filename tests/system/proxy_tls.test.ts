@@ -130,6 +130,22 @@ test("a certificate of the authority, for the host, is good: by name and by addr
   assert.equal((await get("/deep/echo")).json.url, "/base/echo");
 });
 
+test("redirects of an upstream behind TLS lead to where the client can follow", async () => {
+  const rows: [string, string, string][] = [
+    ["/open/", `https://localhost:${good.port}/a?b`, "/open/a?b"],
+    ["/open/", `HTTPS://LocalHost:${good.port}`, "/open/"],
+    ["/open/", `http://localhost:${good.port}/a`, "/open/a"],
+    ["/open/", `https://localhost:${good.port}1/a`, `https://localhost:${good.port}1/a`],
+    ["/open/", "https://localhost/a", "https://localhost/a"],
+    ["/deep/", `https://127.0.0.1:${good.port}/base/a`, "/deep/a"],
+    ["/deep/", `https://127.0.0.1:${good.port}/other`, `https://127.0.0.1:${good.port}/other`],
+  ];
+  for (const [prefix, to, expected] of rows) {
+    const answer = await get(`${prefix}redirect?to=${encodeURIComponent(to)}`);
+    assert.equal(answer.headers.get("location"), expected, to);
+  }
+});
+
 test("connections are kept under TLS too", async () => {
   await get("/open/echo");
   const connections = good.connections();
