@@ -10,6 +10,7 @@ import * as db from "./db.mjs";
 import { files } from "./files.mjs";
 import { footprint } from "./footprint.mjs";
 import { writeTable } from "./goals.mjs";
+import { images } from "./images.mjs";
 import { fanout, few, idle } from "./live.mjs";
 import { drops, restart } from "./live_faults.mjs";
 import { nobody, routing } from "./live_routing.mjs";
@@ -40,6 +41,7 @@ const workloads = {
   live_restart: restart,
   live_drops: drops,
   footprint,
+  images,
   db_row: db.row,
   db_list: db.list,
   db_create: db.create,

@@ -39,12 +39,18 @@ async function becomeGet(request) {
     delete request.headers[name];
 }
 
+function withoutOwnOrigin(request) {
+  const { host, origin } = request.headers;
+  if (origin && URL.canParse(origin) && new URL(origin).host === host) delete request.headers.origin;
+  return request;
+}
+
 const server = http.createServer({ keepAliveTimeout: 60_000 }, async (request, response) => {
   try {
     if (build) response.setHeader("X-Build", build);
     if (request.url === "/healthz") return response.end("ok\n");
     if (request.method === "POST" && !request.url.startsWith("/_")) await becomeGet(request);
-    await handle(request, response);
+    await handle(development ? withoutOwnOrigin(request) : request, response);
   } catch (error) {
     console.error(error);
     if (!response.headersSent) response.statusCode = 500;
@@ -61,7 +67,11 @@ if (process.env.STANDALONE)
 const app = next({ dev: development, dir: import.meta.dirname, quiet: true, httpServer: server });
 await app.prepare();
 const handle = app.getRequestHandler();
-if (development) server.on("upgrade", app.getUpgradeHandler()); // hot reload
+// Hot reload. Next lets only localhost have it; here it is whoever's page comes from the address that it asks.
+if (development) {
+  const upgrade = app.getUpgradeHandler();
+  server.on("upgrade", (request, socket, head) => upgrade(withoutOwnOrigin(request), socket, head));
+}
 
 const socket = process.env.TIMS_RENDER_SOCKET;
 if (socket) server.listen(socket);

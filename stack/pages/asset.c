@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "pages/pages_internal.h"
 
@@ -76,6 +77,15 @@ bool pages__try_public(tims_request *rq, const tims_pages *pages, tims_answer *r
         return false;
     return is_plain_name(tims_str_cut(&rest, '/')) && is_file(rq->arena, pages->public_root, path) &&
            tims_try_answer_file(rq, pages->public_root, path, false, ret_answer);
+}
+
+bool pages__is_distant_public(const tims_request *rq, const tims_pages *pages)
+{
+    tims_str path = tims_str_slice(rq->path, 1, rq->path.length), first = path;
+    bool is_read = rq->method == TIMS_METHOD_GET || rq->method == TIMS_METHOD_HEAD;
+    return is_read && pages->options.development && access(pages->public_root, F_OK) != 0 &&
+           !tims_str_starts_with(rq->path, TIMS_STR("/api/")) &&
+           tims_str_find(path, TIMS_STR(".")) != SIZE_MAX && is_plain_name(tims_str_cut(&first, '/'));
 }
 
 static void add_public(tims_pages *pages, const char *root, const char *name)

@@ -471,6 +471,33 @@ static void the_development_server_is_reached_only_while_developing(void **state
     assert_false(pages__is_development_path(TIMS_STR("/api/")));
 }
 
+static bool is_distant(world *w, const char *path, tims_method method)
+{
+    tims_request rq = { .arena = w->arena, .path = tims_str_from(path), .method = method };
+    return pages__is_distant_public(&rq, w->pages);
+}
+
+/* As a developer's backend in a container is: its front end is in another one. */
+static void public_files_are_the_render_servers_while_developing_without_a_front_end(void **state)
+{
+    world *w = *state;
+    make_pages(w, (tims_pages_options){ .development = true });
+    assert_false(is_distant(w, "/theme.js", TIMS_METHOD_GET)); /* there is a folder, without it */
+    tims_router_free(&w->router);
+    make_pages(w, (tims_pages_options){ 0 });
+    w->pages->public_root = "/no-such-folder";
+    assert_false(is_distant(w, "/theme.js", TIMS_METHOD_GET)); /* not while developing */
+    tims_router_free(&w->router);
+    make_pages(w, (tims_pages_options){ .development = true });
+    w->pages->public_root = "/no-such-folder";
+    assert_true(is_distant(w, "/theme.js", TIMS_METHOD_GET));
+    assert_true(is_distant(w, "/icons/favicon-32.png", TIMS_METHOD_HEAD));
+    assert_false(is_distant(w, "/theme.js", TIMS_METHOD_POST));
+    assert_false(is_distant(w, "/api/nothing.json", TIMS_METHOD_GET));
+    assert_false(is_distant(w, "/.env", TIMS_METHOD_GET));
+    assert_false(is_distant(w, "/nowhere", TIMS_METHOD_GET));
+}
+
 /* --- the process ------------------------------------------------------------------------------------- */
 
 static off_t size_of(world *w, const char *name)
@@ -528,6 +555,7 @@ int main(void)
         T(the_scripts_of_both_builds_are_one_folder),
         T(only_what_is_in_the_public_folder_by_a_plain_name_has_an_address),
         T(the_development_server_is_reached_only_while_developing),
+        T(public_files_are_the_render_servers_while_developing_without_a_front_end),
         T(a_render_server_that_dies_is_started_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -197,6 +197,8 @@ tims_answer tims_pages_not_found(tims_request *rq)
         return pages__proxy(rq);
     if (pages__try_public(rq, pages, &answer))
         return answer;
+    if (pages__is_distant_public(rq, pages))
+        return pages__proxy(rq);
     if (wants_page(rq) && pages->options.development && develop_error_page(rq, pages, &answer))
         return answer;
     if (wants_page(rq) && error_page(rq, pages, 404, &answer))

@@ -73,8 +73,15 @@ function tests(engine: Engine): void {
       context.diagnostic(`from save to answer: ${elapsed} ms`);
     });
 
+    it("the public folder of the front end is there, which is in another container", async () => {
+      for (const path of ["/theme.js", "/manifest.webmanifest", "/icons/favicon-32.png"])
+        assert.equal((await fetch(url + path)).status, 200, path);
+      assert.equal((await fetch(`${url}/nothing.js`)).status, 404);
+    });
+
     it("a saved page shows on the screen that is open, which is not loaded anew", async (context) => {
       const { page } = guest;
+      await until("Next to have compiled it", async () => (await fetch(`${url}/login`)).ok, 300_000);
       await page.goto(`${url}/login`);
       await alive(page);
       await page.evaluate(() => Object.assign(window, { stayed: true }));
