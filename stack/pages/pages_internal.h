@@ -144,7 +144,8 @@ void pages__add_route(tims_pages *pages, tims_route route);
 void pages__add_assets(tims_pages *pages);
 /* A file of the public folder that came after the start. */
 bool pages__try_public(tims_request *rq, const tims_pages *pages, tims_answer *ret_answer);
-/* While developing: whether it may be a file of a public folder that only the render server has, in another container. */
+/* While developing: whether it may be a file of a public folder that only the render server has, in another
+ * container. */
 bool pages__is_distant_public(const tims_request *rq, const tims_pages *pages);
 /* Which of the two builds has this script. */
 const char *pages__static_root(tims_arena *arena, const tims_pages *pages, tims_str path);

@@ -74,7 +74,7 @@ function tests(engine: Engine): void {
     });
 
     it("the public folder of the front end is there, which is in another container", async () => {
-      for (const path of ["/theme.js", "/manifest.webmanifest", "/icons/favicon-32.png"])
+      for (const path of ["/theme.js", "/robots.txt"])
         assert.equal((await fetch(url + path)).status, 200, path);
       assert.equal((await fetch(`${url}/nothing.js`)).status, 404);
     });
