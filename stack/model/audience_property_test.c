@@ -51,6 +51,7 @@ static uint64_t chance_state;
 
 static uint32_t chance(uint32_t below)
 {
+    TIMS_ASSERT(below > 0);
     chance_state ^= chance_state << 13;
     chance_state ^= chance_state >> 7;
     chance_state ^= chance_state << 17;
