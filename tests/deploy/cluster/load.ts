@@ -1,6 +1,7 @@
 // load.ts: people at work while a cluster changes under them: they write, read, open pages and look into the documentation,
 // over connections that stay and over ones for each request, and somebody looks on. Every request that fails is kept, and
 // every change that was acknowledged.
+import { randomUUID } from "node:crypto";
 import { Agent, request } from "node:http";
 import type { Client } from "../../client.ts";
 import { LiveSocket } from "../../live.ts";
@@ -14,10 +15,38 @@ interface Answer {
   text: string;
 }
 
-function ask(client: Client, agent: Agent, method: string, path: string, body?: unknown): Promise<Answer> {
+class Reused extends Error {}
+
+// As browsers and proxies do: what met a connection that its server was just closing is asked once more, on a new one. That
+// is safe for what may be done twice, which writing with an Idempotency-Key is.
+async function ask(
+  client: Client,
+  agent: Agent,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<Answer> {
+  const key = randomUUID();
+  try {
+    return await askOnce(client, agent, method, path, key, body);
+  } catch (error) {
+    if (!(error instanceof Reused)) throw error;
+    return askOnce(client, new Agent(), method, path, key, body);
+  }
+}
+
+function askOnce(
+  client: Client,
+  agent: Agent,
+  method: string,
+  path: string,
+  key: string,
+  body?: unknown,
+): Promise<Answer> {
   const text = body === undefined ? "" : JSON.stringify(body);
   const headers: Record<string, string> = { cookie: client.cookieHeader(), accept: "application/json" };
   if (text) Object.assign(headers, { "content-type": "application/json", "x-csrf-token": client.csrf });
+  if (text) headers["idempotency-key"] = key;
   return new Promise((resolve, reject) => {
     const asking = request(
       client.server.url + path,
@@ -32,9 +61,10 @@ function ask(client: Client, agent: Agent, method: string, path: string, body?: 
       },
     );
     asking.on("timeout", () => asking.destroy(new Error("no answer within 15 s")));
-    asking.on("error", (error) =>
-      reject(new Error(`${error.message}${asking.reusedSocket ? " (reused)" : ""}`)),
-    );
+    asking.on("error", (error: NodeJS.ErrnoException) => {
+      const closed = asking.reusedSocket && (error.code === "ECONNRESET" || error.code === "EPIPE");
+      reject(closed ? new Reused(error.message) : error);
+    });
     asking.end(text);
   });
 }
