@@ -124,7 +124,7 @@ static void script_result(postgres__connection *connection, postgres__call *call
 }
 
 /* An error inside of an explicit BEGIN leaves a transaction that only waits to be ended. */
-static void synced(postgres__connection *connection, postgres__call *call)
+static void synced(postgres__connection *connection, postgres__call *call, bool ends_reads)
 {
     PQclear(connection->culprit);
     connection->culprit = NULL;
@@ -132,9 +132,7 @@ static void synced(postgres__connection *connection, postgres__call *call)
     postgres__entry_pop(connection);
     if (call != NULL)
         postgres__call_finish(call);
-    bool ends = connection->explicit_reads;
-    connection->explicit_reads = false;
-    if (ends && PQtransactionStatus(connection->handle) == PQTRANS_INERROR)
+    if (ends_reads && PQtransactionStatus(connection->handle) == PQTRANS_INERROR)
         (void)(postgres__send_control(connection, "ROLLBACK", NULL) && postgres__send_sync(connection, NULL));
 }
 
@@ -153,7 +151,7 @@ static void take_result(postgres__connection *connection, postgres__entry *entry
         return;
     case POSTGRES_SYNC:
         PQclear(result);
-        synced(connection, call);
+        synced(connection, call, entry->ends_reads);
         return;
     default:
         break;

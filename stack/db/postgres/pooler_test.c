@@ -153,6 +153,49 @@ static void what_fails_leaves_no_transaction_behind(void **state)
     assert_int_equal(workers[0].status, TIMS_OK);
 }
 
+/* Asked of the server itself, whether the last ROLLBACK has come. */
+static void await_no_transactions(void)
+{
+    static const char sql[] = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
+    char url[128];
+    (void)snprintf(url, sizeof url, "postgres://tims@127.0.0.1:%d/postgres", shared.server.port);
+    PGconn *connection = PQconnectdb(url);
+    int64_t limit_us = tims_monotonic_us() + 20 * 1000000;
+    bool none = false;
+    while (!none && tims_monotonic_us() < limit_us) {
+        PGresult *result = PQexec(connection, sql);
+        none = PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, 0), "0") == 0;
+        PQclear(result);
+        assert_int_equal(tims_sleep_ms(1), TIMS_OK); /* the loop hears answers */
+    }
+    PQfinish(connection);
+    assert_true(none);
+}
+
+/* The pooler has two connections to the server, and would have none left. */
+static void fail_snapshots(void *argument)
+{
+    worker *w = argument;
+    tims_db_session *session = session_of(w);
+    tims_error err = { 0 };
+    int64_t value = 0;
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(tims_db_begin_snapshot(session, &err), TIMS_OK);
+        assert_int_equal(read_number(session, "SELECT 1 / 0", NULL, 0, &value, &err), TIMS_INTERNAL);
+        tims_db_end_snapshot(session);
+    }
+    await_no_transactions();
+    report(w, TIMS_OK, &err);
+}
+
+static void snapshots_that_fail_leave_no_transaction_behind(void **state)
+{
+    fixture *f = *state;
+    worker workers[1];
+    run_workers(f, fail_snapshots, workers, 1);
+    assert_int_equal(workers[0].status, TIMS_OK);
+}
+
 static void blocking_sessions_work_as_well(void **state)
 {
     fixture *f = *state;
@@ -177,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(everything_works_on_connections_that_change_under_it),
         TEST(what_fails_leaves_no_transaction_behind),
+        TEST(snapshots_that_fail_leave_no_transaction_behind),
         TEST(blocking_sessions_work_as_well),
     };
     return cmocka_run_group_tests_name("pooler", tests, start_shared, drop_shared);

@@ -223,6 +223,7 @@ typedef struct postgres__entry {
     bool answered; /* its result has come, its end has not */
     postgres__call *call;
     postgres__statement *statement;
+    bool ends_reads; /* SYNC: behind the COMMIT of an explicit BEGIN for reads */
 } postgres__entry;
 
 typedef enum postgres__connection_state {
@@ -242,10 +243,10 @@ struct postgres__connection {
     tims_poll *poll; /* NULL: blocking */
     int events;      /* what the opening fiber was woken for */
     tims_fiber *opener;
-    bool owned;               /* by a snapshot or a transaction */
-    bool draining;            /* given back with a statement running that nobody waits for any more */
-    bool explicit_reads;      /* behind a pooler: plain reads between BEGIN and COMMIT are under way */
-    bool unsynced;            /* an implicit transaction is open: no Sync since */
+    bool owned;          /* by a snapshot or a transaction */
+    bool draining;       /* given back with a statement running that nobody waits for any more */
+    bool explicit_reads; /* behind a pooler: reads between BEGIN and COMMIT are sent, their Sync is not */
+    bool unsynced;       /* an implicit transaction is open: no Sync since */
     postgres__entry *entries; /* a ring */
     uint32_t entry_first, entry_count, entry_capacity;
     int64_t waiting_since_us;     /* for the answer to the first entry */

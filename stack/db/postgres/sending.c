@@ -142,6 +142,8 @@ bool postgres__send_sync(postgres__connection *connection, postgres__call *call)
         return false;
     connection->unsynced = false;
     postgres__entry_push(connection, POSTGRES_SYNC, call, NULL);
+    postgres__entry_at(connection, connection->entry_count - 1)->ends_reads = connection->explicit_reads;
+    connection->explicit_reads = false;
     return postgres__write_out(connection);
 }
 

@@ -133,7 +133,8 @@ static tims_status start_snapshot(postgres__session *session, tims_error *err)
     session->snapshot = connection;
     bool ok = postgres__send_housekeeping(connection); /* with a Sync of its own */
     connection->unsynced = true;
-    if (!connection->statements->named)
+    connection->explicit_reads = !connection->statements->named;
+    if (connection->explicit_reads)
         ok = ok && postgres__send_control(connection, POSTGRES_BEGIN_READ_SQL, NULL);
     (void)(ok && postgres__send_position(connection, NULL)); /* what follows finds a lost connection */
     return TIMS_OK;
