@@ -276,7 +276,7 @@ test("the README's line installs what renders, and a new version over the one th
   await rendered();
   install();
   child.kill("SIGHUP"); // systemctl reload
-  await until("it to start anew", () => output().split("is ready").length > 2);
+  await until("it to start anew", () => output().split("is ready: http").length > 2);
   await rendered();
 });
 

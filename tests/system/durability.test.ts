@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { type Client, signedIn } from "../client.ts";
@@ -121,6 +123,23 @@ test("SIGHUP under load restarts in place and loses no request", async () => {
   assert.deepEqual(result.failed, []);
   assert.ok(result.ok > 50, String(result.ok));
   await server.stop();
+  server.remove();
+});
+
+test("SIGTERM ends a server that is about to restart", async () => {
+  const server = await startServer();
+  const slow = connect(server.port, "127.0.0.1"); // a request whose body is on its way: the restart waits for it
+  slow.write("POST /api/auth/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{");
+  slow.on("error", () => undefined);
+  await once(slow, "connect");
+  await (await fetch(`${server.url}/health`)).text(); // it has been accepted by now
+  server.process.kill("SIGHUP");
+  await until("the restart to begin", () => /restarting: the sockets are kept/.test(server.output()));
+  server.process.kill("SIGTERM");
+  await until("it to be told so", () => /stopping: no new connections/.test(server.output()));
+  slow.destroy();
+  assert.deepEqual(await server.exited, { code: 0, signal: null });
+  assert.equal(server.output().match(/is ready: http/g)?.length, 1);
   server.remove();
 });
 
