@@ -103,7 +103,7 @@ test("every command of the program, with its options", () => {
 
 // What somebody who follows a page makes, what is built, and examples.
 const made =
-  /^(build|deploy\/packages|back\/(notes|todo)|files|helm\/production-values\.yaml|front\/(android|ios|dist|build\.log|torch|google-services|pages\/(notes|todo)))\b/;
+  /^(build|back\/data|deploy\/packages|back\/(notes|todo)|files|helm\/production-values\.yaml|front\/(android|ios|dist|build\.log|torch|google-services|pages\/(notes|todo)))\b/;
 const bases = [
   "",
   "front",
