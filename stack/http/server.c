@@ -79,7 +79,8 @@ void tims_server_stop(tims_server *server)
 static void on_stop_signal(void *argument)
 {
     tims_server *server = argument;
-    bool was_restarting = atomic_exchange(&server->restart, false); /* it drains already, and ends with that */
+    bool was_restarting =
+        atomic_exchange(&server->restart, false); /* it drains already, and ends with that */
     if (was_restarting || !tims_server_is_draining(server))
         tims_log(TIMS_LOG_INFO, "http", "stopping: no new connections, %u to finish",
                  (unsigned)atomic_load(&server->connection_count));
