@@ -12,7 +12,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
-import { PATIENCE_MS } from "./browser.ts";
+import { leave, PATIENCE_MS } from "./browser.ts";
 import { root } from "./server.ts";
 
 const ORIGIN = "https://localhost";
@@ -258,7 +258,7 @@ export class Device {
   }
 
   async close(): Promise<void> {
-    await this.context.close();
+    await leave(this.context);
   }
 
   // --- the native side ----------------------------------------------------------------------------------------------

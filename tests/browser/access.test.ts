@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { keptIn, messageOn, onStage, visitAs } from "../browser.ts";
+import { keptIn, leave, messageOn, onStage, visitAs } from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { sql, until } from "../server.ts";
 
@@ -39,7 +39,7 @@ test("while the chat is on the screen", () =>
     await isLost(page);
     await page.getByText("This chat is not there").waitFor();
     assert.deepEqual(complaints, []);
-    await context.close();
+    await leave(context);
   }));
 
 test("right after its page was left", () =>
@@ -51,7 +51,7 @@ test("right after its page was left", () =>
     await page.waitForURL(/settings/);
     revoke();
     await isLost(page);
-    await context.close();
+    await leave(context);
   }));
 
 for (const path of ["/chat/", "/chats"])
@@ -65,5 +65,5 @@ for (const path of ["/chat/", "/chats"])
       await page.goto(server.url + (path === "/chat/" ? path + chat : path));
       await isLost(page);
       assert.equal(await messageOn(page, SECRET).count(), 0);
-      await context.close();
+      await leave(context);
     }));

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page, Request } from "playwright-core";
-import { onStage, visit } from "../browser.ts";
+import { leave, onStage, visit } from "../browser.ts";
 import { password, sql, until } from "../server.ts";
 
 const { server, browser } = await onStage();
@@ -37,7 +37,7 @@ test("Swagger UI signs in, and sends a POST with the session and its CSRF token"
   assert.equal(sql(server, "select count(*) from chat where title = 'From the document'"), "1");
   assert.deepEqual(complaints, []);
   assert.deepEqual(foreign, []);
-  await context.close();
+  await leave(context);
 });
 
 test("without a session it is told to sign in", async () => {
@@ -51,7 +51,7 @@ test("without a session it is told to sign in", async () => {
     operation.getByRole("button", { name: "Execute" }).click(),
   ]);
   assert.equal(answer.status(), 401);
-  await context.close();
+  await leave(context);
 });
 
 test("Redoc shows every operation, and loads nothing from elsewhere", async () => {
@@ -72,7 +72,7 @@ test("Redoc shows every operation, and loads nothing from elsewhere", async () =
   const count = Object.values(paths as Record<string, object>).flatMap((path) => Object.keys(path)).length;
   await until("all operations", async () => (await page.locator("[id*='/operation/']").count()) >= count);
   assert.deepEqual([foreign, failures], [[], []]);
-  await context.close();
+  await leave(context);
 });
 
 // What shows that a page is there.
@@ -98,7 +98,7 @@ for (const name of ["docs", "redoc"] as const)
         const isDark = background !== "rgba(0, 0, 0, 0)" && Number(red) < 100;
         assert.equal(isDark, colorScheme === "dark", String(background));
         assert.deepEqual(complaints, []);
-        await context.close();
+        await leave(context);
       });
 
 test("the pages run under a strict policy", async () => {

@@ -5,6 +5,7 @@ import { gzipSync } from "node:zlib";
 import {
   excessWidth,
   findings,
+  leave,
   onStage,
   openLive,
   screenshot,
@@ -43,7 +44,7 @@ test("the scripts of the chat page do not grow", async () => {
   const listed = sizes.sort(([, a], [, b]) => b - a).map(([url, bytes]) => `${bytes} ${url}`);
   assert.ok(total <= SCRIPT_BYTES_MAX, `${total} bytes:\n${listed.join("\n")}`);
   await page.close();
-  await context.close();
+  await leave(context);
 });
 
 test("nothing moves while a rendered page comes to life", async () => {
@@ -57,7 +58,7 @@ test("nothing moves while a rendered page comes to life", async () => {
       assert.deepEqual(await shiftsOn(page), [], `${path} on a ${size}`);
     }
     assert.deepEqual(complaints, [], size);
-    await context.close();
+    await leave(context);
   }
 });
 
@@ -82,6 +83,6 @@ test("no page has a serious accessibility finding, in light and dark, on phone a
         complaints.filter((text) => !text.includes("404")),
         [],
       );
-      await context.close();
+      await leave(context);
     }
 });

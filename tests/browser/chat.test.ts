@@ -1,7 +1,7 @@
 // The chat in real browsers: rendered, hydrated, live, cut off and back.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { messageOn, onStage, screenshot, signIn, visit } from "../browser.ts";
+import { leave, messageOn, onStage, screenshot, signIn, visit } from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { nowSql } from "../database.ts";
 import { sql, until } from "../server.ts";
@@ -26,7 +26,7 @@ test("two people chat live on server-rendered pages", async () => {
   );
   await screenshot(demo.page, "chat-desktop");
   assert.deepEqual([...demo.complaints, ...other.complaints], []);
-  await Promise.all([demo.context.close(), other.context.close()]);
+  await Promise.all([leave(demo.context), leave(other.context)]);
 });
 
 test("without JavaScript the page shows all its messages", async () => {
@@ -40,7 +40,7 @@ test("without JavaScript the page shows all its messages", async () => {
   ).split("\n");
   assert.equal(rows.length, 50);
   for (const row of rows) assert.ok(text?.includes(row), row);
-  await context.close();
+  await leave(context);
 });
 
 test("hydration calls no API, and the socket goes on from the page's position", async () => {
@@ -72,7 +72,7 @@ test("hydration calls no API, and the socket goes on from the page's position", 
     "no rows are sent again",
   );
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 test("what another program writes appears, and what it deletes goes", async () => {
@@ -88,7 +88,7 @@ test("what another program writes appears, and what it deletes goes", async () =
   await messageOn(page, "by hand").waitFor();
   sql(server, `delete from message where id = '${id}'`);
   await messageOn(page, "by hand").waitFor({ state: "detached" });
-  await context.close();
+  await leave(context);
 });
 
 test("a cut connection comes back and nothing is missing", async () => {
@@ -103,7 +103,7 @@ test("a cut connection comes back and nothing is missing", async () => {
   await context.setOffline(false);
   for (let i = 0; i < 5; i++) await messageOn(page, `while away ${i}`).waitFor();
   for (let i = 0; i < 5; i++) assert.equal(await messageOn(page, `while away ${i}`).count(), 1);
-  await context.close();
+  await leave(context);
 });
 
 test("the server's restart is survived: the socket comes back and goes on", async () => {
@@ -118,7 +118,7 @@ test("the server's restart is survived: the socket comes back and goes on", asyn
   const other = await signedIn(server, "testUser0");
   await other.post("/api/messages/", { chat, text: "after the restart" });
   await messageOn(page, "after the restart").waitFor();
-  await context.close();
+  await leave(context);
 });
 
 test("a script in a message is only text", async () => {
@@ -131,7 +131,7 @@ test("a script in a message is only text", async () => {
   await page.locator("[data-message]").getByText("</script><script>").waitFor();
   assert.notEqual(await page.title(), "owned");
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 test("somebody who leaves sees the chat go at once", async () => {
@@ -145,5 +145,5 @@ test("somebody who leaves sees the chat go at once", async () => {
     `delete from member where chat = '${theirs}' and "user" = (select id from "user" where username = 'testUser1')`,
   );
   await page.locator("[data-message]").first().waitFor({ state: "detached" });
-  await context.close();
+  await leave(context);
 });

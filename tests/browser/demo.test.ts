@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { findings, onStage, signIn, visit, visitAs } from "../browser.ts";
+import { findings, leave, onStage, signIn, visit, visitAs } from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { writeMessages } from "../messages.ts";
 import { sql, until } from "../server.ts";
@@ -90,7 +90,7 @@ test("scrolling to the first of two thousand while another writes: no gap, nothi
   await page.getByRole("button", { name: /new messages/ }).click();
   await page.getByText(`Meanwhile ${sent}`, { exact: true }).waitFor();
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 /** Where it is between one and two at night now. */
@@ -117,7 +117,7 @@ test("each day begins with its name, in the reader's time", async () => {
     return lines.find(([iso]) => hour.format(new Date(iso ?? "")) === "00")?.[1];
   });
   assert.equal(day, "Today");
-  await context.close();
+  await leave(context);
 });
 
 test("without JavaScript the newest page is there", async () => {
@@ -130,8 +130,8 @@ test("without JavaScript the newest page is there", async () => {
   await plain.page.goto(`${server.url}/chat/${chat}`);
   assert.equal(await inDocument(plain.page), 50);
   assert.match(await plain.page.content(), /writing needs it/);
-  await plain.context.close();
-  await context.close();
+  await leave(plain.context);
+  await leave(context);
 });
 
 test("a long chat has no serious finding, and the newest message is reached by keyboard", async () => {
@@ -144,7 +144,7 @@ test("a long chat has no serious finding, and the newest message is reached by k
   await button.focus();
   await page.keyboard.press("Enter");
   await button.waitFor({ state: "detached" });
-  await context.close();
+  await leave(context);
 });
 
 test("with reduced motion nothing is animated", async () => {
@@ -168,5 +168,5 @@ test("with reduced motion nothing is animated", async () => {
     return tops.size;
   });
   assert.ok(steps <= 3, `it came in ${steps} steps`);
-  await context.close();
+  await leave(context);
 });

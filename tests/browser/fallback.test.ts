@@ -1,7 +1,7 @@
 // When the render server is not there: the exported page is served and loads by API.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { onStage, screenshot, signIn, visit } from "../browser.ts";
+import { leave, onStage, screenshot, signIn, visit } from "../browser.ts";
 import { sql } from "../server.ts";
 
 const { server, browser } = await onStage();
@@ -20,7 +20,7 @@ test("the shell loads the chat by API and goes live", async () => {
   await page.locator("[data-message]").getByText("changed outside").waitFor();
   await screenshot(page, "shell");
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 test("a page that needs a session sends to the login and back", async () => {
@@ -31,7 +31,7 @@ test("a page that needs a session sends to the login and back", async () => {
   await page.getByLabel("Password", { exact: false }).first().fill("demo-pass-1");
   await page.getByRole("button", { name: /sign in/i }).click();
   await page.waitForURL(`${server.url}/chats`);
-  await context.close();
+  await leave(context);
 });
 
 test("somebody new registers, starts a chat and writes", async () => {
@@ -60,5 +60,5 @@ test("somebody new registers, starts a chat and writes", async () => {
   await page.locator("[data-message]").getByText("hello, world").waitFor();
   assert.equal(sql(server, "select count(*) from message where text = 'hello, world'"), "1");
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { excessWidth, findings, onStage, screenshot, visitAs } from "../browser.ts";
+import { excessWidth, findings, leave, onStage, screenshot, visitAs } from "../browser.ts";
 import { password, sql, until } from "../server.ts";
 
 const { server, browser } = await onStage({ front: true });
@@ -127,7 +127,7 @@ for (const language of ["en", "de"] as const) {
       `Ada of ${language}`,
     );
     assert.deepEqual(complaints, []);
-    await context.close();
+    await leave(context);
   });
 
   test(`the address in the settings, in ${language}: what only the server finds`, async () => {
@@ -154,7 +154,7 @@ for (const language of ["en", "de"] as const) {
     await page.keyboard.press("Enter");
     await page.getByText(words.saved, { exact: true }).waitFor();
     assert.equal(email(), "null");
-    await context.close();
+    await leave(context);
   });
 
   test(`the password, in ${language}`, async () => {
@@ -183,7 +183,7 @@ for (const language of ["en", "de"] as const) {
     const headers = { "Content-Type": "application/json" };
     const token = await fetch(`${server.url}/api/auth/token/`, { method: "POST", headers, body });
     assert.equal(token.status, 201);
-    await context.close();
+    await leave(context);
   });
 }
 
@@ -204,6 +204,6 @@ test("on a phone and on a desk, light and dark: the errors fit, and nothing seri
       await page.getByLabel(WORDS.en.email, { exact: true }).waitFor();
       assert.deepEqual(await findings(page), []);
       await screenshot(page, `forms-settings-${device}-${colorScheme}`);
-      await context.close();
+      await leave(context);
     }
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { alive, excessWidth, findings, onStage, screenshot, signIn, visit } from "../browser.ts";
+import { alive, excessWidth, findings, leave, onStage, screenshot, signIn, visit } from "../browser.ts";
 import { sql } from "../server.ts";
 
 const { server, browser } = await onStage({ front: true });
@@ -29,7 +29,7 @@ test("a page comes in the browser's language, without JavaScript too", async () 
   await page.goto(server.url);
   assert.deepEqual(await page.locator("html").getAttribute("lang"), "de");
   assert.ok(await page.getByRole("link", { name: "Einstellungen" }).first().isVisible());
-  await context.close();
+  await leave(context);
 });
 
 test("it comes to life in that language, with its texts and no others", async () => {
@@ -49,7 +49,7 @@ test("it comes to life in that language, with its texts and no others", async ()
   assert.deepEqual(await dictionaries(page), ["de"]);
   assert.deepEqual(flashes, []);
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 test("what the server refuses is said in that language, at its field and without JavaScript", async () => {
@@ -71,7 +71,7 @@ test("what the server refuses is said in that language, at its field and without
   await page.getByText("Zu viele Versuche. Warte ein paar Minuten.").waitFor();
   await page.goto(`${server.url}/login?error=of_an_app_to_come`);
   await page.getByText("Das hat nicht geklappt.", { exact: false }).waitFor();
-  await context.close();
+  await leave(context);
 });
 
 test("the language is changed without a reload, and kept for the next page", async () => {
@@ -95,7 +95,7 @@ test("the language is changed without a reload, and kept for the next page", asy
   await page.getByText("English", { exact: true }).click();
   await page.getByRole("heading", { name: "Settings" }).waitFor();
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 test("times are written as the language does", async () => {
@@ -110,7 +110,7 @@ test("times are written as the language does", async () => {
     await page.goto(`${server.url}/chat/${chat}`);
     await page.getByText(day, { exact: true }).first().waitFor();
     assert.deepEqual(complaints, []);
-    await context.close();
+    await leave(context);
   }
 });
 
@@ -147,5 +147,5 @@ test("from right to left: pages mirror, fit, and have no serious finding", async
   await page.getByRole("radio", { name: "As the language" }).check({ force: true });
   assert.deepEqual(await html(page), ["en", "ltr"]);
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });

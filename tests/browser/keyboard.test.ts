@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { messageOn, onStage, visit } from "../browser.ts";
+import { leave, messageOn, onStage, visit } from "../browser.ts";
 import { password, sql } from "../server.ts";
 
 const STEPS_MAX = 120;
@@ -124,5 +124,5 @@ test("from signing in to signing out", async () => {
   await page.waitForURL(`${server.url}/`);
   await reach(page, /^Sign in$/, "a");
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });

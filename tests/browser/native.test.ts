@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { keptIn, messageOn } from "../browser.ts";
 import { type Client, signedIn } from "../client.ts";
 import { Device, Emulator, type Kind, pluginHeaders } from "../device.ts";
@@ -48,11 +48,10 @@ const openDevice = async (kind: Kind = "android", shell = "release"): Promise<De
   return device;
 };
 
+const signInLink = (page: Page): Locator => page.getByRole("link", { name: /sign in/i }).first();
+
 async function signIn(page: Page): Promise<void> {
-  await page
-    .getByRole("link", { name: /sign in/i })
-    .first()
-    .click();
+  await signInLink(page).click();
   await page.getByLabel("Name", { exact: false }).first().fill("demo");
   await page.getByLabel("Password", { exact: false }).first().fill(password);
   await page.getByRole("button", { name: /sign in/i }).click();
@@ -216,10 +215,7 @@ test("an old token is renewed at the start; the one before it ends; signing out 
   assert.equal(await statusOf(second.token), 200);
   await visit(page, "/profile");
   await page.getByRole("button", { name: "Sign out", exact: true }).click();
-  await page
-    .getByRole("link", { name: /sign in/i })
-    .first()
-    .waitFor();
+  await signInLink(page).waitFor();
   assert.equal(device.keychain.size, 0);
   assert.equal(await statusOf(second.token), 401);
   assert.deepEqual(
@@ -308,6 +304,7 @@ for (const [kind, platform, address] of [
     await visit(again, "/profile");
     await again.getByRole("button", { name: "Sign out", exact: true }).click();
     await until("the device to be forgotten", () => rows() === "0");
+    await signInLink(again).waitFor();
   });
 
 test("a refused push is said, and changes nothing", async () => {

@@ -4,7 +4,7 @@ import { copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
-import { messageOn, onStage, signIn, visit, visitAs } from "../browser.ts";
+import { leave, messageOn, onStage, signIn, visit, visitAs } from "../browser.ts";
 import { onPostgres } from "../database.ts";
 import { banner, bubble, changeRecords, keeps, Roads, recordsIn, stored, waits, write } from "../offline.ts";
 import { sql, until } from "../server.ts";
@@ -35,7 +35,7 @@ async function looked(work: (looked: Looked) => Promise<void>): Promise<void> {
     await keeps(page, `/chat/${chat}`, "g:");
     await work({ context, page, roads, complaints });
   } finally {
-    await context.close();
+    await leave(context);
   }
 }
 
@@ -210,7 +210,7 @@ for (const [name, script] of [
     await write(page, `a browser that ${name}`);
     await until("it to arrive", () => stored(server, `a browser that ${name}`).length === 1);
     assert.deepEqual(complaints, []);
-    await context.close();
+    await leave(context);
   });
 
 // The last one: it sets the database back.

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
-import { messageOn, onStage, visitAs } from "../browser.ts";
+import { leave, messageOn, onStage, visitAs } from "../browser.ts";
 import { banner, bubble, isSentOnce, keeps, Roads, recordsIn, stored, waits, write } from "../offline.ts";
 import { until } from "../server.ts";
 
@@ -21,7 +21,7 @@ async function inChat(
   try {
     await work(page, context);
   } finally {
-    await context.close();
+    await leave(context);
   }
 }
 
@@ -96,7 +96,7 @@ test("after the answer, before the stream tells of it", async () => {
   roads.open();
   await context.setOffline(false);
   await isSentOnce(server, page, "not told yet");
-  await context.close();
+  await leave(context);
 });
 
 test("what waits can be changed, and called back", () =>

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { messageOn, onStage, shiftsOn, signIn, visit, watchShifts } from "../browser.ts";
+import { leave, messageOn, onStage, shiftsOn, signIn, visit, watchShifts } from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { sql, until } from "../server.ts";
 
@@ -61,7 +61,7 @@ test("a kept page hydrates without a call, follows from where it was read, and m
   await (await signedIn(server, "testUser0")).post("/api/messages/", { chat, text: "after the kept page" });
   await messageOn(page, "after the kept page").waitFor();
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 test("who goes back sees the page again without a request; who has signed out does not", async () => {
@@ -87,5 +87,5 @@ test("who goes back sees the page again without a request; who has signed out do
     [],
   );
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });

@@ -2,7 +2,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { findings, messageOn, onStage, screenshot, shiftsOn, visitAs, watchShifts } from "../browser.ts";
+import {
+  findings,
+  leave,
+  messageOn,
+  onStage,
+  screenshot,
+  shiftsOn,
+  visitAs,
+  watchShifts,
+} from "../browser.ts";
 import { GIF, makePng } from "../pictures.ts";
 import { sql, until } from "../server.ts";
 
@@ -41,7 +50,7 @@ test("a chosen picture is shown before it is sent, described, and then seen by t
   assert.deepEqual(await findings(friend.page), []);
   for (const one of [demo, friend]) {
     assert.deepEqual(one.complaints, []);
-    await one.context.close();
+    await leave(one.context);
   }
 });
 
@@ -65,7 +74,7 @@ test("its place is kept free while it loads: nothing moves when it comes", async
   assert.deepEqual(await shiftsOn(page), []);
   assert.ok(before && before.width > 100 && Math.abs(before.width / before.height - 2) < 0.05, "its shape");
   assert.deepEqual(await picture.boundingBox(), before);
-  await context.close();
+  await leave(context);
 });
 
 test("pasted and dropped pictures are taken, and can be taken away again", async () => {
@@ -93,7 +102,7 @@ test("pasted and dropped pictures are taken, and can be taken away again", async
   await page.getByRole("button", { name: "Take the picture away" }).first().click();
   await until("one to be left", async () => (await drafts(page).count()) === 1);
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 test("the newest message stays in sight when the pictures to send need room", async () => {
@@ -107,7 +116,7 @@ test("the newest message stays in sight when the pictures to send need room", as
   const [box, message] = [await page.getByLabel("Messages").boundingBox(), await last.boundingBox()];
   assert.ok(box && message && message.y + message.height <= box.y + box.height + 1);
   await screenshot(page, "chat-pictures");
-  await context.close();
+  await leave(context);
 });
 
 test("what is no picture, too much at once, or not whole is refused in words", async () => {
@@ -125,7 +134,7 @@ test("what is no picture, too much at once, or not whole is refused in words", a
   await choose(page, Array.from({ length: 7 }, png));
   await page.getByText("At most 6 pictures at a time.").waitFor();
   await until("six", async () => (await drafts(page).count()) === 6);
-  await context.close();
+  await leave(context);
 });
 
 test("what the server refuses stays, with its reason, and can be sent again", async () => {
@@ -148,7 +157,7 @@ test("what the server refuses stays, with its reason, and can be sent again", as
   await page.getByRole("button", { name: "Try again" }).click();
   await until("it to be there", async () => (await pictures(page).count()) === before + 1);
   await until("the draft to be gone", async () => (await drafts(page).count()) === 0); // the stream may be first
-  await context.close();
+  await leave(context);
 });
 
 test("a large picture says how far it is, and is sent once though the answer is lost", async () => {
@@ -168,7 +177,7 @@ test("a large picture says how far it is, and is sent once though the answer is 
   await page.getByRole("button", { name: "Try again" }).click();
   await until("the draft to be gone", async () => (await drafts(page).count()) === 0);
   assert.equal(count(), before + 1);
-  await context.close();
+  await leave(context);
 });
 
 test("without a connection a picture waits, and says so", async () => {
@@ -181,7 +190,7 @@ test("without a connection a picture waits, and says so", async () => {
   assert.ok(await page.getByRole("button", { name: "Send" }).isDisabled());
   await context.setOffline(false);
   await until("the connection", () => page.getByRole("button", { name: "Send" }).isEnabled());
-  await context.close();
+  await leave(context);
 });
 
 test("a picture is shown large and closed by keyboard alone, and focus comes back", async () => {
@@ -201,7 +210,7 @@ test("a picture is shown large and closed by keyboard alone, and focus comes bac
   await page.getByRole("button", { name: "Close" }).click();
   await dialog.waitFor({ state: "detached" });
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 test("who has left the chat sees none of it any more", async () => {
@@ -220,5 +229,5 @@ test("who has left the chat sees none of it any more", async () => {
     source,
   );
   assert.equal(status, 404);
-  await context.close();
+  await leave(context);
 });

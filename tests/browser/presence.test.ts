@@ -2,7 +2,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { messageOn, onStage, screenshot, shiftsOn, type Visit, visitAs, watchShifts } from "../browser.ts";
+import {
+  leave,
+  messageOn,
+  onStage,
+  screenshot,
+  shiftsOn,
+  type Visit,
+  visitAs,
+  watchShifts,
+} from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { sql } from "../server.ts";
 
@@ -18,7 +27,7 @@ async function end(visits: Visit[]): Promise<void> {
     visits.flatMap(({ complaints }) => complaints),
     [],
   );
-  await Promise.all(visits.map(({ context }) => context.close()));
+  await Promise.all(visits.map(({ context }) => leave(context)));
 }
 
 test("the others see that somebody writes, until they stop or have sent it", async () => {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
-import { CHROMIUM, keptIn, onStage, screenshot, visit, visitAs } from "../browser.ts";
+import { CHROMIUM, keptIn, leave, onStage, screenshot, visit, visitAs } from "../browser.ts";
 import { sql, until } from "../server.ts";
 
 const stage = await onStage({ front: true, chat: "Welcome" });
@@ -29,7 +29,7 @@ async function withProfile(work: (context: BrowserContext) => Promise<void>): Pr
   try {
     await work(context);
   } finally {
-    await context.close();
+    await leave(context);
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -76,7 +76,7 @@ test("every icon is there, is a picture, and has the size that the manifest says
       );
   const ico = Buffer.from(await (await fetch(`${server.url}/favicon.ico`)).arrayBuffer());
   assert.deepEqual([...ico.subarray(0, 8)], [0, 0, 1, 0, 1, 0, 32, 32]);
-  await context.close();
+  await leave(context);
 });
 
 test("a maskable icon reaches the edges, and what is drawn stays where no launcher cuts", async () => {
@@ -104,7 +104,7 @@ test("a maskable icon reaches the edges, and what is drawn stays where no launch
     low.every((value, i) => (high[i] as number) - value <= 2),
     `one colour up to rounding, not ${low} to ${high}`,
   );
-  await context.close();
+  await leave(context);
 });
 
 test("pages and the worker say what phones and proxies need to know", async () => {
@@ -161,7 +161,7 @@ test("after one visit everything may be off: pages open, with what was seen", as
   } finally {
     await restarted();
   }
-  await context.close();
+  await leave(context);
 });
 
 test("a chat that was never seen opens without a network, and says that nothing of it is here", async () => {
@@ -176,7 +176,7 @@ test("a chat that was never seen opens without a network, and says that nothing 
     await restarted();
   }
   await page.locator("[data-message]").first().waitFor(); // back: it comes by itself
-  await context.close();
+  await leave(context);
 });
 
 test("what was never seen is not said to be empty", async () => {
@@ -191,7 +191,7 @@ test("what was never seen is not said to be empty", async () => {
     await restarted();
   }
   await page.getByText("No job was given up.").waitFor();
-  await context.close();
+  await leave(context);
 });
 
 // The browser makes the offer when it likes, which without a screen is never: here the test makes it.
@@ -224,7 +224,7 @@ test("who may install the app is told once, and the browser asks only who wants 
   await offer(page);
   await page.getByRole("link", { name: "Welcome" }).first().waitFor();
   assert.equal(await button.count(), 0, "it was sent away for good");
-  await context.close();
+  await leave(context);
 });
 
 test("a server that does not answer in time is replaced by the shell", async () => {
@@ -238,7 +238,7 @@ test("a server that does not answer in time is replaced by the shell", async () 
   } finally {
     server.process.kill("SIGCONT");
   }
-  await context.close();
+  await leave(context);
 });
 
 test("the worker keeps the build and nothing of anybody", async () => {
@@ -267,5 +267,5 @@ test("the worker keeps the build and nothing of anybody", async () => {
   const user = sql(server, `select id from "user" where username = 'demo'`);
   for (const [path, text] of Object.entries(kept))
     assert.ok(!text.includes(user) && !text.includes(chat), `${path} is somebody's`);
-  await context.close();
+  await leave(context);
 });

@@ -1,7 +1,7 @@
 // A server that is killed and comes back: what was on the screens goes on, what was written meanwhile is there.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { messageOn, onStage, visitAs } from "../browser.ts";
+import { leave, messageOn, onStage, visitAs } from "../browser.ts";
 import { nowSql } from "../database.ts";
 import { sql } from "../server.ts";
 
@@ -43,5 +43,5 @@ test("nothing is missing after it, in either of two tabs", async () => {
     complaints.filter((one) => !/WebSocket|ERR_CONNECTION_REFUSED/.test(one)),
     [],
   );
-  await context.close();
+  await leave(context);
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { findings, onStage, screenshot, visitAs } from "../browser.ts";
+import { findings, leave, onStage, screenshot, visitAs } from "../browser.ts";
 import { writeMessages } from "../messages.ts";
 import { sql, until } from "../server.ts";
 
@@ -34,7 +34,7 @@ test("over all chats: what is found leads to its chat and to the message", async
   await page.waitForURL(`**/chat/${chat}?message=*`);
   await until("the message to be in sight", () => isSeen(page, "An old apple cake"));
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 test("an address with a message opens at it, also when it is far back", async () => {
@@ -45,14 +45,14 @@ test("an address with a message opens at it, also when it is far back", async ()
   await page.getByRole("button", { name: "To the newest message" }).click();
   await until("the newest", () => isSeen(page, "Number 1500 of many"));
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 test("a message that is not there is said to be gone", async () => {
   const nobody = "0198c0de-cafe-7abc-8def-0123456789ab";
   const { page, context } = await visitAs(browser, server, "demo", `/chat/${chat}?message=${nobody}`);
   await page.getByText("This message is not there any more.").waitFor();
-  await context.close();
+  await leave(context);
 });
 
 test("in a chat, by keyboard alone", async () => {
@@ -83,7 +83,7 @@ test("in a chat, by keyboard alone", async () => {
   await page.keyboard.press("Escape");
   await field.waitFor({ state: "detached" });
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 test("nothing found, no word, and a failure each say what they are", async () => {
@@ -96,12 +96,12 @@ test("nothing found, no word, and a failure each say what they are", async () =>
   await context.route("**/api/messages/?search=*", (route) => route.abort());
   await field.fill("apple");
   await page.getByText("The search did not work.", { exact: false }).waitFor();
-  await context.close();
+  await leave(context);
 });
 
 test("nobody finds what stands in chats of others", async () => {
   const { page, context } = await visitAs(browser, server, "testUser9", "/chats");
   await page.getByRole("searchbox", { name: "Search all chats" }).fill("apple");
   await page.getByText("Nothing with “apple”.").waitFor();
-  await context.close();
+  await leave(context);
 });

@@ -1,7 +1,7 @@
 // Two tabs of one person, and the server's end of them: one socket, handed on when its tab is closed.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { messageOn, onStage, visitAs } from "../browser.ts";
+import { leave, messageOn, onStage, visitAs } from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { until } from "../server.ts";
 
@@ -34,7 +34,7 @@ test("two tabs share one socket, and the second goes on when the first is closed
   for (let i = 0; i < 20; i++) assert.equal(await messageOn(second, `handed on ${i}`).count(), 1, String(i));
   await hasSockets(1);
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
   await hasSockets(0);
 });
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { excessWidth, findings, onStage, screenshot, visitAs } from "../browser.ts";
+import { excessWidth, findings, leave, onStage, screenshot, visitAs } from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { nowSql } from "../database.ts";
 import { sql, until } from "../server.ts";
@@ -76,7 +76,7 @@ test("an export's progress bar moves without a reload, and its text can be saved
   await page.getByRole("button", { name: "Close the export" }).click();
   await section(page, "Export").waitFor({ state: "detached" });
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 test("only members can export a chat, whoever asks", async () => {
@@ -106,7 +106,7 @@ test("staff pauses a queue, sees its jobs wait, and resumes it", async () => {
     .waitFor();
   await count(page, "Waiting").getByText("0", { exact: true }).waitFor();
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 test("staff sees a job die, retries it, and removes it", async () => {
@@ -123,7 +123,7 @@ test("staff sees a job die, retries it, and removes it", async () => {
   await dead.getByText("No job was given up.").waitFor();
   assert.equal(diedAt(), "");
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 test("staff cancels what is to come", async () => {
@@ -133,7 +133,7 @@ test("staff cancels what is to come", async () => {
   await cancel.click();
   await cancel.waitFor({ state: "detached" });
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 test("staff sees how far a job is, and cancels it while it runs", async () => {
@@ -158,19 +158,19 @@ test("staff sees how far a job is, and cancels it while it runs", async () => {
   await running.getByText("Nothing runs.").waitFor();
   assert.equal(sql(server, `select state from tims_job_status where id = '${id}'`), "cancelled");
   assert.deepEqual(complaints, []);
-  await context.close();
+  await leave(context);
 });
 
 test("without JavaScript the page shows queues and workers; others than staff do not see it", async () => {
   const visit = await visitAs(browser, server, "demo", "/tasks", { javaScriptEnabled: false });
   await card(visit.page).getByText("Waiting").waitFor();
   assert.match((await section(visit.page, "Workers").textContent()) ?? "", /default/);
-  await visit.context.close();
+  await leave(visit.context);
   const other = await visitAs(browser, server, "testUser1", "/chats");
   assert.equal(await other.page.getByRole("link", { name: "Tasks" }).count(), 0);
   assert.equal((await other.page.goto(`${server.url}/tasks`))?.status(), 403);
   assert.equal(await card(other.page).count(), 0);
-  await other.context.close();
+  await leave(other.context);
 });
 
 test("it has no serious accessibility finding, in light and dark, on phone and desktop", async () => {
@@ -194,7 +194,7 @@ test("it has no serious accessibility finding, in light and dark, on phone and d
       await screenshot(page, `export-${size}-${colorScheme}`);
       assert.deepEqual(await findings(page), [], `export ${size} ${colorScheme}`);
       assert.deepEqual(complaints, []);
-      await context.close();
+      await leave(context);
     }
   assert.equal((await staff.post(`/api/tasks/${later}/cancel/`)).status, 204);
 });

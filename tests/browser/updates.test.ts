@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import type { Page } from "playwright-core";
-import { messageOn, onStage, screenshot, visit, visitAs } from "../browser.ts";
+import { leave, messageOn, onStage, screenshot, visit, visitAs } from "../browser.ts";
 import { Deployment } from "../deployed.ts";
 import { root, until } from "../server.ts";
 
@@ -88,7 +88,7 @@ test("an open tab is told, works on with its own scripts, and changes when it is
   await until("the old build's files to go", async () =>
     (await caches_(first).catch(() => [])).every((name) => name === `tims ${NEW}`),
   );
-  await context.close();
+  await leave(context);
 });
 
 test("what is sent or belongs to a dialog is not filled in where it does not belong", async () => {
@@ -116,7 +116,7 @@ test("what is sent or belongs to a dialog is not filled in where it does not bel
   assert.equal(await composer(page).inputValue(), "");
   await page.goBack();
   await until("the draft", async () => (await composer(page).inputValue()) === "to be continued");
-  await context.close();
+  await leave(context);
 });
 
 test("passwords are never kept, and nobody finds what another person has typed", async () => {
@@ -137,7 +137,7 @@ test("passwords are never kept, and nobody finds what another person has typed",
   await page.goto(`${server.url}/login`);
   await page.getByLabel("Name").waitFor();
   await until("it to be gone", async () => !(await store()).includes("a secret name"));
-  await context.close();
+  await leave(context);
 });
 
 test("without a worker, a script that is gone costs one load of the page, not an error", async () => {
@@ -148,7 +148,7 @@ test("without a worker, a script that is gone costs one load of the page, not an
   await openArticle(page);
   assert.equal(await isMarked(page), false);
   assert.equal(await buildOf(page), NEW);
-  await context.close();
+  await leave(context);
 });
 
 test("who comes to the new version by himself is not told, and the new worker takes over", async () => {
@@ -160,7 +160,7 @@ test("who comes to the new version by himself is not told, and the new worker ta
   assert.equal(await buildOf(page), NEW);
   await until("the new worker alone", async () => (await caches_(page)).join() === `tims ${NEW}`);
   assert.equal(await hint(page).count(), 0);
-  await context.close();
+  await leave(context);
 });
 
 test("a broken worker is replaced by the next build, and switched off it leaves nothing", async () => {
@@ -182,5 +182,5 @@ test("a broken worker is replaced by the next build, and switched off it leaves 
       async () => (await caches.keys()).length === 0 && navigator.serviceWorker.controller === null,
     ),
   );
-  await context.close();
+  await leave(context);
 });

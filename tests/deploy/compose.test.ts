@@ -2,7 +2,7 @@
 // killed, then the front end, then everything goes.
 import assert from "node:assert/strict";
 import { after, before, describe, it, test } from "node:test";
-import { alive, messageOn, signIn, type Visit, visit } from "../browser.ts";
+import { alive, leave, messageOn, signIn, type Visit, visit } from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { freePort, type Server, until } from "../server.ts";
 import { Engine, owner, registry, revision, tag } from "./engine.ts";
@@ -76,7 +76,7 @@ function tests(engine: Engine): void {
       await signIn(stranger.page, first, "demo");
       await stranger.page.goto(`${first.url}/docs/`);
       assert.match(await stranger.page.title(), /Tim's Stack/);
-      await stranger.context.close();
+      await leave(stranger.context);
       assert.equal((await (await signedIn(first, "testUser0")).get("/docs/")).status, 403);
     });
 
