@@ -53,12 +53,15 @@
 {{- end -}}
 {{- end -}}
 {{- $own := list "HOST" "PORT" "DATABASE_URL" "REDIS_URL" "METRICS_TOKEN" "WORKER" "RENDER_URL" "RENDER_COMMAND" "RENDER_PROCESSES" "TRUSTED_PROXIES" "SECURE_COOKIES" "DRAIN_TIMEOUT" "WORKER_DRAIN" "LOG_FORMAT" "PROXY_DOCS" "DEVELOPMENT" -}}
-{{- range $name, $_ := $v.settings -}}
+{{- range $name, $value := $v.settings -}}
 {{- if has $name $own -}}
 {{- fail (printf "settings.%s is set by the chart from other values; see production-values.example.yaml." $name) -}}
 {{- end -}}
 {{- if regexMatch "PASSWORD$|TOKEN$|SECRET$|^TASKS_URL$" $name -}}
 {{- fail (printf "settings.%s is a secret and would be readable in the Deployment: put it into a Secret and name that in settingsSecret." $name) -}}
+{{- end -}}
+{{- if and (hasPrefix "/files/" (toString $value)) (not $v.settingsFiles) -}}
+{{- fail (printf "settings.%s names a file below /files, where settingsFiles puts the entries of a Secret: name that Secret." $name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -159,7 +159,7 @@ envFrom:
 {{- end }}
 {{- end -}}
 
-{{/* Where the program may write, and a developer's back/; of the backend's and the worker's pods. */}}
+{{/* Where the program may write, files that settings name, and a developer's back/; of the backend's and the worker's pods. */}}
 {{- define "stack.backendVolumes" -}}
 - name: tmp
   emptyDir: {}
@@ -170,6 +170,10 @@ envFrom:
 - name: data
   emptyDir: {}
 {{- end }}
+{{- with .Values.settingsFiles }}
+- name: files
+  secret: { secretName: {{ . }}, defaultMode: 288 } # 0440
+{{- end }}
 {{- if include "stack.development" . }}
 - name: source
   hostPath: { path: {{ .Values.development.source }}/back, type: Directory }
@@ -179,6 +183,9 @@ envFrom:
 {{- define "stack.backendMounts" -}}
 - { name: tmp, mountPath: /tmp }
 - { name: data, mountPath: /data }
+{{- if .Values.settingsFiles }}
+- { name: files, mountPath: /files, readOnly: true }
+{{- end }}
 {{- if include "stack.development" . }}
 - { name: source, mountPath: /app/back }
 {{- end }}

@@ -176,6 +176,11 @@ test("wrong values are refused with a sentence", () => {
     ],
     [{ settings: { SMTP_PASSWORD: "x" } }, /settings\.SMTP_PASSWORD is a secret and would be readable/],
     [{ settings: { TASKS_URL: "redis://:x@y" } }, /settings\.TASKS_URL is a secret/],
+    [
+      { settings: { PUSH_CA: "/files/ca.pem" } },
+      /settings\.PUSH_CA names a file below \/files.*name that Secret/,
+    ],
+    [{ settingsFiles: "My_Files" }, /settingsFiles: /],
   ];
   for (const [values, expected] of rows) {
     const { code, errors } = helmWith(["template", "chat"], { name: "", values });
@@ -303,6 +308,20 @@ test("what belongs together names each other: selectors, ports, volumes, account
             );
         }
       }
+    }
+  }
+});
+
+test("files that settings name are the program's to read, whichever of its pods it is, and nobody else's", () => {
+  for (const each of workloads(of("everything"))) {
+    const [file] = (each.spec.volumes ?? []).filter((volume) => volume.secret?.secretName === "my-files");
+    const reads = / chat-(backend|worker|migrate)$/.test(each.name);
+    assert.equal(file !== undefined, reads, each.name);
+    if (!file) continue;
+    assert.equal(file.secret?.defaultMode, 0o440, "by the group that fsGroup gives them");
+    for (const container of containers(each)) {
+      const mount = container.volumeMounts?.find(({ name }) => name === file.name);
+      assert.deepEqual(mount, { name: file.name, mountPath: "/files", readOnly: true }, each.name);
     }
   }
 });

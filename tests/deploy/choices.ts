@@ -9,8 +9,9 @@ export const everything = {
   networkPolicies: { ingressNamespaces: ["ingress"], monitoringNamespaces: ["monitoring"] },
   images: { pullSecret: { registry: "ghcr.io", username: "somebody", token: "a-token-that-is-secret" } },
   monitoring: { serviceMonitor: true, labels: { release: "prometheus" } },
-  settings: { CACHE_BYTES: 1000000, ACCESS_LOG: false },
+  settings: { CACHE_BYTES: 1000000, ACCESS_LOG: false, PUSH_FCM_ACCOUNT: "/files/firebase.json" },
   settingsSecret: "more-settings",
+  settingsFiles: "my-files",
   worker: { tolerations: [{ key: "jobs", operator: "Exists", effect: "NoSchedule" }] },
 };
 const elsewhere = {

@@ -55,7 +55,7 @@ export interface PodSpec {
   containers: Container[];
   volumes?: {
     name: string;
-    secret?: { secretName: string; items?: { key: string }[] };
+    secret?: { secretName: string; defaultMode?: number; items?: { key: string }[] };
     configMap?: Reference;
     persistentVolumeClaim?: { claimName: string };
     hostPath?: { path: string };
