@@ -46,30 +46,9 @@ static int remove_identities(void **state)
 
 /* --- the project's own server -------------------------------------------------------------------- */
 
-static atomic_int asked;
-
-static tims_answer say_hello(tims_request *rq)
-{
-    atomic_fetch_add(&asked, 1);
-    return tims_answer_text(rq, 200, "hello %d", rq->secure);
-}
-
-static tims_answer echo_body(tims_request *rq)
-{
-    return tims_answer_bytes(200, TIMS_STR("application/octet-stream"), tims_body(rq));
-}
-
-static const tims_route routes[] = {
-    { .methods = TIMS_METHOD_GET, .pattern = "/hello", .handler = say_hello },
-    { .methods = TIMS_METHOD_POST, .pattern = "/echo", .handler = echo_body, .body_bytes_max = 4 << 20 },
-};
-
 static void start_server(test_server *t, const test_identity *identity, uint32_t connections_max)
 {
-    atomic_store(&asked, 0);
-    test_prepare(t, routes, 2);
-    t->options.certificate_path = tims_str_from(identity->certificate_path);
-    t->options.key_path = tims_str_from(identity->key_path);
+    test_prepare_tls(t, identity);
     t->options.connections_max = connections_max;
     test_start(t);
 }
@@ -243,7 +222,7 @@ static void a_good_certificate_is_asked_over_one_kept_connection(void **state)
 {
     (void)state;
     play_with_server(&right, 1, script_good); /* a second one beside it would be refused */
-    assert_int_equal(atomic_load(&asked), 3);
+    assert_int_equal(atomic_load(&test_hellos), 3);
 }
 
 static void script_good_name(stage *s)
@@ -309,7 +288,7 @@ static void a_certificate_that_is_not_good_gets_no_request(void **state)
                  { &expired, script_expired },       { &too_early, script_early } };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         play_with_server(rows[i].identity, 8, rows[i].script);
-        assert_int_equal(atomic_load(&asked), 0);
+        assert_int_equal(atomic_load(&test_hellos), 0);
     }
 }
 
@@ -328,7 +307,7 @@ static void a_kept_connection_is_only_for_those_who_trusted_it(void **state)
 {
     (void)state;
     play_with_server(&right, 8, script_changes_its_mind);
-    assert_int_equal(atomic_load(&asked), 1);
+    assert_int_equal(atomic_load(&test_hellos), 1);
 }
 
 static void a_file_without_certificates_is_no_authority(void **state)

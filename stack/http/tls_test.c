@@ -6,21 +6,6 @@
 static char folder[64];
 static test_identity own;
 
-static tims_answer say_hello(tims_request *rq)
-{
-    return tims_answer_text(rq, 200, "hello %d", rq->secure);
-}
-
-static tims_answer echo_body(tims_request *rq)
-{
-    return tims_answer_bytes(200, TIMS_STR("application/octet-stream"), tims_body(rq));
-}
-
-static const tims_route routes[] = {
-    { .methods = TIMS_METHOD_GET, .pattern = "/hello", .handler = say_hello },
-    { .methods = TIMS_METHOD_POST, .pattern = "/echo", .handler = echo_body, .body_bytes_max = 4 << 20 },
-};
-
 static int set_up(void **state)
 {
     static test_server t;
@@ -28,9 +13,7 @@ static int set_up(void **state)
     assert_non_null(mkdtemp(folder));
     const test_identity_options options = { .name = "localhost", .ends_s = 3600 };
     test_identity_make(folder, &options, &own);
-    test_prepare(&t, routes, 2);
-    t.options.certificate_path = tims_str_from(own.certificate_path);
-    t.options.key_path = tims_str_from(own.key_path);
+    test_prepare_tls(&t, &own);
     t.options.header_timeout_ms = 1000;
     test_start(&t);
     *state = &t;
@@ -172,7 +155,7 @@ static void a_certificate_that_cannot_be_read_is_named(void **state)
 {
     (void)state;
     test_server t;
-    test_prepare(&t, routes, 1);
+    test_prepare(&t, test_tls_routes, 1);
     t.options.certificate_path = TIMS_STR("/nowhere/certificate.pem");
     t.options.key_path = TIMS_STR("/nowhere/key.pem");
     tims_error err = { 0 };

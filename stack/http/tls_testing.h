@@ -1,4 +1,4 @@
-/* tls_testing.h: keys and certificates made for a test, in a folder of its own. */
+/* tls_testing.h: keys and certificates made for a test, in a folder of its own, and a server that has one. */
 #ifndef TIMS_HTTP_TLS_TESTING_H
 #define TIMS_HTTP_TLS_TESTING_H
 
@@ -74,6 +74,35 @@ static inline void test_identity_end(test_identity *identity)
     EVP_PKEY_free(identity->key);
     (void)unlink(identity->certificate_path);
     (void)unlink(identity->key_path);
+}
+
+/* --- a server --------------------------------------------------------------------------------------- */
+
+static atomic_int test_hellos; /* said since it was prepared */
+
+static tims_answer test_say_hello(tims_request *rq)
+{
+    atomic_fetch_add(&test_hellos, 1);
+    return tims_answer_text(rq, 200, "hello %d", rq->secure);
+}
+
+static tims_answer test_echo_body(tims_request *rq)
+{
+    return tims_answer_bytes(200, TIMS_STR("application/octet-stream"), tims_body(rq));
+}
+
+static const tims_route test_tls_routes[] = {
+    { .methods = TIMS_METHOD_GET, .pattern = "/hello", .handler = test_say_hello },
+    { .methods = TIMS_METHOD_POST, .pattern = "/echo", .handler = test_echo_body, .body_bytes_max = 4 << 20 },
+};
+
+/* To be started, as test_prepare's. */
+static inline void test_prepare_tls(test_server *t, const test_identity *identity)
+{
+    atomic_store(&test_hellos, 0);
+    test_prepare(t, test_tls_routes, sizeof test_tls_routes / sizeof *test_tls_routes);
+    t->options.certificate_path = tims_str_from(identity->certificate_path);
+    t->options.key_path = tims_str_from(identity->key_path);
 }
 
 #endif
