@@ -1,8 +1,6 @@
 /* forget_test: between a sign-out and a loop's hearing of it. The loop is held in a handler, so the message
  * to it is under way for as long as the test wants. */
-#include "auth/testing.h"
-
-static testing_server *server;
+#include "auth/testing_browser.h"
 
 /* A handler tells that it is there, and goes on when it may: without giving the loop back. */
 static struct {
@@ -47,47 +45,23 @@ static tims_answer answer_coming(tims_request *rq)
                             (int)auth__cache_count(own->cache), look_up(rq));
 }
 
-static const tims_route routes[] = {
+static const tims_route holding_routes[] = {
     { .methods = TIMS_METHOD_GET, .pattern = "/held/", .handler = answer_held, .anonymous = true },
     { .methods = TIMS_METHOD_GET, .pattern = "/coming/", .handler = answer_coming, .anonymous = true },
     { 0 },
 };
 
-static int start(void **state)
+static int start_holding(void **state)
 {
     (void)state;
-    tims_log_setup(TIMS_LOG_ERROR, TIMS_LOG_HUMAN, STDERR_FILENO);
-    server = testing_start(routes, (tims_auth_options){ .password_cost = tims_password_cost_for_tests,
-                                                        .open_registration = true });
-    return 0;
+    return start_with(holding_routes);
 }
 
-static int stop(void **state)
+static void send_get(const browser *b, int fd, const char *path, bool is_last)
 {
-    (void)state;
-    testing_stop(server);
-    return 0;
-}
-
-/* The cookie of somebody new. */
-static tims_str register_as(tims_arena *arena, const char *name)
-{
-    const testing_ask request = {
-        .method = "POST",
-        .path = "/api/auth/register/",
-        .type = "application/json",
-        .body = tims_print(arena, "{\"username\":\"%s\",\"password\":\"correct horse 7\"}", name)
-    };
-    testing_answer answer = testing_call(server, arena, &request);
-    assert_int_equal(answer.status, 201);
-    return testing_cookie(&answer, "tims_session");
-}
-
-static void send_get(int fd, tims_arena *arena, const char *path, tims_str session, bool is_last)
-{
-    testing_send(fd, tims_print(arena,
+    testing_send(fd, tims_print(b->arena,
                                 "GET %s HTTP/1.1\r\nHost: test.example\r\nCookie: tims_session=%S\r\n%s\r\n",
-                                path, session, is_last ? "Connection: close\r\n" : ""));
+                                path, b->session, is_last ? "Connection: close\r\n" : ""));
 }
 
 static void wait_until_held(void)
@@ -109,39 +83,36 @@ static void let_go(void)
 /* The two answers come over one connection, so from one loop: the second when the message has come. */
 static void a_loop_that_has_not_heard_of_a_sign_out_asks_the_database(void **state)
 {
-    (void)state;
-    tims_arena *arena = tims_arena_new(16 << 20, NULL, NULL);
-    tims_str session = register_as(arena, "paula");
+    browser *b = *state;
+    register_as(b, "paula");
     int fd = testing_connect(server);
     hold.is_held = hold.may_go = false;
-    send_get(fd, arena, "/held/", session, false);
+    send_get(b, fd, "/held/", false);
     wait_until_held();
     testing_sql(server, "DELETE FROM auth_session");
     tims_auth_forget_all(server->auth);
     assert_int_equal(atomic_load(&hold.own->forgets_coming), 1);
     assert_int_equal(auth__cache_count(hold.own->cache), 1); /* it would say yes if it were asked */
     let_go();
-    send_get(fd, arena, "/coming/", session, true);
-    tims_str answers = testing_receive(fd, arena);
+    send_get(b, fd, "/coming/", true);
+    tims_str answers = testing_receive(fd, b->arena);
     assert_true(tims_str_find(answers, TIMS_STR("somebody, then nobody")) != SIZE_MAX);
     assert_true(tims_str_find(answers, TIMS_STR("0 coming, 0 known, nobody")) != SIZE_MAX);
     close(fd);
-    tims_arena_free(&arena);
 }
 
 /* What one sign-out costs all the others is a read while the message is under way, and no more. */
 static void a_loop_that_has_heard_of_it_trusts_its_memory_again(void **state)
 {
-    (void)state;
-    tims_arena *arena = tims_arena_new(16 << 20, NULL, NULL);
-    tims_str session = register_as(arena, "quentin");
+    browser *b = *state;
+    register_as(b, "quentin");
     int fd = testing_connect(server);
     hold.is_held = hold.may_go = false;
-    send_get(fd, arena, "/held/", session, false);
+    send_get(b, fd, "/held/", false);
     wait_until_held();
     tims_auth_forget(server->auth, &tims_auth_session_model, tims_id_new());
     let_go();
-    send_get(fd, arena, "/coming/", session, false);
+    send_get(b, fd, "/coming/", false);
     char piece[8192];
     tims_str got = { piece, 0 };
     while (tims_str_find(got, TIMS_STR("0 coming, 1 known, somebody")) == SIZE_MAX) {
@@ -151,18 +122,19 @@ static void a_loop_that_has_heard_of_it_trusts_its_memory_again(void **state)
     }
     assert_true(tims_str_find(got, TIMS_STR("somebody, then somebody")) != SIZE_MAX);
     testing_sql(server, "DELETE FROM auth_session"); /* which nobody tells the loop */
-    send_get(fd, arena, "/coming/", session, true);
-    assert_true(tims_str_find(testing_receive(fd, arena), TIMS_STR("0 coming, 1 known, somebody")) !=
+    send_get(b, fd, "/coming/", true);
+    assert_true(tims_str_find(testing_receive(fd, b->arena), TIMS_STR("0 coming, 1 known, somebody")) !=
                 SIZE_MAX);
     close(fd);
-    tims_arena_free(&arena);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_browser, close_browser)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_loop_that_has_not_heard_of_a_sign_out_asks_the_database),
-        cmocka_unit_test(a_loop_that_has_heard_of_it_trusts_its_memory_again),
+        TEST(a_loop_that_has_not_heard_of_a_sign_out_asks_the_database),
+        TEST(a_loop_that_has_heard_of_it_trusts_its_memory_again),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start_holding, stop);
 }
