@@ -31,7 +31,6 @@ export class Reader {
     const { DATABASE_URL: _, REDIS_URL: __, ...environment } = process.env;
     return {
       ...environment,
-      PATH: `${dirname(process.execPath)}:${environment.PATH ?? ""}`,
       TIMS_STACK: root,
       PORT: String(this.port),
       NEXT_TELEMETRY_DISABLED: "1",

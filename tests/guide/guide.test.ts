@@ -124,6 +124,12 @@ test("how to: each page does what it says, in the tutorial's app, which moves to
   for (const page of ["add-a-model", "add-an-endpoint", "add-a-task", "add-a-page", "add-a-native-function"])
     await reader.follow(`docs/howto/${page}.md`);
   for (const page of ["write-a-fuzz-target", "deploy"]) await reader.follow(`docs/howto/${page}.md`);
+  const released = await until("a page of the release, rendered", async () => {
+    const answer = await fetch(reader.url);
+    return answer.ok ? answer.text() : null;
+  });
+  assert.match(released, /<h1>To do<\/h1>/, "in a folder of its own, without what it was built with");
+  await reader.stop();
   reader.variables.TARGET = createDatabaseNamed(`guide_${process.pid}`);
   await reader.follow("docs/howto/move-to-postgresql.md");
 
