@@ -2,7 +2,7 @@
 // data as Next does, and can be slow, silent, failing or greedy. For tests of what the backend does with HTML; what is
 // about Next itself is tested with Next.
 //
-//   ?slow=100 (ms) · ?hang · ?fail · ?grow=64 (MiB, kept)
+//   ?slow=100 (ms) · ?hang · ?spin (hears nothing any more) · ?fail · ?grow=64 (MiB, kept)
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { join } from "node:path";
@@ -78,6 +78,7 @@ function serve(socket: string, front: string): void {
       response.setHeader("X-Build", build);
       if (query.has("grow")) greed.push(Buffer.alloc(Number(query.get("grow")) << 20, 1));
       if (query.has("hang")) return;
+      while (query.has("spin"));
       if (query.has("fail")) response.statusCode = 500;
       setTimeout(
         answer,

@@ -2,8 +2,12 @@
  *
  * A handle let go before its process has exited stays behind, unreferenced, so that the child is still waited
  * for and leaves no zombie. */
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "loop/loop_internal.h"
@@ -132,4 +136,29 @@ void tims_process_free(tims_process **pointer)
         uv_close((uv_handle_t *)&process->handle, finish_close);
     else
         uv_unref((uv_handle_t *)&process->handle);
+}
+
+static bool await_exit(int fd, int64_t deadline_us)
+{
+    int64_t left_ms = (deadline_us - tims_monotonic_us()) / 1000;
+    struct pollfd exit = { .fd = fd, .events = POLLIN };
+    return poll(&exit, 1, left_ms > 0 ? (int)left_ms : 0) == 1;
+}
+
+void tims_process_end(tims_process **pointer, int64_t deadline_us)
+{
+    tims_process *process = *pointer;
+    if (process == NULL)
+        return;
+    TIMS_CHECK_MAGIC(process, PROCESS_MAGIC);
+    if (!process->exited) {
+        int fd = pidfd_open(process->handle.pid, 0);
+        if (fd < 0 || !await_exit(fd, deadline_us))
+            (void)kill(process->handle.pid, SIGKILL);
+        if (fd >= 0)
+            (void)close(fd);
+        (void)waitpid(process->handle.pid, NULL, 0);
+        process->exited = true;
+    }
+    tims_process_free(pointer);
 }

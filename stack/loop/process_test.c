@@ -109,6 +109,31 @@ static void a_process_let_go_does_not_keep_the_loop(void **state)
     assert_int_equal(kill(pid, SIGKILL), 0);
 }
 
+static int run_and_end(const char *script, int64_t patience_us)
+{
+    const char *const arguments[] = { "sh", "-c", script, NULL };
+    stage s = { 0 };
+    tims_process_options options = { .arguments = arguments, .directory = "/" };
+    assert_int_equal(tims_loop_new(NULL, &s.loop), TIMS_OK);
+    assert_int_equal(tims_process_start(s.loop, &options, take_exit, &s, &s.process, NULL), TIMS_OK);
+    int pid = tims_process_pid(s.process);
+    tims_process_end(&s.process, tims_monotonic_us() + patience_us);
+    assert_null(s.process);
+    tims_loop_stop(s.loop);
+    tims_loop_run(s.loop);
+    tims_loop_free(&s.loop);
+    assert_int_equal(s.exits, 0);
+    return kill(pid, 0) == 0 ? pid : 0;
+}
+
+/* Of one that goes by itself, and of one that does not: neither it nor its zombie is there afterwards. */
+static void a_process_is_ended_and_waited_for(void **state)
+{
+    (void)state;
+    assert_int_equal(run_and_end("exit 3", 60000000), 0);
+    assert_int_equal(run_and_end("exec sleep 1000", 1000), 0);
+}
+
 static void notice_change(void *argument)
 {
     stage *s = argument;
@@ -154,6 +179,7 @@ int main(void)
         cmocka_unit_test(the_environment_is_ours_with_the_extra_replacing),
         cmocka_unit_test(a_program_that_does_not_exist_is_an_error),
         cmocka_unit_test(a_process_let_go_does_not_keep_the_loop),
+        cmocka_unit_test(a_process_is_ended_and_waited_for),
         cmocka_unit_test(a_new_file_in_a_watched_folder_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@ enum {
     TICK_MS = 100,
     LOOK_US = 1000000,      /* memory and builds */
     TERMINATE_US = 3000000, /* between asking it to end and ending it */
+    STOP_US = 500000,       /* the same when the program stops: no page is under way any more */
 };
 
 static void start_one(void *argument);
@@ -314,14 +315,19 @@ tims_status tims_pages_start(tims_pages *pages, tims_loop *loop, tims_error *err
     return TIMS_OK;
 }
 
-static void end_now(pool__process *process)
+static void ask_to_end(pool__process *process)
 {
     if (process->probe != NULL)
         tims_fiber_cancel(process->probe);
+    if (process->process != NULL)
+        tims_process_signal(process->process, SIGTERM);
+}
+
+static void end_now(pool__process *process, int64_t deadline_us)
+{
     if (process->process == NULL)
         return;
-    tims_process_signal(process->process, SIGTERM);
-    tims_process_free(&process->process);
+    tims_process_end(&process->process, deadline_us);
     (void)unlink(process->socket.data);
     set_state(process, POOL__GONE);
 }
@@ -339,7 +345,12 @@ void tims_pages_stop(tims_pages *pages)
         tims_timer_clear(&pool->places[i].timer);
     for (pool__process *one = pool->all; one != NULL; one = one->next)
         if (one != pool->foreign)
-            end_now(one);
+            ask_to_end(one);
+    /* What is left behind at a re-execution nobody would know any more. */
+    int64_t deadline_us = tims_monotonic_us() + STOP_US;
+    for (pool__process *one = pool->all; one != NULL; one = one->next)
+        if (one != pool->foreign)
+            end_now(one, deadline_us);
     if (pool->folder.length > 0)
         (void)rmdir(pool->folder.data);
 }

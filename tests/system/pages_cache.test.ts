@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type Answer, Client, signedIn } from "../client.ts";
@@ -416,6 +416,45 @@ test("a render server that somebody else runs says that it is of a new build", a
     assert.equal(await metric("tims_pages_builds_total", other), 1);
   } finally {
     renderer.kill("SIGKILL");
+    await other.stop();
+    other.remove();
+  }
+});
+
+// Of a process, by what the kernel says: each with its state's letter.
+function childrenOf(parent: number): string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      const stat = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, "utf8") : "";
+      const [state, its] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return Number(its) === parent ? [`${pid} ${state === "Z" ? "is a zombie" : "lives"}`] : [];
+    });
+}
+
+test("a restart leaves no render process behind, not even one that hears nothing any more", async () => {
+  const folder = makeFolder();
+  run(folder, ["migrate"]);
+  const env = { FRONT_DIRECTORY: makeFront(folder), RENDER_COMMAND: command, RENDER_PROCESSES: "1" };
+  const other = await startServer({ folder, env: { ...env, RENDER_TIMEOUT: "1s" } });
+  const nobody = new Client(other);
+  const rendered = () =>
+    until("a rendered page", async () => {
+      const { body } = await nobody.get(`/?n=${Math.random()}`);
+      return isShell(body) ? null : madeOf(body).pid;
+    });
+  try {
+    const pid = other.process.pid as number;
+    for (let starts = 2; starts <= 3; starts++) {
+      const first = await rendered();
+      assert.ok(isShell((await nobody.get("/?spin")).body));
+      other.process.kill("SIGHUP");
+      await until("the restart", () => other.output().match(/is ready: http/g)?.length === starts);
+      const second = await rendered();
+      assert.notEqual(second, first);
+      assert.deepEqual(childrenOf(pid), [`${second} lives`]);
+    }
+  } finally {
     await other.stop();
     other.remove();
   }

@@ -219,6 +219,10 @@ int tims_process_pid(const tims_process *process);
 /* Sends a signal; nothing happens when it has ended. */
 void tims_process_signal(tims_process *process, int signal_number);
 void tims_process_free(tims_process **process); /* after on_exit, or to stop caring */
+/* The end of one that was asked to go, and of the handle: waits for its exit until `deadline_us` (monotonic),
+ * then kills it. Blocks the loop, so it is for a loop that has nothing left to do; on_exit is not called any
+ * more. */
+void tims_process_end(tims_process **process, int64_t deadline_us);
 /* A socket that a library owns (libpq, hiredis): calls on the loop when it can be read or written. Both are
  * said of one that failed: whoever reads learns why. Level-triggered. */
 typedef struct tims_poll tims_poll;
