@@ -79,7 +79,9 @@ static void send_bytes(http__exchange *exchange, const tims_answer *answer)
                      has_body ? (int64_t)answer->body.length : -1);
     if (has_body && !exchange->is_head && answer->body.length > 0) {
         exchange->sent_bytes = answer->body.length;
-        if (answer->body.length <= HTTP__COPY_BYTES_MAX)
+        /* What a raised request has open ends with its arena, which a held body would keep for as long as the
+         * client likes to read it. */
+        if (answer->body.length <= HTTP__COPY_BYTES_MAX || exchange->rq.has_raised)
             http__out_append(exchange->connection, answer->body);
         else
             http__out_write_held(exchange, answer->body);

@@ -41,6 +41,34 @@ static void a_large_answer_arrives_whole(void **state)
     close(fd);
 }
 
+/* More than the kernel takes of it. */
+static void refuse_at_length(tims_request *rq, tims_answer *answer)
+{
+    enum { LENGTH = 16 << 20 };
+    static char page[LENGTH];
+    (void)rq;
+    *answer = tims_answer_bytes(409, TIMS_STR("text/html"), (tims_str){ page, LENGTH });
+}
+
+static void what_a_raised_request_had_open_does_not_wait_for_its_client(void **state)
+{
+    (void)state;
+    test_server t;
+    test_prepare(&t, routes, sizeof routes / sizeof *routes);
+    t.options.finish = refuse_at_length;
+    t.options.write_timeout_ms = 10 * TEST_WAIT_MS;
+    test_start(&t);
+    atomic_store(&deferred, 0);
+    int fd = test_connect(&t);
+    test_send(fd, "GET /refuse/ HTTP/1.1\r\n" HOST END);
+    assert_true(test_wait_for(&deferred, 1)); /* nothing of it has been read */
+    test_answer answer = test_read(fd);
+    assert_int_equal(answer.body_length, 16 << 20);
+    test_answer_free(&answer);
+    close(fd);
+    test_stop(&t);
+}
+
 static void what_the_client_has_is_not_sent_again(void **state)
 {
     static const struct {
@@ -207,6 +235,7 @@ int main(void)
         TEST(a_streamed_answer_comes_in_chunks),
         TEST(a_stream_that_fails_is_cut_and_not_ended),
         TEST(a_large_answer_arrives_whole),
+        cmocka_unit_test(what_a_raised_request_had_open_does_not_wait_for_its_client),
         TEST(what_the_client_has_is_not_sent_again),
         TEST(answers_are_compressed_as_the_client_likes_best),
         TEST(only_named_origins_are_let_in),

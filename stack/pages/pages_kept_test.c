@@ -89,6 +89,14 @@ static int renders_of_two(world *w, asking *a)
     return w->renderer.asked - before;
 }
 
+static const char *long_query(void)
+{
+    static char target[5000];
+    memset(target, 'a', sizeof target - 1);
+    memcpy(target, "/people?q=", 10);
+    return target;
+}
+
 static void check_whose(world *w)
 {
     static const struct {
@@ -265,6 +273,23 @@ static void access_is_checked_before_anything_is_looked_up(void **state)
     run(*state, check_access_first);
 }
 
+/* A loader may read any of it, so a name without it would be another page's. */
+static void check_long_query(world *w)
+{
+    begin(w);
+    asking long_one = { .world = w, .target = long_query() };
+    ask(&long_one);
+    assert_int_equal(long_one.status, 414);
+    assert_int_equal(w->renderer.asked, 0);
+    asking short_one = { .world = w, .target = "/people" };
+    assert_int_equal(renders_of_two(w, &short_one), 1);
+}
+
+static void a_query_that_is_too_long_for_a_name_is_refused(void **state)
+{
+    run(*state, check_long_query);
+}
+
 static void check_build(world *w)
 {
     write_file(w, "dist/server/BUILD_ID", "one\n");
@@ -336,6 +361,7 @@ int main(void)
         T(what_changes_while_it_is_rendered_is_not_kept),
         T(shells_errors_and_missing_pages_are_not_kept),
         T(access_is_checked_before_anything_is_looked_up),
+        T(a_query_that_is_too_long_for_a_name_is_refused),
         T(a_new_build_empties_the_pages),
         T(of_many_who_miss_it_one_makes_it),
     };

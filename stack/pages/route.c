@@ -41,7 +41,7 @@ tims_str pages__target_of(tims_request *rq)
         tims_buf_append_char(&out, '/');
         tims_buf_append_str(&out, tims_url_encode(rq->arena, segment));
     }
-    if (rq->query_text.length > 0 && out.length + rq->query_text.length < PAGES__TARGET_BYTES_MAX)
+    if (rq->query_text.length > 0) /* all of it: the loader reads all of it, and this names what is kept */
         tims_buf_print(&out, "?%S", rq->query_text);
     if (out.overflow)
         tims_raise(rq, 414, "address_too_long", "The address is too long.");
