@@ -49,6 +49,31 @@ export class JobApp {
     return Number(this.sql(statement));
   }
 
+  // Whether somebody is in the middle of a write, or of anything on PostgreSQL.
+  private isBusy(): boolean {
+    if (!this.env.DATABASE_URL?.startsWith("sqlite:"))
+      return (
+        this.number(`select count(*) from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`) > 0
+      );
+    try {
+      this.sql("pragma busy_timeout=0; begin immediate; rollback");
+      return false;
+    } catch {
+      return true;
+    }
+  }
+
+  // Stops it outside of a transaction: one that is stopped within keeps the others from what it holds.
+  freeze({ process }: Program): Promise<boolean> {
+    return until("it to be frozen between two transactions", () => {
+      process.kill("SIGSTOP");
+      if (!this.isBusy()) return true;
+      process.kill("SIGCONT");
+      return false;
+    });
+  }
+
   serve(env: Environment = {}): Promise<Program> {
     return this.start(["serve"], env, /is ready: (http:\S+) /);
   }

@@ -233,7 +233,7 @@ test("a worker that is frozen past its lease loses its jobs, finishes nothing tw
   const frozen = await worker(jobs);
   const ids = [enqueue(jobs, "slow", 4000), enqueue(jobs, "rendering", 4000)];
   for (const id of ids) await hasBegun(jobs, id);
-  frozen.process.kill("SIGSTOP");
+  await jobs.freeze(frozen);
   assert.equal(jobs.jobs(), 2, "they were to be frozen in the middle");
   const other = await worker(jobs, { TMPDIR: "" });
   for (const id of ids) await isIn(jobs, id, "done");
