@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Client, createClient } from "../src/client";
-import { MemoryStorage } from "../src/offline/storage";
+import { type CacheStorage, MemoryStorage } from "../src/offline/storage";
 import type { Channel, TabsPlatform } from "../src/offline/tabs";
 import { EPOCH, FakeNetwork, json, listOf, page, row } from "./fake";
 import { TestLocks } from "./locks";
@@ -28,6 +28,8 @@ class Tab implements TabsPlatform {
     this.locks = locks.of(this, locksDelay_ms);
   }
   isFrozen = false;
+  /** The last that another tab has told. */
+  heard: unknown = null;
   channel = (name: string): Channel => {
     const real = new BroadcastChannel(name);
     const channel: Channel = {
@@ -36,7 +38,9 @@ class Tab implements TabsPlatform {
       onmessage: null,
     };
     real.onmessage = (event) => {
-      if (!this.isFrozen) channel.onmessage?.({ data: (event as MessageEvent).data });
+      if (this.isFrozen) return;
+      this.heard = (event as MessageEvent).data;
+      channel.onmessage?.({ data: this.heard });
     };
     return channel;
   };
@@ -249,6 +253,43 @@ describe("tabs of one person", () => {
     await hasSub(CHATS);
     expect(third.state.connection.status).toBe("live");
     expect(first.state.connection.status).toBe("live");
+  });
+
+  test("keep what they write by themselves while the leader does not answer", async () => {
+    await openTwo();
+    const [leader] = browsers;
+    if (leader) leader.isFrozen = true;
+    const wrote: string[] = [];
+    const own: CacheStorage = {
+      read: () => storage.read(),
+      claim: (owner, puts) => storage.claim(owner, puts),
+      write: (owner, puts, gone) => {
+        wrote.push(...puts.keys());
+        return storage.write(owner, puts, gone);
+      },
+    };
+    const third = openTab({ cache: own });
+    third.follow(MESSAGES);
+    network.answer = () => new Promise(() => undefined);
+    const say = (text: string) => {
+      void third.mutate("POST", "/api/messages/", { chat: "1", text });
+      return `m:${Object.keys(third.state.mutations).at(-1)}`;
+    };
+    const isKept = (key: string) =>
+      vi.waitFor(async () => expect((await storage.read())?.records.has(key)).toBe(true), { timeout: 3_000 });
+    const before = say("before it is known to be silent");
+    await until(() => expect(network.sockets).toHaveLength(2));
+    await isKept(before);
+    await isKept(say("after that"));
+    expect(wrote).toContain(before);
+    await storage.write("2 u1", new Map(), [before]); // what the leader has from earlier may undo what came since
+    if (leader) leader.isFrozen = false;
+    network.sockets[0]?.receive({ t: "pong", position: 16 });
+    await until(() => expect(browsers[2]?.heard).toMatchObject({ k: "told" }));
+    const last = say("once it answers");
+    await isKept(last);
+    await isKept(before);
+    expect(wrote).not.toContain(last);
   });
 
   test("that do not know yet whose they are move to the shared socket once they do", async () => {
