@@ -354,6 +354,31 @@ describe("the cache of tabs", () => {
     expect(posts.map(({ headers }) => headers["Idempotency-Key"])).toEqual([key, key]);
   });
 
+  test.each([
+    [1, "the one that leads next"],
+    [2, "another one"],
+  ])("loses what tab %i, %s, gave up, though the leader died with that in hand", async (writer) => {
+    await openTwo();
+    openTab().follow(MESSAGES);
+    await hasSub(MESSAGES, 2);
+    network.answer = () => json(422, { code: "invalid", title: "No", detail: "No." });
+    const has = async (key: string) => (await storage.read())?.records.has(`m:${key}`);
+    const is = (kept: boolean, key: string) =>
+      vi.waitFor(async () => expect(await has(key)).toBe(kept), { timeout: 3_000 });
+    const result = await tabs[writer]?.mutate("POST", "/api/messages/", { chat: "1", text: "hi" });
+    const key = result?.key ?? "";
+    await is(true, key);
+    const [leader] = browsers;
+    if (leader) leader.isFrozen = true;
+    expect(await tabs[writer]?.discard(key)).toBe(true);
+    const saving = { k: "save", changes: { gone: [`m:${key}`] } };
+    await until(() => expect(browsers[3 - writer]?.heard).toMatchObject(saving));
+    expect(await has(key)).toBe(true);
+    leader?.crash();
+    await until(() => expect(network.sockets).toHaveLength(2));
+    await is(false, key);
+  });
+
   test("does not send again what another tab is still sending", async () => {
     const [, second] = await openTwo();
     network.answer = () => new Promise(() => undefined);

@@ -6,8 +6,7 @@
  * person is part of the names of lock and channel: two people's tabs do not hear each other.
  *
  * A tab whose leader does not answer in two seconds (frozen, say) takes a socket of its own, and writes the cache itself
- * until it hears of a leader again. A lock of each tab's own
- * tells the leader when that tab has gone, however it went. */
+ * until it hears of a leader again. A lock of each tab's own tells the leader when that tab has gone, however it went. */
 
 import type { SocketLike } from "../connection";
 import type { CacheChanges } from "./cache";
