@@ -345,7 +345,7 @@ export class Cache {
     const puts = new Map<string, string>();
     const gone: string[] = [];
     const { documents, mutations, page } = this.options.state();
-    if (page !== this.savedPage && page !== null && page.asOf === null && !this.isFull)
+    if (page !== this.savedPage && page?.route && page.asOf === null && !this.isFull)
       puts.set(`g:${page.path}`, JSON.stringify({ at_ms: Date.now(), page }));
     this.savedPage = page;
     for (const [url, document] of Object.entries(documents)) this.put(puts, url, document);
