@@ -36,6 +36,7 @@ export interface Expired {
 
 export interface PageState {
   path: string;
+  /** "": no server has brought it, and nothing was kept of it. */
   route: string;
   params: Record<string, string>;
   values: Record<string, unknown>;

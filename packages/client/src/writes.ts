@@ -64,9 +64,11 @@ export class Writes {
     const form = typeof FormData !== "undefined" && body instanceof FormData ? body : null;
     const fields = form ? textsOf(form) : (body as Fields | null);
     const mutation = this.describe(method, url, fields, options);
-    this.store.dispatch(actions.mutationStarted(mutation));
+    // A form may wait once the lane has its files; without them it is neither kept nor sent again.
+    const started: Mutation = form ? { ...mutation, offline: "onlineOnly" } : mutation;
+    this.store.dispatch(actions.mutationStarted(started));
     const lane = isCall(mutation) ? null : await this.lane();
-    return lane ? lane.take<T>(mutation, form) : this.attempt<T>(mutation, form ?? fields);
+    return lane ? lane.take<T>(mutation, form) : this.attempt<T>(started, form ?? fields);
   }
 
   private describe(
@@ -139,8 +141,9 @@ export class Writes {
       const notNow = isNotNow(problem, this.state.user !== null);
       const queued = offline !== "onlineOnly" && notNow;
       if (queued) change({ status: "waiting", problem, tries: mutation.tries + 1 });
-      // Its caller was told; what waits for the network is not kept for who wants no waiting.
-      else if (mutation.kind === "call" || notNow) this.store.dispatch(actions.mutationDropped(key));
+      // Its caller was told; what waits for the network is not kept for who wants no waiting, nor a form without files.
+      else if (mutation.kind === "call" || notNow || content instanceof FormData)
+        this.store.dispatch(actions.mutationDropped(key));
       else change({ status: "failed", problem });
       return { ok: false, queued, key, problem, draft: body };
     }

@@ -181,6 +181,20 @@ describe("what is kept", () => {
     expect((await kept(`d:${URL}`)).document.ids).toEqual(["c", "b", "a"]);
   });
 
+  test("is never a page that no server has brought, but one without data that it has", async () => {
+    await startLive();
+    const bare = { ...page({}), path: "/about", route: "/about", params: {}, position: "" };
+    network.answer = () => json(200, bare);
+    await client.loadPage("/about");
+    network.answer = () => {
+      throw new TypeError("offline");
+    };
+    for (const path of ["/x", "/y", "/x"]) await expect(client.loadPage(path)).rejects.toThrow();
+    await client.save();
+    expect((await records()).filter((key) => key.startsWith("g:"))).toEqual(["g:/about", "g:/chat/1"]);
+    expect(await client.loadPage("/about")).toMatchObject({ path: "/about", route: "/about" });
+  });
+
   test("nothing is written any more by a client that was closed", async () => {
     await startLive();
     let answer = (_: Response) => {};

@@ -97,6 +97,24 @@ describe("the offline part", () => {
     ]);
   });
 
+  test("that cannot be loaded keeps no files: a form is sent with them now, or not at all", async () => {
+    start();
+    client.follow(URL);
+    loads[0]?.reject(new TypeError("404"));
+    await settle();
+    network.answer = () => json(503, { code: "unavailable", title: "No", detail: "No." });
+    const form = new FormData();
+    form.set("picture", new File(["x"], "x.png", { type: "image/png" }));
+    const made = client.mutate("POST", "/api/messages/", form);
+    loads[1]?.reject(new TypeError("404"));
+    expect(await made).toMatchObject({ ok: false, queued: false, problem: { status: 503 } });
+    expect(client.state.mutations).toEqual({});
+    void client.retry("");
+    await load();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(network.requests.filter(({ method }) => method === "POST")).toHaveLength(1);
+  });
+
   test("keeps what was shown and written before it was there", async () => {
     start();
     client.follow(URL);

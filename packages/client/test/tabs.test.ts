@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Client, createClient } from "../src/client";
-import { MemoryStorage } from "../src/offline/storage";
+import { type CacheStorage, MemoryStorage } from "../src/offline/storage";
 import type { Channel, TabsPlatform } from "../src/offline/tabs";
 import { EPOCH, FakeNetwork, json, listOf, page, row } from "./fake";
 import { TestLocks } from "./locks";
@@ -28,6 +28,8 @@ class Tab implements TabsPlatform {
     this.locks = locks.of(this, locksDelay_ms);
   }
   isFrozen = false;
+  /** The last that another tab has told. */
+  heard: unknown = null;
   channel = (name: string): Channel => {
     const real = new BroadcastChannel(name);
     const channel: Channel = {
@@ -36,7 +38,9 @@ class Tab implements TabsPlatform {
       onmessage: null,
     };
     real.onmessage = (event) => {
-      if (!this.isFrozen) channel.onmessage?.({ data: (event as MessageEvent).data });
+      if (this.isFrozen) return;
+      this.heard = (event as MessageEvent).data;
+      channel.onmessage?.({ data: this.heard });
     };
     return channel;
   };
@@ -251,6 +255,43 @@ describe("tabs of one person", () => {
     expect(first.state.connection.status).toBe("live");
   });
 
+  test("keep what they write by themselves while the leader does not answer", async () => {
+    await openTwo();
+    const [leader] = browsers;
+    if (leader) leader.isFrozen = true;
+    const wrote: string[] = [];
+    const own: CacheStorage = {
+      read: () => storage.read(),
+      claim: (owner, puts) => storage.claim(owner, puts),
+      write: (owner, puts, gone) => {
+        wrote.push(...puts.keys());
+        return storage.write(owner, puts, gone);
+      },
+    };
+    const third = openTab({ cache: own });
+    third.follow(MESSAGES);
+    network.answer = () => new Promise(() => undefined);
+    const say = (text: string) => {
+      void third.mutate("POST", "/api/messages/", { chat: "1", text });
+      return `m:${Object.keys(third.state.mutations).at(-1)}`;
+    };
+    const isKept = (key: string) =>
+      vi.waitFor(async () => expect((await storage.read())?.records.has(key)).toBe(true), { timeout: 3_000 });
+    const before = say("before it is known to be silent");
+    await until(() => expect(network.sockets).toHaveLength(2));
+    await isKept(before);
+    await isKept(say("after that"));
+    expect(wrote).toContain(before);
+    await storage.write("2 u1", new Map(), [before]); // what the leader has from earlier may undo what came since
+    if (leader) leader.isFrozen = false;
+    network.sockets[0]?.receive({ t: "pong", position: 16 });
+    await until(() => expect(browsers[2]?.heard).toMatchObject({ k: "told" }));
+    const last = say("once it answers");
+    await isKept(last);
+    await isKept(before);
+    expect(wrote).not.toContain(last);
+  });
+
   test("that do not know yet whose they are move to the shared socket once they do", async () => {
     await openTwo();
     storage = new MemoryStorage(); // nor does a cache know
@@ -311,6 +352,31 @@ describe("the cache of tabs", () => {
     await until(() => expect(Object.values(first.state.mutations)[0]?.status).toBe("confirmed"));
     const posts = network.requests.filter(({ method }) => method === "POST");
     expect(posts.map(({ headers }) => headers["Idempotency-Key"])).toEqual([key, key]);
+  });
+
+  test.each([
+    [1, "the one that leads next"],
+    [2, "another one"],
+  ])("loses what tab %i, %s, gave up, though the leader died with that in hand", async (writer) => {
+    await openTwo();
+    openTab().follow(MESSAGES);
+    await hasSub(MESSAGES, 2);
+    network.answer = () => json(422, { code: "invalid", title: "No", detail: "No." });
+    const has = async (key: string) => (await storage.read())?.records.has(`m:${key}`);
+    const is = (kept: boolean, key: string) =>
+      vi.waitFor(async () => expect(await has(key)).toBe(kept), { timeout: 3_000 });
+    const result = await tabs[writer]?.mutate("POST", "/api/messages/", { chat: "1", text: "hi" });
+    const key = result?.key ?? "";
+    await is(true, key);
+    const [leader] = browsers;
+    if (leader) leader.isFrozen = true;
+    expect(await tabs[writer]?.discard(key)).toBe(true);
+    const saving = { k: "save", changes: { gone: [`m:${key}`] } };
+    await until(() => expect(browsers[3 - writer]?.heard).toMatchObject(saving));
+    expect(await has(key)).toBe(true);
+    leader?.crash();
+    await until(() => expect(network.sockets).toHaveLength(2));
+    await is(false, key);
   });
 
   test("does not send again what another tab is still sending", async () => {

@@ -41,6 +41,10 @@ export interface Contents {
   pages: PageState[];
   writes: KeptWrite[];
 }
+interface Found {
+  kept: Kept;
+  contents: Contents;
+}
 /** The writes of somebody whose session has ended: they wait for the same person. */
 export interface Aside {
   aside: User;
@@ -157,7 +161,7 @@ export class Cache {
     return found.contents;
   }
 
-  private async read(): Promise<{ kept: Kept; contents: Contents } | null> {
+  private async read(): Promise<Found | null> {
     try {
       const kept = await this.options.storage.read();
       return kept && { kept, contents: readContents(kept.records) };
@@ -167,9 +171,9 @@ export class Cache {
   }
 
   /** As `read`, of the person whose it is. */
-  private async own(): Promise<Contents | null> {
+  private async own(): Promise<Found | null> {
     const found = await this.read();
-    return found?.kept.owner === this.owner ? found.contents : null;
+    return found?.kept.owner === this.owner ? found : null;
   }
 
   /** The session has ended: all goes but what was written. How many writes wait; -1: it is another's by now, as after a
@@ -199,33 +203,40 @@ export class Cache {
   async takeBack(): Promise<KeptWrite[]> {
     this.on = true;
     this.isAside = false;
-    return (await this.own())?.writes ?? [];
+    return (await this.own())?.contents.writes ?? [];
   }
 
   /** The data of a page that was here before. */
   async pageOf(path: string): Promise<PageState | null> {
     await this.flush();
-    const pages = (await this.own())?.pages ?? [];
+    const pages = (await this.own())?.contents.pages ?? [];
     const bare = path.replace(/[?#].*$/, "");
     return pages.find((page) => page.path === path) ?? pages.find((page) => page.path === bare) ?? null;
   }
 
   /** This tab writes from now on: it has to know how much is there. Answers the tabs whose writes are kept. */
   async lead(): Promise<string[]> {
-    this.again();
-    const found = await this.read();
-    if (found?.kept.owner !== this.owner) return []; // what is not readable is dropped at the next start
+    const found = await this.again();
+    if (!found) return []; // what is not readable is dropped at the next start
     this.measure(found.kept.records);
     return [...new Set(found.contents.writes.map(({ tab }) => tab))];
   }
 
-  /** Who wrote for us has gone, perhaps with our changes in hand: all of them once more. */
-  again(): void {
+  /** Who wrote for us has gone, perhaps with our changes in hand: all of them once more, and what of our writes is there
+   * and should not be. Answers what was there. */
+  async again(): Promise<Found | null> {
     this.saved = {};
     this.savedWrites = {};
     this.savedPage = null;
     this.seen = {};
     this.step();
+    const found = await this.own();
+    const { tab, state } = this.options;
+    const gone = (found?.contents.writes ?? [])
+      .filter((write) => write.tab === tab && !(write.mutation.key in state().mutations))
+      .map(({ mutation }) => `m:${mutation.key}`);
+    if (this.on) void this.hand({ puts: new Map(), gone });
+    return found;
   }
 
   private measure(records: Map<string, string>): void {
@@ -237,7 +248,7 @@ export class Cache {
 
   /** The writes of one tab. */
   async writesOf(tab: string): Promise<Mutation[]> {
-    const writes = (await this.own())?.writes ?? [];
+    const writes = (await this.own())?.contents.writes ?? [];
     return writes.filter((write) => write.tab === tab).map(({ mutation }) => mutation);
   }
 
@@ -321,7 +332,10 @@ export class Cache {
     clearTimeout(this.timer);
     this.timer = undefined;
     if (!this.on) return this.tail.then(() => undefined);
-    const changes = this.changes();
+    return this.hand(this.changes());
+  }
+
+  private hand(changes: CacheChanges): Promise<void> {
     if (changes.puts.size === 0 && changes.gone.length === 0) return this.tail.then(() => undefined);
     if (this.options.forward?.(changes)) return Promise.resolve();
     return this.write(changes);
@@ -331,7 +345,7 @@ export class Cache {
     const puts = new Map<string, string>();
     const gone: string[] = [];
     const { documents, mutations, page } = this.options.state();
-    if (page !== this.savedPage && page !== null && page.asOf === null && !this.isFull)
+    if (page !== this.savedPage && page?.route && page.asOf === null && !this.isFull)
       puts.set(`g:${page.path}`, JSON.stringify({ at_ms: Date.now(), page }));
     this.savedPage = page;
     for (const [url, document] of Object.entries(documents)) this.put(puts, url, document);

@@ -16,7 +16,8 @@ function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
 }
 
-/** null: too large to be kept. Of several files under one name the last counts. */
+/** null: too large to be kept, or not readable: changed since it was chosen, say. Of several files under one name the
+ * last counts. */
 export async function keepFiles(form: FormData): Promise<Record<string, KeptFile> | null> {
   const found = new Map<string, File>();
   form.forEach((value, field) => {
@@ -25,9 +26,13 @@ export async function keepFiles(form: FormData): Promise<Record<string, KeptFile
   const size = [...found.values()].reduce((sum, file) => sum + file.size, 0);
   if (size > BYTES_MAX) return null;
   const files: Record<string, KeptFile> = {};
-  for (const [field, file] of found) {
-    const base64 = toBase64(new Uint8Array(await file.arrayBuffer()));
-    files[field] = { name: file.name, type: file.type, base64 };
+  try {
+    for (const [field, file] of found) {
+      const base64 = toBase64(new Uint8Array(await file.arrayBuffer()));
+      files[field] = { name: file.name, type: file.type, base64 };
+    }
+  } catch {
+    return null;
   }
   return files;
 }

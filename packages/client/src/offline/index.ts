@@ -292,7 +292,7 @@ export class Offline {
     this.tabs?.tabs.close();
     const tabs = new Tabs(name, this.host.id, platform, make, {
       onLead: () => void this.cache?.lead().then((others) => others.map((tab) => tabs.watch(tab))),
-      onLeader: () => this.cache?.again(),
+      onLeader: () => void this.cache?.again(),
       onSave: (changes) => void this.cache?.write(changes),
       onTabGone: (tab) => void this.adopt(tab),
       onSession: () => void this.host.sessionEnded(),

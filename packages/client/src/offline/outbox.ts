@@ -31,6 +31,8 @@ type Settle = (result: MutationResult<AnyRow>) => void;
 
 const PAUSE = { base_ms: 4_000, max_ms: 60_000 };
 const ASKED_MAX = 2;
+const GIVEN_UP = problemOf(0, "discarded", "It was given up.");
+const TOO_LARGE = problemOf(0, "too_large", "These files are too large to wait for a connection.");
 
 /** Whether a write is about a row, or points at it: ids are like no other text. */
 function names(mutation: Mutation, id: string): boolean {
@@ -51,6 +53,8 @@ export class Outbox implements Lane {
   private running = false;
   /** The key that is on its way. */
   private current: string | null = null;
+  /** Forms whose files are being read: what was made after them does not leave before them. */
+  private readonly reading = new Set<string>();
   /** All who wait for the answer: whoever wrote it, and whoever asked for another attempt. */
   private readonly settles = new Map<string, Settle[]>();
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -86,15 +90,22 @@ export class Outbox implements Lane {
     this.host.store.dispatch(actions.mutationChanged({ key, change }));
   }
 
-  /** Lines a write up. The answer comes when it is done, refused, or has to wait for longer. */
+  /** Lines a write up, with its files once they are read: until then it may not wait. The answer comes when it is done,
+   * refused, or has to wait for longer. */
   async take<T>(mutation: Mutation, form: FormData | null): Promise<MutationResult<T>> {
     const { key, offline, method, url } = mutation;
-    if (this.current !== null || this.waits()) this.change(key, { status: "waiting", problem: null });
     if (form) {
+      this.reading.add(key);
       const files = await keepFiles(form);
-      this.change(key, files ? { files } : { offline: "onlineOnly" });
-      if (!files) return this.sendAlone<T>(key, form);
+      this.reading.delete(key);
+      if (files) this.change(key, { files, offline });
+      if (!files || !this.all[key]) {
+        const answer = this.sendAlone<T>(key, form);
+        void this.send(); // what was made after it
+        return answer;
+      }
     }
+    if (this.current !== null || this.waits()) this.change(key, { status: "waiting", problem: null });
     if (offline === "queueLatest")
       for (const other of this.open())
         if (other.key < key && other.method === method && other.url === url && other.key !== this.current)
@@ -104,14 +115,11 @@ export class Outbox implements Lane {
     return answer as Promise<MutationResult<T>>;
   }
 
-  /** Too large to be kept: now or not at all. */
+  /** Its files cannot be kept: now or not at all. */
   private async sendAlone<T>(key: string, form: FormData): Promise<MutationResult<T>> {
     const mutation = this.all[key];
     if (mutation && !this.isAway) return this.host.attempt(mutation, form) as Promise<MutationResult<T>>;
-    return this.drop(
-      key,
-      problemOf(0, "too_large", "These files are too large to wait for a connection."),
-    ) as never;
+    return this.drop(key, mutation ? TOO_LARGE : GIVEN_UP) as never;
   }
 
   /** Not yet answered, the oldest first. */
@@ -127,9 +135,11 @@ export class Outbox implements Lane {
 
   private next(): Mutation | undefined {
     const all = this.all;
+    let isBehind = false;
     return this.open().find((mutation) => {
+      isBehind ||= this.reading.has(mutation.key);
       const isIn = mutation.status === "waiting" || this.settles.has(mutation.key); // else it is on its way by itself
-      return isIn && mutation.key !== this.current && !isHeld(all, mutation);
+      return isIn && !isBehind && mutation.key !== this.current && !isHeld(all, mutation);
     });
   }
 
@@ -160,6 +170,7 @@ export class Outbox implements Lane {
         if (result.ok || !result.queued) this.settle(result);
       }
       this.pauses = 0;
+      if (this.reading.size > 0) return;
       // The rest is held until the person has decided about what it names.
       const held = problemOf(0, "held", "What it is about was refused.");
       for (const { key, body } of this.open()) {
@@ -281,11 +292,11 @@ export class Outbox implements Lane {
     const mutation = this.all[key];
     if (!mutation || mutation.status === "confirmed" || key === this.current) return false;
     const { id, kind } = mutation;
-    const given = problemOf(0, "discarded", "It was given up.");
     if (kind === "create" && id !== null)
       for (const other of Object.values(this.all))
-        if (other.key > key && other.status !== "confirmed" && names(other, id)) this.drop(other.key, given);
-    this.drop(key, given);
+        if (other.key > key && other.status !== "confirmed" && names(other, id))
+          this.drop(other.key, GIVEN_UP);
+    this.drop(key, GIVEN_UP);
     void this.send(); // what it held
     return true;
   }

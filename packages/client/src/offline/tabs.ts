@@ -5,8 +5,8 @@
  * browser hands its lock to the next; all come back and resume from their positions, so nothing is missing. The
  * person is part of the names of lock and channel: two people's tabs do not hear each other.
  *
- * A tab whose leader does not answer in two seconds (frozen, say) takes a socket of its own. A lock of each tab's own
- * tells the leader when that tab has gone, however it went. */
+ * A tab whose leader does not answer in two seconds (frozen, say) takes a socket of its own, and writes the cache itself
+ * until it hears of a leader again. A lock of each tab's own tells the leader when that tab has gone, however it went. */
 
 import type { SocketLike } from "../connection";
 import type { CacheChanges } from "./cache";
@@ -40,7 +40,7 @@ export function browserTabs(): TabsPlatform | null {
 export interface TabsEvents {
   /** This tab writes the cache from now on. */
   onLead(): void;
-  /** Another one does: what it may not have got is handed over again. */
+  /** Another one does, or the one that does is silent, or speaks again: what it may not have got is handed over again. */
   onLeader(): void;
   onSave(changes: CacheChanges): void;
   /** What that tab had on its way is this one's to send. */
@@ -80,7 +80,7 @@ class TabSocket implements SocketLike {
   }
 
   private goAlone(): void {
-    this.tabs.detach(this);
+    this.tabs.goAlone(this);
     let own: SocketLike;
     try {
       own = this.makeOwn();
@@ -147,6 +147,8 @@ export class Tabs {
   private hub: Hub | null = null;
   private socket: TabSocket | null = null;
   private readonly channel: Channel;
+  /** The leader has not answered, and was not heard of since: nothing is left to it. */
+  private isSilent = false;
   private readonly watched = new Set<string>();
   private readonly leaving = new AbortController();
   /** Its own lock is held: from then on who watches it does not take it for gone. */
@@ -218,9 +220,15 @@ export class Tabs {
     else this.post({ k: "detach", from: this.tab, code });
   }
 
-  /** Hands changes of the cache to the tab that writes it. False: that is this one. */
+  goAlone(socket: TabSocket): void {
+    this.detach(socket);
+    this.isSilent = true;
+    this.events.onLeader();
+  }
+
+  /** Hands changes of the cache to the tab that writes it. False: that is this one, or the other is silent. */
   save(changes: CacheChanges): boolean {
-    if (this.leads) return false;
+    if (this.leads || this.isSilent) return false;
     this.post({ k: "save", changes });
     return true;
   }
@@ -276,10 +284,15 @@ export class Tabs {
     if (this.leaving.signal.aborted) return;
     switch (message.k) {
       case "lead":
+        this.isSilent = false;
         this.follow();
         this.events.onLeader();
         break;
       case "told":
+        if (this.isSilent) {
+          this.isSilent = false;
+          this.events.onLeader();
+        }
         if (message.to === null || message.to === this.tab) this.socket?.fromHub(message.told);
         break;
       case "session":
