@@ -212,6 +212,7 @@ struct tims_exchange {
 /* connection.c */
 void http__connection_accept(void *worker, tims_stream *stream);
 void http__connection_receive(http__connection *connection, tims_str bytes);
+void http__connection_discard(http__connection *connection, size_t length); /* so many, and it is closed */
 void http__connection_pump(http__connection *connection);
 void http__connection_close(http__connection *connection);                          /* at once */
 void http__connection_finish(http__connection *connection);                         /* after what is queued */
