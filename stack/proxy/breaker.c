@@ -28,7 +28,8 @@ proxy__gate proxy__breaker_enter(proxy__breaker *breaker, int64_t pause_us, int6
 
 bool proxy__breaker_succeed(proxy__breaker *breaker)
 {
-    if (atomic_load_explicit(&breaker->failures, memory_order_relaxed) == 0)
+    if (atomic_load_explicit(&breaker->failures, memory_order_relaxed) == 0 &&
+        !proxy__breaker_is_open(breaker))
         return false;
     atomic_store(&breaker->failures, 0);
     bool was_open = atomic_exchange(&breaker->open_until_us, 0) != 0;

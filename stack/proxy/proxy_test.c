@@ -283,6 +283,17 @@ static void a_probe_keeps_others_away_for_no_longer_than_a_pause(void **state)
     assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 10000000, &retry_s), PROXY__STOP);
 }
 
+/* A success that was noted while the last failure opened it has taken all failures away. */
+static void a_breaker_that_is_open_without_failures_is_closed_by_a_success(void **state)
+{
+    (void)state;
+    proxy__breaker breaker = { .open_until_us = 5000000 };
+    int retry_s = 0;
+    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 5000000, &retry_s), PROXY__PROBE);
+    assert_true(proxy__breaker_succeed(&breaker));
+    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 5000001, &retry_s), PROXY__GO);
+}
+
 static void only_failures_in_a_row_open_a_breaker(void **state)
 {
     (void)state;
@@ -394,6 +405,7 @@ int main(void)
         TEST(hops_are_counted_in_every_line_of_via),
         TEST(a_breaker_opens_lets_one_probe_through_and_closes),
         TEST(a_probe_keeps_others_away_for_no_longer_than_a_pause),
+        TEST(a_breaker_that_is_open_without_failures_is_closed_by_a_success),
         TEST(only_failures_in_a_row_open_a_breaker),
         TEST(a_wrong_row_is_refused),
         TEST(rows_become_routes),
