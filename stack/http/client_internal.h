@@ -58,6 +58,9 @@ struct tims_fetch_stream {
     uint32_t magic;
     http__upstream *peer; /* NULL once the exchange is over */
     tims_fiber *waiter;
+    void (*on_room)(
+        void *ctx); /* all that was written is gone, whether somebody waits or not; NULL: nobody */
+    void *room_ctx;
     tims_fetch_stream **cell; /* in the caller's arena: its deferred close finds us through it */
     tims_arena *head_arena;
     tims_http1_head head;

@@ -269,8 +269,12 @@ static void end_input(void *ctx, tims_status why)
 static void drained(void *ctx)
 {
     http__upstream *peer = ctx;
-    if (peer->fetch != NULL)
-        wake(peer->fetch);
+    tims_fetch_stream *fetch = peer->fetch;
+    if (fetch == NULL)
+        return;
+    if (fetch->on_room != NULL)
+        fetch->on_room(fetch->room_ctx);
+    wake(fetch);
 }
 
 static void closed(void *ctx)

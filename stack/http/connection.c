@@ -313,6 +313,13 @@ static void receive_http(http__connection *connection, tims_str bytes)
     http__connection_reap(connection);
 }
 
+void http__connection_discard(http__connection *connection, size_t length)
+{
+    connection->discarded_bytes += length;
+    if (connection->discarded_bytes > HTTP__LINGER_BYTES_MAX)
+        http__connection_close(connection);
+}
+
 void http__connection_receive(http__connection *connection, tims_str bytes)
 {
     switch (connection->mode) {
@@ -320,9 +327,7 @@ void http__connection_receive(http__connection *connection, tims_str bytes)
         receive_http(connection, bytes);
         break;
     case HTTP__MODE_LINGER:
-        connection->discarded_bytes += bytes.length;
-        if (connection->discarded_bytes > HTTP__LINGER_BYTES_MAX)
-            http__connection_close(connection);
+        http__connection_discard(connection, bytes.length);
         break;
     case HTTP__MODE_SOCKET:
         if (connection->exchange || connection->pending.length > 0)

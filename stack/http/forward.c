@@ -213,6 +213,12 @@ static int64_t answer_length(const forward *f)
     return fetch->ended && fetch->failed == TIMS_OK ? (int64_t)fetch->incoming.length : -1;
 }
 
+static void note_head(const forward *f)
+{
+    if (f->options->on_head != NULL)
+        f->options->on_head(f->options->ctx, f->rq);
+}
+
 static tims_status begin_answer(forward *f)
 {
     const tims_http1_head *head = &f->fetch->head;
@@ -220,6 +226,7 @@ static tims_status begin_answer(forward *f)
         return TIMS_MALFORMED;
     if (!pass_headers(f))
         return TIMS_TOO_LARGE;
+    note_head(f);
     tims_str type = tims_header_get(head->headers, head->header_count, TIMS_STR("content-type"));
     http__stream_begin(f->rq, head->status, type, answer_length(f));
     return TIMS_OK;
@@ -335,6 +342,7 @@ static tims_status switch_protocols(forward *f, tims_answer *ret_answer)
     for (size_t i = 0; i < rq->out_header_count; i++)
         tims_buf_print(&text, "%S: %S\r\n", rq->out_headers[i].name, rq->out_headers[i].value);
     tims_buf_print(&text, "X-Request-Id: %S\r\n\r\n", rq->id);
+    note_head(f);
     *ret_answer = http__tunnel(rq, f->fetch, tims_buf_str(&text), f->options->tunnel_idle_ms);
     return TIMS_OK;
 }

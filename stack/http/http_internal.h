@@ -212,6 +212,7 @@ struct tims_exchange {
 /* connection.c */
 void http__connection_accept(void *worker, tims_stream *stream);
 void http__connection_receive(http__connection *connection, tims_str bytes);
+void http__connection_discard(http__connection *connection, size_t length); /* so many, and it is closed */
 void http__connection_pump(http__connection *connection);
 void http__connection_close(http__connection *connection);                          /* at once */
 void http__connection_finish(http__connection *connection);                         /* after what is queued */
@@ -430,8 +431,10 @@ void http__server_worker_started(tims_server *server, tims_status status, const 
 /* restart.c */
 tims_status http__restart_inherited(const tims_server_options *options, int **ret_fds, int *ret_count,
                                     tims_error *err);
+/* Nothing is kept when it fails; it may be tried again. Errors: IO. */
 tims_status http__restart_keep(tims_server *server, tims_error *err);
-void http__restart_exec(tims_server *server, tims_error *err);
+/* Returns only when it fails. Errors: IO. */
+tims_status http__restart_exec(tims_server *server, tims_error *err);
 
 static inline tims_str http__rest(tims_str s, size_t from)
 {

@@ -101,6 +101,15 @@ tims_status http__restart_inherited(const tims_server_options *options, int **re
     return TIMS_OK;
 }
 
+static void forget_kept(tims_server *server)
+{
+    for (int i = 0; i < server->kept_count; i++)
+        close(server->kept_fds[i]);
+    free(server->kept_fds);
+    server->kept_fds = NULL;
+    server->kept_count = 0;
+}
+
 tims_status http__restart_keep(tims_server *server, tims_error *err)
 {
     int total = 0;
@@ -112,8 +121,11 @@ tims_status http__restart_keep(tims_server *server, tims_error *err)
         http__worker *worker = &server->workers[i];
         for (int j = 0; j < worker->listener_count; j++) {
             int fd = fcntl(tims_listener_fd(worker->listeners[j]), F_DUPFD, 3); /* survives exec */
-            if (fd < 0)
-                return tims_fail(err, TIMS_IO, "dup", "A socket cannot be kept: %s.", strerror(errno));
+            if (fd < 0) {
+                (void)!tims_fail(err, TIMS_IO, "dup", "A socket cannot be kept: %s.", strerror(errno));
+                forget_kept(server);
+                return TIMS_IO;
+            }
             server->kept_fds[server->kept_count++] = fd;
         }
     }
@@ -150,7 +162,7 @@ static void find_program(char *ret_path, size_t size)
         ret_path[length - (ssize_t)suffix] = 0;
 }
 
-void http__restart_exec(tims_server *server, tims_error *err)
+tims_status http__restart_exec(tims_server *server, tims_error *err)
 {
     tims_buf list;
     tims_buf_init(&list, NULL, 4096);
@@ -168,8 +180,8 @@ void http__restart_exec(tims_server *server, tims_error *err)
     char **arguments = read_arguments(buffer, COMMAND_LINE_MAX);
     if (arguments)
         execv(program, arguments);
-    (void)!tims_fail(err, TIMS_IO, "exec", "Cannot restart %s: %s.", program, strerror(errno));
-    tims_log(TIMS_LOG_ERROR, "http", "%s", err->message);
+    tims_status status = tims_fail(err, TIMS_IO, "exec", "Cannot restart %s: %s.", program, strerror(errno));
     free(arguments);
     free(buffer);
+    return status;
 }

@@ -5,7 +5,9 @@
  * signalled. */
 #include "http/testing.h"
 
+#include <dirent.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 static tims_answer say_start(tims_request *rq)
@@ -23,15 +25,17 @@ static void announce(tims_server *server, void *argument)
         abort();
     fprintf(file, "%d\n", tims_server_port(server));
     fclose(file);
+    tims_log(TIMS_LOG_ERROR, "test", "has announced itself");
 }
 
 /* Each start of the program says so in the file, with its port. */
-static int serve(const char *port_path, const char *pid_path)
+static int serve(const char *port_path, const char *pid_path, const char *log_path)
 {
     const tims_route *pointers[] = { &routes[0] };
     tims_router *router = NULL;
     tims_error err = { 0 };
-    tims_log_setup(TIMS_LOG_ERROR + 1, TIMS_LOG_HUMAN, 2);
+    tims_log_setup(TIMS_LOG_ERROR, TIMS_LOG_HUMAN,
+                   open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
     if (tims_router_new(pointers, 1, &router, &err) != TIMS_OK)
         return 2;
     char start[32];
@@ -46,11 +50,13 @@ static int serve(const char *port_path, const char *pid_path)
     options.pid_file = pid_path;
     tims_status status = tims_server_run(&options, announce, (void *)(uintptr_t)port_path, &err);
     tims_router_free(&router);
+    if (status != TIMS_OK)
+        tims_log(TIMS_LOG_ERROR, "test", "%s", err.message);
     return status == TIMS_OK ? 0 : 1;
 }
 
 typedef struct fixture {
-    char folder[64], port_path[128], pid_path[128];
+    char folder[64], port_path[128], pid_path[128], log_path[128], program_path[128];
     pid_t pid;
     test_server t; /* for its port only */
 } fixture;
@@ -77,7 +83,34 @@ static bool wait_for_starts(const fixture *f, int starts, uint16_t *ret_port)
     return false;
 }
 
-static int set_up(void **state)
+static bool wait_for_log(const fixture *f, const char *text)
+{
+    for (int i = 0; i < TEST_WAIT_MS / 5; i++) {
+        char log[4096] = "";
+        FILE *file = fopen(f->log_path, "r");
+        if (file) {
+            log[fread(log, 1, sizeof(log) - 1, file)] = 0;
+            fclose(file);
+        }
+        if (strstr(log, text))
+            return true;
+        poll(NULL, 0, 5);
+    }
+    return false;
+}
+
+static void start_program(fixture *f, const char *program)
+{
+    f->pid = fork();
+    assert_true(f->pid >= 0);
+    if (f->pid == 0) {
+        execl(program, "restart_test", "serve", f->port_path, f->pid_path, f->log_path, (char *)NULL);
+        _exit(127);
+    }
+    assert_true(wait_for_starts(f, 1, &f->t.port));
+}
+
+static int make_folder(void **state)
 {
     static fixture f;
     memset(&f, 0, sizeof(f));
@@ -85,14 +118,16 @@ static int set_up(void **state)
     assert_non_null(mkdtemp(f.folder));
     snprintf(f.port_path, sizeof(f.port_path), "%s/ports", f.folder);
     snprintf(f.pid_path, sizeof(f.pid_path), "%s/pid", f.folder);
-    f.pid = fork();
-    assert_true(f.pid >= 0);
-    if (f.pid == 0) {
-        execl("/proc/self/exe", "restart_test", "serve", f.port_path, f.pid_path, (char *)NULL);
-        _exit(127);
-    }
-    assert_true(wait_for_starts(&f, 1, &f.t.port));
+    snprintf(f.log_path, sizeof(f.log_path), "%s/log", f.folder);
+    snprintf(f.program_path, sizeof(f.program_path), "%s/program", f.folder);
     *state = &f;
+    return 0;
+}
+
+static int set_up(void **state)
+{
+    make_folder(state);
+    start_program(*state, "/proc/self/exe");
     return 0;
 }
 
@@ -105,6 +140,8 @@ static int tear_down(void **state)
     }
     unlink(f->port_path);
     unlink(f->pid_path);
+    unlink(f->log_path);
+    unlink(f->program_path);
     return rmdir(f->folder);
 }
 
@@ -190,6 +227,84 @@ static void a_hangup_restarts_without_losing_a_request(void **state)
     assert_int_equal(pid, f->pid); /* the same process, for whoever supervises it */
 }
 
+/* The numbers of what a process has open: bit by bit, as far as they are small. */
+static uint64_t read_open_fds(pid_t pid)
+{
+    char path[64];
+    uint64_t fds = 0;
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        size_t fd = test_number(entry->d_name, 10);
+        if (entry->d_name[0] != '.' && fd < 64)
+            fds |= UINT64_C(1) << fd;
+    }
+    closedir(folder);
+    return fds;
+}
+
+/* The process may have one descriptor more, not two. */
+static void leave_one_fd(pid_t pid)
+{
+    uint64_t fds = read_open_fds(pid) | 7;
+    struct rlimit limit = { 0 };
+    assert_int_equal(prlimit(pid, RLIMIT_NOFILE, NULL, &limit), 0);
+    uint64_t free_after_one = ~(fds | (fds + 1));
+    assert_true(free_after_one != 0);
+    limit.rlim_cur = (rlim_t)__builtin_ctzll(free_after_one);
+    assert_int_equal(prlimit(pid, RLIMIT_NOFILE, &limit, NULL), 0);
+}
+
+static void a_restart_that_fails_half_way_leaves_no_traces_and_the_next_succeeds(void **state)
+{
+    fixture *f = *state;
+    assert_true(wait_for_log(f, "has announced itself")); /* nothing of its start is open any more */
+    uint64_t before = read_open_fds(f->pid);
+    struct rlimit limit = { 0 };
+    assert_int_equal(prlimit(f->pid, RLIMIT_NOFILE, NULL, &limit), 0);
+    leave_one_fd(f->pid);
+    assert_int_equal(kill(f->pid, SIGHUP), 0);
+    assert_true(wait_for_log(f, "cannot restart: "));
+    assert_int_equal(read_open_fds(f->pid), before);
+    assert_int_equal(prlimit(f->pid, RLIMIT_NOFILE, &limit, NULL), 0);
+    uint16_t port = 0;
+    assert_int_equal(kill(f->pid, SIGHUP), 0);
+    assert_true(wait_for_starts(f, 2, &port));
+    assert_int_equal(port, f->t.port);
+    test_answer answer = test_ask(&f->t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_int_equal(answer.status, 200);
+    test_answer_free(&answer);
+}
+
+static void copy_program(const char *path)
+{
+    int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    int to = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+    assert_true(from >= 0 && to >= 0);
+    static char block[1 << 20];
+    for (ssize_t length; (length = read(from, block, sizeof(block))) > 0;)
+        assert_int_equal(write(to, block, (size_t)length), length);
+    close(from);
+    close(to);
+}
+
+static void a_program_that_cannot_be_started_again_ends_as_failed(void **state)
+{
+    fixture *f = *state;
+    copy_program(f->program_path);
+    start_program(f, f->program_path);
+    assert_int_equal(unlink(f->program_path), 0);
+    assert_int_equal(kill(f->pid, SIGHUP), 0);
+    int status = 0;
+    assert_int_equal(waitpid(f->pid, &status, 0), f->pid);
+    f->pid = 0;
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+    assert_true(wait_for_log(f, "Cannot restart "));
+    assert_int_equal(access(f->pid_path, F_OK), -1);
+}
+
 static void a_termination_answers_what_is_under_way_and_exits_cleanly(void **state)
 {
     fixture *f = *state;
@@ -217,10 +332,13 @@ static void a_termination_answers_what_is_under_way_and_exits_cleanly(void **sta
 
 int main(int count, char **arguments)
 {
-    if (count == 4 && strcmp(arguments[1], "serve") == 0)
-        return serve(arguments[2], arguments[3]);
+    if (count == 5 && strcmp(arguments[1], "serve") == 0)
+        return serve(arguments[2], arguments[3], arguments[4]);
     const struct CMUnitTest tests[] = {
         TEST(a_hangup_restarts_without_losing_a_request),
+        TEST(a_restart_that_fails_half_way_leaves_no_traces_and_the_next_succeeds),
+        cmocka_unit_test_setup_teardown(a_program_that_cannot_be_started_again_ends_as_failed, make_folder,
+                                        tear_down),
         TEST(a_termination_answers_what_is_under_way_and_exits_cleanly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

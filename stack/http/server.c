@@ -304,10 +304,10 @@ tims_status tims_server_run(const tims_server_options *options,
         status = run(server, &local);
     else
         drop_listeners(server);
-    if (server->options.pid_file && !atomic_load(&server->restart) && status != TIMS_BUSY)
-        unlink(server->options.pid_file);
     if (status == TIMS_OK && atomic_load(&server->restart))
-        http__restart_exec(server, &local);
+        status = http__restart_exec(server, &local);
+    if (server->options.pid_file && status != TIMS_BUSY)
+        unlink(server->options.pid_file);
     if (status != TIMS_OK && err)
         *err = local;
     free_server(server);

@@ -125,9 +125,19 @@ static bool shake_hands(http__connection *connection)
     return drain_out(connection) == TIMS_OK && tls->is_open;
 }
 
+/* The session is over: OpenSSL would keep what comes and never read it. */
+static bool is_deaf(const http__connection *connection)
+{
+    return connection->peer_ended || (connection->mode == HTTP__MODE_LINGER && !connection->tls->is_open);
+}
+
 void http__tls_receive(http__connection *connection, tims_str bytes)
 {
     http__tls *tls = connection->tls;
+    if (is_deaf(connection)) {
+        http__connection_discard(connection, bytes.length);
+        return;
+    }
     if (http__tls_take(tls, bytes) != TIMS_OK) {
         http__connection_close(connection);
         return;

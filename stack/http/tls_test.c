@@ -1,7 +1,44 @@
 /* tls_test.c: the server behind TLS, with a certificate made for the test. */
 #include "http/tls_testing.h"
 
+#include <malloc.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
+
+/* --- what OpenSSL holds ------------------------------------------------------------------------- */
+
+static atomic_size_t held_bytes, held_bytes_most;
+
+static void *note_more(void *memory)
+{
+    size_t now = atomic_fetch_add(&held_bytes, malloc_usable_size(memory)) + malloc_usable_size(memory);
+    size_t most = atomic_load(&held_bytes_most);
+    while (most < now && !atomic_compare_exchange_weak(&held_bytes_most, &most, now))
+        continue;
+    return memory;
+}
+
+static void *counted_malloc(size_t size, const char *file, int line)
+{
+    (void)file, (void)line;
+    return note_more(malloc(size));
+}
+
+static void *counted_realloc(void *memory, size_t size, const char *file, int line)
+{
+    (void)file, (void)line;
+    atomic_fetch_sub(&held_bytes, malloc_usable_size(memory));
+    return note_more(realloc(memory, size));
+}
+
+static void counted_free(void *memory, const char *file, int line)
+{
+    (void)file, (void)line;
+    atomic_fetch_sub(&held_bytes, malloc_usable_size(memory));
+    free(memory);
+}
+
+/* --- the server --------------------------------------------------------------------------------- */
 
 static char folder[64];
 static test_identity own;
@@ -151,6 +188,41 @@ static void old_versions_and_plain_text_are_refused_and_the_server_lives(void **
     close_tls(&client);
 }
 
+/* Sends until the server has cut it off. */
+static void assert_dropped_until_cut_off(int fd)
+{
+    enum { SENT_BYTES_MAX = 80 << 20, HELD_BYTES_MAX = 2 << 20 };
+    static const char block[65536];
+    size_t sent = 0;
+    ssize_t length = 0;
+    atomic_store(&held_bytes_most, 0);
+    while (sent < SENT_BYTES_MAX && (length = send(fd, block, sizeof block, MSG_NOSIGNAL)) > 0)
+        sent += (size_t)length;
+    assert_true(sent < SENT_BYTES_MAX);
+    assert_true(atomic_load(&held_bytes_most) < HELD_BYTES_MAX);
+}
+
+static void what_follows_a_broken_handshake_is_dropped_and_has_a_bound(void **state)
+{
+    int fd = test_connect(*state);
+    test_send(fd, "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_dropped_until_cut_off(fd);
+    close(fd);
+}
+
+/* The session's end is the last thing that a client says, also while it waits for an answer. */
+static void what_follows_the_end_of_a_session_is_dropped_and_has_a_bound(void **state)
+{
+    tls_client client;
+    assert_true(open_tls(*state, 0, &client));
+    const char *request = "GET /hold HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    assert_int_equal(SSL_write(client.ssl, request, (int)strlen(request)), strlen(request));
+    assert_true(test_wait_for(&test_holds, 1));
+    assert_int_equal(SSL_shutdown(client.ssl), 0);
+    assert_dropped_until_cut_off(client.fd);
+    close_tls(&client);
+}
+
 static void a_certificate_that_cannot_be_read_is_named(void **state)
 {
     (void)state;
@@ -170,12 +242,16 @@ static void a_certificate_that_cannot_be_read_is_named(void **state)
 
 int main(void)
 {
+    if (CRYPTO_set_mem_functions(counted_malloc, counted_realloc, counted_free) != 1)
+        return 2;
     tims_log_setup(TIMS_LOG_ERROR + 1, TIMS_LOG_HUMAN, 2);
     const struct CMUnitTest tests[] = {
         TEST(a_request_over_tls_is_answered_as_secure),
         TEST(a_large_body_goes_both_ways),
         TEST(a_closing_answer_ends_the_session_properly),
         TEST(old_versions_and_plain_text_are_refused_and_the_server_lives),
+        TEST(what_follows_a_broken_handshake_is_dropped_and_has_a_bound),
+        TEST(what_follows_the_end_of_a_session_is_dropped_and_has_a_bound),
         cmocka_unit_test(a_certificate_that_cannot_be_read_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

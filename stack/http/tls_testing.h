@@ -78,12 +78,21 @@ static inline void test_identity_end(test_identity *identity)
 
 /* --- a server --------------------------------------------------------------------------------------- */
 
-static atomic_int test_hellos; /* said since it was prepared */
+static atomic_int test_hellos, test_holds; /* said, and begun, since it was prepared */
 
 static tims_answer test_say_hello(tims_request *rq)
 {
     atomic_fetch_add(&test_hellos, 1);
     return tims_answer_text(rq, 200, "hello %d", rq->secure);
+}
+
+/* Answers when its client has gone. */
+static tims_answer test_hold(tims_request *rq)
+{
+    atomic_fetch_add(&test_holds, 1);
+    while (tims_sleep_ms(1000) == TIMS_OK)
+        continue;
+    return tims_answer_text(rq, 200, "gone");
 }
 
 static tims_answer test_echo_body(tims_request *rq)
@@ -93,6 +102,7 @@ static tims_answer test_echo_body(tims_request *rq)
 
 static const tims_route test_tls_routes[] = {
     { .methods = TIMS_METHOD_GET, .pattern = "/hello", .handler = test_say_hello },
+    { .methods = TIMS_METHOD_GET, .pattern = "/hold", .handler = test_hold },
     { .methods = TIMS_METHOD_POST, .pattern = "/echo", .handler = test_echo_body, .body_bytes_max = 4 << 20 },
 };
 
@@ -100,6 +110,7 @@ static const tims_route test_tls_routes[] = {
 static inline void test_prepare_tls(test_server *t, const test_identity *identity)
 {
     atomic_store(&test_hellos, 0);
+    atomic_store(&test_holds, 0);
     test_prepare(t, test_tls_routes, sizeof test_tls_routes / sizeof *test_tls_routes);
     t->options.certificate_path = tims_str_from(identity->certificate_path);
     t->options.key_path = tims_str_from(identity->key_path);

@@ -51,20 +51,25 @@ static void ignore_end(void *ctx)
 static const http__raw_events relaying = { .on_data = relay_to_upstream, .on_end = end_client };
 static const http__raw_events deaf = { .on_data = ignore_bytes, .on_end = ignore_end };
 
-/* The connection outlives the request, and with it our context. */
-static void stop_listening(void *argument)
+/* The upstream has taken all: it may be that the fiber waits for the client, who reads when all is sent. */
+static void let_client_send(void *ctx)
 {
-    tims_request *rq = argument;
-    if (rq->exchange->connection != NULL && rq->exchange->connection->raw_events == &relaying)
-        rq->exchange->connection->raw_events = &deaf;
-}
-
-static void let_client_send(tunnel *t)
-{
-    if (t->client_paused && t->fetch->peer != NULL && tims_stream_queued(t->fetch->peer->stream) == 0) {
+    tunnel *t = ctx;
+    if (t->client_paused) {
         t->client_paused = false;
         http__raw_resume(t->rq);
     }
+}
+
+/* The connection outlives the request, and with it our context. */
+static void stop_listening(void *argument)
+{
+    tunnel *t = argument;
+    const http__exchange *exchange = t->rq->exchange;
+    if (t->fetch != NULL)
+        t->fetch->on_room = NULL;
+    if (exchange->connection != NULL && exchange->connection->raw_events == &relaying)
+        exchange->connection->raw_events = &deaf;
 }
 
 /* What passes on the other way does not wake the fiber, so a deadline that passed may be an old one. */
@@ -80,7 +85,6 @@ static void relay(tunnel *t, int64_t idle_ms)
 {
     tims_status status = TIMS_OK;
     while (status == TIMS_OK && !t->client_ended) {
-        let_client_send(t);
         if (t->fetch->incoming.length > 0) {
             status = http__raw_write(t->rq, http__fetch_take(t->fetch));
             t->last_us = tims_monotonic_us();
@@ -96,12 +100,14 @@ tims_answer http__tunnel(tims_request *rq, tims_fetch_stream *fetch, tims_str he
 {
     tunnel *t = TIMS_NEW(rq->arena, tunnel);
     *t = (tunnel){ .rq = rq, .fetch = fetch, .last_us = tims_monotonic_us() };
-    tims_defer(rq, stop_listening, rq);
+    fetch->on_room = let_client_send;
+    fetch->room_ctx = t;
+    tims_defer(rq, stop_listening, t);
     if (http__raw_begin(rq, &relaying, t) == TIMS_OK && !t->client_ended &&
         http__raw_write(rq, head) == TIMS_OK)
         relay(t, idle_ms);
-    stop_listening(rq);
-    tims_fetch_close(&fetch);
+    stop_listening(t);
+    tims_fetch_close(&t->fetch);
     return tims_answer_sent();
 }
 

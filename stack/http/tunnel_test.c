@@ -170,6 +170,38 @@ static void two_ends_that_only_write_do_not_lock_each_other(void **state)
     assert_true(reading);
 }
 
+/* Moves what goes in and comes out now; false when nothing did, nor would within `patience_ms`. */
+static bool move_one_way(int from, int to, size_t *to_send, size_t *to_get, int patience_ms)
+{
+    while (*to_send > 0 || *to_get > 0) {
+        size_t sent = *to_send > 0 ? push(from, *to_send) : 0, got = *to_get > 0 ? pull(to) : 0;
+        *to_send -= sent;
+        *to_get -= got;
+        if (sent > 0 || got > 0)
+            continue;
+        struct pollfd wait[2] = { { from, (short)(*to_send > 0 ? POLLOUT : 0), 0 },
+                                  { to, (short)(*to_get > 0 ? POLLIN : 0), 0 } };
+        if (poll(wait, 2, patience_ms) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* A client that reads nothing before all of its own is sent, at an upstream that has filled it up. */
+static void a_client_that_does_not_read_yet_can_send_all(void **state)
+{
+    enum { TOTAL = 24 << 20, FULL_MS = 100 };
+    scene *s = *state;
+    open_tunnel(s);
+    size_t down = TOTAL, up = TOTAL, unread = 0, untaken = TOTAL;
+    assert_false(move_one_way(s->upstream, s->client, &down, &unread, FULL_MS));
+    assert_false(move_one_way(s->client, s->upstream, &up, &unread, FULL_MS));
+    if (!move_one_way(s->client, s->upstream, &up, &untaken, TEST_WAIT_MS))
+        fail_msg("held up: %zu bytes of the client's are missing", untaken);
+    size_t to_read = TOTAL;
+    assert_true(move_one_way(s->upstream, s->client, &down, &to_read, TEST_WAIT_MS));
+}
+
 static void the_end_of_the_client_ends_the_upstream(void **state)
 {
     scene *s = *state;
@@ -232,6 +264,7 @@ int main(void)
         TEST(bytes_pass_both_ways),
         TEST(bytes_sent_ahead_are_not_lost),
         TEST(two_ends_that_only_write_do_not_lock_each_other),
+        TEST(a_client_that_does_not_read_yet_can_send_all),
         TEST(the_end_of_the_client_ends_the_upstream),
         TEST(the_end_of_the_upstream_ends_the_client_behind_its_last_bytes),
         TEST(an_upstream_that_does_not_upgrade_answers_itself),

@@ -175,6 +175,16 @@ static void note_success(const proxy__row *row)
                  row->address);
 }
 
+/* An answer has begun. That ends a pause, however long the answer takes; a row of failures is ended by one
+ * that is whole. */
+static void note_head(void *ctx, tims_request *rq)
+{
+    const proxy__row *row = ctx;
+    (void)rq;
+    if (proxy__breaker_is_open(&row->state->breaker))
+        note_success(row);
+}
+
 /* --- how many at once -------------------------------------------------------------------------- */
 
 static void leave(void *argument)
@@ -230,7 +240,8 @@ static bool is_healthy(tims_request *rq, const proxy__row *row)
 static void pass_breaker(tims_request *rq, const proxy__row *row)
 {
     int retry_s = 0;
-    proxy__gate gate = proxy__breaker_enter(&row->state->breaker, tims_monotonic_us(), &retry_s);
+    proxy__gate gate =
+        proxy__breaker_enter(&row->state->breaker, pause_us(row), tims_monotonic_us(), &retry_s);
     if (gate == PROXY__STOP)
         raise_open(rq, retry_s);
     if (gate != PROXY__PROBE)
@@ -274,6 +285,7 @@ tims_answer proxy__serve(tims_request *rq)
                                      .idle_ms = OR(table->idle_ms, 60000),
                                      .tunnel_idle_ms = OR(table->websocket_idle_ms, 600000),
                                      .keep_header = keep_header,
+                                     .on_head = note_head,
                                      .ctx = (void *)row };
     /* First: where to go behind the sign-in is an address of this site only when it is written plainly. */
     if (proxy__map_target(rq->arena, rq->target, row->prefix, row->base, &options.target, &err) != TIMS_OK)

@@ -44,13 +44,13 @@ size_t proxy__count_hops(const tims_header *headers, size_t count);
  * then one probe at a time. Zeroed: closed. */
 typedef struct proxy__breaker {
     _Atomic uint32_t failures;
-    _Atomic int64_t open_until_us; /* monotonic; 0: closed */
-    _Atomic bool probing;
+    _Atomic int64_t open_until_us;  /* monotonic; 0: closed */
+    _Atomic int64_t probe_until_us; /* as long a probe keeps the others away; 0: there is none */
 } proxy__breaker;
 typedef enum proxy__gate { PROXY__GO, PROXY__PROBE, PROXY__STOP } proxy__gate;
 /* STOP: not before `ret_retry_s`. After GO or PROBE one of succeed and fail, or for a probe that found out
- * nothing let_go. */
-proxy__gate proxy__breaker_enter(proxy__breaker *breaker, int64_t now_us, int *ret_retry_s);
+ * nothing let_go. A probe that is not over after `pause_us` does not keep the next one away. */
+proxy__gate proxy__breaker_enter(proxy__breaker *breaker, int64_t pause_us, int64_t now_us, int *ret_retry_s);
 /* True when it was open. */
 bool proxy__breaker_succeed(proxy__breaker *breaker);
 /* True when this has opened it. */

@@ -254,21 +254,44 @@ static void a_breaker_opens_lets_one_probe_through_and_closes(void **state)
     proxy__breaker breaker = { 0 };
     int retry_s = 0;
     assert_false(proxy__breaker_fail(&breaker, 2, 5000000, 0));
-    assert_int_equal(proxy__breaker_enter(&breaker, 1, &retry_s), PROXY__GO);
+    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 1, &retry_s), PROXY__GO);
     assert_true(proxy__breaker_fail(&breaker, 2, 5000000, 0));
-    assert_int_equal(proxy__breaker_enter(&breaker, 1000001, &retry_s), PROXY__STOP);
+    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 1000001, &retry_s), PROXY__STOP);
     assert_int_equal(retry_s, 4);
-    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, &retry_s), PROXY__PROBE);
-    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, &retry_s), PROXY__STOP);
+    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 5000000, &retry_s), PROXY__PROBE);
+    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 5000000, &retry_s), PROXY__STOP);
     assert_int_equal(retry_s, 1);
     assert_false(proxy__breaker_fail(&breaker, 2, 5000000, 5000000)); /* the probe: it was open */
-    assert_int_equal(proxy__breaker_enter(&breaker, 6000000, &retry_s), PROXY__STOP);
-    assert_int_equal(proxy__breaker_enter(&breaker, 10000000, &retry_s), PROXY__PROBE);
+    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 6000000, &retry_s), PROXY__STOP);
+    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 10000000, &retry_s), PROXY__PROBE);
     proxy__breaker_let_go(&breaker);
-    assert_int_equal(proxy__breaker_enter(&breaker, 10000000, &retry_s), PROXY__PROBE);
+    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 10000000, &retry_s), PROXY__PROBE);
     assert_true(proxy__breaker_succeed(&breaker));
-    assert_int_equal(proxy__breaker_enter(&breaker, 10000001, &retry_s), PROXY__GO);
+    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 10000001, &retry_s), PROXY__GO);
     assert_false(proxy__breaker_succeed(&breaker));
+}
+
+static void a_probe_keeps_others_away_for_no_longer_than_a_pause(void **state)
+{
+    (void)state;
+    proxy__breaker breaker = { 0 };
+    int retry_s = 0;
+    assert_true(proxy__breaker_fail(&breaker, 1, 5000000, 0));
+    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 5000000, &retry_s), PROXY__PROBE);
+    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 9999999, &retry_s), PROXY__STOP);
+    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 10000000, &retry_s), PROXY__PROBE);
+    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 10000000, &retry_s), PROXY__STOP);
+}
+
+/* A success that was noted while the last failure opened it has taken all failures away. */
+static void a_breaker_that_is_open_without_failures_is_closed_by_a_success(void **state)
+{
+    (void)state;
+    proxy__breaker breaker = { .open_until_us = 5000000 };
+    int retry_s = 0;
+    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 5000000, &retry_s), PROXY__PROBE);
+    assert_true(proxy__breaker_succeed(&breaker));
+    assert_int_equal(proxy__breaker_enter(&breaker, 5000000, 5000001, &retry_s), PROXY__GO);
 }
 
 static void only_failures_in_a_row_open_a_breaker(void **state)
@@ -381,6 +404,8 @@ int main(void)
         TEST(cookies_that_could_be_taken_for_ours_collide),
         TEST(hops_are_counted_in_every_line_of_via),
         TEST(a_breaker_opens_lets_one_probe_through_and_closes),
+        TEST(a_probe_keeps_others_away_for_no_longer_than_a_pause),
+        TEST(a_breaker_that_is_open_without_failures_is_closed_by_a_success),
         TEST(only_failures_in_a_row_open_a_breaker),
         TEST(a_wrong_row_is_refused),
         TEST(rows_become_routes),

@@ -1,13 +1,14 @@
 // Upstreams that fail, and those that have enough to do: who is asked, who is spared, and what can be read of it.
 import assert from "node:assert/strict";
+import type { Socket } from "node:net";
 import { after, before, test } from "node:test";
-import { Client } from "../client.ts";
+import { Client, openRaw, statusOf } from "../client.ts";
 import { type Proxied, startProxied } from "../proxy.ts";
 import { until } from "../server.ts";
 
 let p: Proxied;
 before(async () => {
-  p = await startProxied();
+  p = await startProxied({ BODY_TIMEOUT: "10m" }); // longer than these tests wait
 });
 after(() => p.close());
 
@@ -26,6 +27,70 @@ test("an upstream that fails again and again is left alone until it is well", as
   p.raw.react = (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   await until("a probe that succeeds", async () => (await nobody().get("/fragile/")).status === 200);
   for (let i = 0; i < 5; i++) assert.equal((await nobody().get("/fragile/")).status, 200);
+});
+
+async function open() {
+  p.raw.react = (socket) => socket.destroy();
+  for (let i = 0; i < 3; i++) assert.equal((await nobody().get("/fragile/")).status, 502);
+  assert.equal((await nobody().get("/fragile/")).status, 503);
+}
+
+const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+// Answers "/fragile/long" with that head and never ends it, and everything else at once.
+function answerLong(head: string) {
+  p.raw.react = (socket, request) => socket.write(request.startsWith("GET /long ") ? head : ok);
+}
+
+test("a probe whose answer goes on for hours is a success from its head on", async () => {
+  await open();
+  answerLong("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: one\n\n");
+  const stop = new AbortController();
+  await until("the probe", async () => {
+    const response = await fetch(`${p.server.url}/fragile/long`, { signal: stop.signal });
+    return response.status === 200;
+  });
+  assert.equal((await nobody().get("/fragile/")).status, 200);
+  stop.abort();
+});
+
+// Sends that head until it is not refused but `isThrough`, by what has come back.
+async function probeWith(head: string, isThrough: (text: string) => boolean): Promise<Socket> {
+  p.raw.heads.length = 0;
+  return until("the probe", async () => {
+    const socket = await openRaw(p.server);
+    let text = "";
+    socket.on("data", (bytes) => {
+      text += bytes;
+    });
+    socket.write(head);
+    await until("an answer", () => statusOf(text) === 503 || isThrough(text));
+    if (isThrough(text)) return socket;
+    socket.destroy();
+    return null;
+  });
+}
+
+test("a probe that becomes a websocket is a success from then on", async () => {
+  await open();
+  answerLong("HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  const socket = await probeWith(
+    "GET /fragile/long HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    (text) => statusOf(text) === 101,
+  );
+  assert.equal((await nobody().get("/fragile/")).status, 200);
+  socket.destroy();
+});
+
+test("a probe that takes long to be sent keeps the others away for no more than a pause", async () => {
+  await open();
+  p.raw.react = (socket, head) => head.startsWith("GET ") && socket.write(ok);
+  const socket = await probeWith(
+    "POST /fragile/ HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
+    () => p.raw.heads.length > 0,
+  );
+  await until("another probe", async () => (await nobody().get("/fragile/")).status === 200);
+  socket.destroy();
 });
 
 test("with an address for it, health is asked there and not by somebody's request", async () => {

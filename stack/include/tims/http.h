@@ -411,6 +411,8 @@ typedef struct tims_forward_options {
     /* May be NULL. False: the header of the answer is left out. It may be changed; what it then points to
      * must live in rq's arena. */
     bool (*keep_header)(void *ctx, tims_request *rq, tims_header *header);
+    /* May be NULL. The upstream's head is good, and what follows it begins: a body, or a websocket. */
+    void (*on_head)(void *ctx, tims_request *rq);
     void *ctx;
 } tims_forward_options;
 /* OK: the answer is sent, return `ret_answer`. Otherwise raise: where the head was not sent yet that is the
