@@ -438,8 +438,8 @@ export class Client {
   private beginAnew(): void {
     void this.restore(); // finds that what is kept is another's, if this part was not there yet
     this.idle.length = 0;
-    for (const url of this.users.keys()) this.store.dispatch(actions.documentWanted(url));
     if (this.listening) this.connection?.restart();
+    for (const url of this.users.keys()) this.begin(url); // also what was refused to who was here before
     this.joins.again();
   }
 

@@ -475,6 +475,17 @@ describe("a session that ends without a sign-out", () => {
     expect(sent().at(-1)?.headers["X-CSRF-Token"]).toBe("csrf-9");
   });
 
+  test("what was refused as nobody is asked for again, as whoever signs in", async () => {
+    await expire();
+    network.last.welcome();
+    const refused = { status: 401, code: "unauthorized", message: "" };
+    for (const { id } of network.last.of("sub")) network.last.receive({ t: "error", sub: id, ...refused });
+    expect(client.state.documents[URL]?.status).toBe("error");
+    await signIn(ANN);
+    network.last.welcome();
+    expect(network.last.of("sub")).toMatchObject([{ url: URL }]);
+  });
+
   test("somebody else signs in: it is gone", async () => {
     await expire();
     const before = sent().length;
