@@ -76,6 +76,8 @@ export class Client {
   private isClosed = false;
   /** A page, a cache or a sign-in has told who is here; before that nobody is known not to be. */
   private isKnown: boolean;
+  /** The cookie's token when it was told who is here. */
+  private ownCookie = "";
   /** Counts the people who were here, and the times that nobody was. */
   private session = 0;
   readonly options: ClientOptions;
@@ -103,6 +105,7 @@ export class Client {
       session: () => this.session,
     };
     this.isKnown = Boolean(options.pageData);
+    if (this.isKnown) this.ownCookie = csrfCookie();
     this.isRestored = !hasPast(this.options) && !this.platform.ready;
     this.writes = new Writes(
       this.store,
@@ -183,8 +186,9 @@ export class Client {
       keep: (url) => this.keep(url),
       attempt: (mutation, content) => this.writes.attempt(mutation, content),
       api: (method, url) => callApi(this.context, method, url),
-      get lacksToken() {
-        return client.csrf === "" && client.platform.token.get() === null;
+      get isUnsure() {
+        const isAnothers = client.platform.apiBase === "" && csrfCookie() !== client.ownCookie;
+        return client.platform.token.get() === null && (isAnothers || client.csrf === "");
       },
       whoAmI: () => this.whoAmI(),
       become: (who) => this.become(who),
@@ -415,6 +419,7 @@ export class Client {
 
   takePage(page: PageData): void {
     const { user } = this.state;
+    this.ownCookie = csrfCookie();
     if (page.user?.id !== user?.id && (user !== null || this.state.page !== null)) this.become(page);
     this.store.dispatch(actions.pageLoaded(page));
     this.becomesKnown();
@@ -428,6 +433,7 @@ export class Client {
     const { expired } = this.state;
     const changed = this.state.user?.id !== user?.id || (expired !== null && user === null);
     if (changed) this.session++;
+    this.ownCookie = csrfCookie();
     this.store.dispatch(actions.sessionChanged({ user, csrf }));
     if (!changed) this.becomesKnown();
     this.isKnown = true;

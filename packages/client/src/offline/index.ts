@@ -36,8 +36,8 @@ export interface OfflineHost {
   /** Sends a write, once. */
   attempt(mutation: Mutation, content?: unknown): Promise<MutationResult<AnyRow>>;
   api<T>(method: string, url: string): Promise<ApiAnswer<T>>;
-  /** Nothing says yet who sends, as writes have to. */
-  readonly lacksToken: boolean;
+  /** See OutboxHost. */
+  readonly isUnsure: boolean;
   whoAmI(): Promise<Session>;
   /** Who is here, as the backend says. */
   become(who: Session): void;
