@@ -44,13 +44,17 @@ function toLogin(client: Client, path: string): void {
   else window.location.assign(login);
 }
 
-/** What the page at `path` shows is in the store afterwards, where it can be had. */
-async function fetchPage(client: Client, path: string): Promise<PageProps> {
+const yes = () => true;
+
+/** What the page at `path` shows is in the store afterwards, where it can be had. A refusal is nobody's once the page is
+ * not wanted any more. */
+async function fetchPage(client: Client, path: string, isWanted = yes): Promise<PageProps> {
   try {
     await client.loadPage(path);
     return { pageData: null };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
+    if (!isWanted()) return { pageData: null };
     if (error.status === 401) toLogin(client, path);
     return { pageData: null, missing: error.status === 403 || error.status === 404 };
   }
@@ -83,7 +87,18 @@ export default function App({ Component, pageProps, pageData, missing = false }:
     if (client.state.page !== null) return;
     void client.restore(); // what was here last, should no server answer
     const path = isError ? "/" : Router.asPath; // an error page has no data; the bar wants to know who is signed in
-    void fetchPage(client, path).then((props) => setShellMissing(!isError && props.missing === true));
+    let isWanted = true;
+    const left = () => {
+      isWanted = false;
+    };
+    Router.events.on("routeChangeStart", left);
+    void fetchPage(client, path, () => isWanted).then(
+      ({ missing }) => isWanted && setShellMissing(!isError && missing === true),
+    );
+    return () => {
+      left();
+      Router.events.off("routeChangeStart", left);
+    };
   }, [client, isError]);
   useEffect(() => {
     const left = () => setShellMissing(false);

@@ -1,7 +1,7 @@
 // The service worker's table: which address is answered with which shell.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 // @ts-expect-error: build scripts have no types
 import { makeWorker, patternOf, routesOf } from "../scripts/worker.mjs";
 
@@ -57,4 +57,49 @@ test("a worker is a script with the facts of its build; switched off it only goe
   expect(() => new Function(text)).not.toThrow();
   const gone = makeWorker({ ...facts, on: false });
   expect(gone).toBe(readFileSync(join(import.meta.dirname, "../worker/gone.js"), "utf8"));
+});
+
+describe("a click on a notification", () => {
+  /** What the worker does: in which page, and what it tells that one. The page that was looked at last comes first. */
+  async function click(path: unknown, pages: string[]): Promise<unknown[]> {
+    const done: unknown[] = [];
+    const handlers = new Map<string, (event: object) => void>();
+    const self = {
+      addEventListener: (name: string, handler: (event: object) => void) => handlers.set(name, handler),
+    };
+    const clients = {
+      matchAll: async () =>
+        pages.map((page) => ({
+          url: `https://chat.example.org${page}`,
+          focus: async () => done.push(["focus", page]),
+          postMessage: (message: unknown) => done.push(["tell", page, message]),
+        })),
+      openWindow: async (to: string) => done.push(["open", to]),
+    };
+    const text: string = makeWorker({ build: "b1", exported: ["404.html"], scripts: [], pub: [], on: true });
+    new Function("self", "clients", text)(self, clients);
+    const waitUntil = vi.fn();
+    const notification = { data: { path }, close: () => done.push("close") };
+    handlers.get("notificationclick")?.({ notification, waitUntil });
+    await waitUntil.mock.calls[0]?.[0];
+    return done;
+  }
+
+  test("leads there, in the page that was looked at last; but not in what is no page of the app", async () => {
+    const told = ["tell", "/chats", { open: "/chat/1?a=b" }];
+    const pages = ["/api/docs/", "/chats", "/tasks"];
+    expect(await click("/chat/1?a=b", pages)).toEqual(["close", ["focus", "/chats"], told]);
+  });
+
+  test("opens a page where there is none", async () => {
+    expect(await click("/chat/1", [])).toEqual(["close", ["open", "/chat/1"]]);
+  });
+
+  test.each(["//evil.example", "/\\evil.example", "https://evil.example", "", "/a b", null, undefined])(
+    "that leads to %j brings the app to the front, and goes nowhere",
+    async (path) => {
+      expect(await click(path, [])).toEqual(["close", ["open", "/"]]);
+      expect(await click(path, ["/chats"])).toEqual(["close", ["focus", "/chats"]]);
+    },
+  );
 });

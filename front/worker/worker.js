@@ -70,6 +70,18 @@ async function answerPage(network, path) {
   return (await shellFor(shell, status)) ?? network;
 }
 
+/** A path of the app, and nothing that a browser might take for another site's. */
+const isPath = (path) => typeof path === "string" && /^\/(?![/\\])/.test(path) && !/[\s\\]/.test(path);
+
+/** Goes to where a notification leads, in the page that was looked at last. */
+async function open(path) {
+  const pages = await clients.matchAll({ type: "window", includeUncontrolled: true });
+  const page = pages.find(({ url }) => !SOMEBODYS.test(new URL(url).pathname));
+  if (!page) return clients.openWindow(path ?? "/");
+  await page.focus().catch(() => undefined); // where the browser does not let us, it goes there all the same
+  if (path) page.postMessage({ open: path });
+}
+
 self.addEventListener("install", (event) => event.waitUntil(install()));
 self.addEventListener("activate", (event) => event.waitUntil(activate()));
 
@@ -84,6 +96,14 @@ self.addEventListener("fetch", (event) => {
   } else if (KEPT.has(pathname) || pathname.startsWith("/_next/static/")) {
     event.respondWith(answerFile(request));
   }
+});
+
+// Notifications are the pages' (platform/web.ts of the client), which listen for { open: path }.
+self.addEventListener("notificationclick", (event) => {
+  const { notification } = event;
+  const path = notification.data?.path;
+  notification.close();
+  event.waitUntil(open(isPath(path) ? path : null));
 });
 
 // From pages: "build" asks which build this is of, "take over" ends the old worker, "here" says that a page has begun; one

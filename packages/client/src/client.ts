@@ -17,7 +17,7 @@ import { newId } from "./id";
 import { Joins } from "./joins";
 import type { Offline, OfflineHost } from "./offline/index";
 import type { ConnectionTruth } from "./offline/truth";
-import type { ClientOptions, Session } from "./options";
+import { type ClientOptions, hasPast, type Session } from "./options";
 import { listenToPage } from "./platform/pageEvents";
 import { detectTransport, liveSocketUrl, type Transport } from "./platform/transport";
 import { formatPosition } from "./position";
@@ -76,6 +76,8 @@ export class Client {
   private isClosed = false;
   /** A page, a cache or a sign-in has told who is here; before that nobody is known not to be. */
   private isKnown: boolean;
+  /** The cookie's token when it was told who is here. */
+  private ownCookie = "";
   /** Counts the people who were here, and the times that nobody was. */
   private session = 0;
   readonly options: ClientOptions;
@@ -86,6 +88,8 @@ export class Client {
   private readonly idle: string[] = [];
   private readonly loading = new Map<string, Promise<void>>();
   private listening = false;
+  /** Counts the pages that were asked for: the last one is shown. */
+  private pageTurn = 0;
 
   constructor(options: ClientOptions = {}) {
     this.options = options;
@@ -101,7 +105,8 @@ export class Client {
       session: () => this.session,
     };
     this.isKnown = Boolean(options.pageData);
-    this.isRestored = !this.hasPast() && !this.platform.ready;
+    if (this.isKnown) this.ownCookie = csrfCookie();
+    this.isRestored = !hasPast(this.options) && !this.platform.ready;
     this.writes = new Writes(
       this.store,
       (method, url, call) => this.api(method, url, call),
@@ -137,19 +142,6 @@ export class Client {
   }
 
   // --- the offline part ----------------------------------------------------------------------------------------
-
-  /** Whether there may be a cache to look into, or other tabs, before the connection is opened. */
-  private hasPast(): boolean {
-    const { cache, tabs } = this.options;
-    try {
-      const hasCache = cache === undefined ? Boolean(globalThis.indexedDB) : cache !== null;
-      const hasTabs =
-        tabs === undefined ? Boolean(globalThis.document && globalThis.navigator.locks) : tabs !== null;
-      return hasCache || hasTabs;
-    } catch {
-      return false; // switched off by the browser
-    }
-  }
 
   /** null: it cannot be loaded now; it is tried again when it is needed again. */
   private loadOffline(): Promise<Offline | null> {
@@ -194,8 +186,9 @@ export class Client {
       keep: (url) => this.keep(url),
       attempt: (mutation, content) => this.writes.attempt(mutation, content),
       api: (method, url) => callApi(this.context, method, url),
-      get lacksToken() {
-        return client.csrf === "" && client.platform.token.get() === null;
+      get isUnsure() {
+        const isAnothers = client.platform.apiBase === "" && csrfCookie() !== client.ownCookie;
+        return client.platform.token.get() === null && (isAnothers || client.csrf === "");
       },
       whoAmI: () => this.whoAmI(),
       become: (who) => this.become(who),
@@ -206,7 +199,7 @@ export class Client {
 
   /** Takes what the cache has kept, once; the first follower asks for it. Not before hydration: the server has none. */
   async restore(): Promise<void> {
-    if (this.hasPast()) await (await this.loadOffline())?.restore();
+    if (hasPast(this.options)) await (await this.loadOffline())?.restore();
   }
 
   /** Writes what the cache does not have yet; resolves when it is there. */
@@ -406,22 +399,27 @@ export class Client {
   }
 
   /** The data of another page of the app, for navigation without a reload; where no server answers, as it was kept.
-   * Throws ApiError. */
+   * Throws ApiError. Once another page is asked for, an answer for this one changes nothing, nor is it thrown. */
   async loadPage(path: string): Promise<PageState | null> {
+    const turn = ++this.pageTurn;
+    const isWanted = () => turn === this.pageTurn;
     try {
       const answer = await asNow(() =>
         this.api<PageData>("GET", `/page-data?path=${encodeURIComponent(path)}`),
       );
-      this.takePage(answer.data);
+      if (isWanted()) this.takePage(answer.data);
     } catch (error) {
+      if (!isWanted()) return this.state.page;
       const isAway = error instanceof ApiError && isNotNow(error.problem, false);
-      if (!isAway || !(await (await this.loadOffline())?.showKept(path))) throw error;
+      const isKept = isAway && (await (await this.loadOffline())?.showKept(path, isWanted));
+      if (!isKept && isWanted()) throw error;
     }
     return this.state.page;
   }
 
   takePage(page: PageData): void {
     const { user } = this.state;
+    this.ownCookie = csrfCookie();
     if (page.user?.id !== user?.id && (user !== null || this.state.page !== null)) this.become(page);
     this.store.dispatch(actions.pageLoaded(page));
     this.becomesKnown();
@@ -435,6 +433,7 @@ export class Client {
     const { expired } = this.state;
     const changed = this.state.user?.id !== user?.id || (expired !== null && user === null);
     if (changed) this.session++;
+    this.ownCookie = csrfCookie();
     this.store.dispatch(actions.sessionChanged({ user, csrf }));
     if (!changed) this.becomesKnown();
     this.isKnown = true;
@@ -445,8 +444,8 @@ export class Client {
   private beginAnew(): void {
     void this.restore(); // finds that what is kept is another's, if this part was not there yet
     this.idle.length = 0;
-    for (const url of this.users.keys()) this.store.dispatch(actions.documentWanted(url));
     if (this.listening) this.connection?.restart();
+    for (const url of this.users.keys()) this.begin(url); // also what was refused to who was here before
     this.joins.again();
   }
 

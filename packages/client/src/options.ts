@@ -34,3 +34,15 @@ export interface ClientOptions {
   offline?: () => Promise<OfflineModule>;
   random?: () => number;
 }
+
+/** Whether there may be a cache to look into, or other tabs, before the connection is opened. */
+export function hasPast({ cache, tabs }: ClientOptions): boolean {
+  try {
+    const hasCache = cache === undefined ? Boolean(globalThis.indexedDB) : cache !== null;
+    const hasTabs =
+      tabs === undefined ? Boolean(globalThis.document && globalThis.navigator.locks) : tabs !== null;
+    return hasCache || hasTabs;
+  } catch {
+    return false; // switched off by the browser
+  }
+}

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Client, createClient } from "../src/client";
 import * as offline from "../src/offline/index";
+import { MemoryStorage } from "../src/offline/storage";
 import { viewDocument } from "../src/view";
 import { EPOCH, FakeNetwork, json, listOf, page, row } from "./fake";
 
@@ -561,5 +562,64 @@ describe("navigation", () => {
     expect(idsOf()).toEqual(["c", "b", "a"]);
     expect(idsOf("/api/chats/")).toEqual(["k"]);
     expect(client.state.page?.params).toEqual({ chat: "1" });
+  });
+
+  describe("to one page after another, before the first is there", () => {
+    const pageOf = (chat: string) => ({ ...page({}), path: `/chat/${chat}`, params: { chat } });
+    const answers = new Map<string, (answer: Response | Error) => void>();
+    const answer = async (chat: string, response: Response | Error) => {
+      answers.get(`/page-data?path=%2Fchat%2F${chat}`)?.(response);
+      await vi.advanceTimersByTimeAsync(0);
+    };
+    let storage: MemoryStorage;
+
+    beforeEach(async () => {
+      storage = new MemoryStorage();
+      network.answer = (_method, url) =>
+        new Promise((resolve, reject) =>
+          answers.set(url, (it) => (it instanceof Response ? resolve(it) : reject(it))),
+        );
+      start({ pageData: pageOf("0"), cache: storage, tabs: null });
+      await client.restore();
+    });
+
+    test("shows the last one, however late the answer for the first comes", async () => {
+      const first = client.loadPage("/chat/1");
+      const second = client.loadPage("/chat/2");
+      await answer("2", json(200, pageOf("2")));
+      await answer("1", json(200, pageOf("1")));
+      expect(client.state.page?.params).toEqual({ chat: "2" });
+      expect((await Promise.all([first, second])).map((it) => it?.path)).toEqual(["/chat/2", "/chat/2"]);
+    });
+
+    test("does not show the first one in the meantime", async () => {
+      const first = client.loadPage("/chat/1");
+      void client.loadPage("/chat/2");
+      await answer("1", json(200, pageOf("1")));
+      expect((await first)?.params).toEqual({ chat: "0" });
+    });
+
+    test("refuses nobody the first one any more", async () => {
+      const first = client.loadPage("/chat/1");
+      const second = client.loadPage("/chat/2").catch((error: unknown) => error);
+      await answer("1", json(401, { code: "unauthorized" }));
+      expect((await first)?.params).toEqual({ chat: "0" });
+      await answer("2", json(404, { code: "not_found" }));
+      expect(await second).toMatchObject({ status: 404 });
+    });
+
+    test("shows nothing that was kept of the first one", async () => {
+      const read = storage.read.bind(storage);
+      let find = () => {};
+      const first = client.loadPage("/chat/1");
+      storage.read = () => new Promise((resolve) => (find = () => resolve(read())));
+      await answer("1", new TypeError("offline")); // what was kept of it is being looked for
+      const second = client.loadPage("/chat/2");
+      const third = client.loadPage("/chat/3");
+      await answer("3", json(200, pageOf("3")));
+      find();
+      await answer("2", new TypeError("offline"));
+      for (const it of await Promise.all([first, second, third])) expect(it?.params).toEqual({ chat: "3" });
+    });
   });
 });

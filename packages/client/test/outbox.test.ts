@@ -572,6 +572,17 @@ describe("a session that ends without a sign-out", () => {
     expect(sent().at(-1)?.headers["X-CSRF-Token"]).toBe("csrf-9");
   });
 
+  test("what was refused as nobody is asked for again, as whoever signs in", async () => {
+    await expire();
+    network.last.welcome();
+    const refused = { status: 401, code: "unauthorized", message: "" };
+    for (const { id } of network.last.of("sub")) network.last.receive({ t: "error", sub: id, ...refused });
+    expect(client.state.documents[URL]?.status).toBe("error");
+    await signIn(ANN);
+    network.last.welcome();
+    expect(network.last.of("sub")).toMatchObject([{ url: URL }]);
+  });
+
   test("somebody else signs in: it is gone", async () => {
     await expire();
     const before = sent().length;
@@ -617,5 +628,123 @@ describe("a session that ends without a sign-out", () => {
     await storage.claim("2 ");
     await expire();
     expect(client.state).toMatchObject({ user: null, expired: null });
+  });
+});
+
+describe("another cookie than that of the person who is shown", () => {
+  const cookie = (csrf: string) => {
+    vi.stubGlobal("document", { cookie: `csrf=${csrf}`, visibilityState: "visible" });
+  };
+  let who: { user: typeof ANN; csrf: string } | null;
+  const asked = () => network.requests.filter(({ url }) => url === "/api/auth/me/");
+  const answer = (method: string, url: string, body: unknown) => {
+    if (!who) return unreachable();
+    return url === "/api/auth/me/" ? json(200, who) : done(method, url, body);
+  };
+
+  beforeEach(async () => {
+    client.close();
+    storage = new MemoryStorage();
+    cookie("of ann");
+    who = { user: ANN, csrf: "masked" };
+    await start();
+    live();
+    network.answer = answer;
+    network.requests.length = 0;
+  });
+  /** A write waits, and this tab hears of nothing. */
+  const wait = async () => {
+    who = null;
+    await say("ann's");
+    network.requests.length = 0;
+  };
+
+  test("that is somebody else's: a write that waits does not leave in their name", async () => {
+    await wait();
+    cookie("of bea");
+    who = { user: BEA, csrf: "masked" };
+    await vi.advanceTimersByTimeAsync(100_000);
+    expect(sent()).toEqual([]);
+    expect(client.state).toMatchObject({ user: BEA, mutations: {} });
+  });
+
+  test("and nobody can be asked: it waits on", async () => {
+    await wait();
+    cookie("of bea");
+    await vi.advanceTimersByTimeAsync(100_000);
+    expect(asked().length).toBeGreaterThan(1);
+    expect(sent()).toEqual([]);
+    expect(statuses()).toEqual(["waiting"]);
+  });
+
+  test("while several leave: the rest waits for the answer who is here", async () => {
+    await wait();
+    const two = say("two");
+    network.answer = (method, url, body) => {
+      cookie("of bea"); // right after the first has left
+      return url === "/api/auth/me/" ? json(200, { user: BEA }) : done(method, url, body);
+    };
+    await vi.advanceTimersByTimeAsync(100_000);
+    expect(texts()).toEqual(["ann's"]);
+    expect(await two).toMatchObject({ ok: false });
+  });
+
+  test("that is theirs after all, after another sign-in: it leaves, and the next one at once", async () => {
+    await wait();
+    cookie("of ann, later");
+    who = { user: ANN, csrf: "masked" };
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(texts()).toEqual(["ann's"]);
+    expect(sent()[0]?.headers["X-CSRF-Token"]).toBe("of ann, later");
+    await say("two");
+    expect(texts()).toEqual(["ann's", "two"]);
+    expect(asked()).toHaveLength(1);
+  });
+
+  test("a backend that sets another one with each answer stops nothing", async () => {
+    let count = 0;
+    network.answer = (method, url, body) => {
+      cookie(`number ${++count}`);
+      return answer(method, url, body);
+    };
+    for (const text of ["one", "two", "three"]) expect(await say(text)).toMatchObject({ ok: true });
+    expect(texts()).toEqual(["one", "two", "three"]);
+  });
+
+  test.each([
+    ["a first load", async () => undefined],
+    [
+      "a page of a shell",
+      async () => {
+        client.close();
+        await start({ pageData: null });
+        cookie("by the page");
+        client.takePage(page({}));
+      },
+    ],
+    [
+      "a sign-in",
+      async () => {
+        client.setSession(null);
+        cookie("of bea");
+        client.setSession(BEA);
+      },
+    ],
+    ["a drop", comeBack],
+  ])("after %s nobody is asked", async (_name, work) => {
+    await work();
+    network.requests.length = 0;
+    expect(await say("one")).toMatchObject({ ok: true });
+    expect(network.requests.map(({ url }) => url)).toEqual(["/api/messages/"]);
+  });
+
+  test("what a cache tells of the person is asked about before the first write", async () => {
+    await wait();
+    await client.save();
+    client.close();
+    who = { user: BEA, csrf: "masked" };
+    await start({ pageData: null });
+    await vi.advanceTimersByTimeAsync(100_000);
+    expect(sent()).toEqual([]);
   });
 });

@@ -239,6 +239,23 @@ describe("links", () => {
   );
 });
 
+test("a notification that the service worker has shown leads to its page", async () => {
+  const serviceWorker = new EventTarget();
+  vi.stubGlobal("navigator", { userAgent: "new", onLine: true, serviceWorker });
+  vi.stubGlobal("document", {});
+  const platform = webPlatform((await makeClient(false)).platform);
+  const opened: string[] = [];
+  const leave = platform.links.onOpen((path) => opened.push(path));
+  const tell = (data: unknown) => serviceWorker.dispatchEvent(new MessageEvent("message", { data }));
+  for (const data of [{ open: "/chat/1" }, { open: "//evil.example" }, { open: 7 }, {}, "b1", null])
+    tell(data);
+  expect(opened).toEqual(["/chat/1"]);
+  leave();
+  tell({ open: "/chat/2" });
+  expect(opened).toEqual(["/chat/1"]);
+  vi.unstubAllGlobals();
+});
+
 describe("in a browser that can do nothing", () => {
   test("nothing throws, and what is absent says so", async () => {
     vi.stubGlobal("navigator", { userAgent: "old", onLine: true });

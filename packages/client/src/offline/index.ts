@@ -36,8 +36,8 @@ export interface OfflineHost {
   /** Sends a write, once. */
   attempt(mutation: Mutation, content?: unknown): Promise<MutationResult<AnyRow>>;
   api<T>(method: string, url: string): Promise<ApiAnswer<T>>;
-  /** Nothing says yet who sends, as writes have to. */
-  readonly lacksToken: boolean;
+  /** See OutboxHost. */
+  readonly isUnsure: boolean;
   whoAmI(): Promise<Session>;
   /** Who is here, as the backend says. */
   become(who: Session): void;
@@ -183,9 +183,11 @@ export class Offline {
     if (page) this.host.store.dispatch(actions.restored({ page }));
   }
 
-  /** What was kept of a page is shown; where nothing was, nothing of the page before it. */
-  async showKept(path: string): Promise<boolean> {
+  /** What was kept of a page is shown; where nothing was, nothing of the page before it. Nothing changes once another
+   * page is wanted. */
+  async showKept(path: string, isWanted: () => boolean): Promise<boolean> {
     const kept = (await this.cache?.pageOf(path)) ?? null;
+    if (!isWanted()) return false;
     const { page } = this.host.state;
     const nothing = { path, route: "", params: {}, values: {}, position: "", asOf: null };
     if (kept || page?.path !== path) this.host.store.dispatch(actions.restored({ page: kept ?? nothing }));

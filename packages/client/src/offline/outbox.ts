@@ -20,8 +20,8 @@ export interface OutboxHost {
   readonly state: LiveState;
   attempt(mutation: Mutation, content?: unknown): Promise<MutationResult<AnyRow>>;
   api<T>(method: string, url: string): Promise<ApiAnswer<T>>;
-  /** Nothing says yet who sends, as writes have to. */
-  readonly lacksToken: boolean;
+  /** Nothing says yet who sends, as writes have to; or the cookie is not the one of the person that we know. */
+  readonly isUnsure: boolean;
   whoAmI(): Promise<Session>;
   become(who: Session): void;
   random?: () => number;
@@ -72,9 +72,9 @@ export class Outbox implements Lane {
     return !isOnline() && this.host.state.connection.status !== "live";
   }
 
-  /** No page has brought the token that writes need. */
-  private get lacksToken(): boolean {
-    return this.host.state.user !== null && this.host.lacksToken;
+  /** What waits is not sent before the backend has said whose it would be. */
+  private get isUnsure(): boolean {
+    return this.host.state.user !== null && this.host.isUnsure;
   }
 
   /** The backend does not know the session, or the token is an old one: who is here? */
@@ -150,14 +150,16 @@ export class Outbox implements Lane {
     clearTimeout(this.timer);
     this.asked = 0;
     try {
-      if (this.next() && this.lacksToken && !this.isAway) await this.askWho();
-      if (this.next() && this.lacksToken) {
-        this.pause(problemOf(0, "unreachable", "The server cannot be reached."));
-        return;
-      }
       for (let next = this.next(); next; next = this.next()) {
         if (this.isAway) {
           this.pause(problemOf(0, "offline", "There is no network."));
+          return;
+        }
+        if (this.isUnsure) {
+          const { user } = this.host.state;
+          await this.askWho();
+          if (!this.isUnsure && this.host.state.user?.id === user?.id) continue;
+          this.pause(problemOf(0, "unreachable", "The server cannot be reached."));
           return;
         }
         this.current = next.key;

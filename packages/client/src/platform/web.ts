@@ -48,6 +48,7 @@ async function showNotification({
   if (Notification.permission !== "granted") return false;
   const options = { body, tag, icon: "/icons/icon-192.png", data: { path } };
   const worker = await navigator.serviceWorker?.getRegistration();
+  // A click is the worker's to hear of; it tells a page, see links below.
   if (worker?.active) return went(() => worker.showNotification(title, options));
   return went(() => {
     const shown = new Notification(title, options);
@@ -114,7 +115,14 @@ export function webPlatform(transport: Transport): Platform {
       available: true,
       onOpen(listener) {
         opened.add(listener);
-        return () => opened.delete(listener);
+        const leave = listen(navigator.serviceWorker, ["message"], (event) => {
+          const to = safePath((event as MessageEvent<{ open?: unknown } | null>).data?.open);
+          if (to) listener(to);
+        });
+        return () => {
+          opened.delete(listener);
+          leave();
+        };
       },
     },
     notifications: {
