@@ -83,7 +83,7 @@ else
 // Goes with the backend: asked to by a signal, or when its parent has gone without a word.
 function stop() {
   server.close(() => process.exit(0));
-  setTimeout(() => process.exit(0), 2000).unref();
+  setTimeout(() => process.exit(0), development ? 0 : 2000).unref(); // hot reload's sockets stay open
 }
 process.on("SIGTERM", stop);
 process.on("SIGINT", stop);
