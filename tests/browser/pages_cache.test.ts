@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { leave, messageOn, onStage, shiftsOn, signIn, visit, watchShifts } from "../browser.ts";
+import { alive, leave, messageOn, onStage, shiftsOn, signIn, visit, watchShifts } from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { sql, until } from "../server.ts";
 
@@ -76,6 +76,7 @@ test("who goes back sees the page again without a request; who has signed out do
   await page.locator("[data-message]").first().waitFor();
   assert.deepEqual(kept, [path]);
   await page.goForward();
+  await alive(page);
   await page.getByRole("button", { name: /^sign out$/i }).click();
   await page.waitForURL((url) => url.pathname !== "/profile");
   kept.length = 0;
