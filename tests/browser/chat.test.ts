@@ -1,7 +1,7 @@
 // The chat in real browsers: rendered, hydrated, live, cut off and back.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { leave, messageOn, onStage, screenshot, signIn, visit } from "../browser.ts";
+import { alive, leave, messageOn, onStage, screenshot, signIn, visit } from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { nowSql } from "../database.ts";
 import { sql, until } from "../server.ts";
@@ -13,6 +13,7 @@ test("two people chat live on server-rendered pages", async () => {
   await signIn(demo.page, server, "demo");
   await signIn(other.page, server, "testUser0");
   await Promise.all([demo, other].map(({ page }) => page.goto(`${server.url}/chat/${chat}`)));
+  await Promise.all([demo, other].map(({ page }) => alive(page)));
   await demo.page.getByLabel("Message", { exact: true }).fill("Hello from demo");
   await demo.page.keyboard.press("Enter");
   await messageOn(other.page, "Hello from demo").waitFor();

@@ -1,7 +1,7 @@
 // When the render server is not there: the exported page is served and loads by API.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { leave, onStage, screenshot, signIn, visit } from "../browser.ts";
+import { alive, leave, onStage, screenshot, signIn, visit } from "../browser.ts";
 import { sql } from "../server.ts";
 
 const { server, browser } = await onStage();
@@ -45,6 +45,7 @@ test("somebody new registers, starts a chat and writes", async () => {
     .click();
   await page.waitForURL((url) => !url.pathname.startsWith("/register"));
   await page.goto(`${server.url}/chats`);
+  await alive(page);
   await page.getByRole("button", { name: "New chat" }).click();
   await page
     .getByLabel(/title|about/i)

@@ -92,6 +92,7 @@ test("the language is changed without a reload, and kept for the next page", asy
   assert.ok(await page.getByRole("heading", { name: "Anmelden" }).isVisible());
   assert.deepEqual(await dictionaries(page), ["de"]);
   await page.goto(`${server.url}/settings`);
+  await alive(page);
   await page.getByText("English", { exact: true }).click();
   await page.getByRole("heading", { name: "Settings" }).waitFor();
   assert.deepEqual(complaints, []);
@@ -124,6 +125,7 @@ test("from right to left: pages mirror, fit, and have no serious finding", async
   const { page, context, complaints } = await visit(browser, { locale: "en-GB" });
   await signIn(page, server, "demo");
   await page.goto(`${server.url}/settings`);
+  await alive(page);
   await page.getByRole("radio", { name: "From right to left" }).check({ force: true });
   assert.deepEqual(await html(page), ["en", "rtl"]);
   const chat = sql(server, "select id from chat where title = 'Welcome'");
@@ -144,6 +146,7 @@ test("from right to left: pages mirror, fit, and have no serious finding", async
   assert.ok(boxes.list > boxes.messages, "the list of chats is on the right");
   await screenshot(page, "chat-rtl");
   await page.goto(`${server.url}/settings`);
+  await alive(page);
   await page.getByRole("radio", { name: "As the language" }).check({ force: true });
   assert.deepEqual(await html(page), ["en", "ltr"]);
   assert.deepEqual(complaints, []);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { leave, messageOn, onStage, visit } from "../browser.ts";
+import { alive, leave, messageOn, onStage, visit } from "../browser.ts";
 import { password, sql } from "../server.ts";
 
 const STEPS_MAX = 120;
@@ -116,6 +116,7 @@ test("from signing in to signing out", async () => {
   await page.waitForFunction(() => document.documentElement.dataset.theme !== undefined);
 
   await page.reload();
+  await alive(page);
   await follow(page, /^D?demo|Demo/i, /\/profile/);
   await write(page, /Name that others see/, "Key Boarder");
   await page.keyboard.press("Enter");

@@ -4,7 +4,7 @@ import { copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
-import { leave, messageOn, onStage, signIn, visit, visitAs } from "../browser.ts";
+import { alive, leave, messageOn, onStage, signIn, visit, visitAs } from "../browser.ts";
 import { onPostgres } from "../database.ts";
 import { banner, bubble, changeRecords, keeps, Roads, recordsIn, stored, waits, write } from "../offline.ts";
 import { sql, until } from "../server.ts";
@@ -113,6 +113,7 @@ test("signing out leaves nothing, in any tab", () =>
   looked(async ({ context, page }) => {
     const second = await context.newPage();
     await second.goto(`${server.url}/profile`);
+    await alive(second);
     await second.getByRole("button", { name: "Sign out", exact: true }).click();
     await messages(page).first().waitFor({ state: "detached" });
     await until("the cache to be empty", async () =>

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
-import { excessWidth, findings, leave, onStage, screenshot, visitAs } from "../browser.ts";
+import { alive, excessWidth, findings, leave, onStage, screenshot, visitAs } from "../browser.ts";
 import { signedIn } from "../client.ts";
 import { nowSql } from "../database.ts";
 import { sql, until } from "../server.ts";
@@ -189,6 +189,7 @@ test("it has no serious accessibility finding, in light and dark, on phone and d
       assert.deepEqual(await findings(page), [], `${size} ${colorScheme}`);
       assert.ok((await excessWidth(page)) <= 0, `it is too wide on a ${size}`);
       await page.goto(`${server.url}/chat/${chat}`);
+      await alive(page);
       await page.getByRole("button", { name: "Export the chat" }).click();
       await section(page, "Export").getByText("Waiting …").waitFor();
       await screenshot(page, `export-${size}-${colorScheme}`);

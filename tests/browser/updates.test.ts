@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import type { Page } from "playwright-core";
-import { leave, messageOn, onStage, screenshot, visit, visitAs } from "../browser.ts";
+import { alive, leave, messageOn, onStage, screenshot, visit, visitAs } from "../browser.ts";
 import { Deployment } from "../deployed.ts";
 import { root, until } from "../server.ts";
 
@@ -101,6 +101,7 @@ test("what is sent or belongs to a dialog is not filled in where it does not bel
   await page.getByLabel("What is it about?").fill("a title");
   await page.reload();
   await page.locator("[data-message]").first().waitFor();
+  await alive(page);
   await page.getByRole("button", { name: "New chat" }).click();
   await until(
     "the title",
