@@ -2,7 +2,8 @@
  *
  * A listener has a connection of its own, outside of the loop's pool, since a session that has said LISTEN
  * cannot be shared; a fiber makes it, and makes it again when it is lost. What was said meanwhile is not
- * heard, so the listener is called once after each start: whoever listens looks at the tables anyway. */
+ * heard, so the listener is called once as soon as the server has answered the LISTEN: whoever listens looks
+ * at the tables anyway. */
 #include "postgres_internal.h"
 
 #include <stdio.h>
@@ -18,6 +19,7 @@ typedef struct listener {
     postgres__connection *connection;
     tims_poll *poll;
     tims_fiber *fiber;
+    bool hears; /* the server has answered: from here on nothing is missed */
     bool ended;
 } listener;
 
@@ -40,6 +42,8 @@ static void hear(void *argument, int events)
         tims_fiber_wake(l->fiber);
         return;
     }
+    if (!l->hears && l->connection->entry_count == 0)
+        l->hears = heard = true;
     for (PGnotify *told; (told = PQnotifies(l->connection->handle)) != NULL; PQfreemem(told))
         heard = true;
     if (heard)
@@ -50,12 +54,14 @@ static bool start(listener *l)
 {
     char sql[CHANNEL_BYTES + 16];
     tims_error err = { 0 };
+    l->hears = false;
     l->connection = postgres__connection_new(&l->own, 0);
     l->connection->opener = tims_fiber_self();
     tims_status status = postgres__connection_open_on_fiber(l->connection, &err);
     l->connection->opener = NULL;
     if (status != TIMS_OK)
         return false;
+    l->own.ready_count = 1;
     tims_poll_free(&l->connection->poll); /* its own calls the pool; this one calls here */
     if (tims_poll_new(l->base.loop, PQsocket(l->connection->handle), hear, l, &l->poll) != TIMS_OK)
         return false;
@@ -80,7 +86,6 @@ static void keep_listening(void *argument)
     while (!l->ended) {
         if (start(l)) {
             pause_ms = PAUSE_MIN_MS;
-            l->base.function(l->base.argument);
             while (!l->ended && postgres__is_ready(l->connection) && tims_fiber_suspend() == TIMS_OK) {
             }
         }

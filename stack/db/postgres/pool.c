@@ -4,14 +4,14 @@
  * share it. One at least is never owned, so that reads go on while every transaction waits for something.
  *
  * When none can be had, requests are told so at once; the pool tries again by itself, after a pause that
- * doubles up to some seconds and is never quite the same, so that many processes do not come at once. */
+ * doubles up to two seconds and is never quite the same, so that many processes do not come at once. */
 #include "postgres_internal.h"
 
 #include <stdlib.h>
 
 enum {
     RETRY_MIN_MS = 50,
-    RETRY_MAX_MS = 5000,
+    RETRY_MAX_MS = 2000,
     DRAIN_MS = 1000, /* for a statement that nobody waits for any more */
     IDLE_MS = 60000, /* then a connection is closed, but for the last one */
     IDLE_LOOK_MS = 10000
@@ -94,7 +94,7 @@ void postgres__pool_free(postgres__pool *pool)
 
 bool postgres__pool_is_down(const postgres__pool *pool)
 {
-    return pool->ready_count == 0 && pool->failures > 0;
+    return pool->ready_count == 0 && pool->down;
 }
 
 tims_status postgres__fail_down(const postgres__pool *pool, tims_error *err)
@@ -145,8 +145,10 @@ static void opening_failed(postgres__pool *pool, const tims_error *why)
                  pool->ready_count == 0 ? "database_away" : "no_further_connection", why->message);
     for (size_t i = 0; i < sizeof pool->down_why; i++)
         pool->down_why[i] = i + 1 < sizeof pool->down_why ? why->message[i] : 0;
-    if (pool->ready_count == 0) /* else there are others; whoever waits has a limit */
+    if (pool->ready_count == 0) { /* else there are others; whoever waits has a limit */
+        pool->down = true;
         fail_waiting(pool);
+    }
     retry_later(pool);
 }
 
@@ -184,6 +186,7 @@ void postgres__pool_opened(postgres__pool *pool, postgres__connection *connectio
     if (pool->failures > 0)
         tims_log(TIMS_LOG_INFO, "db", "event=connected failed_attempts=%u", pool->failures);
     pool->failures = 0;
+    pool->down = false;
     pool->retry_us = 0;
     pool->ready_count++;
     tims_timer_clear(&pool->retry_timer);

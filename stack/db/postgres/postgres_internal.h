@@ -345,6 +345,7 @@ struct postgres__pool {
     tims_timer gather_timer;
     /* after a failed attempt to connect */
     uint32_t failures;
+    bool down;        /* there was no other connection: the timer makes the next attempt */
     int64_t retry_us; /* no further attempt before */
     tims_timer retry_timer, idle_timer;
     char down_why[200];

@@ -21,7 +21,8 @@ static int start_shared(void **state)
                                                 "-keyout", key, NULL });
     write_file(&shared, "data/postgresql.auto.conf", "ssl = on\nfsync = off\n", 0600);
     start_server(&shared);
-    run_on_server(&shared, "CREATE ROLE keeper LOGIN PASSWORD 'p@ss/word:1'; CREATE ROLE sealed LOGIN");
+    run_on_server(&shared, "CREATE ROLE keeper LOGIN PASSWORD 'p@ss/word:1'; CREATE ROLE sealed LOGIN;"
+                           "CREATE ROLE few LOGIN CONNECTION LIMIT 2"); /* one is the blocking one */
     return 0;
 }
 
@@ -105,6 +106,40 @@ static void a_server_that_is_away_is_said_at_once_and_found_when_it_is_back(void
     tims_error err;
     assert_int_equal(open_url(f, "postgres://tims@127.0.0.1", "postgres", &err), TIMS_OK);
     assert_int_equal(run_one(f, live_through_a_restart).status, TIMS_OK);
+}
+
+/* A further connection was refused while there was one; then that one is lost as well. */
+static void lose_the_last_after_a_refusal(void *argument)
+{
+    worker *w = argument;
+    tims_error err = { 0 };
+    tims_db_session *first = session_of(w);
+    tims_db_session *second = tims_db_session_new(w->f->db, w->f->loop, first->arena);
+    assert_int_equal(tims_db_begin_snapshot(first, &err), TIMS_OK);
+    assert_int_equal(number(first, "SELECT 1"), 1);
+    assert_int_equal(run(second, "CREATE TABLE y (a int)", &err), TIMS_UNAVAILABLE);
+    assert_string_equal(err.code, "database_busy");
+    run_on_server(&shared,
+                  "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'few'");
+    tims_db_end_snapshot(first);
+    int64_t value = 0;
+    tims_status status = read_number(second, "SELECT 3", NULL, 0, &value, &err);
+    w->step = (int)value;
+    report(w, status, &err);
+}
+
+static void a_pool_that_was_refused_a_connection_makes_a_new_one_when_it_has_none(void **state)
+{
+    fixture *f = *state;
+    char url[128];
+    tims_error err = { 0 };
+    (void)snprintf(url, sizeof url, "postgres://few@127.0.0.1:%d/postgres?connections=5", shared.port);
+    tims_db_options options = { .url = tims_str_from(url), .begin_timeout_ms = 500 };
+    assert_int_equal(tims_db_open(&options, &f->db, &err), TIMS_OK);
+    worker w = run_one(f, lose_the_last_after_a_refusal);
+    if (w.status != TIMS_OK)
+        fail_msg("%s", w.message);
+    assert_int_equal(w.step, 3);
 }
 
 /* --- what cannot be opened ------------------------------------------------------------------------- */
@@ -196,6 +231,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_fixture, tear_down_fixture)
     const struct CMUnitTest tests[] = {
         TEST(a_server_that_is_away_is_said_at_once_and_found_when_it_is_back),
+        TEST(a_pool_that_was_refused_a_connection_makes_a_new_one_when_it_has_none),
         TEST(what_cannot_be_opened_says_why_without_the_password),
         TEST(passwords_come_from_the_url_or_a_file),
         TEST(a_connection_is_sealed_and_its_server_known),
