@@ -231,7 +231,8 @@ static const char *const proxy_items[] = { "127.0.0.0/8", "10.0.0.1" };
 static const tims_names allowed_origins = { origin_items, 1 };
 static const tims_names proxies = { proxy_items, 2 };
 
-TIMS_UNUSED static int set_up(void **state)
+/* Impatient: with clients that are slow, which tests of that wait for. */
+TIMS_UNUSED static int set_up_server(void **state, bool is_impatient)
 {
     static test_server t;
     atomic_store(&cancelled, 0);
@@ -243,16 +244,28 @@ TIMS_UNUSED static int set_up(void **state)
     t.options.finish = finish;
     t.options.memory_bytes_max = 8 << 20;
     t.options.limits.body_bytes_max = 10 << 20;
-    t.options.header_timeout_ms = 300;
-    t.options.body_timeout_ms = 1000;
-    t.options.idle_timeout_ms = 400;
-    t.options.write_timeout_ms = 300;
+    if (is_impatient) {
+        t.options.header_timeout_ms = 300;
+        t.options.body_timeout_ms = 1000;
+        t.options.idle_timeout_ms = 400;
+        t.options.write_timeout_ms = 300;
+    }
     t.options.connections_max = 8;
     t.options.cors_origins = allowed_origins;
     t.options.trusted_proxies = proxies;
     test_start(&t);
     *state = &t;
     return 0;
+}
+
+TIMS_UNUSED static int set_up(void **state)
+{
+    return set_up_server(state, false);
+}
+
+TIMS_UNUSED static int set_up_impatient(void **state)
+{
+    return set_up_server(state, true);
 }
 
 TIMS_UNUSED static int tear_down(void **state)
@@ -265,5 +278,6 @@ TIMS_UNUSED static int tear_down(void **state)
 #define END "\r\n"
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define IMPATIENT_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_impatient, tear_down)
 
 #endif
