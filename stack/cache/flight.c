@@ -131,10 +131,9 @@ bool tims_cache_lead(tims_cache *cache, tims_request *rq, const tims_cache_name 
     cache__key key = cache__resolve(cache, name, &entry);
     flight *under_way = find_flight(cache, &key);
     cache__waiter *w = NULL;
-    TIMS_ASSERT(under_way == NULL || under_way->leader != rq); /* it would wait for itself */
     if (under_way == NULL)
         begin_flight(cache, rq, &key, l);
-    else
+    else if (under_way->leader != rq) /* else it leads already: its first run gave in, and it runs again */
         w = cache__waiter_join(&under_way->waiters);
     pthread_mutex_unlock(&cache->mutex);
     if (w == NULL)

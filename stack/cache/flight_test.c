@@ -89,6 +89,37 @@ static void when_the_one_fails_another_makes_it(void **state)
     assert_int_equal(m.found, ASKING - 1);
 }
 
+/* --- who asks twice ----------------------------------------------------------------------------------- */
+
+static void lead_twice(tims_request *rq, void *argument)
+{
+    many *m = argument;
+    for (; m->made < 2; m->made++)
+        assert_true(tims_cache_lead(m->cache, rq, asked()));
+}
+
+static void lead_twice_on_fiber(void *argument)
+{
+    many *m = argument;
+    tims_error err = { 0 };
+    assert_int_equal(tims_request_run(m->loop, NULL, lead_twice, m, NULL, &err), TIMS_OK);
+    tims_loop_stop(m->loop);
+}
+
+/* As a request does whose transaction gave in. */
+static void who_leads_may_begin_again(void **state)
+{
+    (void)state;
+    assert_int_equal(tims_crypto_setup(), TIMS_OK);
+    many m = { .cache = tims_cache_new(&(tims_cache_options){ .bytes_max = 1 << 20 }) };
+    assert_int_equal(tims_loop_new(NULL, &m.loop), TIMS_OK);
+    assert_non_null(tims_fiber_start(m.loop, lead_twice_on_fiber, &m));
+    tims_loop_run(m.loop);
+    assert_int_equal(m.made, 2);
+    tims_loop_free(&m.loop);
+    tims_cache_free(&m.cache);
+}
+
 /* --- who does not wait any longer --------------------------------------------------------------------- */
 
 typedef struct pair {
@@ -212,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_makes_what_many_ask_for),
         cmocka_unit_test(when_the_one_fails_another_makes_it),
+        cmocka_unit_test(who_leads_may_begin_again),
         cmocka_unit_test(who_waits_too_long_is_told_so),
         cmocka_unit_test(who_waits_on_another_loop_is_woken_there),
     };

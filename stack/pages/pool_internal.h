@@ -27,6 +27,7 @@ enum {
     POOL__REST_US = 2000000,
     POOL__PAUSE_MIN_MS = 100,
     POOL__PAUSE_MAX_MS = 10000,
+    POOL__START_TIMEOUTS = 30, /* as many RENDER_TIMEOUTs it may take to listen; then it is ended */
     POOL__LIVED_US = 30000000, /* lived so long: the next pause is the shortest again */
 };
 

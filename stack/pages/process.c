@@ -213,10 +213,24 @@ static int64_t resident_bytes(int pid)
     return fine ? pages * sysconf(_SC_PAGESIZE) : 0;
 }
 
+/* One that lives and does not come to listen would keep its place for ever. */
+static void end_late(const pages__pool *pool, pool__process *process)
+{
+    int64_t after_ms = (tims_monotonic_us() - process->started_us) / 1000;
+    if (process->was_killed || after_ms < POOL__START_TIMEOUTS * pool->timeout_ms)
+        return;
+    tims_log(TIMS_LOG_WARN, "pages", "a render server does not come to listen pid=%d after_ms=%lld",
+             tims_process_pid(process->process), (long long)after_ms);
+    process->was_killed = true;
+    tims_process_signal(process->process, SIGKILL);
+}
+
 static void look_at_place(pages__pool *pool, pool__place *place)
 {
     const pool__process *process = place->current;
     int64_t bytes_max = pool->pages->options.render_memory_max;
+    if (place->next != NULL)
+        end_late(pool, place->next);
     if (process == NULL)
         return;
     (void)pthread_mutex_lock(&pool->mutex);

@@ -460,6 +460,25 @@ test("a restart leaves no render process behind, not even one that hears nothing
   }
 });
 
+test("a render process that never listens is ended, and another one takes its place", async () => {
+  const folder = makeFolder();
+  const script = join(folder, "first-hangs.sh");
+  writeFileSync(script, `[ -e "$1" ] && exec ${command}\necho $$ >"$1"\nexec sleep 1000\n`);
+  run(folder, ["migrate"]);
+  const env = { FRONT_DIRECTORY: makeFront(folder), RENDER_COMMAND: `sh ${script} ${join(folder, "hung")}` };
+  const other = await startServer({ folder, env: { ...env, RENDER_PROCESSES: "1", RENDER_TIMEOUT: "150ms" } });
+  const nobody = new Client(other);
+  try {
+    await until("a rendered page", async () => !isShell((await nobody.get(`/?n=${Math.random()}`)).body));
+    const hung = readFileSync(join(folder, "hung"), "utf8").trim();
+    assert.match(other.output(), new RegExp(`a render server does not come to listen pid=${hung} `));
+    assert.equal(childrenOf(other.process.pid as number).length, 1);
+  } finally {
+    await other.stop();
+    other.remove();
+  }
+});
+
 test("too many at once get the shell at once, and the others are rendered", async () => {
   const client = people[0] as Client;
   const answers = await Promise.all(

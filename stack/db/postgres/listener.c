@@ -17,7 +17,6 @@ typedef struct listener {
     char channel[CHANNEL_BYTES];
     postgres__pool own; /* of this one connection */
     postgres__connection *connection;
-    tims_poll *poll;
     tims_fiber *fiber;
     bool hears; /* the server has answered: from here on nothing is missed */
     bool ended;
@@ -63,16 +62,16 @@ static bool start(listener *l)
         return false;
     l->own.ready_count = 1;
     tims_poll_free(&l->connection->poll); /* its own calls the pool; this one calls here */
-    if (tims_poll_new(l->base.loop, PQsocket(l->connection->handle), hear, l, &l->poll) != TIMS_OK)
+    if (tims_poll_new(l->base.loop, PQsocket(l->connection->handle), hear, l, &l->connection->poll) !=
+        TIMS_OK)
         return false;
-    tims_poll_set(l->poll, TIMS_READABLE);
+    tims_poll_set(l->connection->poll, TIMS_READABLE);
     (void)snprintf(sql, sizeof sql, "LISTEN \"%s\"", l->channel);
     return postgres__send_control(l->connection, sql, NULL) && postgres__send_sync(l->connection, NULL);
 }
 
 static void end_connection(listener *l)
 {
-    tims_poll_free(&l->poll);
     postgres__connection_free(l->connection);
     postgres__statements_drop(&l->own.statements);
     l->connection = NULL;

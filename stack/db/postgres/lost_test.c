@@ -66,6 +66,31 @@ static void several_that_are_lost_are_replaced_at_once(void **state)
     assert_int_equal(run_one(f, lose_several).status, TIMS_OK);
 }
 
+/* As when it is found closed while it is written to: no event of its socket follows. */
+static void lose_the_only_one_without_an_event(void *argument)
+{
+    worker *w = argument;
+    tims_db_session *session = session_of(w);
+    tims_error err = { 0 };
+    assert_int_equal(number(session, "SELECT 1"), 1);
+    postgres__pool *pool = postgres__pool_of((postgres__store *)w->f->db, w->f->loop);
+    postgres__connection_lose(pool->slots[0]);
+    int64_t value = 0;
+    tims_status status = read_number(session, "SELECT 2", NULL, 0, &value, &err);
+    w->step = (int)value;
+    report(w, status, &err);
+}
+
+static void the_only_one_is_replaced_however_it_is_lost(void **state)
+{
+    fixture *f = *state;
+    open_with(f, "connections=1", (tims_db_options){ .begin_timeout_ms = 2000 });
+    worker w = run_one(f, lose_the_only_one_without_an_event);
+    if (w.status != TIMS_OK)
+        fail_msg("%s", w.message);
+    assert_int_equal(w.step, 2);
+}
+
 static void an_idle_connection_that_is_lost_is_replaced(void **state)
 {
     fixture *f = *state;
@@ -281,6 +306,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(an_idle_connection_that_is_lost_is_replaced),
+        TEST(the_only_one_is_replaced_however_it_is_lost),
         TEST(several_that_are_lost_are_replaced_at_once),
         TEST(a_plain_read_under_way_is_sent_again),
         TEST(a_transaction_whose_connection_is_lost_says_so_to_its_end),

@@ -117,11 +117,13 @@ static void fail_waiting(postgres__pool *pool)
     postgres__pool_fail_calls(pool);
 }
 
+/* Where there is none, or somebody has waited for this attempt. */
 static void retry(void *argument)
 {
     postgres__pool *pool = argument;
     pool->retry_us = 0;
-    if (pool->ready_count == 0 && pool->opening_count == 0)
+    bool is_wanted = pool->ready_count == 0 || pool->first_wait != NULL || pool->first_call != NULL;
+    if (is_wanted && pool->opening_count == 0)
         (void)postgres__pool_grow(pool);
 }
 
@@ -154,11 +156,24 @@ static void opening_failed(postgres__pool *pool, const tims_error *why)
 
 /* --- growing --------------------------------------------------------------------------------------- */
 
+/* The slots of lost ones, which nobody owns, are free again. */
+static void sweep(postgres__pool *pool)
+{
+    for (uint32_t slot = 0; slot < pool->store->settings.connections_max; slot++) {
+        postgres__connection *connection = pool->slots[slot];
+        if (connection == NULL || connection->owned || connection->state != POSTGRES_LOST)
+            continue;
+        pool->slots[slot] = NULL;
+        postgres__connection_free(connection);
+    }
+}
+
 bool postgres__pool_grow(postgres__pool *pool)
 {
     uint32_t max = pool->store->settings.connections_max;
     if (pool->retry_us > tims_monotonic_us())
         return false;
+    sweep(pool); /* one that was lost while it was written to has told nobody */
     for (uint32_t slot = 0; slot < max; slot++) {
         if (pool->slots[slot] != NULL)
             continue;
@@ -231,16 +246,10 @@ static void own(postgres__pool *pool, postgres__connection *connection)
     pool->owned_count++;
 }
 
-/* The lost ones that nobody owns go; who waits is served in turn. */
+/* Who waits is served in turn. */
 static void serve(postgres__pool *pool)
 {
-    for (uint32_t slot = 0; slot < pool->store->settings.connections_max; slot++) {
-        postgres__connection *connection = pool->slots[slot];
-        if (connection == NULL || connection->owned || connection->state != POSTGRES_LOST)
-            continue;
-        pool->slots[slot] = NULL;
-        postgres__connection_free(connection);
-    }
+    sweep(pool);
     while (pool->first_wait != NULL && may_own_another(pool)) {
         postgres__connection *connection = find_idle(pool);
         if (connection == NULL)

@@ -128,18 +128,84 @@ static void lose_the_last_after_a_refusal(void *argument)
     report(w, status, &err);
 }
 
-static void a_pool_that_was_refused_a_connection_makes_a_new_one_when_it_has_none(void **state)
+static void open_few(fixture *f, int64_t begin_timeout_ms)
 {
-    fixture *f = *state;
     char url[128];
     tims_error err = { 0 };
     (void)snprintf(url, sizeof url, "postgres://few@127.0.0.1:%d/postgres?connections=5", shared.port);
-    tims_db_options options = { .url = tims_str_from(url), .begin_timeout_ms = 500 };
+    tims_db_options options = { .url = tims_str_from(url), .begin_timeout_ms = begin_timeout_ms };
     assert_int_equal(tims_db_open(&options, &f->db, &err), TIMS_OK);
+}
+
+static void a_pool_that_was_refused_a_connection_makes_a_new_one_when_it_has_none(void **state)
+{
+    fixture *f = *state;
+    open_few(f, 500);
     worker w = run_one(f, lose_the_last_after_a_refusal);
     if (w.status != TIMS_OK)
         fail_msg("%s", w.message);
     assert_int_equal(w.step, 3);
+}
+
+/* It lets go of what it holds only when the other one is done; nothing else happens on this loop. */
+static void hold_until_the_other_is_done(void *argument)
+{
+    worker *w = argument;
+    tims_error err = { 0 };
+    tims_db_session *session = session_of(w);
+    assert_int_equal(tims_db_begin_snapshot(session, &err), TIMS_OK);
+    assert_int_equal(number(session, "SELECT 1"), 1);
+    w->fiber = tims_fiber_self();
+    tims_fiber_wake(w->other->fiber);
+    while (w->other->step == 0)
+        (void)tims_fiber_suspend();
+    tims_db_end_snapshot(session);
+    report(w, TIMS_OK, &err);
+}
+
+static void begin_beside_it(void *argument)
+{
+    worker *w = argument;
+    tims_error err = { 0 };
+    tims_db_session *session = session_of(w);
+    w->fiber = tims_fiber_self();
+    while (w->other->fiber == NULL)
+        (void)tims_fiber_suspend();
+    tims_status status = run(session, "CREATE TEMPORARY TABLE z (a int)", &err);
+    w->step = 1;
+    tims_fiber_wake(w->other->fiber);
+    report(w, status, &err);
+}
+
+static void hold_or_begin(void *argument)
+{
+    worker *w = argument;
+    (w->number == 0 ? hold_until_the_other_is_done : begin_beside_it)(w);
+}
+
+static tims_timer raising;
+
+/* Once a connection has been refused. */
+static void raise_the_limit(void *argument)
+{
+    fixture *f = argument;
+    if (postgres__pool_of((postgres__store *)f->db, f->loop)->failures == 0)
+        tims_timer_set(f->loop, &raising, 1, raise_the_limit, f);
+    else
+        run_on_server(&shared, "ALTER ROLE few CONNECTION LIMIT 10");
+}
+
+static void who_waits_is_served_when_a_connection_can_be_had_again(void **state)
+{
+    fixture *f = *state;
+    worker workers[2];
+    open_few(f, 10000);
+    tims_timer_set(f->loop, &raising, 1, raise_the_limit, f);
+    run_workers(f, hold_or_begin, workers, 2);
+    run_on_server(&shared, "ALTER ROLE few CONNECTION LIMIT 2");
+    assert_int_equal(workers[0].status, TIMS_OK);
+    if (workers[1].status != TIMS_OK)
+        fail_msg("%s", workers[1].message);
 }
 
 /* --- what cannot be opened ------------------------------------------------------------------------- */
@@ -232,6 +298,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_server_that_is_away_is_said_at_once_and_found_when_it_is_back),
         TEST(a_pool_that_was_refused_a_connection_makes_a_new_one_when_it_has_none),
+        TEST(who_waits_is_served_when_a_connection_can_be_had_again),
         TEST(what_cannot_be_opened_says_why_without_the_password),
         TEST(passwords_come_from_the_url_or_a_file),
         TEST(a_connection_is_sealed_and_its_server_known),
