@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type Answer, Client, signedIn } from "../client.ts";
@@ -466,7 +466,10 @@ test("a render process that never listens is ended, and another one takes its pl
   writeFileSync(script, `[ -e "$1" ] && exec ${command}\necho $$ >"$1"\nexec sleep 1000\n`);
   run(folder, ["migrate"]);
   const env = { FRONT_DIRECTORY: makeFront(folder), RENDER_COMMAND: `sh ${script} ${join(folder, "hung")}` };
-  const other = await startServer({ folder, env: { ...env, RENDER_PROCESSES: "1", RENDER_TIMEOUT: "150ms" } });
+  const other = await startServer({
+    folder,
+    env: { ...env, RENDER_PROCESSES: "1", RENDER_TIMEOUT: "150ms" },
+  });
   const nobody = new Client(other);
   try {
     await until("a rendered page", async () => !isShell((await nobody.get(`/?n=${Math.random()}`)).body));
