@@ -68,7 +68,8 @@ static void unlock(sqlite__pool *pool)
         pthread_mutex_unlock(&pool->store->mutex);
 }
 
-static void leave_waiting(sqlite__pool *pool, sqlite__reader_wait *wait)
+/* False: it was woken, and has left. */
+static bool leave_waiting(sqlite__pool *pool, sqlite__reader_wait *wait)
 {
     sqlite__reader_wait *previous = NULL, *at = pool->first_wait;
     while (at != NULL && at != wait) {
@@ -76,10 +77,18 @@ static void leave_waiting(sqlite__pool *pool, sqlite__reader_wait *wait)
         at = at->next;
     }
     if (at == NULL)
-        return;
+        return false;
     *(previous != NULL ? &previous->next : &pool->first_wait) = wait->next;
     if (pool->last_wait == wait)
         pool->last_wait = previous;
+    return true;
+}
+
+static void wake_next(sqlite__pool *pool)
+{
+    sqlite__reader_wait *wait = pool->first_wait;
+    if (wait != NULL && leave_waiting(pool, wait))
+        tims_fiber_wake(wait->fiber);
 }
 
 /* Until a connection is given back. Only for loops. Suspends. */
@@ -96,7 +105,9 @@ static tims_status wait_for_idle(sqlite__pool *pool, tims_error *err)
         (void)tims_fiber_set_deadline(former);
     tims_status status = tims_fiber_suspend();
     (void)tims_fiber_set_deadline(former);
-    leave_waiting(pool, &wait);
+    bool was_woken = !leave_waiting(pool, &wait);
+    if (status != TIMS_OK && was_woken && pool->idle != NULL)
+        wake_next(pool); /* it was cancelled in the moment in which it was given one */
     if (status == TIMS_TIMEOUT && former != 0 && former < limit)
         return tims_fail(err, TIMS_TIMEOUT, NULL, "%s", tims_status_text(TIMS_TIMEOUT));
     if (status == TIMS_TIMEOUT)
@@ -152,11 +163,7 @@ void sqlite__pool_give(sqlite__pool *pool, sqlite__connection *connection)
     } else {
         pool->open_count--;
     }
-    sqlite__reader_wait *wait = pool->first_wait;
-    if (wait != NULL) {
-        leave_waiting(pool, wait);
-        tims_fiber_wake(wait->fiber);
-    }
+    wake_next(pool);
     unlock(pool);
     if (surplus)
         sqlite__connection_close(&connection);

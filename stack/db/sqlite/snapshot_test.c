@@ -215,6 +215,54 @@ static void no_snapshot_is_older_than_what_anybody_was_told(void **state)
     assert_int_equal(number_now(f, COUNT), (WRITERS + 1) * WRITES);
 }
 
+/* --- all connections are taken ------------------------------------------------------------------------- */
+
+/* Gives one back, and ends who would have had it before he runs. */
+static void give_to_one_that_ends(worker *w)
+{
+    sqlite__connection *taken[SQLITE_READERS_MAX];
+    sqlite__pool *pool = pool_of(w);
+    tims_error err = { 0 };
+    for (size_t i = 0; i < SQLITE_READERS_MAX; i++)
+        assert_int_equal(sqlite__pool_take(pool, &taken[i], &err), TIMS_OK);
+    while (pool->first_wait == NULL || pool->first_wait->next == NULL)
+        assert_int_equal(tims_sleep_ms(1), TIMS_OK);
+    tims_fiber *first = pool->first_wait->fiber;
+    sqlite__pool_give(pool, taken[0]);
+    tims_fiber_cancel(first);
+    while (w->f->ended < 2)
+        assert_int_equal(tims_sleep_ms(1), TIMS_OK);
+    for (size_t i = 1; i < SQLITE_READERS_MAX; i++)
+        sqlite__pool_give(pool, taken[i]);
+    report(w, TIMS_OK, &err);
+}
+
+static void take_one(worker *w)
+{
+    sqlite__connection *taken;
+    tims_error err = { 0 };
+    tims_status status = sqlite__pool_take(pool_of(w), &taken, &err);
+    if (status == TIMS_OK)
+        sqlite__pool_give(pool_of(w), taken);
+    report(w, status, &err);
+}
+
+static void take_all_or_one(void *argument)
+{
+    worker *w = argument;
+    (w->number == 0 ? give_to_one_that_ends : take_one)(w);
+}
+
+static void what_is_given_to_one_that_ends_is_the_next_ones(void **state)
+{
+    fixture *f = *state;
+    worker workers[3];
+    open_with(f, (tims_db_options){ .begin_timeout_ms = 2000 });
+    run_workers(f, take_all_or_one, workers, 3);
+    assert_int_equal(workers[1].status, TIMS_CANCELLED);
+    assert_int_equal(workers[2].status, TIMS_OK);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -224,6 +272,7 @@ int main(void)
         TEST(another_programs_commit_is_there_once_its_version_was_seen_or_the_tick_has_ended),
         TEST(what_was_noted_of_a_state_goes_with_it),
         TEST(no_snapshot_is_older_than_what_anybody_was_told),
+        TEST(what_is_given_to_one_that_ends_is_the_next_ones),
     };
     return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);
 }
