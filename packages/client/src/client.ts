@@ -420,7 +420,7 @@ export class Client {
   takePage(page: PageData): void {
     const { user } = this.state;
     this.ownCookie = csrfCookie();
-    if (page.user?.id !== user?.id && (user !== null || this.state.page !== null)) this.become(page);
+    if (this.isKnown && page.user?.id !== user?.id) this.become(page);
     this.store.dispatch(actions.pageLoaded(page));
     this.becomesKnown();
     if (page.user !== null || !this.state.expired) this.offline?.userIs(page.user, false);

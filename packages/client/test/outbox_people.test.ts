@@ -76,6 +76,20 @@ describe("a session that ends without a sign-out", () => {
     expect(network.last.of("sub")).toMatchObject([{ url: MESSAGES }]);
   });
 
+  test("a page that names the person again, after a sign-in elsewhere, is followed as theirs", async () => {
+    await expire();
+    const before = network.sockets.length;
+    network.user = "u1";
+    network.answer = done;
+    client.takePage(page({}));
+    await vi.advanceTimersByTimeAsync(50);
+    expect(client.state).toMatchObject({ user: ANN, expired: null, page: { path: "/chat/1" } });
+    expect(network.sockets).toHaveLength(before + 1);
+    network.last.welcome();
+    expect(network.last.of("sub")).toMatchObject([{ url: MESSAGES }]);
+    expect(texts().at(-1)).toBe("one");
+  });
+
   test("somebody else signs in: it is gone", async () => {
     await expire();
     const before = sent().length;
