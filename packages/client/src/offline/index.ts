@@ -9,7 +9,7 @@ import type { ApiAnswer } from "../api";
 import type { SocketLike } from "../connection";
 import type { DocumentState } from "../documents";
 import type { Session } from "../options";
-import { actions, type LiveState, type PageState, type TimsStore } from "../store";
+import { actions, type Expired, type LiveState, type PageState, type TimsStore } from "../store";
 import type { AnyRow, Mutation, User } from "../types";
 import type { MutationResult } from "../writes";
 import { Cache } from "./cache";
@@ -250,7 +250,7 @@ export class Offline {
   }
 
   /** The session has ended without a sign-out: nothing is shown any more, what was written waits for the same person. */
-  async setAside(csrf: string | undefined): Promise<void> {
+  setAside(csrf = this.host.state.csrf): void {
     const { store, state } = this.host;
     const { user } = state;
     if (user === null) return;
@@ -258,14 +258,18 @@ export class Offline {
       ({ status, offline }) => status !== "confirmed" && offline !== "onlineOnly",
     );
     this.aside = { user, mutations };
-    const counting = this.cache?.setAside(); // not before it is written what there is
-    const nothing = { documents: {}, mutations: {}, rooms: {}, page: null, user: null };
     const expired = { user, writes: mutations.length };
-    store.dispatch(actions.restored({ ...nothing, expired, ...(csrf === undefined ? {} : { csrf }) }));
-    const writes = (await counting) ?? mutations.length;
+    void this.countAside(expired); // begins with writing what there is
+    const nothing = { documents: {}, mutations: {}, rooms: {}, page: null, user: null };
+    store.dispatch(actions.restored({ ...nothing, expired, csrf }));
+  }
+
+  /** How much waits for them; nothing, if that was a sign-out in another tab. */
+  async countAside({ user, writes }: Expired): Promise<void> {
+    const count = (await this.cache?.setAside()) ?? writes;
     if (this.aside?.user !== user) return; // somebody has signed in meanwhile
-    if (writes < 0) this.aside = null; // that was a sign-out, in another tab
-    store.dispatch(actions.restored({ expired: writes < 0 ? null : { user, writes } }));
+    if (count < 0) this.aside = null;
+    this.host.store.dispatch(actions.restored({ expired: count < 0 ? null : { user, writes: count } }));
   }
 
   private async takeBack(mutations: Mutation[]): Promise<void> {
