@@ -158,6 +158,7 @@ export class Cache {
     this.owner = found.kept.owner;
     this.measure(found.kept.records);
     this.on = true;
+    this.isAside = false;
     return found.contents;
   }
 

@@ -268,7 +268,11 @@ export class Offline {
   async countAside({ user, writes }: Expired): Promise<void> {
     const count = (await this.cache?.setAside()) ?? writes;
     if (this.aside?.user !== user) return; // somebody has signed in meanwhile
-    if (count < 0) this.aside = null;
+    if (count < 0) {
+      this.aside = null;
+      this.restoring = null; // whoever comes next begins with what is kept by then
+      this.isRestored = false;
+    }
     this.host.store.dispatch(actions.restored({ expired: count < 0 ? null : { user, writes: count } }));
   }
 
