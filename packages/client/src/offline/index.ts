@@ -277,10 +277,8 @@ export class Offline {
   }
 
   private async takeBack(mutations: Mutation[]): Promise<void> {
-    const kept = (await this.cache?.takeBack()) ?? [];
-    const own = kept.filter(({ tab }) => tab === this.host.id || !this.platform);
-    const all = [...mutations, ...own.map(({ mutation }) => mutation)];
-    this.host.store.dispatch(actions.restored(withKept(this.host.state, [], all)));
+    const kept = (await this.cache?.takeBack(this.platform ? this.host.id : undefined)) ?? [];
+    this.host.store.dispatch(actions.restored(withKept(this.host.state, [], [...mutations, ...kept])));
     void this.outbox.send();
   }
 
