@@ -307,6 +307,16 @@ describe("tabs of one person", () => {
     expect(network.sockets).toHaveLength(2);
   });
 
+  test("share with none of a version that keeps things otherwise", async () => {
+    const browser = new Tab();
+    const channel = vi.spyOn(browser, "channel");
+    openTab({}, browser).follow(CHATS);
+    await until(() => expect(channel).toHaveBeenCalledOnce());
+    const { owner = "" } = (await storage.read()) ?? {};
+    expect(owner).toBe("2 u1"); // the number of how things are kept, and the person
+    expect(channel.mock.calls[0]?.[0].endsWith(` ${owner}`)).toBe(true);
+  });
+
   test("do not take a leader whose backend is slow for one that is gone", async () => {
     vi.useFakeTimers();
     const first = openTab();

@@ -64,7 +64,7 @@ export interface CacheOptions {
   bytesMax?: number;
 }
 
-function ownerOf(user: User | null): string {
+export function ownerOf(user: User | null): string {
   return `${SCHEMA} ${user?.id ?? ""}`;
 }
 

@@ -12,7 +12,7 @@ import type { Session } from "../options";
 import { actions, type Expired, type LiveState, type PageState, type TimsStore } from "../store";
 import type { AnyRow, Mutation, User } from "../types";
 import type { MutationResult } from "../writes";
-import { Cache } from "./cache";
+import { Cache, ownerOf } from "./cache";
 import { Outbox } from "./outbox";
 import { loadPages } from "./paging";
 import { browserStorage, type CacheStorage } from "./storage";
@@ -291,7 +291,7 @@ export class Offline {
   /** The socket that the person's tabs share; null: this tab takes one of its own. */
   openSocket(url: string, make: () => SocketLike): SocketLike | null {
     if (!this.platform || !this.host.isKnown) return null;
-    const name = `tims ${url} ${this.host.state.user?.id ?? ""}`;
+    const name = `tims ${url} ${ownerOf(this.host.state.user)}`;
     if (this.tabs?.name !== name) this.joinTabs(name, this.platform, make);
     return this.tabs?.tabs.open() ?? null;
   }
