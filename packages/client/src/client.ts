@@ -420,7 +420,7 @@ export class Client {
   takePage(page: PageData): void {
     const { user } = this.state;
     this.ownCookie = csrfCookie();
-    if (page.user?.id !== user?.id && (user !== null || this.state.page !== null)) this.become(page);
+    if (this.isKnown && page.user?.id !== user?.id) this.become(page);
     this.store.dispatch(actions.pageLoaded(page));
     this.becomesKnown();
     if (page.user !== null || !this.state.expired) this.offline?.userIs(page.user, false);
@@ -457,7 +457,7 @@ export class Client {
     }
     this.isKnown = true;
     this.session++;
-    void this.offline.setAside(csrf);
+    this.offline.setAside(csrf);
     this.beginAnew();
   }
 
@@ -482,8 +482,12 @@ export class Client {
   }
 
   private become({ user, csrf }: Session): void {
-    if (user === null && this.state.user !== null) this.expire(csrf);
-    else this.setSession(user, csrf);
+    const { user: former, expired } = this.state;
+    if (user === null && former !== null) this.expire(csrf);
+    else if (user === null && expired) {
+      this.store.dispatch(actions.restored({ csrf: csrf ?? this.state.csrf }));
+      void this.offline?.countAside(expired); // nobody once more is no sign-out
+    } else this.setSession(user, csrf);
   }
 
   // --- writes --------------------------------------------------------------------------------------------------

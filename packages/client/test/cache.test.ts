@@ -259,6 +259,24 @@ describe("another person", () => {
     await settle();
     expect(await records()).toEqual([]);
   });
+  test("keeps what they have written in another tab when this one becomes theirs", async () => {
+    start({ pageData: { ...page({}), user: BEA } });
+    await client.restore();
+    const { user } = page({});
+    const written = new Map([
+      ["user", JSON.stringify(user)],
+      ["m:1", JSON.stringify({ tab: "other", mutation: { key: "1" } })],
+    ]);
+    await storage.claim("2 u1", written);
+    client.setSession(user);
+    await settle();
+    await client.save();
+    expect(await records()).toEqual(["m:1", "user"]);
+    client.setSession(BEA);
+    await client.save();
+    expect(await records()).toEqual(["user"]);
+  });
+
   test("whom the socket names instead of the one who is shown ends the session here", async () => {
     await startLive();
     await restart();

@@ -76,6 +76,20 @@ describe("a session that ends without a sign-out", () => {
     expect(network.last.of("sub")).toMatchObject([{ url: MESSAGES }]);
   });
 
+  test("a page that names the person again, after a sign-in elsewhere, is followed as theirs", async () => {
+    await expire();
+    const before = network.sockets.length;
+    network.user = "u1";
+    network.answer = done;
+    client.takePage(page({}));
+    await vi.advanceTimersByTimeAsync(50);
+    expect(client.state).toMatchObject({ user: ANN, expired: null, page: { path: "/chat/1" } });
+    expect(network.sockets).toHaveLength(before + 1);
+    network.last.welcome();
+    expect(network.last.of("sub")).toMatchObject([{ url: MESSAGES }]);
+    expect(statuses()).toEqual(["confirmed"]);
+  });
+
   test("somebody else signs in: it is gone", async () => {
     await expire();
     const before = sent().length;
@@ -84,6 +98,51 @@ describe("a session that ends without a sign-out", () => {
     expect(await kept()).toEqual([]);
     await vi.advanceTimersByTimeAsync(100_000);
     expect(sent()).toHaveLength(before);
+  });
+
+  test.each([
+    ["cannot be asked who it is", unreachable],
+    ["says that it is nobody", nobody],
+  ])("ends once more, and the backend %s: what they wrote waits on", async (_name, answer) => {
+    await expire();
+    network.answer = answer;
+    network.last.cut(4401);
+    await settle();
+    expect(client.state).toMatchObject({ user: null, expired: { user: ANN, writes: 1 } });
+    expect(await kept()).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(3_000);
+    await signIn(ANN);
+    expect(statuses()).toEqual(["confirmed"]);
+  });
+
+  test("is asked for again in no hurry while the socket is theirs and nobody says who that is", async () => {
+    await expire();
+    network.answer = unreachable;
+    network.user = "u1";
+    const before = network.sockets.length;
+    network.last.welcome();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(network.sockets).toHaveLength(before);
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(network.sockets).toHaveLength(before + 1);
+    network.answer = (method, url, body) =>
+      url === "/api/auth/me/" ? json(200, { user: ANN }) : done(method, url, body);
+    network.last.welcome();
+    await vi.advanceTimersByTimeAsync(50);
+    expect(client.state).toMatchObject({ user: ANN, expired: null });
+    expect(statuses()).toEqual(["confirmed"]);
+  });
+
+  test("a sign-out in another tab afterwards is heard of when it is asked who is here", async () => {
+    await expire();
+    const before = sent().length;
+    await storage.claim("2 ");
+    network.last.cut(4401);
+    await settle();
+    expect(client.state).toMatchObject({ user: null, expired: null });
+    await signIn(ANN);
+    expect(sent()).toHaveLength(before);
+    expect(client.state.mutations).toEqual({});
   });
 
   test("a sign-out afterwards wipes it", async () => {

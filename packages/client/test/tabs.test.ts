@@ -307,6 +307,16 @@ describe("tabs of one person", () => {
     expect(network.sockets).toHaveLength(2);
   });
 
+  test("share with none of a version that keeps things otherwise", async () => {
+    const browser = new Tab();
+    const channel = vi.spyOn(browser, "channel");
+    openTab({}, browser).follow(CHATS);
+    await until(() => expect(channel).toHaveBeenCalledOnce());
+    const { owner = "" } = (await storage.read()) ?? {};
+    expect(owner).toBe("2 u1"); // the number of how things are kept, and the person
+    expect(channel.mock.calls[0]?.[0].endsWith(` ${owner}`)).toBe(true);
+  });
+
   test("do not take a leader whose backend is slow for one that is gone", async () => {
     vi.useFakeTimers();
     const first = openTab();
@@ -413,6 +423,33 @@ describe("two people", () => {
     await until(() => expect(second.state.user).toBeNull());
     expect(idsOf(second, MESSAGES)).toEqual([]);
     await until(async () => expect([...((await storage.read())?.records.keys() ?? [])]).toEqual(["user"]));
+  });
+
+  test.each([
+    ["and keeps what they write", "2 "],
+    ["and goes on with what another tab has kept since", "2 u1"],
+  ])("after a sign-out in another tab the same person may come back, %s", async (_what, owner) => {
+    const [first, second] = await openTwo();
+    network.answer = () => json(200, { user: null, csrf: "csrf-2" });
+    network.user = null;
+    first.setSession(null, "csrf-2");
+    await until(() => expect(second.state).toMatchObject({ user: null, expired: null }));
+    const { user } = page({});
+    await storage.claim(owner, new Map([["user", JSON.stringify(owner === "2 " ? null : user)]]));
+    network.user = "u1";
+    network.answer = () => new Promise(() => undefined);
+    second.setSession(user, "csrf-3");
+    void second.mutate("POST", "/api/messages/", { chat: "1", text: "hi" });
+    const [key] = Object.keys(second.state.mutations);
+    await vi.waitFor(async () => expect((await storage.read())?.records.has(`m:${key}`)).toBe(true));
+    const snap = { t: "snap", view: 3, position: 30, ...WINDOW, document: listOf([row("c", 3)]) };
+    await until(() => expect(network.sockets).toHaveLength(3));
+    network.last.welcome(30);
+    await hasSub(MESSAGES);
+    network.last.receive({ ...snap, sub: subs(MESSAGES)[0]?.id });
+    await vi.waitFor(async () => expect((await storage.read())?.records.has(`d:${MESSAGES}`)).toBe(true), {
+      timeout: 3_000,
+    });
   });
 
   test("a session that the backend ends is ended in all", async () => {

@@ -64,7 +64,7 @@ export interface CacheOptions {
   bytesMax?: number;
 }
 
-function ownerOf(user: User | null): string {
+export function ownerOf(user: User | null): string {
   return `${SCHEMA} ${user?.id ?? ""}`;
 }
 
@@ -145,20 +145,22 @@ export class Cache {
     const generation = this.generation;
     const found = await this.read();
     if (generation !== this.generation) return null; // somebody has signed in meanwhile
-    const owner = found && ownerOf(user === undefined ? found.contents.user : user);
-    if (found?.contents.user && user === null && found.contents.writes.length > 0) {
+    if (found) {
+      const { user: owner, writes } = found.contents;
       this.owner = found.kept.owner;
-      await this.setAside();
-      return { aside: found.contents.user, writes: found.contents.writes.length };
+      if (owner && user === null && writes.length > 0) {
+        await this.setAside();
+        return { aside: owner, writes: writes.length };
+      }
+      if (this.isOf(user === undefined ? owner : user)) {
+        this.measure(found.kept.records);
+        this.on = true;
+        this.isAside = false;
+        return found.contents;
+      }
     }
-    if (found?.kept.owner !== owner || !found) {
-      await this.begin(user ?? null);
-      return null;
-    }
-    this.owner = found.kept.owner;
-    this.measure(found.kept.records);
-    this.on = true;
-    return found.contents;
+    await this.begin(user ?? null, found === null);
+    return null;
   }
 
   private async read(): Promise<Found | null> {
@@ -199,11 +201,11 @@ export class Cache {
     }
   }
 
-  /** They are here again. What they had written. */
-  async takeBack(): Promise<KeptWrite[]> {
+  /** They are here again. What they had written, see writesOf. */
+  takeBack(tab?: string): Promise<Mutation[]> {
     this.on = true;
     this.isAside = false;
-    return (await this.own())?.contents.writes ?? [];
+    return this.writesOf(tab);
   }
 
   /** The data of a page that was here before. */
@@ -246,23 +248,28 @@ export class Cache {
     this.sizes = new Map(large.map(([key, text]) => [key, text.length]));
   }
 
-  /** The writes of one tab. */
-  async writesOf(tab: string): Promise<Mutation[]> {
+  /** The writes of one tab, or of all. */
+  async writesOf(tab?: string): Promise<Mutation[]> {
     const writes = (await this.own())?.contents.writes ?? [];
-    return writes.filter((write) => write.tab === tab).map(({ mutation }) => mutation);
+    return writes.filter((write) => !tab || write.tab === tab).map(({ mutation }) => mutation);
   }
 
   // --- writing -------------------------------------------------------------------------------------------------
 
-  /** Another person, or nobody: nothing of the former one stays. */
-  begin(user: User | null): Promise<void> {
+  /** Another person, or nobody: nothing of the former one stays. What another tab has kept of theirs does, unless it
+   * `isTorn`. */
+  begin(user: User | null, isTorn = false): Promise<void> {
     this.owner = ownerOf(user);
     this.forget();
     this.generation++;
     this.on = true;
     this.isAside = false;
     const first = new Map([["user", JSON.stringify(user)]]);
-    return this.queue(() => this.options.storage.claim(this.owner, first));
+    const { storage } = this.options;
+    return this.queue(
+      async () =>
+        (!isTorn && (await storage.write(this.owner, first, []))) || storage.claim(this.owner, first),
+    );
   }
 
   private forget(): void {
@@ -398,7 +405,7 @@ export class Cache {
   private async shrink(changes: CacheChanges): Promise<boolean> {
     const { storage } = this.options;
     const gone = [...this.sizes.keys(), ...changes.gone].flatMap((key) => [key, key.replace(/^d:/, "p:")]);
-    const puts = new Map([...changes.puts].filter(([key]) => key.startsWith("m:")));
+    const { puts } = writesOnly(changes);
     this.sizes.clear();
     this.isFull = true;
     try {
@@ -438,7 +445,7 @@ export class Cache {
   }
 }
 
-/** Of a person whose session has ended. */
+/** Of a person whose session has ended, or where there is no room for more. */
 function writesOnly({ puts, gone }: CacheChanges): CacheChanges {
   return { puts: new Map([...puts].filter(([key]) => key.startsWith("m:"))), gone };
 }

@@ -9,10 +9,10 @@ import type { ApiAnswer } from "../api";
 import type { SocketLike } from "../connection";
 import type { DocumentState } from "../documents";
 import type { Session } from "../options";
-import { actions, type LiveState, type PageState, type TimsStore } from "../store";
+import { actions, type Expired, type LiveState, type PageState, type TimsStore } from "../store";
 import type { AnyRow, Mutation, User } from "../types";
 import type { MutationResult } from "../writes";
-import { Cache } from "./cache";
+import { Cache, ownerOf } from "./cache";
 import { Outbox } from "./outbox";
 import { loadPages } from "./paging";
 import { browserStorage, type CacheStorage } from "./storage";
@@ -250,7 +250,7 @@ export class Offline {
   }
 
   /** The session has ended without a sign-out: nothing is shown any more, what was written waits for the same person. */
-  async setAside(csrf: string | undefined): Promise<void> {
+  setAside(csrf = this.host.state.csrf): void {
     const { store, state } = this.host;
     const { user } = state;
     if (user === null) return;
@@ -258,21 +258,27 @@ export class Offline {
       ({ status, offline }) => status !== "confirmed" && offline !== "onlineOnly",
     );
     this.aside = { user, mutations };
-    const counting = this.cache?.setAside(); // not before it is written what there is
-    const nothing = { documents: {}, mutations: {}, rooms: {}, page: null, user: null };
     const expired = { user, writes: mutations.length };
-    store.dispatch(actions.restored({ ...nothing, expired, ...(csrf === undefined ? {} : { csrf }) }));
-    const writes = (await counting) ?? mutations.length;
+    void this.countAside(expired); // begins with writing what there is
+    const nothing = { documents: {}, mutations: {}, rooms: {}, page: null, user: null };
+    store.dispatch(actions.restored({ ...nothing, expired, csrf }));
+  }
+
+  /** How much waits for them; nothing, if that was a sign-out in another tab. */
+  async countAside({ user, writes }: Expired): Promise<void> {
+    const count = (await this.cache?.setAside()) ?? writes;
     if (this.aside?.user !== user) return; // somebody has signed in meanwhile
-    if (writes < 0) this.aside = null; // that was a sign-out, in another tab
-    store.dispatch(actions.restored({ expired: writes < 0 ? null : { user, writes } }));
+    if (count < 0) {
+      this.aside = null;
+      this.restoring = null; // whoever comes next begins with what is kept by then
+      this.isRestored = false;
+    }
+    this.host.store.dispatch(actions.restored({ expired: count < 0 ? null : { user, writes: count } }));
   }
 
   private async takeBack(mutations: Mutation[]): Promise<void> {
-    const kept = (await this.cache?.takeBack()) ?? [];
-    const own = kept.filter(({ tab }) => tab === this.host.id || !this.platform);
-    const all = [...mutations, ...own.map(({ mutation }) => mutation)];
-    this.host.store.dispatch(actions.restored(withKept(this.host.state, [], all)));
+    const kept = (await this.cache?.takeBack(this.platform ? this.host.id : undefined)) ?? [];
+    this.host.store.dispatch(actions.restored(withKept(this.host.state, [], [...mutations, ...kept])));
     void this.outbox.send();
   }
 
@@ -285,7 +291,7 @@ export class Offline {
   /** The socket that the person's tabs share; null: this tab takes one of its own. */
   openSocket(url: string, make: () => SocketLike): SocketLike | null {
     if (!this.platform || !this.host.isKnown) return null;
-    const name = `tims ${url} ${this.host.state.user?.id ?? ""}`;
+    const name = `tims ${url} ${ownerOf(this.host.state.user)}`;
     if (this.tabs?.name !== name) this.joinTabs(name, this.platform, make);
     return this.tabs?.tabs.open() ?? null;
   }
