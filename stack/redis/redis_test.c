@@ -437,6 +437,28 @@ static void what_others_do_to_watched_keys_is_heard(void **state)
     watches = false;
 }
 
+/* What the connection for commands had told before names one that is gone. */
+static void lose_the_listener(void *argument)
+{
+    stage *s = argument;
+    WAIT_UNTIL(s->is_up);
+    wait_until_watching(s);
+    redis_wait_for(&s->server, "CLIENT KILL TYPE pubsub", ":1");
+    WAIT_UNTIL(s->downs == 1 && s->is_up);
+    (void)call(s, TIMS_REDIS_COMMAND(TIMS_STR("PING"))); /* behind what was sent when it came up */
+    wait_until_watching(s);
+    redis_wait_for(&s->server, "LPUSH mail x", ":1");
+    WAIT_UNTIL(s->heard == 1);
+}
+
+static void keys_are_watched_for_a_listener_that_was_made_again(void **state)
+{
+    (void)state;
+    watches = true;
+    (void)play(lose_the_listener, NULL, "");
+    watches = false;
+}
+
 static void channels_are_joined_and_left(void **state)
 {
     (void)state;
@@ -553,6 +575,7 @@ int main(void)
         cmocka_unit_test(a_server_that_became_a_replica_is_left),
         cmocka_unit_test(channels_are_joined_and_left),
         cmocka_unit_test(what_others_do_to_watched_keys_is_heard),
+        cmocka_unit_test(keys_are_watched_for_a_listener_that_was_made_again),
         cmocka_unit_test(a_password_is_needed_and_checked),
         cmocka_unit_test(a_user_that_may_do_little_is_enough),
         cmocka_unit_test(clusters_and_missing_databases_are_refused),
