@@ -82,6 +82,7 @@ static void change(void *data, bool is_up)
     atomic_store(&bus->live->metrics.bus_up, is_up);
     live__out_drop(bus);
     if (is_up) {
+        bus->out.number++; /* what was not said meanwhile is missed, too */
         live__peers_doubt(bus);
         live__out_all(bus);
         live__out_say(bus, LIVE__PART_WHO, TIMS_STR(""));
@@ -97,9 +98,10 @@ static void look(void *argument)
     live__bus *bus = argument;
     int64_t now_us = tims_monotonic_us();
     live__peers_look(bus, now_us);
-    if (bus->asked_for_all)
+    if (bus->asked_for_all) {
+        bus->asked_for_all = false; /* first: what cannot be said now is asked for again */
         live__out_all(bus);
-    bus->asked_for_all = false;
+    }
     if (now_us - bus->out.said_us >= bus->live->limits.node_alive_ms * 1000)
         live__out_say(bus, LIVE__PART_ALIVE, TIMS_STR(""));
     tims_timer_set(bus->loop, &bus->timer, LOOK_MS, look, bus);

@@ -114,6 +114,7 @@ static void take_said(void *argument, const tims_redis_reply *reply)
 static void repeat_later(live__bus *bus)
 {
     live__out_drop(bus);
+    bus->out.number++; /* so that the others know, and believe all that is said again */
     bus->asked_for_all = true;
 }
 

@@ -275,6 +275,60 @@ static void while_redis_is_away_rooms_say_so_and_all_heals(void **state)
     stop_nodes(all);
 }
 
+static void ask_redis(int fd, const char *command, char *ret_answer, size_t size)
+{
+    assert_int_equal(dprintf(fd, "%s\r\n", command), (int)strlen(command) + 2);
+    ssize_t got = read(fd, ret_answer, size - 1);
+    assert_true(got > 0);
+    ret_answer[got] = '\0';
+}
+
+/* The connections made before this one, and no new ones until more are allowed. */
+static void cut_off_those_before(int fd)
+{
+    char answer[256], command[64];
+    ask_redis(fd, "CLIENT ID", answer, sizeof answer);
+    int64_t own;
+    tims_str rest = tims_str_from(answer + 1);
+    assert_true(tims_str_to_int(tims_str_cut(&rest, '\r'), 1, INT32_MAX, &own));
+    ask_redis(fd, "CONFIG SET maxclients 1", answer, sizeof answer);
+    assert_string_equal(answer, "+OK\r\n");
+    for (int64_t id = 1; id < own; id++) {
+        snprintf(command, sizeof command, "CLIENT KILL ID %lld", (long long)id);
+        ask_redis(fd, command, answer, sizeof answer);
+    }
+}
+
+static void what_changed_while_one_node_was_cut_off_is_heard_by_the_others(void **state)
+{
+    (void)state;
+    char answer[256];
+    nodes *all = start_nodes(1, &(nodes_options){ 0 });
+    node *a = &all->node[0], *b = &all->node[1];
+    int fd = redis_connect(&all->redis);
+    assert_true(fd >= 0);
+    open_node(all, 1);
+    start_node(all, b, &(nodes_options){ 0 });
+    all->count = 2;
+    b->f.live->limits.node_lease_ms = 60000; /* it does not forget the other meanwhile */
+    wait_for_peers(all);
+    client far = in_room_at(b, b->f.token_ann, ROOM1, QUIET), bob = in_room_at(a, a->f.token_bob, ROOM1, "");
+    hear_all_of(&far, "\"count\":1", "\"joined\":[{\"id\":\"" BOB "\"}]");
+    cut_off_those_before(fd);
+    while (metric(&a->f, "bus_up") != 0)
+        poll(NULL, 0, 1);
+    client ann = in_room_at(a, a->f.token_ann, ROOM1, "");
+    ws_send(&bob, "{\"t\":\"leave\",\"join\":1}");
+    hear_all_of(&ann, "\"count\":1", "\"partial\":true");
+    ask_redis(fd, "CONFIG SET maxclients 1000", answer, sizeof answer);
+    hear_all_of(&far, "\"count\":1", "\"joined\":[{\"id\":\"" ANN "\"}]", "\"left\":[{\"id\":\"" BOB "\"}]");
+    (void)close(fd);
+    client *clients[] = { &ann, &bob, &far };
+    for (size_t i = 0; i < 3; i++)
+        ws_close(clients[i]);
+    stop_nodes(all);
+}
+
 static void a_node_that_says_goodbye_leaves_its_people_a_moment(void **state)
 {
     (void)state;
@@ -311,6 +365,7 @@ int main(void)
         TEST(who_is_online_is_counted_over_all_nodes),
         TEST(a_group_has_members_on_all_nodes),
         TEST(while_redis_is_away_rooms_say_so_and_all_heals),
+        TEST(what_changed_while_one_node_was_cut_off_is_heard_by_the_others),
         TEST(a_node_that_says_goodbye_leaves_its_people_a_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,16 +50,20 @@ tims_status redis__call(redis__link *link, tims_arena *arena, tims_slice_list co
         return tims_fail(err, TIMS_UNAVAILABLE, "redis_away", "Redis at %.*s takes no command now.",
                          TIMS_PRINT(name));
     tims_status status = TIMS_OK;
-    while (!w.is_done && status == TIMS_OK)
+    /* Who makes the link waits here too, and is the one who tells the others that it broke. */
+    while (!w.is_done && !link->is_broken && status == TIMS_OK)
         status = tims_fiber_suspend();
-    if (!w.is_done) {
+    if (!w.is_done)
         pending->done = NULL;
+    if (!w.is_done && status != TIMS_OK)
         return tims_fail(err, status, NULL, "Redis at %.*s was not waited for.", TIMS_PRINT(name));
-    }
     const redisReply *reply = (const redisReply *)*w.slot;
-    if (reply == NULL)
-        return tims_fail(err, TIMS_UNAVAILABLE, "redis_away", "Redis at %.*s went before it answered.",
-                         TIMS_PRINT(name));
+    if (reply == NULL) {
+        (void)tims_fail(err, TIMS_UNAVAILABLE, "redis_away", "Redis at %.*s went before it answered.",
+                        TIMS_PRINT(name));
+        tims_error_detail(err, "%s", link->why.message);
+        return TIMS_UNAVAILABLE;
+    }
     if (reply->type == REDIS_REPLY_ERROR) {
         (void)tims_fail(err, TIMS_INVALID, "redis_error", "Redis at %.*s refused a command.",
                         TIMS_PRINT(name));

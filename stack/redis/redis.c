@@ -119,7 +119,9 @@ tims_status tims_redis_probe(tims_redis *redis, tims_loop *loop, tims_error *err
 {
     TIMS_CHECK_MAGIC(redis, REDIS__MAGIC);
     redis__link *link = redis__link_new(redis, loop, false);
+    link->fiber = tims_fiber_self();
     tims_status status = redis__link_open(link, err);
+    link->fiber = NULL;
     redis__link_close(link);
     redis__link_free(&link);
     return status;

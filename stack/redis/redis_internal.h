@@ -49,7 +49,7 @@ typedef struct redis__link {
     bool is_listening; /* what comes now are messages, not answers */
     bool is_broken, stopping, flush_armed, is_closed;
     bool reply_is_kept; /* set by who is just told of a reply: it is theirs now */
-    tims_fiber *fiber;  /* that makes it again */
+    tims_fiber *fiber;  /* that makes it, and is woken when it breaks */
     tims_fiber *closer; /* waits until the stream is closed */
     tims_stream *stream;
     redisReader *reader;

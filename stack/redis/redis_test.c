@@ -282,6 +282,84 @@ static void that_nothing_comes_any_more_is_noticed_without_asking(void **state)
     (void)play(hold_in_silence, NULL, "");
 }
 
+/* Connections are taken, by the kernel; what is said first on them is not answered. */
+static void hold_greetings(void *argument)
+{
+    stage *s = argument;
+    tims_error err = { 0 };
+    WAIT_UNTIL(s->is_up);
+    redis_hold(&s->server, true);
+    WAIT_UNTIL(!s->is_up);
+    for (int i = 0; i < 2; i++) { /* meanwhile the links' own are given up, too */
+        assert_int_equal(tims_redis_probe(s->redis, s->loop, &err), TIMS_UNAVAILABLE);
+        assert_non_null(strstr(err.detail, "does not answer in time"));
+    }
+    redis_hold(&s->server, false);
+    WAIT_UNTIL(s->is_up);
+}
+
+static void a_greeting_that_is_not_answered_is_given_up(void **state)
+{
+    (void)state;
+    (void)play(hold_greetings, NULL, "");
+}
+
+/* A proxy whose server is away. */
+typedef struct closing_door {
+    stage *stage;
+    int fd;
+    bool is_done;
+} closing_door;
+
+static void note_closed(void *argument)
+{
+    closing_door *door = argument;
+    door->is_done = true;
+    tims_fiber_wake(door->stage->fiber);
+}
+
+static void *close_what_comes(void *argument)
+{
+    enum { TIMES = 6 }; /* more often than there are links */
+    closing_door *door = argument;
+    for (int i = 0; i < TIMES; i++) {
+        int fd = accept(door->fd, NULL, NULL);
+        assert_true(fd >= 0);
+        (void)close(fd);
+    }
+    (void)close(door->fd);
+    tims_loop_post(door->stage->loop, note_closed, door);
+    return NULL;
+}
+
+static void meet_a_closing_door(void *argument)
+{
+    stage *s = argument;
+    static closing_door door;
+    pthread_t thread;
+    int on = 1;
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                   .sin_port = htons(s->server.port) };
+    WAIT_UNTIL(s->is_up);
+    redis_kill(&s->server);
+    door = (closing_door){ .stage = s, .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+    assert_int_equal(setsockopt(door.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+    assert_int_equal(bind(door.fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(door.fd, 8), 0);
+    assert_int_equal(pthread_create(&thread, NULL, close_what_comes, &door), 0);
+    WAIT_UNTIL(door.is_done);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    redis_start(&s->server, NULL);
+    WAIT_UNTIL(s->is_up);
+}
+
+static void a_connection_that_is_closed_before_the_greeting_is_made_again(void **state)
+{
+    (void)state;
+    (void)play(meet_a_closing_door, NULL, "");
+}
+
 static void lose_a_role(void *argument)
 {
     stage *s = argument;
@@ -356,6 +434,28 @@ static void what_others_do_to_watched_keys_is_heard(void **state)
     (void)state;
     watches = true;
     (void)play(watch_keys, NULL, "");
+    watches = false;
+}
+
+/* What the connection for commands had told before names one that is gone. */
+static void lose_the_listener(void *argument)
+{
+    stage *s = argument;
+    WAIT_UNTIL(s->is_up);
+    wait_until_watching(s);
+    redis_wait_for(&s->server, "CLIENT KILL TYPE pubsub", ":1");
+    WAIT_UNTIL(s->downs == 1 && s->is_up);
+    (void)call(s, TIMS_REDIS_COMMAND(TIMS_STR("PING"))); /* behind what was sent when it came up */
+    wait_until_watching(s);
+    redis_wait_for(&s->server, "LPUSH mail x", ":1");
+    WAIT_UNTIL(s->heard == 1);
+}
+
+static void keys_are_watched_for_a_listener_that_was_made_again(void **state)
+{
+    (void)state;
+    watches = true;
+    (void)play(lose_the_listener, NULL, "");
     watches = false;
 }
 
@@ -470,9 +570,12 @@ int main(void)
         cmocka_unit_test(a_server_that_comes_back_is_listened_to_again),
         cmocka_unit_test(a_server_that_hangs_is_given_up_in_time),
         cmocka_unit_test(that_nothing_comes_any_more_is_noticed_without_asking),
+        cmocka_unit_test(a_greeting_that_is_not_answered_is_given_up),
+        cmocka_unit_test(a_connection_that_is_closed_before_the_greeting_is_made_again),
         cmocka_unit_test(a_server_that_became_a_replica_is_left),
         cmocka_unit_test(channels_are_joined_and_left),
         cmocka_unit_test(what_others_do_to_watched_keys_is_heard),
+        cmocka_unit_test(keys_are_watched_for_a_listener_that_was_made_again),
         cmocka_unit_test(a_password_is_needed_and_checked),
         cmocka_unit_test(a_user_that_may_do_little_is_enough),
         cmocka_unit_test(clusters_and_missing_databases_are_refused),

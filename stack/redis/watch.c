@@ -66,6 +66,11 @@ void redis__watch_again(tims_redis *redis)
         words[count++] = redis->watched.items[i];
     }
     words[count++] = TIMS_STR("NOLOOP");
+    /* When only the listener was made again, the server still watches for the former one, and refuses the
+     * same prefixes a second time. */
+    (void)redis__link_send(redis->links[0],
+                           TIMS_REDIS_COMMAND(TIMS_STR("CLIENT"), TIMS_STR("TRACKING"), TIMS_STR("OFF")),
+                           NULL, NULL);
     (void)redis__link_send(redis->links[0], (tims_slice_list){ words, count }, note_answer, redis);
     tims_arena_free(&arena);
 }
