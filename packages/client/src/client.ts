@@ -547,7 +547,10 @@ export class Client {
     return {
       onStatus: (status, attempts) => {
         dispatch(actions.connectionChanged({ status, attempts, at_ms: Date.now() }));
-        if (status === "live") this.offline?.outbox.hurry();
+        if (status !== "live") return;
+        if (this.offline) this.offline.outbox.hurry();
+        else if (Object.values(this.state.mutations).some((it) => it.status === "waiting"))
+          void this.loadOffline(); // which then sends
       },
       onWelcome: ({ epoch, position, user }) => {
         if (this.isKnown && user !== (this.state.user?.id ?? null)) {
