@@ -337,7 +337,8 @@ export class Client {
     this.idle.push(url);
     while (this.idle.length > KEPT_MAX) {
       const oldest = this.idle.shift();
-      if (oldest !== undefined && !this.users.has(oldest))
+      // What lingers is still followed, and is kept anew when it ends.
+      if (oldest !== undefined && !this.users.has(oldest) && !this.lingering.has(oldest))
         this.store.dispatch(actions.documentDropped(oldest));
     }
   }
