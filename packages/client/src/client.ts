@@ -44,8 +44,9 @@ const LINGER_MS = 5_000;
 const REST_AFTER_MS = 2_000;
 /** A cache that has not answered by then is not waited for. */
 const RESTORE_MS = 1_000;
-/** The connection's part could not be loaded: again after that, and then less often. */
+/** A part could not be loaded: again after that, and then less often. */
 const LOAD_AGAIN_MS = 2_000;
+const againMs = (attempt: number) => Math.min(attempt, 10) * LOAD_AGAIN_MS;
 
 async function askBackend(client: Client): Promise<Session> {
   return (await client.api<Session>("GET", "/api/auth/me/")).data;
@@ -278,9 +279,7 @@ export class Client {
       this.store.dispatch(
         actions.connectionChanged({ status: "waiting", attempts: attempt, at_ms: Date.now() }),
       );
-      await new Promise((resolve) =>
-        setTimeout(resolve, Math.min(attempt * LOAD_AGAIN_MS, 10 * LOAD_AGAIN_MS)),
-      );
+      await new Promise((resolve) => setTimeout(resolve, againMs(attempt)));
     }
   }
 
@@ -519,11 +518,19 @@ export class Client {
   watchTruth(listener: (truth: ConnectionTruth) => void): () => void {
     let stop = () => {};
     let isLeft = false;
-    void this.loadOffline().then((offline) => {
-      if (isLeft) return;
-      if (offline) stop = offline.truth.watch(listener);
-      else listener({ state: "offline", since: Date.now(), waiting: 0 }); // not even that could be loaded
-    });
+    const look = async (attempt: number) => {
+      const offline = await this.loadOffline();
+      if (isLeft || this.isClosed) return;
+      if (offline) {
+        stop = offline.truth.watch(listener);
+        return;
+      }
+      // Not even that could be loaded.
+      if (attempt === 1) listener({ state: "offline", since: Date.now(), waiting: 0 });
+      const timer = setTimeout(look, againMs(attempt), attempt + 1);
+      stop = () => clearTimeout(timer);
+    };
+    void look(1);
     return () => {
       isLeft = true;
       stop();
