@@ -125,6 +125,24 @@ describe("after a restart", () => {
     expect(network.last.of("unsub").map(({ sub }) => sub)).toEqual([2]);
   });
 
+  test("what is kept is gone on with too where the first page was left before it was answered", async () => {
+    await startLive();
+    client.follow("/api/chats/1/");
+    const facts = { sub: 2, view: 8, position: 10, ...WINDOW, limit: 1, detail: true };
+    network.last.receive({ t: "snap", ...facts, document: row("k1", 1) });
+    await vi.advanceTimersByTimeAsync(600);
+    storage = new FileStorage(path());
+    start();
+    const leave = client.follow(URL);
+    await settle();
+    leave();
+    client.follow("/api/chats/9/");
+    await vi.advanceTimersByTimeAsync(6_000);
+    network.last.welcome(20);
+    await settle();
+    expect(network.last.of("sub").map(({ url }) => url)).toEqual(["/api/chats/9/", "/api/chats/1/"]);
+  });
+
   test("what the page brings and is newer stays", async () => {
     await startLive();
     await restart({ pageData: page({ [URL]: listOf([row("c", 3)]) }, 20) });
