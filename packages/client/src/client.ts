@@ -391,7 +391,8 @@ export class Client {
       try {
         await this.connection.subscriptions.more(url, Math.min(limit, ROWS_MAX));
         return;
-      } catch {
+      } catch (error) {
+        if (this.connection.subscriptions.follows(url)) throw error; // refused
         // the connection ended meanwhile: the next page comes by REST
       }
     }

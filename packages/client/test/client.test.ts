@@ -380,6 +380,22 @@ describe("older rows", () => {
     expect(network.last.of("more")).toEqual([]);
   });
 
+  test("that the backend refuses are a failure, so that a list does not ask for them in a loop", async () => {
+    startLive([row("a", 1)], false);
+    const told = vi.fn();
+    const ask = () => client.loadMore(URL).then(told, (error: Error) => told(error.message));
+    void ask();
+    network.last.receive({ t: "error", status: 404, code: "not_found", message: "There is nothing." });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(told.mock.calls).toEqual([["not_found"]]);
+    expect(network.requests).toEqual([]);
+    void ask();
+    expect(network.last.of("more")).toHaveLength(2);
+    network.last.receive({ t: "window", sub: 1, view: 7, position: 10, limit: 51, end: true, ops: [] });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(told).toHaveBeenLastCalledWith(undefined);
+  });
+
   test("are asked for once however often the list asks", async () => {
     startLive([row("a", 1)], false);
     void client.loadMore(URL);
