@@ -91,6 +91,8 @@ export class Client {
   private listening = false;
   /** Counts the pages that were asked for: the last one is shown. */
   private pageTurn = 0;
+  /** The page that is wanted, and that no server has given. */
+  private missedPage: string | null = null;
 
   constructor(options: ClientOptions = {}) {
     this.options = options;
@@ -403,6 +405,7 @@ export class Client {
    * Throws ApiError. Once another page is asked for, an answer for this one changes nothing, nor is it thrown. */
   async loadPage(path: string): Promise<PageState | null> {
     const turn = ++this.pageTurn;
+    this.missedPage = null;
     const isWanted = () => turn === this.pageTurn;
     try {
       const answer = await asNow(() =>
@@ -412,6 +415,7 @@ export class Client {
     } catch (error) {
       if (!isWanted()) return this.state.page;
       const isAway = error instanceof ApiError && isNotNow(error.problem, false);
+      if (isAway) this.missedPage = path;
       const isKept = isAway && (await (await this.loadOffline())?.showKept(path, isWanted));
       if (!isKept && isWanted()) throw error;
     }
@@ -557,6 +561,7 @@ export class Client {
       onStatus: (status, attempts) => {
         dispatch(actions.connectionChanged({ status, attempts, at_ms: Date.now() }));
         if (status !== "live") return;
+        if (this.missedPage !== null) void this.loadPage(this.missedPage).catch(() => undefined);
         if (this.offline) this.offline.outbox.hurry();
         else if (Object.values(this.state.mutations).some((it) => it.status === "waiting"))
           void this.loadOffline(); // which then sends
