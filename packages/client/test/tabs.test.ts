@@ -123,6 +123,23 @@ describe("tabs of one person", () => {
     expect(second.state.documents[MESSAGES]?.position).toBe(11);
   });
 
+  test("share the next one too when all of them turn to another network at once", async () => {
+    const [first, second] = await openTwo();
+    network.last.cut();
+    const wait = { k: "told", to: second.id, told: { wait: true } };
+    await until(() => expect(browsers[1]?.heard).toEqual(wait));
+    expect(network.sockets).toHaveLength(2);
+    second.probe(true);
+    first.probe(true);
+    for (let i = 0; i < 20; i++) await Promise.resolve(); // before the tabs hear of each other
+    expect(network.sockets).toHaveLength(3);
+    network.last.welcome();
+    await until(() => {
+      for (const tab of [first, second]) expect(tab.state.connection.status).toBe("live");
+    });
+    expect(network.sockets.filter(({ readyState }) => readyState < 2)).toHaveLength(1);
+  });
+
   test("may follow the same URL, each under an id of its own", async () => {
     const [first] = await openTwo();
     first.follow(MESSAGES);

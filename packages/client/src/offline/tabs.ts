@@ -120,6 +120,7 @@ class TabSocket implements SocketLike {
   private ended(code: number): void {
     clearTimeout(this.timer);
     this.readyState = 3;
+    this.tabs.detach(this); // the leader may have let it in meanwhile
     this.onclose?.({ code });
   }
 
@@ -138,8 +139,8 @@ class TabSocket implements SocketLike {
   close(code?: number): void {
     clearTimeout(this.timer);
     this.readyState = 3;
-    if (this.own) this.own.close(code);
-    else this.tabs.detach(this, code);
+    this.own?.close(code);
+    this.tabs.detach(this, code);
   }
 }
 
