@@ -213,6 +213,20 @@ describe("tabs of one person", () => {
     expect(second.state.documents[MESSAGES]?.status).toBe("live");
   });
 
+  test("stay with the next leader, whatever the former one is heard to say late", async () => {
+    const [first, second] = await openTwo();
+    first.close();
+    await until(() => expect(network.sockets).toHaveLength(2));
+    network.last.welcome(20);
+    await hasSub(MESSAGES);
+    const late = { k: "told", to: null, told: { code: 1006 } };
+    const channel = new BroadcastChannel(`tims ${network.last.url} u1`);
+    channel.postMessage(late);
+    await until(() => expect(browsers[1]?.heard).toEqual(late));
+    channel.close();
+    expect(second.state.connection.status).toBe("live");
+  });
+
   test("come back through the next one when the leader crashes", async () => {
     const [, second] = await openTwo();
     const third = openTab();
