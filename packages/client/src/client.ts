@@ -15,6 +15,7 @@ import type { ConnectionEvents, LiveConnection, SocketLike } from "./connection"
 import { ROWS_MAX } from "./documents";
 import { newId } from "./id";
 import { Joins } from "./joins";
+import { againMs, watchOnceLoaded } from "./late";
 import type { Offline, OfflineHost } from "./offline/index";
 import type { ConnectionTruth } from "./offline/truth";
 import { type ClientOptions, hasPast, type Session } from "./options";
@@ -44,9 +45,6 @@ const LINGER_MS = 5_000;
 const REST_AFTER_MS = 2_000;
 /** A cache that has not answered by then is not waited for. */
 const RESTORE_MS = 1_000;
-/** A part could not be loaded: again after that, and then less often. */
-const LOAD_AGAIN_MS = 2_000;
-const againMs = (attempt: number) => Math.min(attempt, 10) * LOAD_AGAIN_MS;
 
 async function askBackend(client: Client): Promise<Session> {
   return (await client.api<Session>("GET", "/api/auth/me/")).data;
@@ -521,25 +519,8 @@ export class Client {
 
   /** Tells what is so of the connection, and each change of it, until the returned function is called. */
   watchTruth(listener: (truth: ConnectionTruth) => void): () => void {
-    let stop = () => {};
-    let isLeft = false;
-    const look = async (attempt: number) => {
-      const offline = await this.loadOffline();
-      if (isLeft || this.isClosed) return;
-      if (offline) {
-        stop = offline.truth.watch(listener);
-        return;
-      }
-      // Not even that could be loaded.
-      if (attempt === 1) listener({ state: "offline", since: Date.now(), waiting: 0 });
-      const timer = setTimeout(look, againMs(attempt), attempt + 1);
-      stop = () => clearTimeout(timer);
-    };
-    void look(1);
-    return () => {
-      isLeft = true;
-      stop();
-    };
+    const never = new Promise<null>(() => undefined);
+    return watchOnceLoaded(() => (this.isClosed ? never : this.loadOffline()), listener);
   }
 
   // --- the connection's events ---------------------------------------------------------------------------------
