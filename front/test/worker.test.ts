@@ -1,9 +1,17 @@
 // The service worker's table: which address is answered with which shell.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { act, createElement } from "react";
+import { createRoot } from "react-dom/client";
 import { describe, expect, test, vi } from "vitest";
+import { useNewVersion } from "@/pwa/worker";
 // @ts-expect-error: build scripts have no types
 import { makeWorker, patternOf, routesOf } from "../scripts/worker.mjs";
+
+Object.assign(globalThis, { IS_REACT_ACT_ENVIRONMENT: true });
+
+const connection = vi.hoisted(() => ({ status: "connecting" }));
+vi.mock("@tims/client", () => ({ isNative: () => false, useConnection: () => ({ ...connection }) }));
 
 test.each([
   ["/", ["/"], ["/a", "/index.html"]],
@@ -102,4 +110,30 @@ describe("a click on a notification", () => {
       expect(await click(path, ["/chats"])).toEqual(["close", ["focus", "/chats"]]);
     },
   );
+});
+
+test("a newer version is looked for once the backend is there again, or speaks to this one no more", async () => {
+  const update = vi.fn(async () => undefined);
+  const registration = { update, addEventListener: vi.fn(), waiting: null, active: null };
+  const serviceWorker = { addEventListener: vi.fn(), controller: null, register: async () => registration };
+  vi.stubEnv("SERVICE_WORKER", "1");
+  vi.stubGlobal("navigator", { serviceWorker });
+  vi.stubGlobal("__NEXT_DATA__", { buildId: "b1" });
+  const Look = () => {
+    useNewVersion();
+    return null;
+  };
+  const root = createRoot(document.createElement("div"));
+  const show = async (status: string) => {
+    connection.status = status;
+    await act(async () => root.render(createElement(Look)));
+    return update.mock.calls.length;
+  };
+  expect(await show("connecting")).toBe(0);
+  expect(await show("live")).toBe(1);
+  expect(await show("waiting")).toBe(1);
+  expect(await show("ended")).toBe(2);
+  await act(async () => root.unmount());
+  vi.unstubAllGlobals();
+  vi.unstubAllEnvs();
 });

@@ -1,6 +1,7 @@
 /* One chat: its head, its messages, and where to write. */
 import {
   useClient,
+  useConnection,
   useConnectionTruth,
   useLive,
   useMutation,
@@ -31,8 +32,10 @@ import { useJump } from "./useJump";
 import { type People, useNameOf, usePeople } from "./usePeople";
 
 /** While the chat is looked at, nothing in it stays unread. */
-function useMarkRead(chat: string, unread: number) {
+export function useMarkRead(chat: string, unread: number) {
   const client = useClient();
+  const isLive = useConnection().status === "live";
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what failed is tried again when the connection is back
   useEffect(() => {
     if (unread === 0) return;
     const mark = () => {
@@ -42,7 +45,7 @@ function useMarkRead(chat: string, unread: number) {
     mark();
     document.addEventListener("visibilitychange", mark);
     return () => document.removeEventListener("visibilitychange", mark);
-  }, [client, chat, unread]);
+  }, [client, chat, unread, isLive]);
 }
 
 function Head(props: HeadProps) {

@@ -1,5 +1,5 @@
 /* Who is who in a chat: members come with their users; somebody who wrote and left is asked for once. */
-import { type AnyRow, type User, useClient, useUser } from "@tims/client";
+import { type AnyRow, type User, useClient, useConnection, useUser } from "@tims/client";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { useText } from "@/i18n";
 import { type Message, nameOf, type Person } from "@/types";
@@ -18,6 +18,7 @@ export function usePeople(
 ): People {
   const client = useClient();
   const me = useUser();
+  const isLive = useConnection().status === "live";
   const [others, setOthers] = useState<People>({});
   const people = useMemo(() => {
     const known: People = { ...others };
@@ -29,6 +30,7 @@ export function usePeople(
     .filter((id) => id && !people[id])
     .sort()
     .join(",");
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what failed is tried again when the connection is back
   useEffect(() => {
     if (unknown === "" || included === undefined) return;
     let stale = false;
@@ -45,6 +47,6 @@ export function usePeople(
     return () => {
       stale = true;
     };
-  }, [client, unknown, included]);
+  }, [client, unknown, included, isLive]);
   return people;
 }

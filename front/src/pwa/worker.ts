@@ -79,12 +79,13 @@ function begin(): void {
   else window.addEventListener("load", () => void work(), { once: true });
 }
 
-/** Whether a newer version is there than this tab's. Servers are deployed by a restart: who is back looks. */
+/** Whether a newer version is there than this tab's. Servers are deployed by a restart: who is back
+ * looks, as does who is too old for them. */
 export function useNewVersion(): boolean {
   const { status } = useConnection();
   useEffect(begin, []);
   useEffect(() => {
-    if (status === "live") registration?.update().catch(() => undefined);
+    if (status === "live" || status === "ended") registration?.update().catch(() => undefined);
   }, [status]);
   return useSyncExternalStore(
     subscribe,

@@ -15,6 +15,7 @@ import type { ConnectionEvents, LiveConnection, SocketLike } from "./connection"
 import { ROWS_MAX } from "./documents";
 import { newId } from "./id";
 import { Joins } from "./joins";
+import { againMs, watchOnceLoaded } from "./late";
 import type { Offline, OfflineHost } from "./offline/index";
 import type { ConnectionTruth } from "./offline/truth";
 import { type ClientOptions, hasPast, type Session } from "./options";
@@ -44,8 +45,6 @@ const LINGER_MS = 5_000;
 const REST_AFTER_MS = 2_000;
 /** A cache that has not answered by then is not waited for. */
 const RESTORE_MS = 1_000;
-/** The connection's part could not be loaded: again after that, and then less often. */
-const LOAD_AGAIN_MS = 2_000;
 
 async function askBackend(client: Client): Promise<Session> {
   return (await client.api<Session>("GET", "/api/auth/me/")).data;
@@ -90,6 +89,8 @@ export class Client {
   private listening = false;
   /** Counts the pages that were asked for: the last one is shown. */
   private pageTurn = 0;
+  /** The page that is wanted, and that no server has given. */
+  private missedPage: string | null = null;
 
   constructor(options: ClientOptions = {}) {
     this.options = options;
@@ -278,9 +279,7 @@ export class Client {
       this.store.dispatch(
         actions.connectionChanged({ status: "waiting", attempts: attempt, at_ms: Date.now() }),
       );
-      await new Promise((resolve) =>
-        setTimeout(resolve, Math.min(attempt * LOAD_AGAIN_MS, 10 * LOAD_AGAIN_MS)),
-      );
+      await new Promise((resolve) => setTimeout(resolve, againMs(attempt)));
     }
   }
 
@@ -337,7 +336,8 @@ export class Client {
     this.idle.push(url);
     while (this.idle.length > KEPT_MAX) {
       const oldest = this.idle.shift();
-      if (oldest !== undefined && !this.users.has(oldest))
+      // What lingers is still followed, and is kept anew when it ends.
+      if (oldest !== undefined && !this.users.has(oldest) && !this.lingering.has(oldest))
         this.store.dispatch(actions.documentDropped(oldest));
     }
   }
@@ -391,7 +391,8 @@ export class Client {
       try {
         await this.connection.subscriptions.more(url, Math.min(limit, ROWS_MAX));
         return;
-      } catch {
+      } catch (error) {
+        if (this.connection.subscriptions.follows(url)) throw error; // refused
         // the connection ended meanwhile: the next page comes by REST
       }
     }
@@ -402,6 +403,7 @@ export class Client {
    * Throws ApiError. Once another page is asked for, an answer for this one changes nothing, nor is it thrown. */
   async loadPage(path: string): Promise<PageState | null> {
     const turn = ++this.pageTurn;
+    this.missedPage = null;
     const isWanted = () => turn === this.pageTurn;
     try {
       const answer = await asNow(() =>
@@ -411,6 +413,7 @@ export class Client {
     } catch (error) {
       if (!isWanted()) return this.state.page;
       const isAway = error instanceof ApiError && isNotNow(error.problem, false);
+      if (isAway) this.missedPage = path;
       const isKept = isAway && (await (await this.loadOffline())?.showKept(path, isWanted));
       if (!isKept && isWanted()) throw error;
     }
@@ -520,17 +523,8 @@ export class Client {
 
   /** Tells what is so of the connection, and each change of it, until the returned function is called. */
   watchTruth(listener: (truth: ConnectionTruth) => void): () => void {
-    let stop = () => {};
-    let isLeft = false;
-    void this.loadOffline().then((offline) => {
-      if (isLeft) return;
-      if (offline) stop = offline.truth.watch(listener);
-      else listener({ state: "offline", since: Date.now(), waiting: 0 }); // not even that could be loaded
-    });
-    return () => {
-      isLeft = true;
-      stop();
-    };
+    const never = new Promise<null>(() => undefined);
+    return watchOnceLoaded(() => (this.isClosed ? never : this.loadOffline()), listener);
   }
 
   // --- the connection's events ---------------------------------------------------------------------------------
@@ -551,7 +545,11 @@ export class Client {
     return {
       onStatus: (status, attempts) => {
         dispatch(actions.connectionChanged({ status, attempts, at_ms: Date.now() }));
-        if (status === "live") this.offline?.outbox.hurry();
+        if (status !== "live") return;
+        if (this.missedPage !== null) void this.loadPage(this.missedPage).catch(() => undefined);
+        if (this.offline) this.offline.outbox.hurry();
+        else if (Object.values(this.state.mutations).some((it) => it.status === "waiting"))
+          void this.loadOffline(); // which then sends
       },
       onWelcome: ({ epoch, position, user }) => {
         if (this.isKnown && user !== (this.state.user?.id ?? null)) {

@@ -246,6 +246,10 @@ export class LiveConnection {
       this.rooms.receive(frame);
     else if ("sub" in frame && frame.sub !== undefined)
       this.subscriptions.receive(frame as Frame & { sub: number });
-    else if (frame.t === "error" && frame.code === "other_user") this.restart(); // greet as that one
+    else if (frame.t === "error") {
+      if (frame.code === "other_user")
+        this.restart(); // greet as that one
+      else this.subscriptions.refuseMore(frame.code);
+    }
   }
 }

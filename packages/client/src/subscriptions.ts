@@ -93,7 +93,7 @@ export class Subscriptions {
     return (this.byUrl.get(url)?.view ?? null) !== null;
   }
 
-  /** Grows the window; resolves once the rows are in, rejects when the connection ends first. */
+  /** Grows the window; resolves once the rows are in, rejects when the connection ends first, or it is refused. */
   more(url: string, limit: number): Promise<void> {
     const subscription = this.byUrl.get(url);
     if (!subscription || subscription.view === null) return Promise.reject(new Error("not followed"));
@@ -101,6 +101,12 @@ export class Subscriptions {
       subscription.growing.push({ resolve, reject });
       this.link.send({ t: "more", sub: subscription.id, limit });
     });
+  }
+
+  /** A frame was refused. It is not told which, and `more` is the only one that may be. */
+  refuseMore(code: string): void {
+    for (const { growing } of this.byUrl.values())
+      for (const { reject } of growing.splice(0)) reject(new Error(code));
   }
 
   /** The session stands. */

@@ -31,6 +31,8 @@ type Call = (method: string, url: string, options: ApiOptions) => Promise<ApiAns
 /** The lane in which writes wait for each other: the outbox. */
 export interface Lane {
   take<T>(mutation: Mutation, form: FormData | null): Promise<MutationResult<T>>;
+  /** Goes on with what waits. */
+  send(): Promise<void>;
 }
 
 /** Says nothing about the write, only that this was not the moment: no answer, a server that is not up, a session
@@ -68,7 +70,11 @@ export class Writes {
     const started: Mutation = form ? { ...mutation, offline: "onlineOnly" } : mutation;
     this.store.dispatch(actions.mutationStarted(started));
     const lane = isCall(mutation) ? null : await this.lane();
-    return lane ? lane.take<T>(mutation, form) : this.attempt<T>(started, form ?? fields);
+    if (lane) return lane.take<T>(mutation, form);
+    const result = await this.attempt<T>(started, form ?? fields);
+    // The lane may have come meanwhile, and passed over what was on its way by itself.
+    if (!result.ok && result.queued) void this.lane().then((late) => late?.send());
+    return result;
   }
 
   private describe(

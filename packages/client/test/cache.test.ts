@@ -125,6 +125,62 @@ describe("after a restart", () => {
     expect(network.last.of("unsub").map(({ sub }) => sub)).toEqual([2]);
   });
 
+  test("what is kept is gone on with too where the first page was left before it was answered", async () => {
+    await startLive();
+    client.follow("/api/chats/1/");
+    const facts = { sub: 2, view: 8, position: 10, ...WINDOW, limit: 1, detail: true };
+    network.last.receive({ t: "snap", ...facts, document: row("k1", 1) });
+    await vi.advanceTimersByTimeAsync(600);
+    storage = new FileStorage(path());
+    start();
+    const leave = client.follow(URL);
+    await settle();
+    leave();
+    client.follow("/api/chats/9/");
+    await vi.advanceTimersByTimeAsync(6_000);
+    network.last.welcome(20);
+    await settle();
+    expect(network.last.of("sub").map(({ url }) => url)).toEqual(["/api/chats/9/", "/api/chats/1/"]);
+  });
+
+  test("a page that no server gave is asked for once more when the connection is there", async () => {
+    await startLive();
+    await restart();
+    const asked = () => network.requests.filter(({ url }) => url.startsWith("/page-data")).length;
+    expect((await client.loadPage("/chat/1"))?.asOf).toBeGreaterThan(0);
+    network.answer = () => json(200, page({}, 20));
+    network.last.welcome(20);
+    await settle();
+    expect(client.state.page).toMatchObject({ path: "/chat/1", asOf: null });
+    expect(asked()).toBe(2);
+    network.last.cut();
+    await vi.advanceTimersByTimeAsync(2_000);
+    network.last.welcome(20);
+    await settle();
+    expect(asked()).toBe(2);
+  });
+
+  test("a page that nothing was kept of is asked for too, but not in the place of another", async () => {
+    start({ cache: null });
+    client.follow(URL);
+    await settle();
+    for (const path of ["/chat/2", "/chat/1"]) await client.loadPage(path).catch(() => undefined);
+    network.answer = () => json(200, page({}, 20));
+    network.last.welcome(20);
+    await settle();
+    expect(client.state).toMatchObject({ page: { path: "/chat/1" }, user: { id: "u1" } });
+    network.last.cut();
+    network.answer = () => Promise.reject(new TypeError("offline"));
+    await client.loadPage("/chat/2").catch(() => undefined);
+    network.answer = () => new Promise(() => undefined);
+    void client.loadPage("/chat/3");
+    await vi.advanceTimersByTimeAsync(2_000);
+    network.last.welcome(20);
+    await settle();
+    const pages = network.requests.map(({ url }) => url).filter((url) => url.startsWith("/page-data"));
+    expect(pages.at(-1)).toBe("/page-data?path=%2Fchat%2F3");
+  });
+
   test("what the page brings and is newer stays", async () => {
     await startLive();
     await restart({ pageData: page({ [URL]: listOf([row("c", 3)]) }, 20) });

@@ -111,6 +111,24 @@ describe("following a URL", () => {
     expect(network.last.of("unsub")).toHaveLength(0); // the first follower is still there
   });
 
+  test("keeps what was just left, though it is the longest untouched of those that are kept", async () => {
+    startLive();
+    const visit = (url: string) => client.follow(url)();
+    visit("/api/x/0/");
+    await vi.advanceTimersByTimeAsync(6_000);
+    for (let i = 1; i < 100; i++) visit(`/api/x/${i}/`);
+    await vi.advanceTimersByTimeAsync(6_000);
+    const leave = client.follow("/api/x/0/");
+    const facts = { sub: subOf(), view: 8, position: 10, ...WINDOW };
+    network.last.receive({ t: "snap", ...facts, document: listOf([row("k", 1)]) });
+    visit("/api/x/new/");
+    await vi.advanceTimersByTimeAsync(3_000);
+    leave();
+    await vi.advanceTimersByTimeAsync(3_000);
+    client.follow("/api/x/0/");
+    expect(client.state.documents["/api/x/0/"]).toMatchObject({ status: "live", ids: ["k"] });
+  });
+
   test("ends the subscription of a list that nobody shows, keeps its rows, and resumes it later", async () => {
     start();
     const leave = client.follow(URL);
@@ -360,6 +378,22 @@ describe("older rows", () => {
     expect(view().hasMore).toBe(false);
     await client.loadMore(URL);
     expect(network.last.of("more")).toEqual([]);
+  });
+
+  test("that the backend refuses are a failure, so that a list does not ask for them in a loop", async () => {
+    startLive([row("a", 1)], false);
+    const told = vi.fn();
+    const ask = () => client.loadMore(URL).then(told, (error: Error) => told(error.message));
+    void ask();
+    network.last.receive({ t: "error", status: 404, code: "not_found", message: "There is nothing." });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(told.mock.calls).toEqual([["not_found"]]);
+    expect(network.requests).toEqual([]);
+    void ask();
+    expect(network.last.of("more")).toHaveLength(2);
+    network.last.receive({ t: "window", sub: 1, view: 7, position: 10, limit: 51, end: true, ops: [] });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(told).toHaveBeenLastCalledWith(undefined);
   });
 
   test("are asked for once however often the list asks", async () => {

@@ -97,6 +97,43 @@ describe("the offline part", () => {
     ]);
   });
 
+  test("that comes while a write is on its way goes on with it, should it have to wait", async () => {
+    start();
+    client.follow(URL);
+    let answer = (_: Response) => {};
+    network.answer = () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      });
+    const made = client.mutate("POST", "/api/messages/", { chat: "1", text: "one" });
+    await vi.advanceTimersByTimeAsync(1_000);
+    network.last.welcome();
+    await load();
+    network.answer = (_method, _url, body) => json(201, body, { "Tims-Position": `${EPOCH}-11` });
+    answer(json(503, { code: "unavailable", title: "No", detail: "No." }));
+    expect(await made).toMatchObject({ ok: false, queued: true });
+    await vi.advanceTimersByTimeAsync(100_000);
+    expect(network.requests.filter(({ method }) => method === "POST")).toHaveLength(2);
+    expect(Object.values(client.state.mutations)).toMatchObject([{ status: "confirmed" }]);
+  });
+
+  test("that could not be loaded for a write that waits is loaded once the connection is back", async () => {
+    start();
+    client.follow(URL);
+    loads[0]?.reject(new TypeError("404"));
+    await settle();
+    const made = client.mutate("POST", "/api/messages/", { chat: "1", text: "one" });
+    loads[1]?.reject(new TypeError("404"));
+    expect(await made).toMatchObject({ ok: false, queued: true });
+    loads[2]?.reject(new TypeError("404"));
+    await settle();
+    network.answer = (_method, _url, body) => json(201, body, { "Tims-Position": `${EPOCH}-11` });
+    network.last.welcome();
+    expect(loads).toHaveLength(4);
+    await load();
+    expect(network.requests.filter(({ method }) => method === "POST")).toHaveLength(2);
+  });
+
   test("that cannot be loaded keeps no files: a form is sent with them now, or not at all", async () => {
     start();
     client.follow(URL);

@@ -123,6 +123,23 @@ describe("tabs of one person", () => {
     expect(second.state.documents[MESSAGES]?.position).toBe(11);
   });
 
+  test("share the next one too when all of them turn to another network at once", async () => {
+    const [first, second] = await openTwo();
+    network.last.cut();
+    const wait = { k: "told", to: second.id, told: { wait: true } };
+    await until(() => expect(browsers[1]?.heard).toEqual(wait));
+    expect(network.sockets).toHaveLength(2);
+    second.probe(true);
+    first.probe(true);
+    for (let i = 0; i < 20; i++) await Promise.resolve(); // before the tabs hear of each other
+    expect(network.sockets).toHaveLength(3);
+    network.last.welcome();
+    await until(() => {
+      for (const tab of [first, second]) expect(tab.state.connection.status).toBe("live");
+    });
+    expect(network.sockets.filter(({ readyState }) => readyState < 2)).toHaveLength(1);
+  });
+
   test("may follow the same URL, each under an id of its own", async () => {
     const [first] = await openTwo();
     first.follow(MESSAGES);
@@ -194,6 +211,20 @@ describe("tabs of one person", () => {
     });
     await until(() => expect(idsOf(second, MESSAGES)).toEqual(["c", "b", "a"]));
     expect(second.state.documents[MESSAGES]?.status).toBe("live");
+  });
+
+  test("stay with the next leader, whatever the former one is heard to say late", async () => {
+    const [first, second] = await openTwo();
+    first.close();
+    await until(() => expect(network.sockets).toHaveLength(2));
+    network.last.welcome(20);
+    await hasSub(MESSAGES);
+    const late = { k: "told", to: null, told: { code: 1006 } };
+    const channel = new BroadcastChannel(`tims ${network.last.url} u1`);
+    channel.postMessage(late);
+    await until(() => expect(browsers[1]?.heard).toEqual(late));
+    channel.close();
+    expect(second.state.connection.status).toBe("live");
   });
 
   test("come back through the next one when the leader crashes", async () => {

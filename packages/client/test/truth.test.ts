@@ -167,6 +167,45 @@ describe("the truth about the connection", () => {
     expect(heard).toEqual(["offline"]);
     other.close();
   });
+
+  test("is told once this part can be loaded, though it could not be at first", async () => {
+    let loads = 0;
+    const other = createClient({
+      fetch: network.fetch,
+      socket: network.socket,
+      cache: null,
+      tabs: null,
+      offline: async () => {
+        if (++loads < 3) throw new TypeError("404");
+        return offline;
+      },
+    });
+    const heard: ConnectionTruth[] = [];
+    const stop = other.watchTruth((truth) => heard.push(truth));
+    await wait(10_000);
+    expect(loads).toBe(3);
+    expect(heard.map(({ state }) => state)).toEqual(["offline", "live"]);
+    stop();
+    other.close();
+  });
+
+  test.each(["leaves", "closes"])("this part is not asked for any more when who listens %s", async (how) => {
+    let loads = 0;
+    const other = createClient({
+      fetch: network.fetch,
+      socket: network.socket,
+      offline: () => {
+        loads++;
+        return Promise.reject(new TypeError("404"));
+      },
+    });
+    const stop = other.watchTruth(() => undefined);
+    await wait(0);
+    if (how === "leaves") stop();
+    other.close();
+    await wait(60_000);
+    expect(loads).toBeLessThanOrEqual(2);
+  });
 });
 
 /* Of what a page brings and what was kept, at random: the newer one of the same epoch, the page's where epochs differ,

@@ -225,7 +225,8 @@ export class Offline {
     return new Promise((resolve) => {
       const look = () => {
         const status = this.host.state.documents[url]?.status ?? "error";
-        if (status !== "live" && status !== "error") return;
+        // What was left meanwhile is asked for by nobody.
+        if (status !== "live" && status !== "error" && this.host.isFollowed(url)) return;
         stop();
         resolve();
       };

@@ -120,6 +120,7 @@ class TabSocket implements SocketLike {
   private ended(code: number): void {
     clearTimeout(this.timer);
     this.readyState = 3;
+    this.tabs.detach(this); // the leader may have let it in meanwhile
     this.onclose?.({ code });
   }
 
@@ -138,8 +139,8 @@ class TabSocket implements SocketLike {
   close(code?: number): void {
     clearTimeout(this.timer);
     this.readyState = 3;
-    if (this.own) this.own.close(code);
-    else this.tabs.detach(this, code);
+    this.own?.close(code);
+    this.tabs.detach(this, code);
   }
 }
 
@@ -183,10 +184,6 @@ export class Tabs {
     this.platform.locks.request(lock, { signal }, work).catch(() => undefined); // aborted: we leave
   }
 
-  get leads(): boolean {
-    return this.hub !== null;
-  }
-
   private post(message: Message): void {
     if (!this.leaving.signal.aborted) this.channel.postMessage(message);
   }
@@ -228,7 +225,7 @@ export class Tabs {
 
   /** Hands changes of the cache to the tab that writes it. False: that is this one, or the other is silent. */
   save(changes: CacheChanges): boolean {
-    if (this.leads || this.isSilent) return false;
+    if (this.hub || this.isSilent) return false;
     this.post({ k: "save", changes });
     return true;
   }
@@ -289,6 +286,7 @@ export class Tabs {
         this.events.onLeader();
         break;
       case "told":
+        if (this.hub) break; // a former leader's last word
         if (this.isSilent) {
           this.isSilent = false;
           this.events.onLeader();

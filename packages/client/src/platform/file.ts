@@ -17,28 +17,48 @@ export async function fetchFile(client: Client, path: string): Promise<Blob> {
   return response.blob();
 }
 
+/** Calls once the connection is live again; not any more once the returned function was called. */
+function whenBack(client: Client, then: () => void): () => void {
+  const isLive = () => client.state.connection.status === "live";
+  let wasLive = isLive();
+  const stop = client.store.subscribe(() => {
+    const isBack = isLive() && !wasLive;
+    wasLive = isLive();
+    if (!isBack) return;
+    stop();
+    then();
+  });
+  return stop;
+}
+
 /** On the web the path itself. On a device, whose requests for pictures carry no token, the file once it is here; null
- * until then, and when it cannot be had. */
+ * until then, and when it cannot be had; that is tried again when the connection is back. */
 export function useFile(client: Client, path: string | null): string | null {
   const { native } = client.platform;
   const [held, setHeld] = useState<{ path: string; address: string } | null>(null);
+  const [tries, setTries] = useState(0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what failed is tried again
   useEffect(() => {
     if (!native || path === null) return;
     let address: string | null = null;
     let isLeft = false;
+    let stop = () => {};
     fetchFile(client, path).then(
       (file) => {
         if (isLeft) return;
         address = URL.createObjectURL(file);
         setHeld({ path, address });
       },
-      () => undefined,
+      () => {
+        if (!isLeft) stop = whenBack(client, () => setTries((count) => count + 1));
+      },
     );
     return () => {
       isLeft = true;
+      stop();
       if (address) URL.revokeObjectURL(address);
     };
-  }, [client, native, path]);
+  }, [client, native, path, tries]);
   if (!native) return path;
   return held?.path === path ? held.address : null;
 }
