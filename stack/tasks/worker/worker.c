@@ -169,6 +169,7 @@ static void take_jobs(void *argument)
         if (taken == 0 && !worker->woken && !worker->stopping)
             tasks__wait_ms(&worker->taker, worker->poll_ms);
     }
+    worker->takes = false;
     tasks__worker_fiber_ended(worker);
 }
 
@@ -288,7 +289,7 @@ static void lose_all(void *argument)
 static void keep_order(void *argument)
 {
     tasks__worker *worker = argument;
-    while (!worker->stopping || worker->running != NULL || worker->ended != NULL) {
+    while (!worker->stopping || worker->running != NULL || worker->ended != NULL || worker->takes) {
         tims_error err = { 0 };
         tims_time next = { INT64_MAX }, next_schedule = { INT64_MAX };
         tims_status status = worker->store->api->beat(worker->store, hear_cancelled, lose_all, worker, &err);
@@ -526,7 +527,6 @@ static void say_stopped(void *argument)
 /* The last fiber to end, on it: signs off. */
 void tasks__worker_fiber_ended(tasks__worker *worker)
 {
-    worker->takes = worker->takes && !worker->stopping;
     tasks__nudge(&worker->finisher);
     tasks__nudge(&worker->keeper);
     tasks__nudge(&worker->teller);

@@ -74,7 +74,7 @@ void tasks__worker_fiber_ended(tasks__worker *worker);
 /* Until somebody nudges, or the time is over. */
 void tasks__wait_ms(tasks__waiter *waiter, int64_t ms);
 void tasks__nudge(tasks__waiter *waiter);
-/* worker/item.c. The job is the item's from here on. */
+/* worker/item.c. The job is the item's from here on. While the worker stops it goes back instead. */
 void tasks__item_begin(tasks__worker *worker, tasks__job *job);
 /* Ends its run, as a hard timeout: an item, as timers call it. */
 void tasks__item_end(void *item);
