@@ -305,8 +305,8 @@ typedef struct tims_server_options {
     /* Per loop, on its thread. */
     tims_status (*loop_start)(tims_loop *loop, const void *data, tims_error *err);
     void (*loop_stop)(tims_loop *loop, const void *data);
-    /* As the loop begins to drain; loop_stop does not come before `done(argument)` was called on it. NULL:
-     * nothing has to end first. */
+    /* As the loop begins to drain, or behind a start that was under way then; loop_stop does not come before
+     * `done(argument)` was called on it. NULL: nothing has to end first. */
     void (*loop_drain)(tims_loop *loop, const void *data, tims_loop_fn done, void *argument);
     tims_http1_limits limits;
     uint32_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms;
