@@ -286,6 +286,17 @@ static void lose_all(void *argument)
     }
 }
 
+/* A schedule that fails does not keep the queues from being counted. */
+static tims_status schedule_and_count(tasks__worker *worker, tims_time *ret_next, tims_error *err)
+{
+    tims_error later = { 0 };
+    tims_status status = TIMS_OK;
+    if (!worker->options.no_schedules && !worker->stopping)
+        status = tasks__run_schedules(worker->tasks, worker->loop, ret_next, err);
+    tims_status counted = tasks__count_queues(worker, status == TIMS_OK ? err : &later);
+    return status == TIMS_OK ? counted : status;
+}
+
 static void keep_order(void *argument)
 {
     tasks__worker *worker = argument;
@@ -301,10 +312,8 @@ static void keep_order(void *argument)
         }
         if (status == TIMS_OK)
             status = worker->store->api->tidy(worker->store, &next, &err);
-        if (status == TIMS_OK && !worker->options.no_schedules && !worker->stopping)
-            status = tasks__run_schedules(worker->tasks, worker->loop, &next_schedule, &err);
         if (status == TIMS_OK)
-            status = tasks__count_queues(worker, &err);
+            status = schedule_and_count(worker, &next_schedule, &err);
         if (status != TIMS_OK) {
             back_off(worker, &worker->keeper, "keep", &err);
             continue;
