@@ -200,6 +200,16 @@ static void look_again(void *argument)
     tasks__nudge(&worker->taker);
 }
 
+/* Who stops cannot wait for ever for a store that is away. What is not written is as of a worker that has
+ * died: it is run again. */
+static bool gives_up(const tasks__worker *worker, const tims_error *err)
+{
+    if (!worker->stopping || tims_monotonic_us() < worker->gives_up_us)
+        return false;
+    tims_log(TIMS_LOG_ERROR, "tasks", "event=ends_lost message=%s detail=%s", err->message, err->detail);
+    return true;
+}
+
 static void write_ends(tasks__worker *worker, tasks__item *list)
 {
     bool refused_once = false;
@@ -210,11 +220,14 @@ static void write_ends(tasks__worker *worker, tasks__item *list)
         tims_status status = worker->store->api->finish(worker->store, &list->outcome, &err);
         if (status == TIMS_OK)
             break;
-        if (is_away(status) && tries < 1000) {
+        if (is_away(status) && gives_up(worker, &err)) {
+            tasks__items_free(list);
+            return;
+        } else if (is_away(status) && tries < 1000) {
             back_off(worker, &worker->finisher_pause, "finish", &err);
         } else if (list->next == NULL) {
             if (refused_once)
-                break; /* not even that: its lease will run out */
+                break; /* not even that: it is shown as running until this worker has ended */
             refused_once = true;
             bury_alive(list, &err);
         } else { /* each by itself, to find out which */
@@ -575,6 +588,7 @@ void tims_worker_stop(tims_tasks *tasks, tims_loop_fn on_stopped, void *argument
     }
     TIMS_ASSERT(!worker->stopping);
     worker->stopping = true;
+    worker->gives_up_us = tims_monotonic_us() + (worker->drain_ms + worker->grace_ms) * MS_US;
     worker->on_stopped = on_stopped;
     worker->on_stopped_argument = argument;
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running)

@@ -66,6 +66,7 @@ struct tasks__worker {
     bool claiming, has_lost; /* under way: a claim; the way back after the lease was lost */
     int64_t counted_at_us;   /* queue_counts.c */
     tims_timer drain_timer;
+    int64_t gives_up_us; /* when it stops: from then on it does not wait for a store that is away */
     tims_loop_fn on_stopped;
     void *on_stopped_argument;
 };

@@ -1,12 +1,11 @@
-/* worker_stop_test: what a worker that stops does with a claim that is still under way (TIMS_TEST_DATABASE).
- */
+/* worker_stop_test: a worker that stops while its store takes its time (TIMS_TEST_DATABASE). */
 #include "tasks/testing.h"
 #include "tasks/worker/worker_internal.h"
 
 /* Between the scene and its store, which share the thread. */
 static struct {
     const tasks__store_api *own;
-    bool has_claimed, may_go_on, has_beaten;
+    bool has_claimed, may_go_on, has_beaten, has_failed;
 } shared;
 
 static void noting_there(tims_run *run, const numbered *arguments)
@@ -89,6 +88,37 @@ static void what_a_claim_brings_after_the_stop_goes_back(void **state)
     stage_play(state, stop_in_a_process);
 }
 
+static tims_status finish_in_vain(tasks__store *store, tasks__outcome *list, tims_error *err)
+{
+    (void)store, (void)list;
+    shared.has_failed = true;
+    return tims_fail(err, TIMS_UNAVAILABLE, "away", "It is away.");
+}
+
+static void stop_without_store(stage *s)
+{
+    static const tims_worker_options hasty = { .no_schedules = true, .drain_ms = 50, .lease_ms = 30000 };
+    tasks__store_api away = *s->tasks->store->api;
+    memset(&shared, 0, sizeof shared);
+    shared.own = s->tasks->store->api;
+    away.finish = finish_in_vain;
+    s->tasks->store->api = &away;
+    stage_start_worker(s, &hasty);
+    s->tasks->worker->grace_ms = 50;
+    stage_enqueue(s, &failing_task, 1, "x", NULL);
+    stage_wait("an end that cannot be written", is_set, &shared.has_failed);
+    stage_stop_worker(s);
+    s->tasks->store->api = shared.own;
+    stage_run(s, "DELETE FROM tims_worker"); /* as a while later */
+    stage_start_worker(s, NULL);
+    stage_wait_for(s, "SELECT count(*) FROM tims_job_dead WHERE attempt = 3", 1);
+}
+
+static void who_stops_without_its_store_leaves_the_job_to_the_next(void **state)
+{
+    stage_play(state, stop_without_store);
+}
+
 static int start(void **state)
 {
     return stage_start(state, &options);
@@ -101,6 +131,7 @@ int main(int argc, char **argv)
         return exit_code;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_claim_brings_after_the_stop_goes_back),
+        cmocka_unit_test(who_stops_without_its_store_leaves_the_job_to_the_next),
     };
     return cmocka_run_group_tests_name("worker_stop", tests, start, stage_end);
 }
