@@ -85,12 +85,8 @@ export class JobApp {
     return this.start(["worker", ...args], env, /worker is (ready)/);
   }
 
-  // One that is not waited for.
-  launchWorker(env: Environment = {}): Launched {
-    return this.launch(["worker"], env);
-  }
-
-  private launch(args: string[], env: Environment): Launched {
+  // Is not waited for.
+  launch(args: string[], env: Environment = {}): Launched {
     const words = ["--pdeathsig", "KILL", program, ...args]; // it ends with the test, however that ends
     const options = { cwd: this.folder, env: { ...this.env, ...env } };
     const child = spawn("setpriv", words, { ...options, stdio: ["ignore", "pipe", "pipe"] });

@@ -108,9 +108,9 @@ static void stop_when_empty(http__worker *worker)
         return;
     tims_timer_clear(&worker->drain_timer);
     tims_timer_clear(&worker->stop_listening_timer);
-    if (worker->hook_started && worker->server->options.loop_stop)
+    if (worker->hook_begun && worker->server->options.loop_stop)
         worker->server->options.loop_stop(worker->loop, worker->server->options.data);
-    worker->hook_started = false;
+    worker->hook_begun = worker->hook_started = false;
     tims_fetch_shutdown(worker->loop);
     tims_loop_stop(worker->loop);
 }
@@ -199,6 +199,7 @@ static void start_hook(void *argument)
     http__worker *worker = argument;
     tims_error err = { 0 };
     tims_status status = TIMS_OK;
+    worker->hook_begun = true; /* from here on there may be something to stop, even if it fails */
     if (worker->server->options.loop_start)
         status = worker->server->options.loop_start(worker->loop, worker->server->options.data, &err);
     note_start(worker, status, &err);

@@ -1,4 +1,4 @@
-// A worker that is told to stop before it has started.
+// Workers that do not get through their start.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
@@ -15,12 +15,12 @@ before(() => {
 });
 after(() => app?.close());
 
-test("it ends right behind its start", async () => {
+test("who is told to stop while it starts ends right behind its start", async () => {
   const asked: Socket[] = []; // by whom; the answer takes its time
   const redis = createServer((socket) => socket.on("error", () => {}).once("data", () => asked.push(socket)));
   await once(redis.listen(0, "127.0.0.1"), "listening");
   const { port } = redis.address() as AddressInfo;
-  const worker = app.launchWorker({ TASKS_URL: `redis://127.0.0.1:${port}` });
+  const worker = app.launch(["worker"], { TASKS_URL: `redis://127.0.0.1:${port}` });
   await until("its start to wait for Redis", () => asked.length > 0);
   worker.process.kill("SIGTERM");
   redis.close();
@@ -28,4 +28,17 @@ test("it ends right behind its start", async () => {
   await until("its end", () => worker.process.exitCode !== null);
   assert.equal(worker.process.exitCode, 0, worker.output());
   assert.doesNotMatch(worker.output(), /is ready/);
+});
+
+test("a server whose worker cannot start says why, and ends", async () => {
+  const redis = createServer((socket) =>
+    socket.on("error", () => {}).on("data", () => socket.write("-NOAUTH Authentication required.\r\n")),
+  );
+  await once(redis.listen(0, "127.0.0.1"), "listening");
+  const { port } = redis.address() as AddressInfo;
+  const server = app.launch(["serve"], { TASKS_URL: `redis://127.0.0.1:${port}` });
+  await until("its end", () => server.process.exitCode !== null);
+  redis.close();
+  assert.equal(server.process.exitCode, 1);
+  assert.match(server.output(), /asks for a password/);
 });
