@@ -17,8 +17,7 @@ export interface Many {
   fail?: boolean;
 }
 
-export interface Program {
-  url: string; // a server's
+export interface Launched {
   process: ChildProcess;
   output: () => string;
   exited: Promise<{ code: number | null; signal: string | null }>;
@@ -26,10 +25,14 @@ export interface Program {
   kill: () => Promise<void>;
 }
 
+export interface Program extends Launched {
+  url: string; // a server's
+}
+
 export class JobApp {
   readonly folder = makeFolder();
   private readonly env: Environment;
-  private readonly programs: Program[] = [];
+  private readonly programs: Launched[] = [];
 
   constructor(env: Environment = {}) {
     this.env = environment(this.folder, { LOOPS: "1", ...env });
@@ -82,7 +85,8 @@ export class JobApp {
     return this.start(["worker", ...args], env, /worker is (ready)/);
   }
 
-  private async start(args: string[], env: Environment, ready: RegExp): Promise<Program> {
+  // Is not waited for.
+  launch(args: string[], env: Environment = {}): Launched {
     const words = ["--pdeathsig", "KILL", program, ...args]; // it ends with the test, however that ends
     const options = { cwd: this.folder, env: { ...this.env, ...env } };
     const child = spawn("setpriv", words, { ...options, stdio: ["ignore", "pipe", "pipe"] });
@@ -99,20 +103,25 @@ export class JobApp {
       child.kill(signal);
       await exited;
     };
-    const found = await until(`${args[0]} to be ready`, () => {
-      if (child.exitCode !== null) throw new Error(`${args[0]} has exited with ${child.exitCode}:\n${text}`);
-      return ready.exec(text);
-    });
-    const started: Program = {
-      url: found[1] as string,
+    const launched: Launched = {
       process: child,
       output: () => text,
       exited,
       stop: () => end("SIGTERM"),
       kill: () => end("SIGKILL"),
     };
-    this.programs.push(started);
-    return started;
+    this.programs.push(launched);
+    return launched;
+  }
+
+  private async start(args: string[], env: Environment, ready: RegExp): Promise<Program> {
+    const launched = this.launch(args, env);
+    const found = await until(`${args[0]} to be ready`, () => {
+      const { exitCode } = launched.process;
+      if (exitCode !== null) throw new Error(`${args[0]} has exited with ${exitCode}:\n${launched.output()}`);
+      return ready.exec(launched.output());
+    });
+    return { ...launched, url: found[1] as string };
   }
 
   // In one request, which is one transaction. The answer's status.

@@ -27,10 +27,11 @@ static void stop_loop(void *argument)
 static void stop_worker(void *argument)
 {
     worker_run *run = argument;
-    if (run->stopping || !run->started)
+    if (run->stopping)
         return;
     run->stopping = true;
-    tims_worker_stop(run->stack->tasks, stop_loop, run);
+    if (run->started) /* else right behind the start, which may be waiting for the database or Redis */
+        tims_worker_stop(run->stack->tasks, stop_loop, run);
 }
 
 static void start_worker(void *argument)
@@ -40,6 +41,10 @@ static void start_worker(void *argument)
     run->started = run->status == TIMS_OK;
     if (!run->started) {
         tims_loop_stop(run->loop);
+        return;
+    }
+    if (run->stopping) {
+        tims_worker_stop(run->stack->tasks, stop_loop, run);
         return;
     }
     (void)printf("%s worker is ready\n", run->stack->project->name);

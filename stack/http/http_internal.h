@@ -97,7 +97,7 @@ struct http__worker {
     tims_server *server;
     tims_loop *loop;
     pthread_t thread;
-    bool thread_started, hook_started, hook_drains, draining;
+    bool thread_started, hook_starting, hook_begun, hook_started, hook_drains, draining;
     tims_listener **listeners;
     int listener_count;
     http__connection *connections; /* all of them */

@@ -103,14 +103,14 @@ void http__worker_abandon(http__worker *worker)
 
 static void stop_when_empty(http__worker *worker)
 {
-    if (!worker->draining || worker->hook_drains || worker->listener_count > 0 ||
+    if (!worker->draining || worker->hook_starting || worker->hook_drains || worker->listener_count > 0 ||
         worker->connection_count > 0)
         return;
     tims_timer_clear(&worker->drain_timer);
     tims_timer_clear(&worker->stop_listening_timer);
-    if (worker->hook_started && worker->server->options.loop_stop)
+    if (worker->hook_begun && worker->server->options.loop_stop)
         worker->server->options.loop_stop(worker->loop, worker->server->options.data);
-    worker->hook_started = false;
+    worker->hook_begun = worker->hook_started = false;
     tims_fetch_shutdown(worker->loop);
     tims_loop_stop(worker->loop);
 }
@@ -150,6 +150,14 @@ static void hook_has_drained(void *argument)
     stop_when_empty(worker);
 }
 
+static void drain_hook(http__worker *worker)
+{
+    if (!worker->hook_started || !worker->server->options.loop_drain)
+        return;
+    worker->hook_drains = true;
+    worker->server->options.loop_drain(worker->loop, worker->server->options.data, hook_has_drained, worker);
+}
+
 void http__worker_drain(void *argument)
 {
     http__worker *worker = argument;
@@ -157,11 +165,7 @@ void http__worker_drain(void *argument)
     if (worker->draining)
         return;
     worker->draining = true;
-    if (worker->hook_started && worker->server->options.loop_drain) {
-        worker->hook_drains = true;
-        worker->server->options.loop_drain(worker->loop, worker->server->options.data, hook_has_drained,
-                                           worker);
-    }
+    drain_hook(worker);
     tims_timer_set(worker->loop, &worker->stop_listening_timer, STOP_LISTENING_MS, stop_listening, worker);
     tims_timer_set(worker->loop, &worker->drain_timer, worker->server->options.drain_timeout_ms, cut_off,
                    worker);
@@ -173,26 +177,40 @@ void http__worker_drain(void *argument)
 
 /* --- running ---------------------------------------------------------------------------------- */
 
+/* What was asked to drain meanwhile has waited for this. */
+static void note_start(http__worker *worker, tims_status status, tims_error *err)
+{
+    worker->hook_starting = false;
+    worker->hook_started = status == TIMS_OK;
+    if (status != TIMS_OK && err->status == TIMS_OK)
+        (void)!tims_fail(err, status, "loop_start", "A part of the server could not start.");
+    http__server_worker_started(worker->server, status, err);
+    if (status != TIMS_OK)
+        tims_server_stop(worker->server);
+    if (!worker->draining)
+        return;
+    drain_hook(worker);
+    stop_when_empty(worker);
+}
+
 /* Start hooks may suspend, so they run on a fiber. */
 static void start_hook(void *argument)
 {
     http__worker *worker = argument;
     tims_error err = { 0 };
     tims_status status = TIMS_OK;
+    worker->hook_begun = true; /* from here on there may be something to stop, even if it fails */
     if (worker->server->options.loop_start)
         status = worker->server->options.loop_start(worker->loop, worker->server->options.data, &err);
-    worker->hook_started = status == TIMS_OK;
-    if (status != TIMS_OK && err.status == TIMS_OK)
-        (void)!tims_fail(&err, status, "loop_start", "A part of the server could not start.");
-    http__server_worker_started(worker->server, status, &err);
-    if (status != TIMS_OK)
-        tims_server_stop(worker->server);
+    note_start(worker, status, &err);
 }
 
 static void start_fiber(void *argument)
 {
     http__worker *worker = argument;
-    tims_fiber_start(worker->loop, start_hook, worker);
+    tims_error err = { 0 };
+    if (tims_fiber_start(worker->loop, start_hook, worker) == NULL)
+        note_start(worker, TIMS_UNAVAILABLE, &err);
 }
 
 void http__worker_run(http__worker *worker)
@@ -200,6 +218,7 @@ void http__worker_run(http__worker *worker)
     worker->files = http__files_new();
     worker->compressor = http__compressor_new();
     worker->deflater = http__deflater_new();
+    worker->hook_starting = true;
     tims_loop_post(worker->loop, start_fiber, worker);
     tims_loop_run(worker->loop);
     tims_log_flush();

@@ -347,7 +347,8 @@ bool tasks__dead_remove(tims_request *rq, tims_id id);
 /* --- schedule.c -------------------------------------------------------------------------------------------- */
 
 tims_status tasks__check_schedule(tims_arena *arena, const tims_schedule *schedule, tims_error *err);
-/* Enqueues what is due, each due time once whoever asks. `ret_next`: the next due time of all. */
+/* Enqueues what is due, each due time once whoever asks. `ret_next`: the next due time of all. Errors: the
+ * first one's; the other schedules have had their turn, unless the database is away. */
 tims_status tasks__run_schedules(tims_tasks *tasks, tims_loop *loop, tims_time *ret_next, tims_error *err);
 void tasks__schedules_free(tasks__schedules **schedules); /* NULL is fine */
 

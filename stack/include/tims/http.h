@@ -302,11 +302,11 @@ typedef struct tims_server_options {
     void (*begin)(tims_request *rq);
     void (*finish)(tims_request *rq, tims_answer *answer);
     tims_handler not_found; /* pages answer here; NULL: a problem document */
-    /* Per loop, on its thread. */
+    /* Per loop, on its thread. loop_stop comes also where loop_start failed: part of it may have started. */
     tims_status (*loop_start)(tims_loop *loop, const void *data, tims_error *err);
     void (*loop_stop)(tims_loop *loop, const void *data);
-    /* As the loop begins to drain; loop_stop does not come before `done(argument)` was called on it. NULL:
-     * nothing has to end first. */
+    /* As the loop begins to drain, or behind a start that was under way then; loop_stop does not come before
+     * `done(argument)` was called on it. NULL: nothing has to end first. */
     void (*loop_drain)(tims_loop *loop, const void *data, tims_loop_fn done, void *argument);
     tims_http1_limits limits;
     uint32_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms;

@@ -70,22 +70,53 @@ static void what_is_enqueued_gets_to_redis_without_a_worker(void **state)
     celery_play(state, relay_without_worker);
 }
 
+/* Of a job that is in the database. */
+static tims_str mark_of(stage *s, tims_id id)
+{
+    return tims_print(s->arena, "tims:relayed:%I:%lld", id,
+                      (long long)stage_int(s, "SELECT run_at FROM tims_job"));
+}
+
 /* As after a crash between the push and its commit. */
 static void push_twice(stage *s)
 {
     tims_id id = stage_enqueue(s, &noting_task, 1, "a", NULL);
-    (void)REDIS(s, T("SET"), tims_print(s->arena, "tims:relayed:%I", id), T("1"));
+    tims_str mark = mark_of(s, id);
+    (void)REDIS(s, T("SET"), mark, T("1"));
     stage_start_worker(s, NULL);
     stage_wait_for(s, "SELECT count(*) FROM tims_job", 0);
     (void)stage_enqueue(s, &noting_task, 2, "b", NULL);
     stage_wait_for(s, "SELECT count(*) FROM effect WHERE number = 2", 1);
     assert_int_equal(stage_int(s, "SELECT count(*) FROM effect"), 1);
-    celery_wait_int(s, "EXISTS", tims_copy_c(s->arena, tims_print(s->arena, "tims:relayed:%I", id)), 0);
+    celery_wait_int(s, "EXISTS", tims_copy_c(s->arena, mark), 0);
 }
 
 static void a_job_is_not_pushed_twice(void **state)
 {
     celery_play(state, push_twice);
+}
+
+static void retry_in(tims_request *rq, void *argument)
+{
+    assert_true(tasks__dead_retry(rq, *(tims_id *)argument));
+}
+
+/* As after a push whose mark could not be removed. */
+static void retry_what_was_pushed(stage *s)
+{
+    tims_id id = stage_enqueue(s, &failing_task, 1, "a", NULL);
+    tims_str mark = mark_of(s, id);
+    stage_start_worker(s, NULL);
+    stage_wait_for(s, "SELECT count(*) FROM tims_job_dead", 1);
+    (void)REDIS(s, T("SET"), mark, T("1"));
+    tims_error err = stage_ask(s, retry_in, &id);
+    stage_check(err.status, &err);
+    stage_wait_for(s, "SELECT count(*) FROM tims_job_dead", 1);
+}
+
+static void a_job_that_is_retried_is_pushed_again(void **state)
+{
+    celery_play(state, retry_what_was_pushed);
 }
 
 static void send_too_much(stage *s)
@@ -403,6 +434,7 @@ int main(void)
         IS_CELERY_TEST(a_job_that_fails_is_tried_again_and_then_dead),
         IS_CELERY_TEST(what_is_enqueued_gets_to_redis_without_a_worker),
         IS_CELERY_TEST(a_job_is_not_pushed_twice),
+        IS_CELERY_TEST(a_job_that_is_retried_is_pushed_again),
         IS_CELERY_TEST(what_no_message_can_carry_is_dead),
         IS_CELERY_TEST(foreign_messages_are_run_and_answered),
         IS_CELERY_TEST(malformed_messages_go_to_the_dead_list),

@@ -207,6 +207,13 @@ static tims_status take_out(tasks__work *work, tims_error *err)
 
 /* --- Redis ------------------------------------------------------------------------------------------------------------ */
 
+/* A claim that is given back or lost leaves run_at as it is; a retry from the dead list, under the same id,
+ * does not: that one is to be pushed again, although the first push's mark may have stayed. */
+static tims_str mark_of(tims_arena *arena, const tasks__job *job)
+{
+    return tims_print(arena, "%I:%lld", job->id, (long long)job->run_at.us);
+}
+
 static tims_status push_chunk(celery__relay *relay, tims_error *err)
 {
     celery__store *celery = relay->celery;
@@ -224,7 +231,7 @@ static tims_status push_chunk(celery__relay *relay, tims_error *err)
             relay->jobs[at]->store_data = relay; /* no message can carry it: to the dead list */
             continue;
         }
-        celery__add(&arguments, tims_print(arena, "%I", job->id));
+        celery__add(&arguments, mark_of(arena, job));
         celery__add(&arguments, celery__list_of(arena, job->queue, job->priority));
         celery__add(&arguments, tims_buf_str(&out));
     }
@@ -242,7 +249,7 @@ static void remove_marks(const celery__relay *relay, tims_arena *arena)
     celery__arguments arguments = { .arena = arena };
     celery__add(&arguments, TIMS_STR("UNLINK"));
     for (size_t i = 0; i < relay->count; i++)
-        celery__add(&arguments, tims_print(arena, "tims:relayed:%I", relay->jobs[i]->id));
+        celery__add(&arguments, tims_print(arena, "tims:relayed:%S", mark_of(arena, relay->jobs[i])));
     (void)tims_redis_send(relay->celery->redis, celery__list(&arguments), NULL, NULL);
 }
 

@@ -5,7 +5,7 @@
  *   tims:batch:<worker>  what its last take took, should its answer get lost
  *   tims:delayed         messages that are due later (µs), each behind the list it goes to
  *   tims:revoked         ids and when they were revoked (µs); waiting:<id>: what runs goes on
- *   tims:relayed:<id>    jobs that were pushed here and may still be in the database
+ *   tims:relayed:<id>:<run_at>  jobs that were pushed here and may still be in the database
  *   tims:wake            a channel: look at your queues
  *
  * A message that is taken is in `unacked` under a tag of its worker and take: tims.<worker>.<take>.<n>.
@@ -194,7 +194,7 @@
     "local held = {} " \
     "for n, tag in ipairs(ARGV) do held[n] = redis.call('HEXISTS', 'unacked', tag) end return held"
 
-/* ARGV: seconds, then for each its id, list and message. What was pushed before is left out. */
+/* ARGV: seconds, then for each its mark's name, list and message. What was pushed before is left out. */
 #define PUSH                                                                             \
     "local pushed = 0 "                                                                  \
     "for i = 2, #ARGV, 3 do "                                                            \

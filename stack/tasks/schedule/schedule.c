@@ -428,6 +428,13 @@ static tims_status in_transaction(tims_tasks *tasks, tims_loop *loop, timed *t, 
     return status;
 }
 
+/* Then the others would only wait for the same. */
+static bool is_away(tims_status status)
+{
+    return status == TIMS_UNAVAILABLE || status == TIMS_TIMEOUT || status == TIMS_BUSY || status == TIMS_IO ||
+           status == TIMS_CLOSED;
+}
+
 tims_status tasks__run_schedules(tims_tasks *tasks, tims_loop *loop, tims_time *ret_next, tims_error *err)
 {
     tims_status status = TIMS_OK;
@@ -442,12 +449,17 @@ tims_status tasks__run_schedules(tims_tasks *tasks, tims_loop *loop, tims_time *
     if (tasks__now(tasks).us < all->now_us - SECOND_US)
         say_clock_went_back(TIMS_STR("all"));
     all->now_us = tasks__now(tasks).us;
-    for (size_t i = 0; status == TIMS_OK && i < all->count; i++) {
+    for (size_t i = 0; all->is_known && i < all->count; i++) {
         timed *t = &all->items[i];
+        tims_error later = { 0 };
+        tims_status own = TIMS_OK;
         if (t->next_us <= tasks__now(tasks).us)
-            status = in_transaction(tasks, loop, t, err);
-        if (status == TIMS_OK && t->next_us < ret_next->us)
+            own = in_transaction(tasks, loop, t, status == TIMS_OK ? err : &later);
+        if (own == TIMS_OK && t->next_us < ret_next->us)
             ret_next->us = t->next_us;
+        status = status == TIMS_OK ? own : status;
+        if (is_away(own))
+            break;
     }
     return status;
 }

@@ -339,6 +339,50 @@ static void rows_that_are_no_longer_declared_go(void **state)
     stage_play(state, remove_schedule);
 }
 
+static void refuse_last(stage *s)
+{
+    if (!testing_on_postgres()) {
+        stage_run(s, "CREATE TRIGGER refuse BEFORE INSERT ON tims_job WHEN NEW.arguments LIKE '%\"last\"%' "
+                     "BEGIN SELECT RAISE(ABORT, 'refused'); END");
+        return;
+    }
+    stage_run(s, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION "
+                 "''refused''; END'");
+    stage_run(s, "CREATE TRIGGER refuse BEFORE INSERT ON tims_job FOR EACH ROW WHEN (NEW.arguments LIKE "
+                 "'%\"last\"%') EXECUTE FUNCTION refuse()");
+}
+
+static void allow_last(stage *s)
+{
+    stage_run(s, testing_on_postgres() ? "DROP TRIGGER refuse ON tims_job" : "DROP TRIGGER refuse");
+    if (testing_on_postgres())
+        stage_run(s, "DROP FUNCTION refuse");
+}
+
+static void look_past_failure(stage *s)
+{
+    tims_time next;
+    tims_error err = { 0 };
+    restart(s);
+    (void)look_at(s, "2026-03-04T05:06:07Z");
+    refuse_last(s);
+    set_clock(s->tasks, "2026-03-04T06:00:10Z");
+    assert_int_not_equal(tasks__run_schedules(s->tasks, s->loop, &next, &err), TIMS_OK);
+    assert_non_null(strstr(err.detail, "refused"));
+    allow_last(s);
+    assert_int_equal(jobs_of(s, "last"), 0);
+    assert_int_equal(jobs_of(s, "none"), 1);
+    assert_int_equal(jobs_of(s, "all"), 1);
+    (void)look(s, s->tasks);
+    assert_int_equal(jobs_of(s, "last"), 1);
+    assert_int_equal(jobs_of(s, "none"), 1);
+}
+
+static void one_that_fails_does_not_hold_up_the_others(void **state)
+{
+    stage_play(state, look_past_failure);
+}
+
 /* --- what is refused --------------------------------------------------------------------------------------- */
 
 static void a_schedule_that_cannot_be_kept_is_refused_by_a_sentence(void **state)
@@ -436,6 +480,7 @@ int main(void)
         cmocka_unit_test(a_clock_that_goes_back_makes_nothing_due_again),
         cmocka_unit_test(the_code_that_was_started_last_says_when),
         cmocka_unit_test(rows_that_are_no_longer_declared_go),
+        cmocka_unit_test(one_that_fails_does_not_hold_up_the_others),
         cmocka_unit_test(a_bad_schedule_ends_the_start),
         cmocka_unit_test(a_schedule_that_cannot_be_kept_is_refused_by_a_sentence),
     };

@@ -122,7 +122,8 @@ void tasks__item_begin(tasks__worker *worker, tasks__job *job)
     worker->running_count++;
     tasks__store_of(worker->tasks, job)->suspects += tasks__is_suspect(job);
     worker->blocking_count += item->is_blocking;
-    if (tims_fiber_start(worker->loop, run_item, item) == NULL) {
+    /* A claim may have its answer only after everybody was asked to stop. */
+    if (worker->stopping || tims_fiber_start(worker->loop, run_item, item) == NULL) {
         unlink_item(item);
         item->outcome = (tasks__outcome){ .job = job, .end = TASKS__BACK };
         *worker->ended_tail = item;

@@ -169,6 +169,7 @@ static void take_jobs(void *argument)
         if (taken == 0 && !worker->woken && !worker->stopping)
             tasks__wait_ms(&worker->taker, worker->poll_ms);
     }
+    worker->takes = false;
     tasks__worker_fiber_ended(worker);
 }
 
@@ -199,6 +200,16 @@ static void look_again(void *argument)
     tasks__nudge(&worker->taker);
 }
 
+/* Who stops cannot wait for ever for a store that is away. What is not written is as of a worker that has
+ * died: it is run again. */
+static bool gives_up(const tasks__worker *worker, const tims_error *err)
+{
+    if (!worker->stopping || tims_monotonic_us() < worker->gives_up_us)
+        return false;
+    tims_log(TIMS_LOG_ERROR, "tasks", "event=ends_lost message=%s detail=%s", err->message, err->detail);
+    return true;
+}
+
 static void write_ends(tasks__worker *worker, tasks__item *list)
 {
     bool refused_once = false;
@@ -209,11 +220,14 @@ static void write_ends(tasks__worker *worker, tasks__item *list)
         tims_status status = worker->store->api->finish(worker->store, &list->outcome, &err);
         if (status == TIMS_OK)
             break;
-        if (is_away(status) && tries < 1000) {
+        if (is_away(status) && gives_up(worker, &err)) {
+            tasks__items_free(list);
+            return;
+        } else if (is_away(status) && tries < 1000) {
             back_off(worker, &worker->finisher_pause, "finish", &err);
         } else if (list->next == NULL) {
             if (refused_once)
-                break; /* not even that: its lease will run out */
+                break; /* not even that: it is shown as running until this worker has ended */
             refused_once = true;
             bury_alive(list, &err);
         } else { /* each by itself, to find out which */
@@ -285,10 +299,21 @@ static void lose_all(void *argument)
     }
 }
 
+/* A schedule that fails does not keep the queues from being counted. */
+static tims_status schedule_and_count(tasks__worker *worker, tims_time *ret_next, tims_error *err)
+{
+    tims_error later = { 0 };
+    tims_status status = TIMS_OK;
+    if (!worker->options.no_schedules && !worker->stopping)
+        status = tasks__run_schedules(worker->tasks, worker->loop, ret_next, err);
+    tims_status counted = tasks__count_queues(worker, status == TIMS_OK ? err : &later);
+    return status == TIMS_OK ? counted : status;
+}
+
 static void keep_order(void *argument)
 {
     tasks__worker *worker = argument;
-    while (!worker->stopping || worker->running != NULL || worker->ended != NULL) {
+    while (!worker->stopping || worker->running != NULL || worker->ended != NULL || worker->takes) {
         tims_error err = { 0 };
         tims_time next = { INT64_MAX }, next_schedule = { INT64_MAX };
         tims_status status = worker->store->api->beat(worker->store, hear_cancelled, lose_all, worker, &err);
@@ -300,10 +325,8 @@ static void keep_order(void *argument)
         }
         if (status == TIMS_OK)
             status = worker->store->api->tidy(worker->store, &next, &err);
-        if (status == TIMS_OK && !worker->options.no_schedules && !worker->stopping)
-            status = tasks__run_schedules(worker->tasks, worker->loop, &next_schedule, &err);
         if (status == TIMS_OK)
-            status = tasks__count_queues(worker, &err);
+            status = schedule_and_count(worker, &next_schedule, &err);
         if (status != TIMS_OK) {
             back_off(worker, &worker->keeper, "keep", &err);
             continue;
@@ -526,7 +549,6 @@ static void say_stopped(void *argument)
 /* The last fiber to end, on it: signs off. */
 void tasks__worker_fiber_ended(tasks__worker *worker)
 {
-    worker->takes = worker->takes && !worker->stopping;
     tasks__nudge(&worker->finisher);
     tasks__nudge(&worker->keeper);
     tasks__nudge(&worker->teller);
@@ -566,6 +588,7 @@ void tims_worker_stop(tims_tasks *tasks, tims_loop_fn on_stopped, void *argument
     }
     TIMS_ASSERT(!worker->stopping);
     worker->stopping = true;
+    worker->gives_up_us = tims_monotonic_us() + (worker->drain_ms + worker->grace_ms) * MS_US;
     worker->on_stopped = on_stopped;
     worker->on_stopped_argument = argument;
     for (tasks__item *at = worker->running; at != NULL; at = at->next_running)

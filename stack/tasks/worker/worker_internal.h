@@ -66,6 +66,7 @@ struct tasks__worker {
     bool claiming, has_lost; /* under way: a claim; the way back after the lease was lost */
     int64_t counted_at_us;   /* queue_counts.c */
     tims_timer drain_timer;
+    int64_t gives_up_us; /* when it stops: from then on it does not wait for a store that is away */
     tims_loop_fn on_stopped;
     void *on_stopped_argument;
 };
@@ -74,7 +75,7 @@ void tasks__worker_fiber_ended(tasks__worker *worker);
 /* Until somebody nudges, or the time is over. */
 void tasks__wait_ms(tasks__waiter *waiter, int64_t ms);
 void tasks__nudge(tasks__waiter *waiter);
-/* worker/item.c. The job is the item's from here on. */
+/* worker/item.c. The job is the item's from here on. While the worker stops it goes back instead. */
 void tasks__item_begin(tasks__worker *worker, tasks__job *job);
 /* Ends its run, as a hard timeout: an item, as timers call it. */
 void tasks__item_end(void *item);
