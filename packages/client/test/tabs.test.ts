@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Client, createClient } from "../src/client";
+import { ownerOf } from "../src/offline/cache";
 import { type CacheStorage, MemoryStorage } from "../src/offline/storage";
 import type { Channel, TabsPlatform } from "../src/offline/tabs";
 import { EPOCH, FakeNetwork, json, listOf, page, row } from "./fake";
@@ -220,7 +221,7 @@ describe("tabs of one person", () => {
     network.last.welcome(20);
     await hasSub(MESSAGES);
     const late = { k: "told", to: null, told: { code: 1006 } };
-    const channel = new BroadcastChannel(`tims ${network.last.url} u1`);
+    const channel = new BroadcastChannel(`tims ${network.last.url} ${ownerOf(page({}).user)}`);
     channel.postMessage(late);
     await until(() => expect(browsers[1]?.heard).toEqual(late));
     channel.close();
