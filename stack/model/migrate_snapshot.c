@@ -122,13 +122,19 @@ static void add_index(tims_arena *arena, model__table *table, const tims_str *co
 {
     model__index *index = &table->indexes[table->index_count];
     index->name = index_name(arena, table->name, columns, count, unique);
-    if (model__table_find_index(table, index->name) != NULL)
+    index->where = tims_str_from(where != NULL ? where : "");
+    const model__index *other = model__table_find_index(table, index->name);
+    if (other != NULL && !tims_str_equal(other->where, index->where)) { /* of other rows */
+        uint64_t hash = tims_hash(index->where.data, index->where.length, (const uint64_t[2]){ 0, 0 });
+        index->name = tims_print(arena, "%S_%08x", index->name, (unsigned)hash);
+        other = model__table_find_index(table, index->name);
+    }
+    if (other != NULL)
         return;
     index->columns = TIMS_NEW_ARRAY(arena, tims_str, count);
     memcpy(index->columns, columns, count * sizeof *columns);
     index->column_count = count;
     index->unique = unique;
-    index->where = tims_str_from(where);
     table->index_count++;
 }
 

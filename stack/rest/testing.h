@@ -52,6 +52,7 @@ typedef struct note {
     tims_json_text extra;
     tims_time at;
     tims_opt_time until;
+    tims_opt_bytes seal;
 } note;
 
 static const char *const note_kinds[] = { "plain", "loud" };
@@ -99,7 +100,7 @@ const tims_model note_model = {
         TIMS_FIELD(note, done), TIMS_FIELD(note, secret, .hidden = true),
         TIMS_FIELD(note, parent, .to = &note_model, .on_delete = TIMS_RESTRICT),
         TIMS_FIELD(note, extra, .default_value = "{}"), TIMS_FIELD(note, at, .auto_now_add = true),
-        TIMS_FIELD(note, until)),
+        TIMS_FIELD(note, until), TIMS_FIELD(note, seal)),
     .read = TIMS_LIKE(note, room, room_model),
     .create = TIMS_LIKE(note, room, room_model),
     .write = TIMS_OWNER(note, author),

@@ -51,7 +51,7 @@ static bool is_same_value(const tims_field *field, const void *a, const void *b)
         return false;
     if (x.is_id)
         return memcmp(x.id_text, y.id_text, TIMS_ID_TEXT_LENGTH) == 0;
-    if (x.type == TIMS_DB_TEXT)
+    if (x.type == TIMS_DB_TEXT || x.type == TIMS_DB_BLOB)
         return tims_str_equal(x.bytes, y.bytes);
     /* Bit for bit: -0.0 is another value. */
     /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c) */

@@ -201,6 +201,20 @@ static void updates_change_what_is_named_and_nothing_else(void **state)
     RUN(*state, steps);
 }
 
+static void bytes_are_changed_as_anything_else(void **state)
+{
+    static const char *const path = NOTES ID("72") "/";
+    const step steps[] = {
+        { "ann", "POST", NOTES, NULL, IN1 ",\"id\":\"" ID("72") "\",\"seal\":\"AA==\"}", 201,
+          "\"seal\":\"AA==\"" },
+        { "ann", "PATCH", path, NULL, "{\"seal\":\"/w==\"}", 200, "\"seal\":\"/w==\"" },
+        { "ann", "GET", path, NULL, NULL, 200, "\"seal\":\"/w==\"" },
+        { "ann", "PATCH", path, NULL, "{\"seal\":null}", 200, "\"seal\":null" },
+        { "ann", "GET", path, NULL, NULL, 200, "\"seal\":null" },
+    };
+    RUN(*state, steps);
+}
+
 static void if_match_refuses_who_saw_another_row(void **state)
 {
     world *w = *state;
@@ -360,6 +374,7 @@ int main(void)
         cmocka_unit_test(bodies_like_bombs_are_refused),
         cmocka_unit_test(a_created_row_reads_back_as_it_was_answered),
         cmocka_unit_test(updates_change_what_is_named_and_nothing_else),
+        cmocka_unit_test(bytes_are_changed_as_anything_else),
         cmocka_unit_test(if_match_refuses_who_saw_another_row),
         cmocka_unit_test(deletes_remove_what_one_may),
         cmocka_unit_test(a_key_creates_once_whatever_happens),

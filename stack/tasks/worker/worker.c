@@ -223,7 +223,8 @@ static void write_ends(tasks__worker *worker, tasks__item *list)
         if (is_away(status) && gives_up(worker, &err)) {
             tasks__items_free(list);
             return;
-        } else if (is_away(status) && tries < 1000) {
+        }
+        if (is_away(status) && tries < 1000) {
             back_off(worker, &worker->finisher_pause, "finish", &err);
         } else if (list->next == NULL) {
             if (refused_once)
