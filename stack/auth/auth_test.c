@@ -55,6 +55,33 @@ static void a_signed_out_session_is_nobody_on_every_loop(void **state)
     expect(b, ask(&old, "GET", "/private/", NULL), 401, "unauthorized");
 }
 
+/* The row is gone only if the commit is taken, which it is not while another one names it. */
+static void what_is_rolled_back_takes_and_gives_no_cookie(void **state)
+{
+    browser *b = *state;
+    register_as(b, "friedrich");
+    testing_sql(server, testing_on_postgres()
+                            ? "CREATE TABLE holds (session UUID REFERENCES auth_session (id) DEFERRABLE "
+                              "INITIALLY DEFERRED)"
+                            : "CREATE TABLE holds (session BLOB REFERENCES auth_session (id) DEFERRABLE "
+                              "INITIALLY DEFERRED)");
+    testing_sql(server, "INSERT INTO holds SELECT id FROM auth_session");
+    browser old = *b;
+    testing_answer answer = ask(b, "POST", "/api/auth/logout/", NULL);
+    expect(b, answer, 409, NULL);
+    assert_null(testing_cookie(&answer, "tims_session").data);
+    assert_null(testing_cookie(&answer, "csrf").data);
+    assert_null(testing_header(&answer, "Clear-Site-Data").data);
+    answer = login_as(b, "friedrich", "correct horse 7"); /* which would end the session before */
+    expect(b, answer, 409, NULL);
+    assert_null(testing_cookie(&answer, "tims_session").data);
+    assert_null(testing_cookie(&answer, "csrf").data);
+    assert_true(is_signed_in(&old));
+    testing_sql(server, "DROP TABLE holds");
+    expect(b, ask(b, "POST", "/api/auth/logout/", NULL), 200, NULL);
+    assert_true(becomes_signed_out(&old));
+}
+
 static void signing_out_everywhere_ends_browsers_and_devices(void **state)
 {
     browser *b = *state, second, stranger;
@@ -407,6 +434,7 @@ int main(void)
         TEST(a_wrong_password_and_an_unknown_name_get_the_same_answer),
         TEST(signing_in_gives_a_new_session_and_ends_the_old_one),
         TEST(a_signed_out_session_is_nobody_on_every_loop),
+        TEST(what_is_rolled_back_takes_and_gives_no_cookie),
         TEST(signing_out_everywhere_ends_browsers_and_devices),
         TEST(forged_and_foreign_cookies_are_nobody),
         TEST(a_session_ends_at_its_time),

@@ -117,14 +117,26 @@ static void set_cookie(tims_request *rq, const tims_auth *auth, tims_str value, 
     tims_set_cookie(rq, &cookie);
 }
 
+static void give_cookie(void *argument)
+{
+    tims_request *rq = argument;
+    const tims_auth *auth = auth__state_of(rq)->auth;
+    set_cookie(rq, auth, tims_csrf_token(rq), auth->options.session_max_s);
+}
+
+/* The session may be one that the transaction makes, or not. */
 void tims_csrf_cookie(tims_request *rq)
 {
     const auth__state *state = rq->slots[TIMS_SLOT_AUTH];
     if (state == NULL || !state->signed_in || state->session.device)
         return;
     tims_str sent = tims_cookie_of(rq, auth__csrf_cookie_name(state->auth));
-    if (!matches(rq, 's', session_hash(state), sent))
-        set_cookie(rq, state->auth, tims_csrf_token(rq), state->auth->options.session_max_s);
+    if (matches(rq, 's', session_hash(state), sent))
+        return;
+    if (tims_in_transaction(rq))
+        tims_db_on_commit(tims_session_db(rq), give_cookie, rq);
+    else
+        give_cookie(rq);
 }
 
 void auth__csrf_cookie_end(tims_request *rq)

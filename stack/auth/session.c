@@ -357,36 +357,62 @@ static void let_browser_forget(tims_request *rq)
     tims_set_header(rq, TIMS_STR("Clear-Site-Data"), TIMS_STR("\"cache\""));
 }
 
+/* What a browser is told of its sessions, once that is so: what was rolled back has changed nothing. */
+typedef struct telling {
+    tims_request *rq;
+    tims_str token; /* empty: it has none any more */
+    bool forgets;
+} telling;
+
+static void tell_browser(void *argument)
+{
+    const telling *t = argument;
+    const tims_auth *auth = auth__state_of(t->rq)->auth;
+    bool has_one = t->token.length > 0;
+    set_session_cookie(t->rq, auth, t->token, has_one ? auth->options.session_max_s : -1);
+    if (!has_one)
+        auth__csrf_cookie_end(t->rq);
+    if (t->forgets)
+        let_browser_forget(t->rq);
+}
+
+static void tell_browser_on_commit(tims_request *rq, tims_str token, bool forgets)
+{
+    telling *t = TIMS_NEW(rq->arena, telling);
+    *t = (telling){ rq, token, forgets };
+    if (tims_in_transaction(rq))
+        tims_db_on_commit(tims_session_db(rq), tell_browser, t);
+    else
+        tell_browser(t);
+}
+
 void tims_login(tims_request *rq, const tims_user *user)
 {
     auth__state *state = auth__state_of(rq);
     tims_begin(rq);
-    if (state->signed_in && !state->session.device) {
+    bool forgets = state->signed_in && !state->session.device;
+    if (forgets)
         end_own(rq, state);
-        let_browser_forget(rq);
-    }
     tims_id session;
     tims_str token = auth__session_create(rq, user->id, AUTH__COOKIE,
                                           tims_header_of(rq, TIMS_STR("user-agent")), &session);
-    set_session_cookie(rq, state->auth, token, state->auth->options.session_max_s);
     auth__be_user(rq, user, session, token, false);
+    tell_browser_on_commit(rq, token, forgets);
     tims_csrf_cookie(rq);
 }
 
 void tims_logout(tims_request *rq)
 {
     auth__state *state = auth__state_of(rq);
+    bool is_device = state->session.device;
     if (state->signed_in) {
         tims_begin(rq);
         end_own(rq, state);
     }
-    /* Taken from whoever has it: a form of another site comes without it and must not take it away. */
-    if (!state->session.device && tims_cookie_of(rq, auth__session_cookie_name(state->auth)).data != NULL) {
-        set_session_cookie(rq, state->auth, TIMS_STR(""), -1);
-        auth__csrf_cookie_end(rq);
-        let_browser_forget(rq);
-    }
     be_nobody(rq, state);
+    /* Taken from whoever has it: a form of another site comes without it and must not take it away. */
+    if (!is_device && tims_cookie_of(rq, auth__session_cookie_name(state->auth)).data != NULL)
+        tell_browser_on_commit(rq, TIMS_STR(""), true);
 }
 
 void auth__session_end_all(tims_request *rq, tims_id user, tims_id kept)
