@@ -94,7 +94,7 @@ static void sizes_from_outside_are_bounded(void **state)
     world *w = *state;
     tims_query query;
     tims_error err = { 0 };
-    tims_query_init(&query, &note_model, (tims_caller){ .trusted = true });
+    tims_query_init(&query, &note_model, (tims_caller){ 0 });
     char *many = tims_alloc(w->arena, 5000);
     memset(many, 'a', 4999);
     assert_int_equal(

@@ -30,6 +30,13 @@ static void read_as_member(tims_request *rq)
     const person *by_name = tims_find_by(rq, &person_model, "name", TIMS_STR("Bob"));
     assert_true(by_name != NULL && tims_same_id(by_name->id, bob));
     assert_null(tims_find_by(rq, &person_model, "id", TIMS_STR("no id")));
+    char name[3000];
+    memset(name, 'x', sizeof name);
+    person longer = { .name = { name, sizeof name } };
+    tims_create(rq, &person_model, &longer);
+    const person *by_long_name = tims_find_by(rq, &person_model, "name", longer.name);
+    assert_true(by_long_name != NULL && tims_same_id(by_long_name->id, longer.id));
+    tims_rollback(rq);
     assert_null(tims_find(rq, &room_model, ann));
     assert_false(tims_in_transaction(rq));
 }
