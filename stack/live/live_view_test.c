@@ -253,6 +253,35 @@ static void a_range_lets_rows_in_and_out(void **state)
     ws_close(&c);
 }
 
+/* A page that ends before a row: the rows nearest to it, in the list's order, and no others. */
+static void a_page_before_a_row_is_live(void **state)
+{
+    fixture *f = *state;
+    client c = open_window(f, "");
+    const char *url = CHAT1_MESSAGES "&limit=3&before=20";
+    char *snap = ws_snap(&c, 2, url);
+    const char *first = strstr(snap, "\"text\":\"m23\""), *last = strstr(snap, "\"text\":\"m21\"");
+    assert_true(first != NULL && last > first);
+    assert_non_null(strstr(snap, "\"order\":\"-number,-id\""));
+    assert_null(strstr(snap, "\"text\":\"m24\""));
+    assert_null(strstr(snap, "\"text\":\"m20\""));
+    assert_non_null(strstr(snap, "\"end\":true")); /* there is no more of it */
+    free(snap);
+    /* within it: the farthest leaves at the front */
+    sql(f, "UPDATE message SET number = 21 WHERE number = 2");
+    ws_expect(&c, "\"op\":\"del\",\"id\":\"" ROW("23") "\"", "\"op\":\"put\",\"id\":\"" ROW("02") "\"");
+    /* one goes: the next comes in at the front */
+    sql(f, "DELETE FROM message WHERE number = 22");
+    ws_expect(&c, "\"op\":\"del\",\"id\":\"" ROW("22") "\"", "\"op\":\"put\",\"id\":\"" ROW("23") "\"");
+    /* in front of it, and behind: nothing */
+    ws_expect_nothing(&c, sql(f, "DELETE FROM message WHERE number IN (24, 19)"));
+    ws_send(&c, "{\"t\":\"more\",\"sub\":2,\"limit\":6}");
+    ws_expect(&c, "\"t\":\"window\"", "\"limit\":3", "\"ops\":[]");
+    sql(f, "DELETE FROM message WHERE number > 22");
+    ws_expect(&c, "\"op\":\"del\",\"id\":\"" ROW("30") "\"", "\"op\":\"del\",\"id\":\"" ROW("23") "\"");
+    ws_close(&c);
+}
+
 /* --- what is asked for ------------------------------------------------------------------------ */
 
 static void only_the_fields_that_were_asked_for_come(void **state)
@@ -320,6 +349,7 @@ int main(void)
         IN_WORLD(a_window_that_runs_dry_is_read_again),
         IN_WORLD(the_end_and_the_total_are_told_when_they_change),
         IN_WORLD(a_range_lets_rows_in_and_out),
+        IN_WORLD(a_page_before_a_row_is_live),
         IN_WORLD(only_the_fields_that_were_asked_for_come),
         IN_WORLD(a_search_is_a_result_like_any_other),
         IN_WORLD(a_view_outlives_who_opened_it),

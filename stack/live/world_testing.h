@@ -162,7 +162,23 @@ static inline tims_status compute_url(const void *data, tims_request *rq, tims_s
     return status;
 }
 
-/* /api/messages/?chat=…&number__lt=9&limit=2&total=true&include=sender&offset=1&fields=text&search=word,
+/* Of messages: the page that ends before this number. */
+static inline tims_status page_before(tims_arena *arena, tims_query *query, tims_str number)
+{
+    tims_db_value *after = TIMS_NEW_ARRAY(arena, tims_db_value, 2);
+    int64_t before;
+    tims_id last;
+    memset(&last, 0xff, sizeof last); /* behind which no row with this number stands */
+    if (query->model != &message_model || !tims_str_to_int(number, 0, INT64_MAX, &before))
+        return TIMS_INVALID;
+    after[0] = tims_db_int(before);
+    after[1] = tims_db_id(last);
+    query->after = after;
+    query->backwards = true;
+    return TIMS_OK;
+}
+
+/* /api/messages/?chat=…&number__lt=9&limit=2&total=true&include=sender&offset=1&before=9&fields=text&search=word,
  * /api/messages/<id>/ */
 static inline tims_status resolve_list(tims_arena *arena, tims_str text, tims_live_query *live,
                                        tims_error *err)
@@ -176,6 +192,8 @@ static inline tims_status resolve_list(tims_arena *arena, tims_str text, tims_li
             live->includes[live->include_count++] = tims_field_find(live->query.model->fields, value);
         else if (tims_str_equal(name, TIMS_STR("offset")))
             status = tims_str_to_int(value, 0, 1000, &live->query.offset) ? TIMS_OK : TIMS_INVALID;
+        else if (tims_str_equal(name, TIMS_STR("before")))
+            status = page_before(arena, &live->query, value);
         else if (tims_str_equal(name, TIMS_STR("fields")))
             live->query.fields =
                 1 | UINT64_C(1) << tims_field_index(live->query.model->fields,
