@@ -253,6 +253,32 @@ static void a_range_lets_rows_in_and_out(void **state)
     ws_close(&c);
 }
 
+#define PARCEL(n) ID("8" n)
+#define PUT_PARCEL(n) "\"op\":\"put\",\"id\":\"" PARCEL(n) "\""
+#define DEL_PARCEL(n) "\"op\":\"del\",\"id\":\"" PARCEL(n) "\""
+
+static void insert_parcel(fixture *f, const char *id, const char *seal)
+{
+    bool is_postgres = tims_db_dialect_of(f->db) == TIMS_POSTGRES;
+    tims_str text = tims_print(f->arena, "INSERT INTO parcel VALUES ('%s', %s%s', 0.1)", id,
+                               is_postgres ? "'\\x" : "x'", seal);
+    sql(f, tims_copy_c(f->arena, text));
+}
+
+/* Of what stands in the window since an earlier step the bytes are there, too. */
+static void a_window_can_be_ordered_by_bytes(void **state)
+{
+    fixture *f = *state;
+    insert_parcel(f, PARCEL("1"), "20");
+    insert_parcel(f, PARCEL("2"), "40");
+    client c = ws_subscribed(f, f->token_ann, "/api/parcels/?limit=2");
+    insert_parcel(f, PARCEL("3"), "30"); /* 1, 3; then 2 */
+    ws_expect(&c, PUT_PARCEL("3"));
+    sql(f, "DELETE FROM parcel WHERE id = '" PARCEL("1") "'");
+    ws_expect(&c, DEL_PARCEL("1"), PUT_PARCEL("2"));
+    ws_close(&c);
+}
+
 /* A page that ends before a row: the rows nearest to it, in the list's order, and no others. */
 static void a_page_before_a_row_is_live(void **state)
 {
@@ -349,6 +375,7 @@ int main(void)
         IN_WORLD(a_window_that_runs_dry_is_read_again),
         IN_WORLD(the_end_and_the_total_are_told_when_they_change),
         IN_WORLD(a_range_lets_rows_in_and_out),
+        IN_WORLD(a_window_can_be_ordered_by_bytes),
         IN_WORLD(a_page_before_a_row_is_live),
         IN_WORLD(only_the_fields_that_were_asked_for_come),
         IN_WORLD(a_search_is_a_result_like_any_other),

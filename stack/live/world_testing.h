@@ -41,7 +41,14 @@ typedef struct note {
     tims_str text;
 } note;
 
-extern const tims_model chat_model, member_model, message_model, note_model;
+/* What is ordered by bytes, and found by a double. */
+typedef struct parcel {
+    tims_id id;
+    tims_bytes seal;
+    double weight;
+} parcel;
+
+extern const tims_model chat_model, member_model, message_model, note_model, parcel_model;
 
 const tims_model chat_model = {
     .name = "chat",
@@ -78,6 +85,15 @@ const tims_model note_model = {
                     TIMS_FIELD(note, chat, .to = &chat_model), TIMS_FIELD(note, text)),
     .read = TIMS_ANY(TIMS_OWNER(note, owner), TIMS_LIKE(note, chat, chat_model)),
     .order = "text",
+};
+
+const tims_model parcel_model = {
+    .name = "parcel",
+    .size = sizeof(parcel),
+    .fields = TIMS_FIELDS(TIMS_FIELD(parcel, id, .primary = true), TIMS_FIELD(parcel, seal),
+                          TIMS_FIELD(parcel, weight, .index = true)),
+    .read = TIMS_SIGNED_IN,
+    .order = "seal",
 };
 
 static const char world_people[] =
@@ -213,10 +229,9 @@ static inline tims_status resolve_url(const void *data, tims_arena *arena, tims_
         const char *path;
         const tims_model *model;
     } lists[] = {
-        { "/api/messages/", &message_model },
-        { "/api/chats/", &chat_model },
-        { "/api/members/", &member_model },
-        { "/api/notes/", &note_model },
+        { "/api/messages/", &message_model }, { "/api/chats/", &chat_model },
+        { "/api/members/", &member_model },   { "/api/notes/", &note_model },
+        { "/api/parcels/", &parcel_model },
     };
     (void)data;
     tims_live_query live = { 0 };
@@ -355,7 +370,8 @@ static inline void add_login(fixture *f, tims_db_session *db, const char *id, co
 
 static inline void make_database(fixture *f)
 {
-    static const tims_model *const own[] = { &chat_model, &member_model, &message_model, &note_model, NULL };
+    static const tims_model *const own[] = { &chat_model, &member_model, &message_model,
+                                             &note_model, &parcel_model, NULL };
     const tims_model *all[16] = { NULL };
     size_t count = 0;
     for (const tims_model *const *model = tims_auth_models; *model != NULL; model++)
