@@ -279,6 +279,20 @@ static void a_window_can_be_ordered_by_bytes(void **state)
     ws_close(&c);
 }
 
+/* The log may write such a number otherwise than we do. */
+static void rows_of_one_double_leave_when_it_changes_and_when_they_go(void **state)
+{
+    fixture *f = *state;
+    insert_parcel(f, PARCEL("1"), "10");
+    insert_parcel(f, PARCEL("2"), "20");
+    client c = ws_subscribed(f, f->token_ann, "/api/parcels/?weight=0.1");
+    sql(f, "UPDATE parcel SET weight = 5 WHERE id = '" PARCEL("1") "'");
+    ws_expect(&c, DEL_PARCEL("1"));
+    sql(f, "DELETE FROM parcel WHERE id = '" PARCEL("2") "'");
+    ws_expect(&c, DEL_PARCEL("2"));
+    ws_close(&c);
+}
+
 /* A page that ends before a row: the rows nearest to it, in the list's order, and no others. */
 static void a_page_before_a_row_is_live(void **state)
 {
@@ -376,6 +390,7 @@ int main(void)
         IN_WORLD(the_end_and_the_total_are_told_when_they_change),
         IN_WORLD(a_range_lets_rows_in_and_out),
         IN_WORLD(a_window_can_be_ordered_by_bytes),
+        IN_WORLD(rows_of_one_double_leave_when_it_changes_and_when_they_go),
         IN_WORLD(a_page_before_a_row_is_live),
         IN_WORLD(only_the_fields_that_were_asked_for_come),
         IN_WORLD(a_search_is_a_result_like_any_other),
