@@ -251,9 +251,14 @@ static size_t limit_of(const tims_live_query *query, size_t wanted)
     return limit > LIVE__ROWS_MAX ? LIVE__ROWS_MAX : limit;
 }
 
+size_t live__view_own_limit(const live__view *view)
+{
+    return limit_of(&view->query, 0);
+}
+
 bool live__view_has_document(const live__view *view)
 {
-    return view->is_computed || view->window.limit == limit_of(&view->query, 0);
+    return view->is_computed || view->window.limit == live__view_own_limit(view);
 }
 
 live__facts live__facts_of(const live__view *view)
