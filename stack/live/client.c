@@ -374,6 +374,7 @@ static void grow(live__step *step, live__client *client, const live__job *job, b
     if (view != before && view->window.limit > before->window.limit) {
         live__subscriber_detach(step->engine, subscriber);
         live__subscriber_attach(step->engine, subscriber, view);
+        subscriber->grown_position = step->position;
         live__view_put_from(step, view, held, &ops, (live__address){ .sub = subscriber->id });
     }
     send_ops(step, subscriber, "window", &ops, answers);
@@ -431,6 +432,14 @@ static void subscribe(live__step *step, live__client *client, const live__job *j
         grow(step, client, job, false);
 }
 
+/* How many of the first rows a client held for sure at a position. If its window grew after that, it grew
+ * behind the first rows of later, some of which the client has not been told of. */
+static size_t held_at(const live__subscriber *subscriber, int64_t position)
+{
+    const live__view *view = subscriber->view;
+    return subscriber->grown_position > position ? live__view_own_limit(view) : view->window.limit;
+}
+
 /* A socket that read too slowly has read: what it missed, of all its subscriptions at once. */
 static void catch_up(live__step *step, live__client *client, const live__job *job)
 {
@@ -444,8 +453,9 @@ static void catch_up(live__step *step, live__client *client, const live__job *jo
         }
         live__view *view = subscriber->view;
         tims_buf_init(&ops, step->rq->arena, OPS_BYTES_MAX);
-        bool goes_on = view != NULL && !view->is_computed &&
-                       live__resume(step, subscriber, job->limit, view->window.limit, &ops, &reason);
+        bool goes_on =
+            view != NULL && !view->is_computed &&
+            live__resume(step, subscriber, job->limit, held_at(subscriber, job->limit), &ops, &reason);
         if (goes_on) {
             send_ops(step, subscriber, "resumed", &ops, false);
             live__view_reset_included(view);

@@ -12,7 +12,7 @@ struct live__subscriber {
     live__subscriber *next, *previous;                 /* of the client */
     live__subscriber *next_of_view, *previous_of_view; /* of the view */
     live__view *view;                                  /* NULL: the gate is closed */
-    size_t limit;                                      /* 0: the URL's own */
+    int64_t grown_position;                            /* where its window grew last */
     char *url;
     size_t url_length;
     const live__dependency *dependencies; /* of the gate */

@@ -225,6 +225,16 @@ static void events_tell_the_same(void **state)
     close_events(e);
 }
 
+/* Who is cut off between the two resumes from where it was before. */
+static void a_reset_is_no_place_to_resume_from(void **state)
+{
+    fixture *f = *state;
+    events *e = open_events(f, f->token_ann, CHAT1_MESSAGES, "Last-Event-ID: 0123456789abcdef-1\r\n");
+    expect_event(e, "event: reset\ndata: ");
+    expect_event(e, "event: snap\nid: ");
+    close_events(e);
+}
+
 static void events_of_no_list_are_refused(void **state)
 {
     fixture *f = *state;
@@ -259,6 +269,7 @@ int main(void)
         IN_WORLD(the_log_reaches_back_until_it_is_pruned),
         IN_WORLD(a_changed_row_that_documents_include_comes),
         IN_WORLD(events_tell_the_same),
+        IN_WORLD(a_reset_is_no_place_to_resume_from),
         IN_WORLD(events_of_no_list_are_refused),
         IN_WORLD(events_end_when_the_session_does),
     };

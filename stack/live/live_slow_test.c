@@ -103,6 +103,37 @@ static void who_reads_again_gets_what_was_missed_as_one(void **state)
     ws_close(&witness);
 }
 
+/* What the first rows were when it asked is not what it holds: nothing in between is left out. */
+static void who_wants_more_while_behind_gets_all_of_it(void **state)
+{
+    fixture *f = *state;
+    sql(f, "DELETE FROM message WHERE number = 2;"
+           "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 6)"
+           "INSERT INTO message SELECT '00000000-0000-7000-8000-00000000700' || CAST(i AS TEXT), '" CHAT1
+           "', '" BOB "', 'm' || i, -i FROM n");
+    client slow = ws_subscribed(f, f->token_ann, CHAT1_MESSAGES "&limit=2"); /* 1 and 0 */
+    write_until_behind(f);
+    int64_t position = sql(f, "DELETE FROM message WHERE number IN (1, 0)");
+    int64_t frames = metric(f, "frames_total");
+    ws_send(&slow, "{\"t\":\"more\",\"sub\":1,\"limit\":4}");
+    wait_for_metric(f, "frames_total", frames + 1);
+    char *window = next_but_tx(&slow);
+    assert_non_null(strstr(window, "\"t\":\"window\",\"sub\":1"));
+    assert_true(position_of(window) >= position);
+    char *resumed = next_but_tx(&slow);
+    assert_non_null(strstr(resumed, "\"t\":\"resumed\",\"sub\":1"));
+    for (int number = 1; number <= 4; number++) {
+        char put[80];
+        snprintf(put, sizeof put, "\"op\":\"put\",\"id\":\"00000000-0000-7000-8000-00000000700%d", number);
+        if (strstr(window, put) == NULL && strstr(resumed, put) == NULL)
+            fail_msg("%d is missing in %s and %s", -number, window, resumed);
+    }
+    assert_int_equal(times_in(resumed, "\"op\":\"del\""), 2);
+    free(window);
+    free(resumed);
+    ws_close(&slow);
+}
+
 static void who_was_revoked_while_behind_starts_again_with_nothing(void **state)
 {
     fixture *f = *state;
@@ -175,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_BOUNDED_WORLD(who_reads_again_gets_what_was_missed_as_one),
+        IN_BOUNDED_WORLD(who_wants_more_while_behind_gets_all_of_it),
         IN_BOUNDED_WORLD(who_was_revoked_while_behind_starts_again_with_nothing),
         IN_BOUNDED_WORLD(who_was_behind_learns_who_is_in_the_room),
         IN_HURRIED_WORLD(who_never_reads_again_is_closed),

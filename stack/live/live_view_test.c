@@ -253,6 +253,75 @@ static void a_range_lets_rows_in_and_out(void **state)
     ws_close(&c);
 }
 
+#define PARCEL(n) ID("8" n)
+#define PUT_PARCEL(n) "\"op\":\"put\",\"id\":\"" PARCEL(n) "\""
+#define DEL_PARCEL(n) "\"op\":\"del\",\"id\":\"" PARCEL(n) "\""
+
+static void insert_parcel(fixture *f, const char *id, const char *seal)
+{
+    bool is_postgres = tims_db_dialect_of(f->db) == TIMS_POSTGRES;
+    tims_str text = tims_print(f->arena, "INSERT INTO parcel VALUES ('%s', %s%s', 0.1)", id,
+                               is_postgres ? "'\\x" : "x'", seal);
+    sql(f, tims_copy_c(f->arena, text));
+}
+
+/* Of what stands in the window since an earlier step the bytes are there, too. */
+static void a_window_can_be_ordered_by_bytes(void **state)
+{
+    fixture *f = *state;
+    insert_parcel(f, PARCEL("1"), "20");
+    insert_parcel(f, PARCEL("2"), "40");
+    client c = ws_subscribed(f, f->token_ann, "/api/parcels/?limit=2");
+    insert_parcel(f, PARCEL("3"), "30"); /* 1, 3; then 2 */
+    ws_expect(&c, PUT_PARCEL("3"));
+    sql(f, "DELETE FROM parcel WHERE id = '" PARCEL("1") "'");
+    ws_expect(&c, DEL_PARCEL("1"), PUT_PARCEL("2"));
+    ws_close(&c);
+}
+
+/* The log may write such a number otherwise than we do. */
+static void rows_of_one_double_leave_when_it_changes_and_when_they_go(void **state)
+{
+    fixture *f = *state;
+    insert_parcel(f, PARCEL("1"), "10");
+    insert_parcel(f, PARCEL("2"), "20");
+    client c = ws_subscribed(f, f->token_ann, "/api/parcels/?weight=0.1");
+    sql(f, "UPDATE parcel SET weight = 5 WHERE id = '" PARCEL("1") "'");
+    ws_expect(&c, DEL_PARCEL("1"));
+    sql(f, "DELETE FROM parcel WHERE id = '" PARCEL("2") "'");
+    ws_expect(&c, DEL_PARCEL("2"));
+    ws_close(&c);
+}
+
+/* A page that ends before a row: the rows nearest to it, in the list's order, and no others. */
+static void a_page_before_a_row_is_live(void **state)
+{
+    fixture *f = *state;
+    client c = open_window(f, "");
+    const char *url = CHAT1_MESSAGES "&limit=3&before=20";
+    char *snap = ws_snap(&c, 2, url);
+    const char *first = strstr(snap, "\"text\":\"m23\""), *last = strstr(snap, "\"text\":\"m21\"");
+    assert_true(first != NULL && last > first);
+    assert_non_null(strstr(snap, "\"order\":\"-number,-id\""));
+    assert_null(strstr(snap, "\"text\":\"m24\""));
+    assert_null(strstr(snap, "\"text\":\"m20\""));
+    assert_non_null(strstr(snap, "\"end\":true")); /* there is no more of it */
+    free(snap);
+    /* within it: the farthest leaves at the front */
+    sql(f, "UPDATE message SET number = 21 WHERE number = 2");
+    ws_expect(&c, "\"op\":\"del\",\"id\":\"" ROW("23") "\"", "\"op\":\"put\",\"id\":\"" ROW("02") "\"");
+    /* one goes: the next comes in at the front */
+    sql(f, "DELETE FROM message WHERE number = 22");
+    ws_expect(&c, "\"op\":\"del\",\"id\":\"" ROW("22") "\"", "\"op\":\"put\",\"id\":\"" ROW("23") "\"");
+    /* in front of it, and behind: nothing */
+    ws_expect_nothing(&c, sql(f, "DELETE FROM message WHERE number IN (24, 19)"));
+    ws_send(&c, "{\"t\":\"more\",\"sub\":2,\"limit\":6}");
+    ws_expect(&c, "\"t\":\"window\"", "\"limit\":3", "\"ops\":[]");
+    sql(f, "DELETE FROM message WHERE number > 22");
+    ws_expect(&c, "\"op\":\"del\",\"id\":\"" ROW("30") "\"", "\"op\":\"del\",\"id\":\"" ROW("23") "\"");
+    ws_close(&c);
+}
+
 /* --- what is asked for ------------------------------------------------------------------------ */
 
 static void only_the_fields_that_were_asked_for_come(void **state)
@@ -320,6 +389,9 @@ int main(void)
         IN_WORLD(a_window_that_runs_dry_is_read_again),
         IN_WORLD(the_end_and_the_total_are_told_when_they_change),
         IN_WORLD(a_range_lets_rows_in_and_out),
+        IN_WORLD(a_window_can_be_ordered_by_bytes),
+        IN_WORLD(rows_of_one_double_leave_when_it_changes_and_when_they_go),
+        IN_WORLD(a_page_before_a_row_is_live),
         IN_WORLD(only_the_fields_that_were_asked_for_come),
         IN_WORLD(a_search_is_a_result_like_any_other),
         IN_WORLD(a_view_outlives_who_opened_it),

@@ -15,13 +15,24 @@ typedef struct event_stream {
     bool closed;
 } event_stream;
 
+/* Whether who has got the event has all up to its position. After a reset, say, a snap is to come: who is cut
+ * off between the two has to resume from before. */
+static bool reaches_position(const char *event)
+{
+    tims_str name = tims_str_from(event);
+    return tims_str_equal(name, TIMS_STR("snap")) || tims_str_equal(name, TIMS_STR("resumed")) ||
+           tims_str_equal(name, TIMS_STR("tx"));
+}
+
 static void send_to_stream(void *ctx, const char *event, int64_t position, tims_str text, tims_frame *frame)
 {
     event_stream *stream = ctx;
     (void)frame;
     TIMS_CHECK_MAGIC(stream, STREAM_MAGIC);
-    tims_buf_print(&stream->waiting, "event: %s\nid: %S-%lld\ndata: %S\n\n", event,
-                   tims_live_epoch(stream->live), (long long)position, text);
+    tims_buf_print(&stream->waiting, "event: %s\n", event);
+    if (reaches_position(event))
+        tims_buf_print(&stream->waiting, "id: %S-%lld\n", tims_live_epoch(stream->live), (long long)position);
+    tims_buf_print(&stream->waiting, "data: %S\n\n", text);
     stream->closed = stream->closed || stream->waiting.overflow;
     tims_fiber_wake(stream->fiber);
 }

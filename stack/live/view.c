@@ -13,6 +13,15 @@ enum { IDS_A_QUERY = 100, VIEW_BYTES_MAX = 4 * 1024 * 1024, OPS_BYTES_MAX = 256 
 
 /* --- what it hangs on ------------------------------------------------------------------------- */
 
+/* Doubles are written in more than one way, so they are no topics. */
+static bool is_topic(const tims_query *query, const tims_condition *condition)
+{
+    const tims_field *field = condition->field;
+    return condition->operator== TIMS_EQUAL && condition->value.type != TIMS_DB_NULL &&
+               tims_kind_base(field->kind) != TIMS_KIND_DOUBLE &&
+           (field->primary || tims_change_is_key(query->model, field));
+}
+
 /* The most selective equality of its conditions: the row itself, a reference, any key column. */
 static const tims_condition *narrowest(const tims_query *query)
 {
@@ -21,8 +30,7 @@ static const tims_condition *narrowest(const tims_query *query)
     for (size_t i = 0; i < query->condition_count; i++) {
         const tims_condition *condition = &query->conditions[i];
         const tims_field *field = condition->field;
-        if (condition->operator!= TIMS_EQUAL || condition->value.type ==
-            TIMS_DB_NULL ||(!field->primary && !tims_change_is_key(query->model, field)))
+        if (!is_topic(query, condition))
             continue;
         int worth = field->primary ? 3 : field->to != NULL ? 2 : 1;
         if (worth > best_worth) {
@@ -176,18 +184,39 @@ void live__view_read_audience(live__step *step, live__view *view)
     hang_rows(view);
 }
 
+/* Rows before a row are those behind it in the order turned round. */
+static void turn_order(tims_query *query)
+{
+    query->backwards = false;
+    for (size_t i = 0; i < query->order_count; i++)
+        query->orders[i].descending = !query->orders[i].descending;
+}
+
+static void *turn_rows(tims_arena *arena, const void *rows, size_t count, size_t size)
+{
+    char *turned = tims_alloc_array(arena, count + 1, size);
+    for (size_t i = 0; i < count; i++)
+        memcpy(turned + i * size, (const char *)rows + (count - 1 - i) * size, size);
+    return turned;
+}
+
 void live__view_read_window(live__step *step, live__view *view)
 {
     tims_query query = view->query.query;
     size_t reach = view->is_requeried ? view->window.limit : live__window_reach(&view->window);
     query.limit = (int64_t)reach + 1; /* one more tells whether there is more */
     query.fields = 0;
+    if (query.backwards)
+        turn_order(&query);
     void *rows;
     size_t count;
     tims_error err = { 0 };
     tims_check(step->rq, tims_model_select(step->db, step->rq->arena, &query, &rows, &count, &err), &err);
     bool complete = count <= reach;
-    live__window_set(&view->window, &query, rows, count < reach ? count : reach, complete);
+    count = count < reach ? count : reach;
+    if (view->query.query.backwards)
+        rows = turn_rows(step->rq->arena, rows, count, query.model->size);
+    live__window_set(&view->window, &query, rows, count, complete);
     for (size_t i = 0; i < live__window_shown(&view->window); i++)
         live__view_note(step, view, (const char *)rows + i * query.model->size);
 }
@@ -206,7 +235,8 @@ void live__view_count(live__step *step, live__view *view)
 
 bool live__view_is_end(const live__view *view)
 {
-    return view->query.is_detail || (view->window.complete && view->window.count <= view->window.limit);
+    return view->query.is_detail || view->query.query.backwards ||
+           (view->window.complete && view->window.count <= view->window.limit);
 }
 
 static size_t limit_of(const tims_live_query *query, size_t wanted)
@@ -214,14 +244,21 @@ static size_t limit_of(const tims_live_query *query, size_t wanted)
     if (query->is_detail)
         return 1;
     size_t limit = query->query.limit > 0 ? (size_t)query->query.limit : LIVE__ROWS_MAX;
+    if (query->query.backwards) /* more of it would come in front of what is held */
+        return limit;
     if (wanted > limit) /* in whole pages, so that views are shared */
         limit = (wanted + limit - 1) / limit * limit;
     return limit > LIVE__ROWS_MAX ? LIVE__ROWS_MAX : limit;
 }
 
+size_t live__view_own_limit(const live__view *view)
+{
+    return limit_of(&view->query, 0);
+}
+
 bool live__view_has_document(const live__view *view)
 {
-    return view->is_computed || view->window.limit == limit_of(&view->query, 0);
+    return view->is_computed || view->window.limit == live__view_own_limit(view);
 }
 
 live__facts live__facts_of(const live__view *view)

@@ -161,6 +161,8 @@ bool live__view_is_end(const live__view *view);
 live__facts live__facts_of(const live__view *view);
 /* The rows shown from `first` on, to one who has those before. Raises. */
 void live__view_put_from(live__step *step, live__view *view, size_t first, tims_buf *out, live__address to);
+/* Its URL's own size: nobody on it holds less. */
+size_t live__view_own_limit(const live__view *view);
 /* Whether it is of its URL's own size, so that a GET shows all of it. */
 bool live__view_has_document(const live__view *view);
 /* Its subscribers have been given its document as it is now: of the included rows only those of its rows. */

@@ -27,6 +27,7 @@ size_t live__window_find(const live__window *window, tims_id id)
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
+/* What a member borrows, text or bytes; NULL: nothing. */
 static tims_str *text_of(const tims_field *field, void *row)
 {
     char *member = (char *)row + field->offset;
@@ -34,6 +35,10 @@ static tims_str *text_of(const tims_field *field, void *row)
         return (tims_str *)member;
     if (field->kind == TIMS_KIND_OPT_STR && ((tims_opt_str *)member)->present)
         return &((tims_opt_str *)member)->value;
+    if (field->kind == TIMS_KIND_BYTES)
+        return &((tims_bytes *)member)->data;
+    if (field->kind == TIMS_KIND_OPT_BYTES && ((tims_opt_bytes *)member)->present)
+        return &((tims_opt_bytes *)member)->value.data;
     return NULL;
 }
 

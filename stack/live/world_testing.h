@@ -41,7 +41,14 @@ typedef struct note {
     tims_str text;
 } note;
 
-extern const tims_model chat_model, member_model, message_model, note_model;
+/* What is ordered by bytes, and found by a double. */
+typedef struct parcel {
+    tims_id id;
+    tims_bytes seal;
+    double weight;
+} parcel;
+
+extern const tims_model chat_model, member_model, message_model, note_model, parcel_model;
 
 const tims_model chat_model = {
     .name = "chat",
@@ -78,6 +85,15 @@ const tims_model note_model = {
                     TIMS_FIELD(note, chat, .to = &chat_model), TIMS_FIELD(note, text)),
     .read = TIMS_ANY(TIMS_OWNER(note, owner), TIMS_LIKE(note, chat, chat_model)),
     .order = "text",
+};
+
+const tims_model parcel_model = {
+    .name = "parcel",
+    .size = sizeof(parcel),
+    .fields = TIMS_FIELDS(TIMS_FIELD(parcel, id, .primary = true), TIMS_FIELD(parcel, seal),
+                          TIMS_FIELD(parcel, weight, .index = true)),
+    .read = TIMS_SIGNED_IN,
+    .order = "seal",
 };
 
 static const char world_people[] =
@@ -162,7 +178,23 @@ static inline tims_status compute_url(const void *data, tims_request *rq, tims_s
     return status;
 }
 
-/* /api/messages/?chat=…&number__lt=9&limit=2&total=true&include=sender&offset=1&fields=text&search=word,
+/* Of messages: the page that ends before this number. */
+static inline tims_status page_before(tims_arena *arena, tims_query *query, tims_str number)
+{
+    tims_db_value *after = TIMS_NEW_ARRAY(arena, tims_db_value, 2);
+    int64_t before;
+    tims_id last;
+    memset(&last, 0xff, sizeof last); /* behind which no row with this number stands */
+    if (query->model != &message_model || !tims_str_to_int(number, 0, INT64_MAX, &before))
+        return TIMS_INVALID;
+    after[0] = tims_db_int(before);
+    after[1] = tims_db_id(last);
+    query->after = after;
+    query->backwards = true;
+    return TIMS_OK;
+}
+
+/* /api/messages/?chat=…&number__lt=9&limit=2&total=true&include=sender&offset=1&before=9&fields=text&search=word,
  * /api/messages/<id>/ */
 static inline tims_status resolve_list(tims_arena *arena, tims_str text, tims_live_query *live,
                                        tims_error *err)
@@ -176,6 +208,8 @@ static inline tims_status resolve_list(tims_arena *arena, tims_str text, tims_li
             live->includes[live->include_count++] = tims_field_find(live->query.model->fields, value);
         else if (tims_str_equal(name, TIMS_STR("offset")))
             status = tims_str_to_int(value, 0, 1000, &live->query.offset) ? TIMS_OK : TIMS_INVALID;
+        else if (tims_str_equal(name, TIMS_STR("before")))
+            status = page_before(arena, &live->query, value);
         else if (tims_str_equal(name, TIMS_STR("fields")))
             live->query.fields =
                 1 | UINT64_C(1) << tims_field_index(live->query.model->fields,
@@ -195,10 +229,9 @@ static inline tims_status resolve_url(const void *data, tims_arena *arena, tims_
         const char *path;
         const tims_model *model;
     } lists[] = {
-        { "/api/messages/", &message_model },
-        { "/api/chats/", &chat_model },
-        { "/api/members/", &member_model },
-        { "/api/notes/", &note_model },
+        { "/api/messages/", &message_model }, { "/api/chats/", &chat_model },
+        { "/api/members/", &member_model },   { "/api/notes/", &note_model },
+        { "/api/parcels/", &parcel_model },
     };
     (void)data;
     tims_live_query live = { 0 };
@@ -337,7 +370,8 @@ static inline void add_login(fixture *f, tims_db_session *db, const char *id, co
 
 static inline void make_database(fixture *f)
 {
-    static const tims_model *const own[] = { &chat_model, &member_model, &message_model, &note_model, NULL };
+    static const tims_model *const own[] = { &chat_model, &member_model, &message_model,
+                                             &note_model, &parcel_model, NULL };
     const tims_model *all[16] = { NULL };
     size_t count = 0;
     for (const tims_model *const *model = tims_auth_models; *model != NULL; model++)

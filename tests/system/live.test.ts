@@ -78,6 +78,26 @@ test("one URL by five roads is the same bytes: JSON, events, socket, page, cache
   assert.equal(JSON.stringify(JSON.parse(rows)), rows, "and kept by the client it is the same text");
 });
 
+test("a page before a row is live like any other, with the rows and the order of its GET", async () => {
+  const first = (await demo.get(`${messages}&limit=10`)).json;
+  const second = (await demo.get(first.next)).json;
+  const third = (await demo.get(second.next)).json;
+  const back = await demo.get(third.previous);
+  assert.deepEqual(back.json.rows, second.rows);
+
+  const socket = await connect(demo);
+  const snap = await socket.sub(third.previous);
+  assert.equal(snap.json.t, "snap");
+  assert.equal(textOf("rows", snap.text), textOf("rows", back.body));
+  assert.equal(textOf("rows", await firstEvent(third.previous)), textOf("rows", back.body));
+
+  const gone = second.rows[4].id;
+  sql(server, `delete from message where id = '${gone}'`);
+  const put = await until("the next one moves in", () => socket.ops().find(({ op }) => op === "put"));
+  assert.equal(put.id, first.rows[9].id);
+  assert.ok(socket.ops().some(({ op, id }) => op === "del" && id === gone));
+});
+
 test("what the database's own program writes, changes and deletes is told, and only to whom it concerns", async () => {
   const [socket, other] = [await connect(demo), await connect(await signedIn(server, "testUser1"))];
   const { view } = (await socket.sub(messages)).json;
