@@ -226,6 +226,7 @@ static void begin_handler(tims_request *rq)
     tims_request_set_rest(rq, stack->rest);
     tims_request_set_tasks(rq, stack->tasks);
     tims_request_set_push(rq, stack->push);
+    rq->slots[TIMS_SLOT_LIVE] = stack->live;
     tims_auth_attach(rq, stack->auth);
 }
 
