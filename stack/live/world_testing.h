@@ -35,7 +35,7 @@ typedef struct message {
     int64_t number;
 } message;
 
-/* A note is its owner's, and everybody's in the chat it hangs in. */
+/* A note is its owner's, and everybody's in the chat it hangs in; staff reads all. */
 typedef struct note {
     tims_id id, owner, chat;
     tims_str text;
@@ -76,7 +76,7 @@ const tims_model note_model = {
     .fields =
         TIMS_FIELDS(TIMS_FIELD(note, id, .primary = true), TIMS_FIELD(note, owner, .to = &tims_user_model),
                     TIMS_FIELD(note, chat, .to = &chat_model), TIMS_FIELD(note, text)),
-    .read = TIMS_ANY(TIMS_OWNER(note, owner), TIMS_LIKE(note, chat, chat_model)),
+    .read = TIMS_ANY(TIMS_STAFF, TIMS_OWNER(note, owner), TIMS_LIKE(note, chat, chat_model)),
     .order = "text",
 };
 
