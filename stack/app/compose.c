@@ -147,6 +147,8 @@ static tims_status compose_rest(app__stack *stack, tims_error *err)
         tims_rest_set_stream(stack->rest, stream_live, stack);
     if (status == TIMS_OK)
         tims_rest_set_cache(stack->rest, stack->cache);
+    if (status == TIMS_OK)
+        status = tims_rest_load(stack->rest, stack->db, err);
     if (status == TIMS_OK && stack->redis != NULL)
         tims_rest_share_limits(stack->rest, stack->redis, stack->redis_prefix);
     return status;
@@ -226,6 +228,7 @@ static void begin_handler(tims_request *rq)
     tims_request_set_rest(rq, stack->rest);
     tims_request_set_tasks(rq, stack->tasks);
     tims_request_set_push(rq, stack->push);
+    rq->slots[TIMS_SLOT_LIVE] = stack->live;
     tims_auth_attach(rq, stack->auth);
 }
 

@@ -430,6 +430,7 @@ static void begin_epoch(tims_request *rq, void *argument)
         tims_check(rq, tims_epoch_renew(db, tims_live_epoch(live), &err), &err);
     tims_check(rq, live__epoch_read(live, db, &err), &err);
     tims_check(rq, tims_mark_now(db, &mark, &err), &err);
+    tims_check(rq, tims_change_last(db, &engine->log_id, &err), &err);
     tims_log(TIMS_LOG_WARN, "live", "event=epoch_began epoch=%.16s position=%lld before=%lld",
              atomic_load(&live->epoch), (long long)mark.position, (long long)engine->position);
     live__follower_clear(live, mark.position);

@@ -215,7 +215,7 @@ static void send_committed(void *argument)
 
 void tims_group_send(tims_request *rq, tims_str group, tims_str text)
 {
-    tims_websockets *websockets = rq->slots[TIMS_SLOT_LIVE];
+    tims_websockets *websockets = rq->slots[TIMS_SLOT_WEBSOCKETS];
     check_name(rq, group);
     if (websockets == NULL)
         return;

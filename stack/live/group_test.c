@@ -37,9 +37,20 @@ static void send_many(tims_request *rq, tims_websocket *websocket, tims_str text
     }
 }
 
+static void say_online(tims_request *rq, tims_websocket *websocket, tims_str text)
+{
+    tims_id user;
+    tims_ids users;
+    bool is_online = tims_id_parse(text, &user) && tims_live_is_online(rq, user);
+    tims_websocket_send(
+        rq, websocket,
+        tims_print(rq->arena, "%s of %zu", is_online ? "yes" : "no", tims_live_online(rq, &users)));
+}
+
 static const tims_websocket_route endpoints[] = {
     { .path = "/ws/", .on_open = say_loop, .on_message = do_as_told },
     { .path = "/ws/many/", .on_message = send_many },
+    { .path = "/ws/online/", .on_message = say_online },
     { 0 },
 };
 
@@ -172,6 +183,16 @@ static void what_is_sent_in_a_transaction_is_heard_when_it_is_durable_and_only_t
     expect_text(&c, "written");
     assert_int_equal(say_over_http(f, "outside", "said"), 204);
     expect_text(&c, "said");
+    ws_close(&c);
+}
+
+/* These sockets are no live connections. */
+static void a_handler_may_ask_who_has_a_live_connection(void **state)
+{
+    fixture *f = *state;
+    client c = open_socket(f, "/ws/online/", f->token_ann);
+    ws_send(&c, ANN);
+    expect_text(&c, "no of 0");
     ws_close(&c);
 }
 
@@ -320,6 +341,7 @@ int main(void)
         TEST(all_members_on_all_loops_hear_the_same_in_the_same_order),
         TEST(members_come_once_and_leave_by_name_or_with_their_socket),
         TEST(what_is_sent_in_a_transaction_is_heard_when_it_is_durable_and_only_then),
+        TEST(a_handler_may_ask_who_has_a_live_connection),
         TEST(a_group_has_a_name_of_1_to_100_bytes),
         TEST(a_socket_is_in_so_many_groups_and_no_more),
         cmocka_unit_test(a_bus_carries_groups_between_nodes),

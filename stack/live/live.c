@@ -60,6 +60,8 @@ static tims_status read_start(tims_live *live, tims_error *err)
         status = live__epoch_read(live, db, err);
     if (status == TIMS_OK)
         status = tims_mark_now(db, &mark, err);
+    if (status == TIMS_OK)
+        status = tims_change_last(db, &live->engine.log_id, err);
     if (status == TIMS_OK) {
         live__engine_start(&live->engine, live, &mark);
         live__witness_note(live);

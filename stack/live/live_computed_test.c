@@ -5,6 +5,7 @@
 /* --- handlers --------------------------------------------------------------------------------- */
 
 static atomic_int runs;
+static atomic_bool was_told; /* of who was online, by the last run: then the answer could be kept */
 
 static void end_count(tims_json_writer *w, const char *name, int64_t count)
 {
@@ -62,11 +63,25 @@ static void write_online(tims_request *rq, tims_json_writer *w)
 {
     tims_ids users;
     end_count(w, "online", (int64_t)tims_live_online(rq, &users));
+    atomic_store(&was_told, tims_reads_can_follow(tims_reads_of(rq)));
+}
+
+static void write_bob(tims_request *rq, tims_json_writer *w)
+{
+    tims_id bob;
+    assert_true(tims_id_parse(TIMS_STR(BOB), &bob));
+    tims_json_str(w, tims_live_is_online(rq, bob) ? TIMS_STR("here") : TIMS_STR("away"));
+    atomic_store(&was_told, tims_reads_can_follow(tims_reads_of(rq)));
 }
 
 static const world_computed endpoints[] = {
-    { "/api/sum/", write_sum },         { "/api/count/", write_count },   { "/api/own/", write_own },
-    { "/api/parting/", write_parting }, { "/api/online/", write_online }, { NULL, NULL },
+    { "/api/sum/", write_sum },
+    { "/api/count/", write_count },
+    { "/api/own/", write_own },
+    { "/api/parting/", write_parting },
+    { "/api/online/", write_online },
+    { "/api/bob/", write_bob },
+    { NULL, NULL },
 };
 
 static int start_computing_world(void **state)
@@ -238,6 +253,25 @@ static void who_comes_and_goes_is_told(void **state)
     ws_close(&ann);
 }
 
+/* The log tells nobody of it who keeps answers. */
+static void an_answer_that_says_who_is_here_is_followed_and_not_kept(void **state)
+{
+    fixture *f = *state;
+    client ann = ws_hello(f, f->token_ann);
+    atomic_store(&was_told, true);
+    ws_send(&ann, "{\"t\":\"sub\",\"id\":1,\"url\":\"/api/online/\"}");
+    ws_expect(&ann, "\"document\":{\"online\":1,");
+    assert_false(atomic_load(&was_told));
+    atomic_store(&was_told, true);
+    ws_send(&ann, "{\"t\":\"sub\",\"id\":2,\"url\":\"/api/bob/\"}");
+    ws_expect(&ann, "\"document\":\"away\"");
+    assert_false(atomic_load(&was_told));
+    client bob = ws_hello(f, f->token_bob);
+    ws_expect(&ann, "\"online\":2", "\"document\":\"here\"");
+    ws_close(&bob);
+    ws_close(&ann);
+}
+
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, start_computing_world, stop_world)
 
 int main(void)
@@ -253,6 +287,7 @@ int main(void)
         IN_WORLD(who_fails_at_the_first_run_is_refused),
         IN_WORLD(who_fails_later_ends),
         IN_WORLD(who_comes_and_goes_is_told),
+        IN_WORLD(an_answer_that_says_who_is_here_is_followed_and_not_kept),
     };
     return cmocka_run_group_tests_name("live_computed", tests, NULL, NULL);
 }

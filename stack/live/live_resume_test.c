@@ -148,6 +148,34 @@ static void the_log_reaches_back_until_it_is_pruned(void **state)
     ws_close(&c);
 }
 
+static void prune_always(live__limits *limits)
+{
+    limits->prune_ms = 0;
+}
+
+static int start_old_world(void **state)
+{
+    world_log_start = 2 * LIVE__LOG_ROWS_MAX;
+    adjust_world = prune_always;
+    int result = start_world(state);
+    adjust_world = NULL;
+    return result;
+}
+
+/* What a node notes before it has read a change is no older than the log is. */
+static void a_start_throws_nothing_away(void **state)
+{
+    fixture *f = *state;
+    client c = ws_subscribed(f, f->token_ann, CHAT1_MESSAGES);
+    sql(f, "UPDATE message SET text = 'new' WHERE number = 2");
+    ws_expect(&c, "\"t\":\"tx\"", "\"text\":\"new\"");
+    ws_close(&c);
+    c = ws_hello(f, f->token_ann); /* its step comes after the log was pruned */
+    subscribe_from(&c, f, CHAT1_MESSAGES, f->before_messages, 2);
+    ws_expect(&c, "\"t\":\"resumed\"", "\"op\":\"put\",\"id\":\"" MESSAGE("2") "\"");
+    ws_close(&c);
+}
+
 static void a_changed_row_that_documents_include_comes(void **state)
 {
     fixture *f = *state;
@@ -255,6 +283,7 @@ static void events_end_when_the_session_does(void **state)
 
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, start_world, stop_world)
 #define IN_SMALL_WORLD(test) cmocka_unit_test_setup_teardown(test, start_small_world, stop_world)
+#define IN_OLD_WORLD(test) cmocka_unit_test_setup_teardown(test, start_old_world, stop_world)
 
 int main(void)
 {
@@ -267,6 +296,7 @@ int main(void)
         IN_WORLD(another_epoch_and_nonsense_start_again),
         IN_SMALL_WORLD(too_far_back_starts_again),
         IN_WORLD(the_log_reaches_back_until_it_is_pruned),
+        IN_OLD_WORLD(a_start_throws_nothing_away),
         IN_WORLD(a_changed_row_that_documents_include_comes),
         IN_WORLD(events_tell_the_same),
         IN_WORLD(a_reset_is_no_place_to_resume_from),

@@ -108,13 +108,56 @@ static void a_switched_off_user_is_shown_to_others_as_such(void **state)
     ws_close(&bob);
 }
 
-/* What staff sees is another class of views. */
+static void forget_user(void *argument, const tims_model *model, tims_change_op op, tims_id id)
+{
+    (void)argument;
+    if (model == &tims_user_model && op == TIMS_UPDATED)
+        tims_auth_forget(world->auth, model, id);
+}
+
+static int start_forgetting_world(void **state)
+{
+    world_options.on_change = forget_user;
+    return start_world(state);
+}
+
+static client come_back(const fixture *f, const char *url, int64_t position)
+{
+    client c = ws_hello(f, f->token_ann);
+    ws_send(&c, "{\"t\":\"sub\",\"id\":1,\"url\":\"%s\",\"from\":\"%.*s-%lld\"}", url,
+            TIMS_PRINT(tims_live_epoch(f->live)), (long long)position);
+    return c;
+}
+
+/* What staff sees is another class of views: what was held is nothing to go on from. */
 static void a_user_who_becomes_staff_comes_back_as_such(void **state)
 {
     fixture *f = *state;
+    sql(f, "INSERT INTO note VALUES ('" ID("61") "','" ANN "','" CHAT1 "','mine'),('" ID(
+               "62") "','" BOB "','" CHAT2 "','of another')");
     client ann = ws_hello(f, f->token_ann);
+    char *snap = ws_snap(&ann, 1, "/api/notes/");
+    assert_non_null(strstr(snap, "mine"));
+    assert_null(strstr(snap, "of another"));
+    int64_t position = position_of(snap);
+    free(snap);
     sql(f, "UPDATE \"user\" SET staff = 1 WHERE id = '" ANN "'");
     expect_end(&ann, "session_ended", 4401);
+    ann = come_back(f, "/api/notes/", position);
+    ws_expect(&ann, "\"t\":\"reset\"", "\"reason\":\"access\"");
+    ws_expect(&ann, "\"t\":\"snap\"", "mine", "of another");
+    position = sql(f, "UPDATE \"user\" SET staff = 0 WHERE id = '" ANN "'");
+    expect_end(&ann, "session_ended", 4401);
+    ann = come_back(f, "/api/notes/", position - 1);
+    ws_expect(&ann, "\"t\":\"reset\"", "\"reason\":\"access\"");
+    snap = ws_next(&ann);
+    assert_non_null(strstr(snap, "mine"));
+    assert_null(strstr(snap, "of another"));
+    free(snap);
+    ws_close(&ann);
+    ann = come_back(f, CHAT1_MESSAGES, position - 1); /* where staff is nobody special */
+    ws_expect(&ann, "\"t\":\"resumed\"", "\"ops\":[]");
+    ws_close(&ann);
 }
 
 static void a_login_that_ended_between_upgrade_and_hello_is_refused(void **state)
@@ -265,6 +308,7 @@ static void who_does_not_answer_pings_is_dropped(void **state)
 }
 
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, start_world, stop_world)
+#define IN_FORGETTING_WORLD(test) cmocka_unit_test_setup_teardown(test, start_forgetting_world, stop_world)
 #define IN_WORLD_OF_TWO(test) cmocka_unit_test_setup_teardown(test, start_world_of_two_sockets, stop_world)
 #define IN_HURRIED_WORLD(test) cmocka_unit_test_setup_teardown(test, start_hurried_world, stop_world)
 
@@ -275,7 +319,7 @@ int main(void)
         IN_WORLD(a_refused_token_ends_the_session),
         IN_WORLD(nobody_cannot_become_somebody_on_an_open_socket),
         IN_WORLD(a_changed_password_ends_every_socket_of_the_user_and_no_other),
-        IN_WORLD(a_user_who_becomes_staff_comes_back_as_such),
+        IN_FORGETTING_WORLD(a_user_who_becomes_staff_comes_back_as_such),
         IN_WORLD(a_login_that_ended_between_upgrade_and_hello_is_refused),
         IN_WORLD_OF_TWO(the_third_socket_of_two_is_closed_until_one_goes),
         IN_WORLD_OF_TWO(a_surplus_socket_enters_no_room),

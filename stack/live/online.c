@@ -90,6 +90,7 @@ bool tims_live_is_online(tims_request *rq, tims_id user)
 {
     tims_live *live = rq->slots[TIMS_SLOT_LIVE];
     tims_reads_model(rq, &online_model);
+    tims_reads_untold(rq);
     if (live == NULL)
         return false;
     TIMS_CHECK_MAGIC(live, LIVE__MAGIC);

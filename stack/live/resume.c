@@ -32,6 +32,7 @@ typedef struct gathering {
     live__held changed, departed;
     const char *reason;
     bool includes_changed;
+    bool asks_staff;
 } gathering;
 
 static void release_gathering(void *argument)
@@ -51,6 +52,35 @@ static bool access_is_concerned(const live__dependency *dependencies, size_t cou
             live__dependency_concerns(&dependencies[i], change, caller))
             return true;
     return false;
+}
+
+/* Whether the rule may say something else of the same row when its reader joins the staff, or leaves it. */
+static bool asks_staff(const tims_rule *rule)
+{
+    if (rule == NULL)
+        return false;
+    if (rule->kind == TIMS_RULE_LIKE)
+        return asks_staff(rule->model->read);
+    for (size_t i = 0; rule->parts != NULL && rule->parts[i] != NULL; i++)
+        if (asks_staff(rule->parts[i]))
+            return true;
+    return rule->kind == TIMS_RULE_STAFF;
+}
+
+static bool view_asks_staff(const live__view *view)
+{
+    const tims_live_query *query = &view->query;
+    for (size_t i = 0; i < query->include_count; i++)
+        if (asks_staff(query->includes[i]->to->read))
+            return true;
+    return asks_staff(query->query.model->read);
+}
+
+/* The log does not say whether it was the staff column: another one's change costs a document. */
+static bool rank_is_concerned(const gathering *g, const live__change *change, tims_caller caller)
+{
+    return g->asks_staff && caller.signed_in && change->model == &tims_user_model &&
+           tims_same_id(change->id, caller.user);
 }
 
 static void gather_include(gathering *g, const live__change *change)
@@ -83,12 +113,14 @@ static bool gather(void *argument, const live__batch *batch, const live__change 
     if (change == NULL) {
         for (size_t i = 0; i < batch->model_count; i++)
             if (live__view_depends_on(view, batch->models[i]) ||
-                live__subscriber_depends_on(subscriber, batch->models[i]))
+                live__subscriber_depends_on(subscriber, batch->models[i]) ||
+                (g->asks_staff && batch->models[i] == &tims_user_model))
                 g->reason = "too_far";
         return g->reason == NULL;
     }
     tims_caller caller = subscriber->client->caller;
-    if (access_is_concerned(subscriber->dependencies, subscriber->gate_hook_count, change, caller) ||
+    if (rank_is_concerned(g, change, caller) ||
+        access_is_concerned(subscriber->dependencies, subscriber->gate_hook_count, change, caller) ||
         access_is_concerned(view->dependencies, view->dependency_count, change, caller)) {
         g->reason = "access";
         return false;
@@ -150,7 +182,9 @@ bool live__resume(live__step *step, live__subscriber *subscriber, int64_t from, 
     if (!live__history_reach(step, from))
         return false;
     gathering *g = TIMS_NEW(step->rq->arena, gathering);
-    *g = (gathering){ .step = step, .subscriber = subscriber, .view = view };
+    *g = (gathering){
+        .step = step, .subscriber = subscriber, .view = view, .asks_staff = view_asks_staff(view)
+    };
     tims_defer(step->rq, release_gathering, g);
     bool all = each_change(&step->engine->history, from, gather, g);
     bool untellable =

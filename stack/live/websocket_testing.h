@@ -25,11 +25,13 @@ static inline void begin_with_sockets(tims_request *rq)
     begin_request(rq);
     tims_request_set_websockets(rq,
                                 rq->server_data != NULL ? (void *)(uintptr_t)rq->server_data : websockets);
+    rq->slots[TIMS_SLOT_LIVE] = world->live;
 }
 
 static inline void begin_handler(tims_request *rq)
 {
     tims_request_set_db(rq, world->db);
+    rq->slots[TIMS_SLOT_LIVE] = world->live;
     tims_auth_attach(rq, world->auth);
 }
 

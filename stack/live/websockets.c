@@ -89,7 +89,7 @@ const tims_route *tims_websockets_routes(const tims_websockets *websockets, size
 
 void tims_request_set_websockets(tims_request *rq, tims_websockets *websockets)
 {
-    rq->slots[TIMS_SLOT_LIVE] = websockets;
+    rq->slots[TIMS_SLOT_WEBSOCKETS] = websockets;
 }
 
 /* --- loops -------------------------------------------------------------------------------------------- */

@@ -180,6 +180,11 @@ tims_status tims_mark_find(tims_db_session *db, tims_arena *arena, int64_t posit
     return status;
 }
 
+tims_status tims_change_last(tims_db_session *db, int64_t *ret_log_id, tims_error *err)
+{
+    return read_number(db, log_of(db)->last, NULL, 0, 0, ret_log_id, err);
+}
+
 /* --- reading the log --------------------------------------------------------------------------------- */
 
 tims_status tims_change_read(tims_db_session *db, const tims_mark *from, const tims_mark *to, int64_t limit,

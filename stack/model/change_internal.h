@@ -10,6 +10,7 @@ typedef struct model__log {
     tims_str position; /* of a log that one writer numbers; empty: positions are snapshots */
     /* (id, model, op, row, old) in order after ?1, at most ?2; read_to: and not after ?3 */
     tims_str read, read_to;
+    tims_str last;             /* id of the last row */
     tims_str find_mark;        /* (position, snapshot) that covers what comes after position ?1 */
     tims_str note_mark;        /* ?1 … ?4 into tims_mark, unless one is there since ?5 */
     tims_str prune;            /* at most ?2 log rows that nobody needs who goes on from ?1 */

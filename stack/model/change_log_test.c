@@ -200,6 +200,13 @@ static void what_is_rolled_back_never_was(void **state)
     assert_string_equal(changes_since(f, &before), "shelf2:01 ");
 }
 
+static int64_t last_log_id(fixture *f)
+{
+    int64_t last = 0;
+    OK(tims_change_last(f->session, &last, err));
+    return last;
+}
+
 static void a_noted_mark_is_found_from_later_positions_until_it_is_pruned(void **state)
 {
     fixture *f = *state;
@@ -212,6 +219,9 @@ static void a_noted_mark_is_found_from_later_positions_until_it_is_pruned(void *
     run(f, "UPDATE shelf SET text = 'b' WHERE id = '" ID("02") "'");
     OK(tims_mark_find(f->session, f->arena, later.position, &found, err));
     assert_true(found.position <= later.position);
+    int64_t last_before = last_log_id(f);
+    run(f, "UPDATE shelf SET text = 'c' WHERE id = '" ID("02") "'");
+    assert_int_equal(last_log_id(f), last_before + 1);
     assert_non_null(strstr(changes_since(f, &found), "shelf2:02 "));
 
     const tims_retention all = { 3600, 1000000 }, none = { 0, 0 };

@@ -129,6 +129,8 @@ static void add_drop(tims_buf *out, tims_str name)
 #define POSTGRES_NEW_EPOCH "UPDATE tims_meta SET value = " POSTGRES_EPOCH " WHERE key = 'epoch'"
 
 const model__log model__postgres_log = {
+    /* By the index: of those who write at once not always the very last, but of the newest. */
+    .last = TIMS_STR_INIT("SELECT id FROM tims_change ORDER BY xid DESC, id DESC LIMIT 1"),
     .read = TIMS_STR_INIT(POSTGRES_LOG_ROWS "ORDER BY id LIMIT ?2::bigint"),
     .read_to = TIMS_STR_INIT(POSTGRES_LOG_ROWS "AND pg_visible_in_snapshot(xid, ?3::text::pg_snapshot) "
                                                "ORDER BY id LIMIT ?2::bigint"),

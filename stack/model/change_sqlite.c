@@ -91,6 +91,7 @@ static void add_drop(tims_buf *out, tims_str name)
 const model__log model__sqlite_log = {
     /* the highest id ever given out, also when old log rows have been removed */
     .position = TIMS_STR_INIT("SELECT " SQLITE_POSITION),
+    .last = TIMS_STR_INIT("SELECT max(id) FROM tims_change"),
     .read = TIMS_STR_INIT(SQLITE_LOG_ROWS "ORDER BY id LIMIT ?2"),
     .read_to = TIMS_STR_INIT(SQLITE_LOG_ROWS "AND id <= ?3 ORDER BY id LIMIT ?2"),
     .find_mark = TIMS_STR_INIT("SELECT ?1, '' WHERE (SELECT min(id) FROM tims_change) <= ?1 + 1"),

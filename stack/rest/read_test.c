@@ -282,6 +282,25 @@ static void total_false_answers_null(void **state)
     assert_contains(r.body, "\"total\":null");
 }
 
+/* As after a start: live takes the query from here, and asks REST for nothing before. */
+static void a_cursor_is_understood_before_anything_was_read(void **state)
+{
+    world *w = *state;
+    const tims_model *const of_tables[] = { &person_model, &room_model, &member_model, &note_model };
+    const tims_resource *const tables[] = { resources };
+    tims_models *models;
+    tims_rest *rest;
+    tims_live_url url;
+    tims_error err = { 0 };
+    tims_str next =
+        tims_json_get_str(get_page(w, TIMS_STR("/api/notes/?limit=2")), TIMS_STR("next"), TIMS_STR(""));
+    assert_ok(tims_models_new(w->arena, of_tables, 4, &models, &err), &err);
+    assert_ok(tims_rest_new(w->arena, tables, 1, models, &rest, &err), &err);
+    assert_ok(tims_rest_load(rest, w->db, &err), &err);
+    assert_ok(tims_rest_resolve(rest, w->arena, next, caller_named(TIMS_STR("ann")), &url, &err), &err);
+    assert_non_null(url.query.after);
+}
+
 static void a_cursor_is_good_for_its_list_only(void **state)
 {
     world *w = *state;
@@ -556,6 +575,7 @@ int main(void)
         cmocka_unit_test(too_many_parameters_are_refused),
         cmocka_unit_test(pages_meet_without_gap_or_overlap_both_ways),
         cmocka_unit_test(total_false_answers_null),
+        cmocka_unit_test(a_cursor_is_understood_before_anything_was_read),
         cmocka_unit_test(a_cursor_is_good_for_its_list_only),
         cmocka_unit_test(fields_select_and_what_a_store_needs_is_always_there),
         cmocka_unit_test(includes_bring_the_rows_pointed_at),

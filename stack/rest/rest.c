@@ -213,6 +213,15 @@ static tims_status load_secrets(tims_rest *rest, tims_db_session *db, tims_arena
     return TIMS_OK;
 }
 
+tims_status tims_rest_load(tims_rest *rest, tims_db *db, tims_error *err)
+{
+    TIMS_CHECK_MAGIC(rest, REST__MAGIC);
+    tims_arena *arena = tims_arena_new(1024 * 1024, NULL, NULL);
+    tims_status status = load_secrets(rest, tims_db_session_new(db, NULL, arena), arena, err);
+    tims_arena_free(&arena);
+    return status;
+}
+
 void tims_rest_set_epoch(tims_rest *rest, tims_str epoch)
 {
     TIMS_CHECK_MAGIC(rest, REST__MAGIC);

@@ -6,6 +6,7 @@
 
 #include "push.h"
 #include "remote.h"
+#include "sockets.h"
 
 typedef struct effect {
     tims_id id;
@@ -345,8 +346,8 @@ static const tims_app jobs_app = { .name = "jobs",
 int main(int argc, char **argv)
 {
     static tims_app app;
-    static const tims_app *const apps[] = { &app, &push_app, NULL };
-    static const tims_app *const more[] = { &app, &push_app, &remote_app, NULL };
+    static const tims_app *const apps[] = { &app, &push_app, &sockets_app, NULL };
+    static const tims_app *const more[] = { &app, &push_app, &sockets_app, &remote_app, NULL };
     const char *url = getenv("TASKS_URL"), *pagers = getenv("JOBS_PAGERS");
     app = jobs_app;
     if (getenv("JOBS_SCHEDULES") != NULL)

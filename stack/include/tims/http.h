@@ -88,6 +88,7 @@ typedef enum tims_slot {
     TIMS_SLOT_PAGE,
     TIMS_SLOT_REST,
     TIMS_SLOT_LIVE,
+    TIMS_SLOT_WEBSOCKETS,
     TIMS_SLOT_RUN,
     TIMS_SLOT_TASKS,
     TIMS_SLOT_PUSH,

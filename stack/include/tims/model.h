@@ -451,6 +451,8 @@ tims_status tims_mark_find(tims_db_session *db, tims_arena *arena, int64_t posit
  * of the last log row that was read. Outside of snapshots. */
 tims_status tims_mark_note(tims_db_session *db, const tims_mark *mark, int64_t log_id, int64_t every_us,
                            tims_error *err);
+/* What a reader begins with as `log_id`: of the last row in the log, 0 when there is none. */
+tims_status tims_change_last(tims_db_session *db, int64_t *ret_log_id, tims_error *err);
 typedef struct tims_change {
     int64_t id;
     tims_str model, row, old;

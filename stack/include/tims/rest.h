@@ -49,6 +49,10 @@ typedef struct tims_rest tims_rest;
 /* Routes of all resources, for the router. */
 tims_status tims_rest_new(tims_arena *arena, const tims_resource *const *tables, size_t count,
                           const tims_models *models, tims_rest **ret_rest, tims_error *err);
+/* Reads what the database keeps for this room: before that was read, tims_rest_resolve leaves a cursor to
+ * tims_rest_write. Blocks; before the loops start. Errors: the database's; INTERNAL when it is not migrated.
+ */
+tims_status tims_rest_load(tims_rest *rest, tims_db *db, tims_error *err);
 /* The list and detail routes of all resources; they live as long as `rest`. */
 const tims_route *tims_rest_routes(const tims_rest *rest, size_t *ret_count);
 /* Called by the server's begin hook: tims_throttle finds its state on the request. */
