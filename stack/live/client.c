@@ -366,12 +366,13 @@ static void grow(live__step *step, live__client *client, const live__job *job, b
                live__view_get(step, (tims_str){ subscriber->url, subscriber->url_length }, client->caller,
                               (size_t)job->limit, &view, &err),
                &err);
-    if (view == NULL || !has_room_for(client, view)) {
+    bool grows = view != NULL && view->window.limit > before->window.limit;
+    if (view == NULL || (grows && !has_room_for(client, view))) {
         if (answers)
             refuse_more(step->engine, client, job->sub);
         return;
     }
-    if (view != before && view->window.limit > before->window.limit) {
+    if (grows) {
         live__subscriber_detach(step->engine, subscriber);
         live__subscriber_attach(step->engine, subscriber, view);
         subscriber->grown_position = step->position;

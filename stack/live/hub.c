@@ -146,16 +146,26 @@ static void take_sub_ops(live__hub *hub, live__session *session, const live__ite
     give_ops(hub, session, item->ops);
 }
 
+/* Who is behind has not all up to the window's position. The rows come as it catches up. */
+static bool has_to_wait(const live__session *session, const live__item *item)
+{
+    return session->is_behind && tims_str_equal(tims_str_from(item->event), TIMS_STR("window"));
+}
+
 static void take_frame(live__hub *hub, live__session *session, const live__item *item)
 {
     bool is_of_one = item->attach || item->detach; /* subscription; streams have number 0 */
     live__local *local = is_of_one || item->sub != 0 ? live__hub_find(hub, session, item->sub) : NULL;
     if (is_of_one && (local == NULL || local->closing))
         return; /* a closing one stays until the engine has let go of it */
-    if (local != NULL)
-        local->growing = false;
     if (item->attach)
         enter_view(hub, local, item->view);
+    if (local != NULL && has_to_wait(session, item)) {
+        local->owes_window = true;
+        return;
+    }
+    if (local != NULL)
+        local->growing = false;
     if (item->detach)
         live__hub_remove(hub, local);
     live__session_send(session, item->event, item->position, (tims_str){ item->text, item->text_length },

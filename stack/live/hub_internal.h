@@ -26,7 +26,8 @@ typedef struct live__local {
     uint64_t view; /* 0: none */
     bool closing;  /* unsubscribed: what is on its way for it is dropped */
     bool growing;
-    struct live__local *next, *previous;                 /* of the session */
+    bool owes_window;                    /* it has grown, which is told when its session has caught up */
+    struct live__local *next, *previous; /* of the session */
     struct live__local *next_of_view, *previous_of_view; /* of the view, on this loop */
 } live__local;
 

@@ -200,9 +200,23 @@ void live__session_drained(live__session *session)
     live__job_post(job);
 }
 
+/* Asks for as many rows as are there by now. */
+static void ask_for_window(live__session *session, live__local *local)
+{
+    local->owes_window = false;
+    live__job *job = live__job_new(LIVE__JOB_MORE, session, TIMS_STR(""), TIMS_STR(""));
+    job->sub = local->sub;
+    job->limit = 1;
+    session->job_count++;
+    live__job_post(job);
+}
+
 void live__session_caught_up(live__session *session)
 {
     session->is_behind = session->is_catching_up = false;
+    for (live__local *local = session->locals; local != NULL; local = local->next)
+        if (local->owes_window && !local->closing)
+            ask_for_window(session, local);
 }
 
 /* --- in --------------------------------------------------------------------------------------- */
