@@ -148,6 +148,29 @@ describe("the metrics", () => {
   });
 });
 
+test("a page behind a cursor is followed where nothing was read since the start", async () => {
+  const first = await startServer();
+  const page = (of: Client, url: string) => of.get(url).then(({ json }) => json);
+  const before = await signedIn(first, "demo");
+  const welcome = sql(first, "select id from chat where title = 'Welcome'");
+  const { next } = await page(before, `/api/messages/?chat=${welcome}&limit=1`);
+  const { rows, position } = await page(before, next);
+  await first.stop();
+  const again = await startServer({ folder: first.folder });
+  try {
+    const socket = await welcomed(await signedIn(again, "demo"));
+    const { json } = await socket.sub(next, { from: position, limit: 1 });
+    assert.equal(json.t, "resumed");
+    sql(again, `update message set text = 'of the second page' where id = '${rows[0].id}'`);
+    const isPut = ({ op, id }: { op: string; id: string }) => op === "put" && id === rows[0].id;
+    await until("the row of the second page", () => socket.ops().find(isPut));
+    socket.close();
+  } finally {
+    await again.stop();
+    again.remove();
+  }
+});
+
 test("one socket too many of a user is closed with 4429; the others stay, and other users come", async () => {
   const narrow = await startServer({ env: { SOCKETS_PER_USER: "3" } });
   const opened: LiveSocket[] = [];
