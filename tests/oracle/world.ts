@@ -220,6 +220,20 @@ function drawResource(random: Random, model: Model): Resource {
   };
 }
 
+// How many rules are read to know what a rule says: its parts, and those of the models that it is like.
+function depthOf(rule: Rule, model: Model, models: Model[]): number {
+  if (rule.kind === "like") {
+    const to = model.fields.find((field) => field.name === rule.column)?.to;
+    const target = models.find(({ name }) => name === to);
+    return 1 + (target ? depthOf(target.read, target, models) : 0);
+  }
+  if (rule.kind !== "any" && rule.kind !== "all") return 1;
+  return 1 + Math.max(...rule.parts.map((part) => depthOf(part, model, models)));
+}
+
+// The stack refuses deeper ones.
+const DEPTH_MAX = 8;
+
 export function drawWorld(random: Random): World {
   const things: Model[] = [];
   const models: Model[] = [];
@@ -228,6 +242,9 @@ export function drawWorld(random: Random): World {
     const made = drawThing(random, `thing${i}`, things, i === 0);
     things.push(made[0] as Model);
     models.push(...made);
+    for (const model of made)
+      if (depthOf(model.read, model, models) > DEPTH_MAX)
+        model.read = { kind: "owner", column: model.grants ? "user" : "owner" };
   }
   return { models, resources: models.map((model) => drawResource(random, model)) };
 }

@@ -55,12 +55,10 @@ static void back_off(tasks__worker *worker, tasks__waiter *waiter, const char *w
     worker->pause_ms = worker->pause_ms == 0 ? PAUSE_MIN_MS : worker->pause_ms * 2;
     if (worker->pause_ms > PAUSE_MAX_MS)
         worker->pause_ms = PAUSE_MAX_MS;
-    int64_t until_us = tims_monotonic_us() + worker->pause_ms * MS_US;
-    for (int64_t left_us; (left_us = until_us - tims_monotonic_us()) > 0;) {
+    int64_t left_us = worker->pause_ms * MS_US, until_us = tims_monotonic_us() + left_us;
+    do
         tasks__wait_ms(waiter, left_us / MS_US + 1);
-        if (worker->stopping)
-            break;
-    }
+    while (!worker->stopping && (left_us = until_us - tims_monotonic_us()) > 0);
 }
 
 static void store_answers(tasks__worker *worker)
