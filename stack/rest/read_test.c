@@ -93,7 +93,7 @@ static void the_document_is_exactly_as_promised(void **state)
                        "9") "\",\"room\":\"" ROOM2 "\",\"author\":\"" EVE "\",\"text\":\"and "
                             "again\",\"kind\":\"plain\",\"number\":1,\"score\":1,\"ratio\":1,\"done\":false,"
                             "\"parent\":null,\"extra\":{},\"at\":\"1970-01-01T00:00:00.000002Z\",\"until\":"
-                            "null}],\"total\":2,"
+                            "null,\"seal\":null}],\"total\":2,"
                             "\"next\":\"%S\",\"previous\":null,\"position\":\"%S\"}",
                    next, position);
     assert_true(tims_str_starts_with(next, TIMS_STR("/api/notes/?limit=1&cursor=")));
